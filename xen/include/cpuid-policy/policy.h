@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CPUID policies: the whole CPU that a host has or a guest is given, as data.
+ *
+ * A policy holds every CPUID leaf and MSR that describes a CPU.  It comes from and goes to the
+ * hypervisor's public arrays (xen_cpuid_leaf_t, xen_msr_entry_t); it can be verified (can this CPU
+ * exist?), checked (can this guest run there?) and levelled (what do these hosts share?).
+ *
+ * Freestanding: no allocation, no global state, bounded time; findings go to the caller's array.
+ */
+#ifndef CPUID_POLICY_POLICY_H
+#define CPUID_POLICY_POLICY_H
+
+#include <cpuid-policy/featureset.h>
+
+/* The public ABI's leaf and MSR entries, from Debian's libxen-dev (xen/arch-x86/xen.h). */
+#include <xen/xen.h>
+
+/* How much of each family of leaves a policy can hold. */
+enum {
+    POLICY_NR_BASIC = 0x25,   /* leaves 0 .. 0x24 */
+    POLICY_NR_CACHE = 8,      /* leaf 4, subleaves 0 .. 7 */
+    POLICY_NR_FEAT = 4,       /* leaf 7, subleaves 0 .. 3 */
+    POLICY_NR_TOPO = 8,       /* leaf B */
+    POLICY_NR_XSTATE = 64,    /* leaf D: a subleaf a component, 0 and 1 being special */
+    POLICY_NR_MONITOR = 2,    /* leaf F */
+    POLICY_NR_TILE = 2,       /* leaf 1D */
+    POLICY_NR_TMUL = 2,       /* leaf 1E */
+    POLICY_NR_TOPO_V2 = 8,    /* leaf 1F */
+    POLICY_NR_AVX10 = 2,      /* leaf 24 */
+    POLICY_NR_EXTD = 0x29,    /* leaves 80000000 .. 80000028 */
+    POLICY_NR_EXTD_CACHE = 8, /* leaf 8000001D */
+    POLICY_NR_EXTD_TOPO = 8,  /* leaf 80000026 */
+
+    /* The most entries policy_to_leaves can write: every slot, and the two hypervisor leaves. */
+    POLICY_MAX_LEAVES = POLICY_NR_BASIC + POLICY_NR_CACHE + POLICY_NR_FEAT + POLICY_NR_TOPO +
+                        POLICY_NR_XSTATE + POLICY_NR_MONITOR + POLICY_NR_TILE + POLICY_NR_TMUL +
+                        POLICY_NR_TOPO_V2 + POLICY_NR_AVX10 + POLICY_NR_EXTD +
+                        POLICY_NR_EXTD_CACHE + POLICY_NR_EXTD_TOPO + 2,
+    POLICY_MAX_MSRS = 2,
+};
+
+#define MSR_INTEL_PLATFORM_INFO 0x000000ceu      /* SDM vol. 4, table 2-2; Xen offers bit 31 */
+#define MSR_ARCH_CAPABILITIES 0x0000010au        /* SDM vol. 4, table 2-2 */
+#define PLATFORM_INFO_CPUID_FAULTING (1ull << 31)
+
+struct cpuid_regs {
+    uint32_t a, b, c, d;
+};
+
+/*
+ * The slots of basic[] and extd[] whose leaf has subleaves (4, 7, B, D, F, 1D, 1E, 1F, 24,
+ * 8000001D, 80000026) are not used: those leaves live in their own arrays.
+ */
+struct cpu_policy {
+    struct cpuid_regs basic[POLICY_NR_BASIC];
+    struct cpuid_regs cache[POLICY_NR_CACHE];
+    struct cpuid_regs feat[POLICY_NR_FEAT];
+    struct cpuid_regs topo[POLICY_NR_TOPO];
+    struct cpuid_regs xstate[POLICY_NR_XSTATE];
+    struct cpuid_regs monitor[POLICY_NR_MONITOR];
+    struct cpuid_regs tile[POLICY_NR_TILE];
+    struct cpuid_regs tmul[POLICY_NR_TMUL];
+    struct cpuid_regs topo_v2[POLICY_NR_TOPO_V2];
+    struct cpuid_regs avx10[POLICY_NR_AVX10];
+    struct cpuid_regs extd[POLICY_NR_EXTD];
+    struct cpuid_regs extd_cache[POLICY_NR_EXTD_CACHE];
+    struct cpuid_regs extd_topo[POLICY_NR_EXTD_TOPO];
+    uint32_t hv_limit, hv2_limit; /* EAX of leaves 40000000 and 40000100; 0 = Xen's choice */
+    uint64_t platform_info;       /* MSR CE */
+    uint64_t arch_caps;           /* MSR 10A */
+};
+
+/* What can be wrong, in an array, in a policy, or between a guest's policy and a host's. */
+enum policy_fault_kind {
+    /* from arrays: index, leaf, subleaf (or msr) say where */
+    FAULT_UNSORTED,         /* the entry stands before its predecessor */
+    FAULT_DUPLICATE,        /* the same (leaf, subleaf) or MSR twice */
+    FAULT_LEAF_RANGE,       /* a leaf or subleaf that no policy holds */
+    FAULT_SUBLEAF_EXPECTED, /* the leaf has subleaves, the entry has none */
+    FAULT_SUBLEAF_UNEXPECTED, /* the reverse */
+    FAULT_MSR_RANGE,        /* an MSR that no policy holds */
+    FAULT_MSR_FLAGS,        /* reserved flags are not zero */
+    FAULT_TOO_MANY,         /* more entries than any policy has: guest = the count, host = the limit */
+
+    /* from policy_verify */
+    FAULT_VENDOR_UNKNOWN,
+    FAULT_MAX_LEAF,          /* a maximum (0.EAX, 7.0.EAX, 80000000.EAX) out of its range */
+    FAULT_BEYOND_MAX,        /* a leaf above its family's maximum is not zero */
+    FAULT_PREREQUISITE,      /* feature is set, needs is not */
+    FAULT_MAXPHYSADDR,       /* verify: out of 32..52; check: guest above host */
+    FAULT_LINEARADDR,        /* out of 32..57, or above the host's */
+    FAULT_XSTATE_FEATURE,    /* component `subleaf` and the feature it belongs to disagree */
+    FAULT_XSTATE_LAYOUT,     /* component: size zero, offset in the legacy area, overlap */
+    FAULT_XSTATE_TOTAL,      /* D.0.ECX is not what the components add up to */
+    FAULT_MSR_RESERVED,      /* bits of the MSR that no policy may have */
+
+    /* from policy_check: guest and host hold the two values */
+    FAULT_VENDOR,            /* different vendors: nothing else is compared */
+    FAULT_FEATURE_MISSING,   /* the guest has been told of a feature that the host lacks */
+    FAULT_HAZARD_UNTOLD,     /* the host has a hazard that the guest has not been told of */
+    FAULT_FIELD,             /* a number (feature_field) of the guest is above the host's */
+    FAULT_CLFLUSH,           /* different line sizes */
+    FAULT_XSTATE_MISSING,    /* component `subleaf` is not there */
+    FAULT_XSTATE_SIZE,
+    FAULT_XSTATE_OFFSET,
+    FAULT_XSTATE_FLAGS,      /* alignment or supervisor flag of the component differs */
+    FAULT_MSR,               /* MSR bits that the host cannot give: guest & ~host */
+};
+
+#define POLICY_NONE 0xffffffffu /* in leaf, subleaf, msr, feature: does not apply */
+
+struct policy_fault {
+    enum policy_fault_kind kind;
+    uint32_t index;         /* of the array entry, for faults from arrays; else POLICY_NONE */
+    uint32_t leaf, subleaf; /* POLICY_NONE when not about a leaf / a subleaf */
+    uint32_t msr;
+    uint32_t feature; /* word * 32 + bit; FAULT_FIELD: the field's number */
+    uint32_t needs;   /* FAULT_PREREQUISITE: the feature that is not there */
+    uint64_t guest, host;
+};
+
+/* The caller's room for findings.  Every one is counted, the first `max` are kept. */
+struct policy_report {
+    struct policy_fault *faults; /* may be NULL when max is 0 */
+    size_t max;
+    size_t count;
+};
+
+/* What a host can do for one type of guest. */
+struct policy_host {
+    const struct cpu_policy *max;  /* what a guest may migrate in with */
+    /* What a guest is born with; its hazards are what a guest there must know of.  NULL: hazards are
+     * not compared (Xen sets RSBA in *max* on every Intel host, so max cannot tell). */
+    const struct cpu_policy *deflt;
+};
+
+/* A stable short name of the kind: "feature-missing". */
+const char *policy_fault_name(enum policy_fault_kind kind);
+
+/* The slot of a leaf, or NULL when no policy holds it.  subleaf is POLICY_NONE where there are none. */
+struct cpuid_regs *policy_leaf(struct cpu_policy *p, uint32_t leaf, uint32_t subleaf);
+const struct cpuid_regs *policy_leaf_const(const struct cpu_policy *p, uint32_t leaf,
+                                           uint32_t subleaf);
+/* Does the leaf have subleaves, as far as policies are concerned? */
+bool policy_leaf_has_subleaves(uint32_t leaf);
+
+/*
+ * Fill *p from arrays in ascending order (leaf, then subleaf).  All faults are reported; what is
+ * not at fault is taken.  Returns 0, or -EINVAL when there was any fault.  What the arrays do not
+ * name is zero.
+ */
+int policy_from_leaves(struct cpu_policy *p, const xen_cpuid_leaf_t *leaves, size_t nr_leaves,
+                       const xen_msr_entry_t *msrs, size_t nr_msrs, struct policy_report *r);
+
+/*
+ * Write the policy in ascending order: leaves up to each family's maximum, and the two hypervisor
+ * leaves as Xen does.  *nr_leaves, *nr_msrs: in, the room; out, the entries written.
+ * Returns 0 or -ENOBUFS (then the counts say how many are needed).
+ * POLICY_MAX_LEAVES and POLICY_MAX_MSRS always suffice.
+ */
+int policy_to_leaves(const struct cpu_policy *p, xen_cpuid_leaf_t *leaves, size_t *nr_leaves,
+                     xen_msr_entry_t *msrs, size_t *nr_msrs);
+
+void policy_to_featureset(const struct cpu_policy *p, struct featureset *fs);
+/* Writes only the feature words; all else stays. */
+void policy_from_featureset(struct cpu_policy *p, const struct featureset *fs);
+
+/* Zero every leaf above its family's maximum, and bring the maxima into the range policies hold. */
+void policy_trim(struct cpu_policy *p);
+/* Lower the maxima to the last leaf that says anything. */
+void policy_shrink(struct cpu_policy *p);
+
+/* Can this CPU exist?  Reports everything that is wrong.  0 or -EINVAL. */
+int policy_verify(const struct cpu_policy *p, struct policy_report *r);
+
+/* Can a guest with this policy run there?  Reports every difference that matters.  0 or -EINVAL. */
+int policy_check(const struct cpu_policy *guest, const struct policy_host *host,
+                 struct policy_report *r);
+
+/* Clear what lost its prerequisites, the state components of what was cleared, and recompute the
+ * sizes of leaf D.  *dropped (may be NULL) receives the features that fell. */
+void policy_close(struct cpu_policy *p, struct featureset *dropped);
+
+/*
+ * What n hosts share: the level.  Identity (family, model, brand, caches) is the first policy's.
+ * Returns 0; -EINVAL for n == 0; -EXDEV when vendors or CLFLUSH sizes differ, with *culprit (may be
+ * NULL) = the index of the first policy that does not fit the first one.
+ */
+int policy_level(const struct cpu_policy *const *policies, size_t n, struct cpu_policy *level,
+                 size_t *culprit);
+
+/*
+ * Bring a guest's policy down (and its hazards up) to a level, keeping its identity and topology.
+ * *dropped (may be NULL) receives the features that the guest lost.  0 or -EXDEV as above.
+ */
+int policy_apply_level(struct cpu_policy *guest, const struct cpu_policy *level,
+                       struct featureset *dropped);
+
+/* "Intel(R) Xeon(R) ..." without surrounding blanks; buf of 49 bytes.  Empty when there is none. */
+void policy_brand(const struct cpu_policy *p, char buf[static 49]);
+/* "GenuineIntel"; buf of 13 bytes. */
+void policy_vendor(const struct cpu_policy *p, char buf[static 13]);
+/* Family, model, stepping as displayed (SDM vol. 2A, CPUID leaf 1). */
+void policy_signature(const struct cpu_policy *p, unsigned int *family, unsigned int *model,
+                      unsigned int *stepping);
+
+#endif /* CPUID_POLICY_POLICY_H */
