@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: MIT
+"""One stock Xen host: a QEMU, the agent in its dom0, and the commands people would type there."""
+
+import itertools
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import cpus, image
+from .agent import POWEROFF, Agent, AgentError
+from .probe import ProbeLog
+
+BOOT_TIMEOUT = 180          # seconds; about 10 when the machine is otherwise idle
+COMMAND_TIMEOUT = 120
+XEN_ARGS = ("console=com1 com1=115200,8n1 noreboot dom0_mem={dom0}M,max:{dom0}M dom0_max_vcpus=1 loglvl=all guest_loglvl=all "
+            "console_timestamps=boot sync_console=0 {extra}")
+DOM0_ARGS = "console=hvc0 quiet panic=1 rdinit=/init nokaslr mitigations=off tsc=reliable"
+GUEST_DIR = "/root/guests"
+
+
+class HostError(Exception):
+    """A host or a command on it did not do what it was asked for; says where the logs are."""
+
+
+@dataclass
+class Result:
+    """How a command ended. `rc` is the exit code, 128 + N after signal N."""
+    rc: int
+    out: str
+    err: str
+    seconds: float
+    command: str = ""
+    raw: bytes = field(default=b"", repr=False)     # stdout as it came
+
+    def check(self):
+        if self.rc:
+            raise HostError(f"`{self.command}` ended with {self.rc}\n{self.err or self.out}")
+        return self
+
+
+class Process:
+    """A command that runs on a host."""
+
+    def __init__(self, host, command, env, stdin, handlers):
+        self.host, self.command = host, command
+        self.started = time.monotonic()
+        self.ended = None
+        self.rc = None
+        self._out = [None, bytearray(), bytearray()]
+        self._done = threading.Event()
+        self._handlers = handlers or {}
+        argv = ["/bin/sh", "-c", command] if isinstance(command, str) else [str(a) for a in command]
+        if not isinstance(command, str):
+            self.command = shlex.join(argv)
+        self.channel = host.agent.execute(argv, env, self._setup)
+        if stdin is not None:
+            if stdin:
+                self.write(stdin)
+            self.close_stdin()
+
+    def _setup(self, channel):
+        channel.on_data = self._on_data
+        channel.on_exit = self._on_exit
+        if "ack" in self._handlers:
+            channel.on_ack = self._handlers["ack"]
+
+    def _on_data(self, stream, data):
+        handler = self._handlers.get(stream)
+        if handler:
+            handler(data)           # acknowledges when it is rid of the bytes
+        else:
+            self._out[stream] += data
+            self.channel.ack(stream, len(data))
+
+    def _on_exit(self, code):
+        self.ended = time.monotonic()
+        self.rc = code
+        self._done.set()
+        if "exit" in self._handlers:
+            self._handlers["exit"](code)
+
+    def write(self, data):
+        self.channel.send(0, data)
+
+    def close_stdin(self):
+        self.channel.send(0, b"")
+
+    def kill(self, sig=signal.SIGTERM):
+        """Signal the command and all it started."""
+        self.channel.kill(int(sig))
+
+    def poll(self):
+        return self.rc if self._done.is_set() else None
+
+    def output(self):
+        """What came so far: (stdout, stderr)."""
+        return tuple(bytes(b).decode(errors="replace") for b in self._out[1:])
+
+    def wait(self, timeout=COMMAND_TIMEOUT):
+        if not self._done.wait(timeout):
+            self.kill(signal.SIGKILL)
+            self._done.wait(5)
+            out, err = self.output()
+            raise HostError(f"{self.host.name}: `{self.command}` did not end in {timeout} s\nstdout: {out}\nstderr: {err}\n"
+                            f"logs: {self.host.directory}")
+        if self.rc is None:
+            raise HostError(f"{self.host.name} died while it ran `{self.command}`\n{self.host.last_words()}")
+        out, err = self.output()
+        return Result(self.rc, out, err, self.ended - self.started, self.command, bytes(self._out[1]))
+
+
+class Host:
+    """Made by Lab.add(); `start()` spawns it, `wait_ready()` waits for its dom0."""
+
+    def __init__(self, name, cpu, packages, img, directory, files=None, memory=1024, dom0=512, xen_args="", on_open=None):
+        self.name, self.cpu, self.memory, self.dom0 = name, cpu, memory, dom0
+        self.packages, self.image, self.xen_args = packages, img, xen_args
+        self.directory = Path(directory)
+        self.files = dict(files or {})
+        self.agent = self.qemu = None
+        self.boot_seconds = None
+        self._on_open = on_open or (lambda channel, args: channel.exit(255))
+        self._serial = itertools.count(1)
+        self._names = {}
+
+    # ---- life ----
+
+    def start(self):
+        """Spawn QEMU. From the main thread: it dies with the thread that spawned it."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        initrd = self.directory / "initrd"
+        initrd.write_bytes(self.image.initrd.read_bytes() + image.overlay(self.files, self.packages))
+        ours, theirs = socket.socketpair()
+        command = ["setpriv", "--pdeathsig", "KILL", "--", "qemu-system-x86_64"] + self._qemu_args(initrd, theirs.fileno())
+        (self.directory / "command").write_text(shlex.join(command) + "\n")
+        self._started = time.monotonic()
+        with open(self.directory / "qemu.log", "wb") as log:
+            self.qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                         pass_fds=[theirs.fileno()], start_new_session=True)
+        theirs.close()
+        self.agent = Agent(ours, self._on_open)
+
+    def _qemu_args(self, initrd, fd):
+        xen_args = XEN_ARGS.format(dom0=self.dom0, extra=self.xen_args).strip()
+        return ["-accel", "tcg,thread=multi", "-smp", "2", "-cpu", cpus.cpu_string(self.cpu), "-m", str(self.memory),
+                "-M", "pc,hpet=off,usb=off,vmport=off", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+                "-kernel", str(self.image.xen), "-append", xen_args,
+                "-initrd", f"{self.image.kernel} {DOM0_ARGS},{initrd}",
+                "-chardev", f"file,id=log,path={self.directory}/console.log", "-serial", "chardev:log",
+                "-chardev", f"socket,id=agent,fd={fd}",
+                "-device", "virtio-serial-pci,disable-legacy=on", "-device", "virtserialport,chardev=agent,name=xenlab,nr=1",
+                "-drive", f"file={self.image.kernel},format=raw,if=none,id=vmlinux,readonly=on",
+                "-device", "virtio-blk-pci,drive=vmlinux"]
+
+    def wait_ready(self, timeout=BOOT_TIMEOUT):
+        deadline = time.monotonic() + timeout
+        while not self.agent.ready.wait(0.2):
+            if self.qemu.poll() is not None:
+                raise HostError(f"{self.name} ({self.cpu}): QEMU ended with {self.qemu.returncode}\n{self.last_words()}")
+            if re.search(r"^(\(XEN\) .*)?(Panic on CPU|.*Kernel panic)", self.console(), re.M):
+                time.sleep(0.5)
+                self.stop(force=True)
+                raise HostError(f"{self.name} ({self.cpu}) crashed while booting\n{self.last_words()}")
+            if time.monotonic() > deadline:
+                self.stop(force=True)
+                raise HostError(f"{self.name} ({self.cpu}) did not boot in {timeout} s\n{self.last_words()}")
+        if self.agent.closed:
+            raise HostError(f"{self.name} ({self.cpu}) died while booting\n{self.last_words()}")
+        if self.boot_seconds is None:
+            self.boot_seconds = time.monotonic() - self._started
+        return self
+
+    def alive(self):
+        return self.qemu is not None and self.qemu.poll() is None and not self.agent.closed
+
+    def stop(self, force=False):
+        """End the host. It has no disk, so there is nothing to lose by pulling the plug; but ask first."""
+        if self.qemu is None:
+            return
+        if not force and self.alive():
+            try:
+                self.agent.frame(POWEROFF, 0, 0)
+                self.qemu.wait(3)
+            except (AgentError, subprocess.TimeoutExpired):
+                pass
+        if self.qemu.poll() is None:
+            self.qemu.kill()
+        self.qemu.wait()
+        self.agent.close()
+        try:
+            (self.directory / "initrd").unlink()
+        except FileNotFoundError:
+            pass
+
+    # ---- logs ----
+
+    def console(self):
+        """All that Xen and dom0's kernel said on the serial line."""
+        try:
+            return (self.directory / "console.log").read_text(errors="replace").replace("\r", "")
+        except FileNotFoundError:
+            return ""
+
+    def xen_log(self):
+        """The hypervisor's own lines, without the "(XEN) " and the time."""
+        return [m.group(1) for m in re.finditer(r"^\(XEN\) (?:\[[^\]]*\] ?)?(.*)$", self.console(), re.M)]
+
+    def last_words(self, lines=25):
+        qemu = (self.directory / "qemu.log").read_text(errors="replace").strip()
+        return "\n".join([qemu] * bool(qemu) + self.console().splitlines()[-lines:] + [f"logs: {self.directory}"])
+
+    def probe(self, name):
+        """What the probe of that name has said on this host, its latest incarnation here."""
+        return ProbeLog.parse(self.xen_log(), name)
+
+    # ---- commands ----
+
+    def start_command(self, command, env=None, stdin=b"", handlers=None):
+        """Start a command (a string for the shell, or a list) and return its Process. stdin=None leaves stdin open."""
+        if self.agent is None or self.agent.closed:
+            raise HostError(f"{self.name} is not running\n{self.last_words()}")
+        return Process(self, command, env, stdin, handlers)
+
+    def run(self, command, timeout=COMMAND_TIMEOUT, env=None, stdin=b""):
+        return self.start_command(command, env, stdin).wait(timeout)
+
+    def put(self, path, data, mode=0o755):
+        """Write bytes, or the file at a Path, to `path` in dom0. For programs with libraries use `files=` at boot."""
+        data = data.read_bytes() if isinstance(data, Path) else bytes(data)
+        path = shlex.quote(path)
+        self.run(f"mkdir -p $(dirname {path}) && cat > {path} && chmod {mode:o} {path}", stdin=data).check()
+
+    def get(self, path):
+        return self.run(["cat", path]).check().raw
+
+    # ---- domains ----
+
+    def domains(self):
+        """{name: (domid, state)} of all but dom0."""
+        found = {}
+        for line in self.run("xl list").check().out.splitlines()[1:]:
+            name, domid, *_, state, _ = line.split()
+            if domid != "0":
+                found[name] = (int(domid), state)
+        return found
+
+    def destroy(self, name):
+        return self.run(["xl", "destroy", name])
+
+    def cleanup(self):
+        """Destroy every guest; between tests."""
+        for name in self.domains():
+            self.destroy(name)
+        self.run(f"rm -rf {GUEST_DIR}/*.save")
+
+    def create(self, name, config, paused=False, env=None, timeout=COMMAND_TIMEOUT):
+        """xl create with that configuration (text). Returns the Result; raises nothing."""
+        path = f"{GUEST_DIR}/{name}.cfg"
+        self.put(path, config.encode(), 0o644)
+        return self.run(["xl", "create", "-q"] + ["-p"] * paused + [path], timeout=timeout, env=env)
+
+    def create_probe(self, name, memory=8, cpuid=None, paused=False, extra="", tick_ms=250, dirty=False, wait=True, env=None):
+        """Boot the probe guest. `extra` is more xl configuration; memory beyond 16 MB is filled with a pattern."""
+        if "/root/probe.elf" not in self.files:
+            raise HostError(f"{self.name} was booted without files={{'/root/probe.elf': ...}}")
+        options = f"name={name} tick_ms={tick_ms}" + " dirty" * dirty
+        if memory > 16:
+            options += f" mb={memory - 12}"
+        config = (f'name="{name}"\ntype="pvh"\nkernel="/root/probe.elf"\nmemory={memory}\nvcpus=1\n'
+                  f'cmdline="{options}"\non_crash="preserve"\n')
+        if cpuid:
+            config += f"cpuid={cpuid!r}\n"
+        result = self.create(name, config + extra + "\n", paused, env)
+        if result.rc == 0 and wait and not paused:
+            self.wait_probe(name)
+        return result
+
+    def wait_probe(self, name, ticks=1, timeout=30):
+        """Wait until the probe has ticked that many more times; returns its log."""
+        start = None
+        deadline = time.monotonic() + timeout
+        while True:
+            log = self.probe(name)
+            if start is None:
+                start = (log.domid, len(log.ticks)) if log.ticks else (None, 0)
+            since = start[1] if log.domid == start[0] else 0
+            if len(log.ticks) >= since + ticks:
+                return log
+            if time.monotonic() > deadline:
+                raise HostError(f"{self.name}: probe {name} did not tick in {timeout} s: {log}\n{self.last_words()}")
+            time.sleep(0.05)
+
+    def create_pv_linux(self, name, memory=96, paused=False, extra="", env=None):
+        """Boot Debian's kernel as a PV guest that says `tick N` on Xen's console."""
+        self.run(f"[ -e /run/vmlinux ] || cat /dev/vda > /run/vmlinux").check()
+        if self.run("[ -e /run/guest.cpio.gz ]").rc:
+            self.put("/run/guest.cpio.gz", self.image.guest_initrd)
+        config = (f'name="{name}"\ntype="pv"\nkernel="/run/vmlinux"\nramdisk="/run/guest.cpio.gz"\nmemory={memory}\nvcpus=1\n'
+                  f'extra="console=hvc0 earlyprintk=xen quiet panic=-1 rdinit=/init"\non_crash="preserve"\n')
+        return self.create(name, config + extra + "\n", paused, env)
+
+    def guest_console(self, name, seconds=1.0):
+        """What a guest wrote on its PV console since somebody looked last, and in the next `seconds`."""
+        return self.run(f"timeout {seconds} xenconsole -t pv $(xl domid {shlex.quote(name)}) </dev/zero", timeout=seconds + 20).out
+
+    def save(self, name, path=None, env=None, timeout=COMMAND_TIMEOUT):
+        """xl save. `env` may name another helper: LIBXL_SAVE_HELPER=..."""
+        return self.run(["xl", "save", name, path or f"{GUEST_DIR}/{name}.save"], timeout=timeout, env=env)
+
+    def restore(self, path, env=None, timeout=COMMAND_TIMEOUT):
+        return self.run(["xl", "restore", path], timeout=timeout, env=env)

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+class Lab: pass
+class MigrateResult: pass

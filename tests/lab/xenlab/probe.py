@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""Reads what the probe guest (tests/guests/probe) says: Xen's log carries it as `(d3) probe:NAME: ...`."""
+
+import re
+from dataclasses import dataclass, field
+
+_LINE = re.compile(r"\(d(\d+)\) probe:([^:]*): (.*)")
+_TICK = re.compile(r"tick (\d+) cpuid=([0-9a-f]+) mem=(\S+) regs=(\S+)")
+_CHANGED = re.compile(r"changed leaf ([0-9a-f]+)(?:\.([0-9a-f]+))? (e[abcd]x) ([0-9a-f]{8}) -> ([0-9a-f]{8})")
+
+
+@dataclass(frozen=True)
+class Tick:
+    n: int
+    cpuid: str          # digest of all leaves
+    mem: str            # "ok", or what is wrong
+    regs: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """A CPUID register that no longer is what the guest read when it booted."""
+    leaf: int
+    subleaf: int        # 0 where the leaf has none
+    reg: str
+    before: int
+    after: int
+
+    @property
+    def lost(self):
+        """Bits that went away."""
+        return self.before & ~self.after
+
+    def __str__(self):
+        return f"leaf {self.leaf:x}.{self.subleaf:x} {self.reg} {self.before:08x} -> {self.after:08x}"
+
+
+@dataclass
+class ProbeLog:
+    """One incarnation of a probe (one domid on one host), in the order it spoke."""
+    name: str
+    domid: int = None
+    ticks: list = field(default_factory=list)
+    changes: list = field(default_factory=list)
+    lines: list = field(default_factory=list)       # everything, as text
+
+    @classmethod
+    def parse(cls, xen_log, name, domid=None):
+        """`domid` picks an incarnation; without it the latest counts."""
+        mine = [(int(m.group(1)), m.group(3)) for m in map(_LINE.search, xen_log) if m and m.group(2) == name]
+        if domid is None and mine:
+            domid = mine[-1][0]
+        log = cls(name, domid)
+        for number, text in mine:
+            if number == domid:
+                log._line(text)
+        return log
+
+    def _line(self, text):
+        self.lines.append(text)
+        m = _TICK.match(text)
+        if m:
+            self.ticks.append(Tick(int(m.group(1)), *m.groups()[1:]))
+        m = _CHANGED.match(text)
+        if m:
+            leaf, subleaf, reg, before, after = m.groups()
+            self.changes.append(Change(int(leaf, 16), int(subleaf or "0", 16), reg, int(before, 16), int(after, 16)))
+
+    @property
+    def healthy(self):
+        """It ticks, and memory and registers were right at every tick."""
+        return bool(self.ticks) and all(t.mem == "ok" and t.regs == "ok" for t in self.ticks)
+
+    def changed(self, leaf, reg, subleaf=0):
+        """The last reported change of that register, or None."""
+        hits = [c for c in self.changes if (c.leaf, c.subleaf, c.reg) == (leaf, subleaf, reg)]
+        return hits[-1] if hits else None
