@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libxenlevel: what a toolstack asks a hypervisor about CPUs, and tells it.
+ *
+ * The names are those of Xen's toolstack library, the types are not: this header and Xen's own
+ * <xenctrl.h> cannot be included together, and the check below says so.  The structs and numbers
+ * are the hypervisor's public ABI, from Debian's libxen-dev.
+ *
+ * Every function that can fail returns -1 with errno set, after exactly one line to the handle's
+ * logger; xc_last_error() gives that line again.  A handle belongs to one thread at a time.
+ */
+#ifndef XENLEVEL_XC_H
+#define XENLEVEL_XC_H
+
+#ifdef XENCTRL_H
+#error "xenlevel's xc.h and Xen's xenctrl.h use the same names: include one of them"
+#endif
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <xentoollog.h>
+
+#include <cpuid-policy/policy.h>
+
+struct xc_transport_ops;
+
+typedef struct xc_interface xc_handle;
+
+/* ---- the handle (xc_core.c) ---- */
+
+/*
+ * Open the hypervisor that this machine runs under.  logger: receives one line for every failure;
+ * NULL: they go to standard error.  It must outlive the handle.  NULL with errno on failure:
+ * ENOENT: no Xen here.  EACCES, EPERM: not privileged.
+ */
+xc_handle *xc_interface_open(struct xentoollog_logger *logger);
+/* The same over a given transport; `where` goes to its open(). */
+xc_handle *xc_interface_open_transport(const struct xc_transport_ops *ops, const char *where,
+                                       struct xentoollog_logger *logger);
+/* NULL is allowed; errno is kept. */
+void xc_interface_close(xc_handle *xch);
+
+/* The line of the latest failure, "" when there was none.  Valid until the next call. */
+const char *xc_last_error(const xc_handle *xch);
+
+/* ---- the hypervisor itself (xc_version.c) ---- */
+
+struct xc_version {
+    unsigned int major, minor;
+    char extra[16];          /* ".4-pre": what follows major.minor */
+    char text[40];           /* "4.17.4-pre" */
+    char build_id[65];       /* hexadecimal, "" when the binary has none */
+    char capabilities[1024]; /* "xen-3.0-x86_64 hvm-3.0-x86_64 " */
+};
+
+int xc_version(xc_handle *xch, struct xc_version *v);
+
+/* ---- the machine (xc_physinfo.c) ---- */
+
+/* Levelling capabilities: what the hypervisor can hide from PV guests, XEN_SYSCTL_CPU_LEVELCAP_*.
+ */
+int xc_get_cpu_levelling_caps(xc_handle *xch, uint32_t *caps);
+
+/*
+ * "faulting 1.ecx 7.0.ebx", in the order of the bits; "none" for 0; a bit without a name as "bit
+ * 9".  Returns the length, or -1 with ENOSPC.  XC_LEVELCAPS_TEXT bytes always suffice.
+ */
+#define XC_LEVELCAPS_TEXT 256
+int xc_levelling_caps_text(uint32_t caps, char *buf, size_t size);
+/* The name of capability bit i, or NULL. */
+const char *xc_levelling_cap_name(unsigned int bit);
+
+struct xc_physinfo {
+    uint32_t threads_per_core, cores_per_socket;
+    uint32_t nr_cpus, nr_nodes;
+    uint32_t cpu_khz;
+    uint64_t total_pages, free_pages;
+    bool pv, hvm, hap, shadow;
+    uint32_t levelling_caps; /* XEN_SYSCTL_CPU_LEVELCAP_* */
+};
+
+int xc_physinfo(xc_handle *xch, struct xc_physinfo *info);
+
+/* ---- featuresets and policies (xc_cpuid.c) ---- */
+
+enum xc_featureset_index { /* XEN_SYSCTL_cpu_featureset_* */
+                           XC_FEATURESET_RAW,
+                           XC_FEATURESET_HOST,
+                           XC_FEATURESET_PV,
+                           XC_FEATURESET_HVM,
+                           XC_FEATURESET_PV_MAX,
+                           XC_FEATURESET_HVM_MAX,
+                           XC_FEATURESETS,
+};
+
+enum xc_policy_index { /* XEN_SYSCTL_cpu_policy_* */
+                       XC_POLICY_RAW,
+                       XC_POLICY_HOST,
+                       XC_POLICY_PV_MAX,
+                       XC_POLICY_HVM_MAX,
+                       XC_POLICY_PV_DEFAULT,
+                       XC_POLICY_HVM_DEFAULT,
+                       XC_POLICIES,
+};
+
+/* "raw", "host", "pv", "hvm", "pv-max", "hvm-max" and "raw", "host", "pv-max", ...; NULL past them.
+ */
+const char *xc_featureset_name(enum xc_featureset_index index);
+const char *xc_policy_name(enum xc_policy_index index);
+
+/*
+ * One featureset, as long as this hypervisor has them: *words is malloc'ed (free() it), *n counts
+ * 32-bit words.  EOPNOTSUPP when the hypervisor does not run guests of that type.
+ */
+int xc_get_cpu_featureset(xc_handle *xch, enum xc_featureset_index index, uint32_t **words,
+                          size_t *n);
+
+/* A policy in the hypervisor's form: leaves and MSRs in ascending order. */
+struct xc_leaves {
+    xen_cpuid_leaf_t *leaves;
+    size_t nr_leaves;
+    xen_msr_entry_t *msrs;
+    size_t nr_msrs;
+};
+
+/* Free what is in it, and zero it. */
+void xc_leaves_free(struct xc_leaves *l);
+
+/* Both fill *l, to be given back with xc_leaves_free().  On failure *l is empty. */
+int xc_get_system_cpu_policy(xc_handle *xch, enum xc_policy_index index, struct xc_leaves *l);
+int xc_get_domain_cpu_policy(xc_handle *xch, uint32_t domid, struct xc_leaves *l);
+
+/* What the hypervisor objected to; each is POLICY_NONE when it did not say. */
+struct xc_policy_error {
+    uint32_t leaf, subleaf, msr;
+};
+
+/*
+ * Give a domain its CPU.  EEXIST: the domain has run already.  On any failure *err (may be NULL)
+ * holds what was objected to, and the line that is logged names it: "leaf 7 subleaf 0".
+ */
+int xc_set_domain_cpu_policy(xc_handle *xch, uint32_t domid, const struct xc_leaves *l,
+                             struct xc_policy_error *err);
+/* "leaf 7 subleaf 0", "MSR 0x10a", "" when nothing was named.  64 bytes suffice. */
+void xc_policy_error_text(const struct xc_policy_error *err, char *buf, size_t size);
+
+/* To and from the library's form.  `what` names the policy in messages.  xch may be NULL in
+ * xc_policy_from_leaves: then nothing is logged, and why[] (may be NULL) has the first fault. */
+int xc_policy_from_leaves(xc_handle *xch, const char *what, const struct xc_leaves *l,
+                          struct cpu_policy *p, char *why, size_t why_size);
+int xc_policy_to_leaves(const struct cpu_policy *p, struct xc_leaves *l);
+
+/* ---- domains (xc_domain.c, xc_xenstore.c) ---- */
+
+enum xc_domain_type {
+    XC_DOMAIN_PV,
+    XC_DOMAIN_HVM,
+    XC_DOMAIN_PVH, /* an HVM guest without the emulated PC */
+};
+
+struct xc_domain_info {
+    uint32_t domid;
+    enum xc_domain_type type;
+    bool hap;
+    bool paused, dying, running;
+    bool shutdown;
+    unsigned int shutdown_reason; /* SHUTDOWN_*, when `shutdown` */
+    /*
+     * A guess from what the hypervisor tells: a domain that has used no processor time has not run
+     * on this host.  (One that was just restored, paused, has run elsewhere.)
+     */
+    bool has_run;
+    uint64_t cpu_time_ns;
+    uint64_t tot_pages;
+    uint32_t nr_online_vcpus;
+    uint32_t emulation_flags; /* XEN_X86_EMU_* */
+};
+
+/* "PV", "HVM", "PVH". */
+const char *xc_domain_type_name(enum xc_domain_type type);
+/* The guest type of a domain, for featureset masks. */
+enum guest_type xc_domain_guest_type(const struct xc_domain_info *info);
+/* "poweroff", "reboot", "suspend", "crash", ...; "unknown". */
+const char *xc_shutdown_reason_name(unsigned int reason);
+
+/* ESRCH when there is no such domain. */
+int xc_domain_getinfo(xc_handle *xch, uint32_t domid, struct xc_domain_info *info);
+/* All domains, ascending; *list is malloc'ed. */
+int xc_domain_list(xc_handle *xch, struct xc_domain_info **list, size_t *n);
+
+/*
+ * A domain by number ("7") or by its name in xenstore.  Numbers are tried first, as xl does.
+ * ESRCH when there is none.
+ */
+int xc_domain_resolve(xc_handle *xch, const char *name_or_id, uint32_t *domid);
+/* The domain's name in xenstore, malloc'ed; NULL with errno when it has none (not logged). */
+char *xc_domain_name(uint32_t domid);
+
+/* ---- findings in words (xc_fault.c) ---- */
+
+/*
+ * One line for one finding, without a newline: for a feature its name, place and description
+ * ("avx2  7.0.ebx[5]  256-bit integer SIMD").  Always ends with a NUL; returns the length it
+ * would have had, like snprintf.  XC_FAULT_TEXT bytes suffice.
+ */
+#define XC_FAULT_TEXT 256
+int xc_fault_text(const struct policy_fault *fault, char *buf, size_t size);
+/* "avx2  7.0.ebx[5]  256-bit integer SIMD", for a feature by number. */
+int xc_feature_text(unsigned int feature, char *buf, size_t size);
+
+#endif /* XENLEVEL_XC_H */

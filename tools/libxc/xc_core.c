@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The handle, its errors, and the way of a sysctl or domctl through the transport.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xc_private.h"
+
+int xc_fail(xc_handle *xch, int err, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (xch) {
+        va_start(ap, fmt);
+        (void)vsnprintf(xch->error, sizeof(xch->error), fmt, ap);
+        va_end(ap);
+        xtl_log(xch->logger, XTL_ERROR, -1, "xenlevel", "%s", xch->error);
+    }
+    errno = err;
+    return -1;
+}
+
+xc_handle *xc_interface_open_transport(const struct xc_transport_ops *ops, const char *where,
+                                       struct xentoollog_logger *logger)
+{
+    xc_handle *xch = calloc(1, sizeof(*xch));
+    char why[256] = "";
+    int err;
+
+    if (!xch)
+        return NULL;
+    if (!logger)
+        logger = xch->own_logger =
+            (struct xentoollog_logger *)xtl_createlogger_stdiostream(stderr, XTL_WARN, 0);
+    if (!logger) {
+        free(xch);
+        errno = ENOMEM;
+        return NULL;
+    }
+    xch->ops = ops;
+    xch->logger = logger;
+    if (!ops->open(&xch->state, where, why, sizeof(why)))
+        return xch;
+
+    err = errno;
+    (void)xc_fail(xch, err, "%s", why);
+    if (xch->own_logger)
+        xtl_logger_destroy(xch->own_logger);
+    free(xch);
+    errno = err;
+    return NULL;
+}
+
+xc_handle *xc_interface_open(struct xentoollog_logger *logger)
+{
+    return xc_interface_open_transport(&xc_transport_xen, NULL, logger);
+}
+
+void xc_interface_close(xc_handle *xch)
+{
+    int err = errno;
+
+    if (xch) {
+        xch->ops->close(xch->state);
+        if (xch->own_logger)
+            xtl_logger_destroy(xch->own_logger);
+        free(xch);
+    }
+    errno = err;
+}
+
+const char *xc_last_error(const xc_handle *xch)
+{
+    return xch->error;
+}
+
+const char *xc_reason(int err)
+{
+    switch (err) {
+    case EPERM:
+        return "not permitted (only dom0, or a domain that its policy allows, may ask)";
+    case EACCES:
+        return "refused by the hypervisor's access control";
+    case ENOSYS:
+    case EOPNOTSUPP:
+        return "this hypervisor does not offer it";
+    default:
+        return strerror(err);
+    }
+}
+
+/* One hypercall whose only argument is a struct that goes both ways. */
+static int struct_call(xc_handle *xch, unsigned int nr, void *op, size_t size)
+{
+    void *buffer = xch->ops->alloc(xch->state, size);
+    uint64_t args[XC_HYPERCALL_ARGS] = {(uintptr_t)buffer};
+    int rc, err;
+
+    if (!buffer)
+        return -1;
+    memcpy(buffer, op, size);
+    rc = xch->ops->hypercall(xch->state, nr, args);
+    err = errno;
+    memcpy(op, buffer, size);
+    xch->ops->release(xch->state, buffer);
+    errno = err;
+    return rc;
+}
+
+/*
+ * EACCES from a sysctl or domctl means "another interface version" as well as "not allowed".  Ask
+ * again, a question without effect whose form has not changed since these interfaces exist, in
+ * other versions: the one that is not refused is what this hypervisor speaks.
+ */
+#define VERSIONS_TRIED 0x60u
+
+static uint32_t sysctl_version(xc_handle *xch)
+{
+    for (uint32_t v = 1; v < VERSIONS_TRIED; v++) {
+        struct xen_sysctl op = {.cmd = XEN_SYSCTL_get_cpu_levelling_caps, .interface_version = v};
+
+        if (struct_call(xch, __HYPERVISOR_sysctl, &op, sizeof(op)) >= 0 || errno != EACCES)
+            return v;
+    }
+    return 0;
+}
+
+static uint32_t domctl_version(xc_handle *xch)
+{
+    for (uint32_t v = 1; v < VERSIONS_TRIED; v++) {
+        struct xen_domctl op = {
+            .cmd = XEN_DOMCTL_getdomaininfo, .interface_version = v, .domain = 0};
+
+        if (struct_call(xch, __HYPERVISOR_domctl, &op, sizeof(op)) >= 0 || errno != EACCES)
+            return v;
+    }
+    return 0;
+}
+
+static int check_version(xc_handle *xch, const char *interface, uint32_t built, uint32_t running)
+{
+    unsigned int xen = 0;
+    uint64_t args[XC_HYPERCALL_ARGS] = {XENVER_version};
+    int rc;
+
+    if (running == 0 || running == built) {
+        errno = EACCES;
+        return -1;
+    }
+    rc = xch->ops->hypercall(xch->state, __HYPERVISOR_xen_version, args);
+    if (rc > 0)
+        xen = (unsigned int)rc;
+    return xc_fail(xch, EPROTO,
+                   "Xen %u.%u speaks version %#x of the %s interface, xenlevel was built for %#x: "
+                   "it must be built against this Xen's libxen-dev",
+                   xen >> 16, xen & 0xffff, running, interface, built);
+}
+
+int xc_sysctl(xc_handle *xch, struct xen_sysctl *op)
+{
+    int rc;
+
+    op->interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+    rc = struct_call(xch, __HYPERVISOR_sysctl, op, sizeof(*op));
+    if (rc < 0 && errno == EACCES)
+        return check_version(xch, "sysctl", XEN_SYSCTL_INTERFACE_VERSION, sysctl_version(xch));
+    return rc;
+}
+
+int xc_domctl(xc_handle *xch, struct xen_domctl *op)
+{
+    int rc;
+
+    op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+    rc = struct_call(xch, __HYPERVISOR_domctl, op, sizeof(*op));
+    if (rc < 0 && errno == EACCES)
+        return check_version(xch, "domctl", XEN_DOMCTL_INTERFACE_VERSION, domctl_version(xch));
+    return rc;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of libxc share among themselves.
+ */
+#ifndef XC_PRIVATE_H
+#define XC_PRIVATE_H
+
+#include "xc.h"
+#include "xc_transport.h"
+
+#include <xen/domctl.h>
+#include <xen/sysctl.h>
+#include <xen/version.h>
+
+/* None of this is offered by the shared library. */
+#pragma GCC visibility push(hidden)
+
+struct xc_interface {
+    const struct xc_transport_ops *ops;
+    void *state;
+    struct xentoollog_logger *logger;
+    struct xentoollog_logger *own_logger; /* when the caller gave none */
+    char error[512];
+};
+
+/*
+ * The one way to fail: remembers and logs the line, sets errno to err, returns -1.  xch may be
+ * NULL: then only errno is set.
+ */
+int xc_fail(xc_handle *xch, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* A sysctl or domctl, copied to and from a hypercall buffer.  -1 and errno; logs only when the
+ * hypervisor speaks another version of the interface (errno EPROTO then). */
+int xc_sysctl(xc_handle *xch, struct xen_sysctl *op);
+int xc_domctl(xc_handle *xch, struct xen_domctl *op);
+
+/* The reason to give people for a failed hypercall: "not permitted: ..." */
+const char *xc_reason(int err);
+
+#pragma GCC visibility pop
+
+#endif /* XC_PRIVATE_H */
