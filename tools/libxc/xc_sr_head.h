@@ -43,7 +43,7 @@ enum xc_sr_record_type {
     REC_X86_MSR_POLICY = 0x12,
 };
 
-#define REC_OPTIONAL 0x80000000u /* a reader that does not know such a record skips it */
+#define REC_OPTIONAL    0x80000000u /* a reader that does not know such a record skips it */
 #define XC_SR_NO_RECORD 0xffffffffu
 
 /* The guest type in the domain header.  A PVH guest travels as HVM. */
@@ -80,6 +80,7 @@ struct xc_sr_head {
 
     bool has_cpuid, has_msrs; /* has_msrs is false also when every MSR of the policy is zero */
     size_t nr_leaves, nr_msrs;
+    uint64_t leaves_offset, msrs_offset; /* where entry 0 stands: a fault's index gives the rest */
     xen_cpuid_leaf_t leaves[POLICY_MAX_LEAVES];
     xen_msr_entry_t msrs[XC_SR_MAX_MSRS];
 
@@ -119,9 +120,9 @@ struct xc_sr_parser {
     uint64_t offset;      /* bytes consumed */
     uint64_t item_offset; /* where the piece being read begins */
     uint64_t record_offset;
-    size_t need;          /* bytes of the piece that are still to come */
-    size_t have;          /* bytes of the piece that are in buf */
-    uint32_t record;      /* number of the current record */
+    size_t need;     /* bytes of the piece that are still to come */
+    size_t have;     /* bytes of the piece that are in buf */
+    uint32_t record; /* number of the current record */
     uint32_t type, length;
     uint32_t optdata_left;
     /* The longest piece that is kept whole: a CPUID policy with its padding. */

@@ -1,0 +1,669 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The head of a migration stream, read piece by piece: see xc_sr_head.h.
+ *
+ * Every piece (a header, a record header, a body) has a state.  Bytes are collected until the
+ * piece is whole; then the state's handler judges it and says what comes next.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "xc_sr_head.h"
+
+enum state {
+    ST_XL_HEADER,
+    ST_XL_OPTDATA,
+    ST_XL_CONFIG,
+    ST_XL_SKIP,
+    ST_LIBXL_HEADER,
+    ST_LIBXL_RECORD,
+    ST_LIBXL_SKIP,
+    ST_MARKER,
+    ST_IMAGE_HEADER,
+    ST_DOMAIN_HEADER,
+    ST_RECORD,
+    ST_BODY,
+    ST_SKIP,
+    ST_DONE,
+};
+
+/* Sizes of the pieces, in octets. */
+enum {
+    XL_HEADER_SIZE = 48, /* magic 32, byte order, mandatory flags, optional flags, data length */
+    LIBXL_HEADER_SIZE = 16,
+    MARKER_SIZE = 8,
+    IMAGE_HEADER_SIZE = 16, /* what follows the marker: id, version, options, reserved */
+    DOMAIN_HEADER_SIZE = 16,
+    RECORD_HEADER_SIZE = 8,
+    PV_INFO_SIZE = 8,
+};
+
+#define XL_MAGIC          "Xen saved domain, xl format\n \0 \r" /* 31 octets and a NUL: 32 */
+#define XL_BYTEORDER      0x01020304u
+#define XL_FLAG_JSON      (1u << 0)
+#define XL_FLAG_STREAM_V2 (1u << 1)
+
+#define LIBXL_IDENT             0x4c6962786c466d74ull /* "LibxlFmt" */
+#define LIBXL_OPT_BIG_ENDIAN    (1u << 0)
+#define LIBXL_OPT_LEGACY        (1u << 1)
+#define LIBXL_REC_LIBXC_CONTEXT 1u
+
+#define IMAGE_ID             0x58454e46u /* "XENF" */
+#define IMAGE_OPT_BIG_ENDIAN (1u << 0)
+
+#define X86_PAGE_SHIFT 12
+
+static const char *const record_names[] = {
+    [REC_END] = "END",
+    [REC_PAGE_DATA] = "PAGE_DATA",
+    [REC_X86_PV_INFO] = "X86_PV_INFO",
+    [REC_X86_PV_P2M_FRAMES] = "X86_PV_P2M_FRAMES",
+    [REC_X86_PV_VCPU_BASIC] = "X86_PV_VCPU_BASIC",
+    [REC_X86_PV_VCPU_EXTENDED] = "X86_PV_VCPU_EXTENDED",
+    [REC_X86_PV_VCPU_XSAVE] = "X86_PV_VCPU_XSAVE",
+    [REC_SHARED_INFO] = "SHARED_INFO",
+    [REC_X86_TSC_INFO] = "X86_TSC_INFO",
+    [REC_HVM_CONTEXT] = "HVM_CONTEXT",
+    [REC_HVM_PARAMS] = "HVM_PARAMS",
+    [REC_TOOLSTACK] = "TOOLSTACK",
+    [REC_X86_PV_VCPU_MSRS] = "X86_PV_VCPU_MSRS",
+    [REC_VERIFY] = "VERIFY",
+    [REC_CHECKPOINT] = "CHECKPOINT",
+    [REC_CHECKPOINT_DIRTY_PFN_LIST] = "CHECKPOINT_DIRTY_PFN_LIST",
+    [REC_STATIC_DATA_END] = "STATIC_DATA_END",
+    [REC_X86_CPUID_POLICY] = "X86_CPUID_POLICY",
+    [REC_X86_MSR_POLICY] = "X86_MSR_POLICY",
+};
+
+#define NR_RECORD_NAMES (sizeof(record_names) / sizeof(record_names[0]))
+
+const char *xc_sr_record_name(uint32_t type)
+{
+    if (type < NR_RECORD_NAMES)
+        return record_names[type];
+    return type & REC_OPTIONAL ? "optional" : "unknown";
+}
+
+const char *xc_sr_libxl_record_name(uint32_t type)
+{
+    static const char *const names[] = {"END",
+                                        "LIBXC_CONTEXT",
+                                        "EMULATOR_XENSTORE_DATA",
+                                        "EMULATOR_CONTEXT",
+                                        "CHECKPOINT_END",
+                                        "CHECKPOINT_STATE"};
+
+    if (type < sizeof(names) / sizeof(names[0]))
+        return names[type];
+    return type & REC_OPTIONAL ? "optional" : "unknown";
+}
+
+/* ---- bytes ---- */
+
+static uint16_t le16(const uint8_t *b)
+{
+    return (uint16_t)(b[0] | b[1] << 8);
+}
+
+static uint32_t le32(const uint8_t *b)
+{
+    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
+static uint64_t le64(const uint8_t *b)
+{
+    return le32(b) | (uint64_t)le32(b + 4) << 32;
+}
+
+static uint32_t be32(const uint8_t *b)
+{
+    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+static uint64_t be64(const uint8_t *b)
+{
+    return (uint64_t)be32(b) << 32 | be32(b + 4);
+}
+
+/* Bodies are padded to a multiple of 8.  64 bits, so that a length near 4 GiB does not wrap. */
+static uint64_t padded(uint32_t length)
+{
+    return ((uint64_t)length + 7) & ~7ull;
+}
+
+/* ---- faults ---- */
+
+static int fail_at(struct xc_sr_parser *p, uint64_t offset, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Always -1, so that a handler can return it. */
+static int fail_at(struct xc_sr_parser *p, uint64_t offset, const char *fmt, ...)
+{
+    struct xc_sr_fault *f = &p->fault;
+    const char *layer = p->libxl_layer ? "libxl record" : "record";
+    const char *name =
+        p->libxl_layer ? xc_sr_libxl_record_name(p->type) : xc_sr_record_name(p->type);
+    size_t at;
+    va_list ap;
+
+    f->offset = offset;
+    f->record = p->record;
+    f->type = p->type;
+    f->libxl_layer = p->libxl_layer;
+    if (p->record == XC_SR_NO_RECORD)
+        snprintf(f->text, sizeof(f->text), "offset %" PRIu64 ": ", offset);
+    else if (p->type == XC_SR_NO_RECORD)
+        snprintf(f->text, sizeof(f->text), "offset %" PRIu64 ", %s %u: ", offset, layer, p->record);
+    else
+        snprintf(f->text, sizeof(f->text), "offset %" PRIu64 ", %s %u (%s, type 0x%x): ", offset,
+                 layer, p->record, name, p->type);
+    at = strlen(f->text);
+    va_start(ap, fmt);
+    vsnprintf(f->text + at, sizeof(f->text) - at, fmt, ap);
+    va_end(ap);
+
+    p->failed = true;
+    p->need = 0;
+    return -1;
+}
+
+/* What comes next: `size` bytes that are to be judged in `state`. */
+static int expect(struct xc_sr_parser *p, enum state state, size_t size)
+{
+    p->state = state;
+    p->need = size;
+    p->have = 0;
+    p->item_offset = p->offset;
+    if (state == ST_RECORD || state == ST_LIBXL_RECORD) {
+        p->record_offset = p->offset;
+        p->record = p->record == XC_SR_NO_RECORD ? 0 : p->record + 1;
+        p->type = XC_SR_NO_RECORD;
+        p->length = 0;
+    }
+    return 0;
+}
+
+static int done(struct xc_sr_parser *p)
+{
+    p->head->length = p->offset;
+    return expect(p, ST_DONE, 0);
+}
+
+/* ---- xl's and libxl's layers ---- */
+
+static int on_xl_header(struct xc_sr_parser *p)
+{
+    const uint8_t *b = p->buf;
+    uint32_t optdata = le32(b + 44);
+
+    if (memcmp(b, XL_MAGIC, 32))
+        return fail_at(p, 0, "not an image made by `xl save`: its magic is not there");
+    if (le32(b + 32) != XL_BYTEORDER)
+        return fail_at(p, 32, "byte order is 0x%08x, not 0x%08x: saved on another architecture",
+                       le32(b + 32), XL_BYTEORDER);
+    p->head->xl_flags = le32(b + 36);
+    if (p->head->xl_flags & ~(XL_FLAG_JSON | XL_FLAG_STREAM_V2))
+        return fail_at(p, 36, "unknown mandatory flags 0x%x of xl: saved by a newer one",
+                       p->head->xl_flags & ~(XL_FLAG_JSON | XL_FLAG_STREAM_V2));
+    if (!(p->head->xl_flags & XL_FLAG_STREAM_V2))
+        return fail_at(p, 36, "a legacy stream, of Xen 4.5 or older: it holds no CPU policy");
+    if (optdata > XC_SR_MAX_OPTDATA)
+        return fail_at(p, 44, "optional data of %u bytes; at most %d are taken", optdata,
+                       XC_SR_MAX_OPTDATA);
+    if (!optdata)
+        return expect(p, ST_LIBXL_HEADER, LIBXL_HEADER_SIZE);
+    if (optdata < 4)
+        return fail_at(p, 44, "optional data of %u bytes cannot hold a length", optdata);
+    p->optdata_left = optdata - 4;
+    return expect(p, ST_XL_OPTDATA, 4);
+}
+
+static int on_xl_optdata(struct xc_sr_parser *p)
+{
+    uint32_t length = le32(p->buf);
+
+    if (length > p->optdata_left)
+        return fail_at(p, p->item_offset, "configuration of %u bytes in optional data of %u",
+                       length, p->optdata_left);
+    p->head->config_length = length;
+    if (length > XC_SR_MAX_CONFIG)
+        length = XC_SR_MAX_CONFIG;
+    p->optdata_left -= length;
+    return expect(p, ST_XL_CONFIG, length);
+}
+
+/* Where the configuration has the domain's name: { "c_info": { ... "name": "web1" ...  */
+static void find_name(struct xc_sr_head *head)
+{
+    const char *s = strstr(head->config, "\"c_info\"");
+    size_t n = 0;
+
+    s = s ? strstr(s, "\"name\"") : NULL;
+    if (!s)
+        return;
+    s += strlen("\"name\"");
+    s += strspn(s, " \t\r\n:");
+    if (*s++ != '"')
+        return;
+    while (*s && *s != '"' && n < sizeof(head->name) - 1) {
+        if (*s == '\\' && s[1])
+            s++;
+        head->name[n++] = *s++;
+    }
+    head->name[n] = '\0';
+}
+
+static int on_xl_config(struct xc_sr_parser *p)
+{
+    find_name(p->head);
+    return expect(p, ST_XL_SKIP, p->optdata_left);
+}
+
+static int on_xl_skip(struct xc_sr_parser *p)
+{
+    return expect(p, ST_LIBXL_HEADER, LIBXL_HEADER_SIZE);
+}
+
+static int on_libxl_header(struct xc_sr_parser *p)
+{
+    uint64_t at = p->item_offset;
+    uint32_t options = be32(p->buf + 12);
+
+    if (be64(p->buf) != LIBXL_IDENT)
+        return fail_at(p, at, "libxl's stream does not begin here: no \"LibxlFmt\"");
+    if (be32(p->buf + 8) != 2)
+        return fail_at(p, at + 8, "version %u of libxl's stream; only 2 is known",
+                       be32(p->buf + 8));
+    if (options & LIBXL_OPT_BIG_ENDIAN)
+        return fail_at(p, at + 12, "libxl's stream is big-endian");
+    if (options & LIBXL_OPT_LEGACY)
+        return fail_at(p, at + 12, "converted from a legacy stream: it holds no CPU policy");
+    p->libxl_layer = true;
+    return expect(p, ST_LIBXL_RECORD, RECORD_HEADER_SIZE);
+}
+
+static int on_libxl_record(struct xc_sr_parser *p)
+{
+    p->type = le32(p->buf);
+    p->length = le32(p->buf + 4);
+    if (p->type == LIBXL_REC_LIBXC_CONTEXT) {
+        if (p->length)
+            return fail_at(p, p->record_offset, "has a body of %u bytes, must have none",
+                           p->length);
+        p->libxl_layer = false;
+        p->record = XC_SR_NO_RECORD;
+        p->head->libxc_offset = p->offset;
+        return expect(p, ST_MARKER, MARKER_SIZE);
+    }
+    if (!(p->type & REC_OPTIONAL))
+        return fail_at(p, p->record_offset, "stands before LIBXC_CONTEXT");
+    if (p->length > XC_SR_MAX_OPTIONAL)
+        return fail_at(p, p->record_offset, "an optional record of %u bytes; at most %d are taken",
+                       p->length, XC_SR_MAX_OPTIONAL);
+    if (p->record >= XC_SR_MAX_RECORDS)
+        return fail_at(p, p->record_offset, "more than %d records before LIBXC_CONTEXT",
+                       XC_SR_MAX_RECORDS);
+    return expect(p, ST_LIBXL_SKIP, (size_t)padded(p->length));
+}
+
+static int on_libxl_skip(struct xc_sr_parser *p)
+{
+    return expect(p, ST_LIBXL_RECORD, RECORD_HEADER_SIZE);
+}
+
+/* ---- libxc's layer: headers ---- */
+
+static int on_marker(struct xc_sr_parser *p)
+{
+    if (be64(p->buf) != UINT64_MAX)
+        return fail_at(p, p->item_offset,
+                       "not a Xen migration stream: the marker of 8 bytes 0xff is not there");
+    return expect(p, ST_IMAGE_HEADER, IMAGE_HEADER_SIZE);
+}
+
+static int on_image_header(struct xc_sr_parser *p)
+{
+    uint64_t at = p->item_offset;
+    uint32_t version = be32(p->buf + 4);
+    unsigned int options = (unsigned int)p->buf[8] << 8 | p->buf[9];
+
+    if (be32(p->buf) != IMAGE_ID)
+        return fail_at(p, at, "not a Xen migration stream: its id is 0x%08x, not \"XENF\"",
+                       be32(p->buf));
+    if (version != 2 && version != 3)
+        return fail_at(p, at + 4, "version %u of the stream; 2 and 3 are known", version);
+    /* The other option bits are reserved: zero when written, ignored when read. */
+    if (options & IMAGE_OPT_BIG_ENDIAN)
+        return fail_at(p, at + 8, "the stream is big-endian");
+    p->head->version = version;
+    return expect(p, ST_DOMAIN_HEADER, DOMAIN_HEADER_SIZE);
+}
+
+static int on_domain_header(struct xc_sr_parser *p)
+{
+    uint64_t at = p->item_offset;
+    uint32_t guest = le32(p->buf);
+    unsigned int page_shift = le16(p->buf + 4);
+
+    if (guest != XC_SR_GUEST_PV && guest != XC_SR_GUEST_HVM)
+        return fail_at(p, at, "guest type %u; 1 (x86 PV) and 2 (x86 HVM) are known", guest);
+    if (page_shift != X86_PAGE_SHIFT)
+        return fail_at(p, at + 4, "pages of 2^%u bytes; x86 has 2^%d", page_shift, X86_PAGE_SHIFT);
+    p->head->guest = (enum xc_sr_guest)guest;
+    p->head->xen_major = le32(p->buf + 8);
+    p->head->xen_minor = le32(p->buf + 12);
+    return expect(p, ST_RECORD, RECORD_HEADER_SIZE);
+}
+
+/* ---- libxc's layer: records ---- */
+
+/* The checks that a policy record must pass before a byte of its body is read. */
+static int check_policy_record(struct xc_sr_parser *p, bool seen, size_t entry, size_t max)
+{
+    if (p->head->version < 3)
+        return fail_at(p, p->record_offset, "a version 2 stream has no such record");
+    if (seen)
+        return fail_at(p, p->record_offset, "stands here a second time");
+    if (!p->length || p->length % entry)
+        return fail_at(p, p->record_offset, "length %u is not a multiple of %zu above zero",
+                       p->length, entry);
+    if (p->length / entry > max)
+        return fail_at(p, p->record_offset, "%zu entries; no policy has more than %zu",
+                       p->length / entry, max);
+    return expect(p, ST_BODY, (size_t)padded(p->length));
+}
+
+static int on_pv_info_header(struct xc_sr_parser *p)
+{
+    if (p->head->guest != XC_SR_GUEST_PV)
+        return fail_at(p, p->record_offset, "in the stream of an HVM guest");
+    if (p->head->has_pv_info)
+        return fail_at(p, p->record_offset, "stands here a second time");
+    if (p->length != PV_INFO_SIZE)
+        return fail_at(p, p->record_offset, "length %u, must be %d", p->length, PV_INFO_SIZE);
+    return expect(p, ST_BODY, PV_INFO_SIZE);
+}
+
+/* What must be there once the head ends, whichever way it ends. */
+static int end_of_head(struct xc_sr_parser *p)
+{
+    if (p->head->guest == XC_SR_GUEST_PV && !p->head->has_pv_info)
+        return fail_at(p, p->record_offset, "the head of a PV guest ends without X86_PV_INFO");
+    return done(p);
+}
+
+static int on_static_data_end(struct xc_sr_parser *p)
+{
+    if (p->head->version < 3)
+        return fail_at(p, p->record_offset, "a version 2 stream has no such record");
+    if (p->length)
+        return fail_at(p, p->record_offset, "has a body of %u bytes, must have none", p->length);
+    return end_of_head(p);
+}
+
+static int on_optional(struct xc_sr_parser *p)
+{
+    if (p->length > XC_SR_MAX_OPTIONAL)
+        return fail_at(p, p->record_offset, "an optional record of %u bytes; at most %d are taken",
+                       p->length, XC_SR_MAX_OPTIONAL);
+    if (p->offset - p->head->libxc_offset + padded(p->length) + RECORD_HEADER_SIZE > XC_SR_HEAD_MAX)
+        return fail_at(p, p->record_offset, "the head is longer than %d bytes", XC_SR_HEAD_MAX);
+    return expect(p, ST_SKIP, (size_t)padded(p->length));
+}
+
+/* A record that is not part of the static data. */
+static int on_other(struct xc_sr_parser *p)
+{
+    if (p->type >= NR_RECORD_NAMES)
+        return fail_at(p, p->record_offset, "a mandatory record that is not known");
+    if (p->head->version >= 3)
+        return fail_at(p, p->record_offset, "stands before STATIC_DATA_END");
+    p->head->inferred_end = true;
+    p->head->next_type = p->type;
+    p->head->next_length = p->length;
+    return end_of_head(p);
+}
+
+static int on_record(struct xc_sr_parser *p)
+{
+    p->type = le32(p->buf);
+    p->length = le32(p->buf + 4);
+    p->head->nr_records = p->record + 1;
+    if (p->record >= XC_SR_MAX_RECORDS)
+        return fail_at(p, p->record_offset, "more than %d records in the head", XC_SR_MAX_RECORDS);
+    if (p->type & REC_OPTIONAL)
+        return on_optional(p);
+    switch (p->type) {
+    case REC_X86_PV_INFO:
+        return on_pv_info_header(p);
+    case REC_X86_CPUID_POLICY:
+        return check_policy_record(p, p->head->has_cpuid, sizeof(xen_cpuid_leaf_t),
+                                   POLICY_MAX_LEAVES);
+    case REC_X86_MSR_POLICY:
+        return check_policy_record(p, p->head->has_msrs, sizeof(xen_msr_entry_t), XC_SR_MAX_MSRS);
+    case REC_STATIC_DATA_END:
+        return on_static_data_end(p);
+    default:
+        return on_other(p);
+    }
+}
+
+static int on_pv_info(struct xc_sr_parser *p)
+{
+    unsigned int width = p->buf[0], levels = p->buf[1];
+
+    if (!(width == 4 && levels == 3) && !(width == 8 && levels == 4))
+        return fail_at(p, p->item_offset,
+                       "words of %u bytes with %u page table levels; x86 has 4 with 3 and 8 with 4",
+                       width, levels);
+    p->head->has_pv_info = true;
+    p->head->pv_width = (uint8_t)width;
+    p->head->pv_levels = (uint8_t)levels;
+    return expect(p, ST_RECORD, RECORD_HEADER_SIZE);
+}
+
+/* The entries are copied field by field: the buffer is not aligned for them. */
+static void take_leaves(struct xc_sr_parser *p)
+{
+    size_t i, n = p->length / sizeof(xen_cpuid_leaf_t);
+
+    for (i = 0; i < n; i++) {
+        const uint8_t *b = p->buf + i * sizeof(xen_cpuid_leaf_t);
+
+        p->head->leaves[i] = (xen_cpuid_leaf_t){le32(b),      le32(b + 4),  le32(b + 8),
+                                                le32(b + 12), le32(b + 16), le32(b + 20)};
+    }
+    p->head->nr_leaves = n;
+    p->head->leaves_offset = p->item_offset;
+    p->head->has_cpuid = true;
+}
+
+static void take_msrs(struct xc_sr_parser *p)
+{
+    size_t i, n = p->length / sizeof(xen_msr_entry_t);
+
+    for (i = 0; i < n; i++) {
+        const uint8_t *b = p->buf + i * sizeof(xen_msr_entry_t);
+
+        p->head->msrs[i] = (xen_msr_entry_t){le32(b), le32(b + 4), le64(b + 8)};
+    }
+    p->head->nr_msrs = n;
+    p->head->msrs_offset = p->item_offset;
+    p->head->has_msrs = true;
+}
+
+static int on_body(struct xc_sr_parser *p)
+{
+    if (p->type == REC_X86_PV_INFO)
+        return on_pv_info(p);
+    if (p->type == REC_X86_CPUID_POLICY)
+        take_leaves(p);
+    else
+        take_msrs(p);
+    return expect(p, ST_RECORD, RECORD_HEADER_SIZE);
+}
+
+static int on_skip(struct xc_sr_parser *p)
+{
+    return expect(p, ST_RECORD, RECORD_HEADER_SIZE);
+}
+
+/* ---- the machine ---- */
+
+static int (*const handlers[])(struct xc_sr_parser *) = {
+    [ST_XL_HEADER] = on_xl_header,
+    [ST_XL_OPTDATA] = on_xl_optdata,
+    [ST_XL_CONFIG] = on_xl_config,
+    [ST_XL_SKIP] = on_xl_skip,
+    [ST_LIBXL_HEADER] = on_libxl_header,
+    [ST_LIBXL_RECORD] = on_libxl_record,
+    [ST_LIBXL_SKIP] = on_libxl_skip,
+    [ST_MARKER] = on_marker,
+    [ST_IMAGE_HEADER] = on_image_header,
+    [ST_DOMAIN_HEADER] = on_domain_header,
+    [ST_RECORD] = on_record,
+    [ST_BODY] = on_body,
+    [ST_SKIP] = on_skip,
+};
+
+void xc_sr_parser_init(struct xc_sr_parser *p, enum xc_sr_layer layer, struct xc_sr_head *head)
+{
+    memset(head, 0, sizeof(*head));
+    memset(p, 0, sizeof(*p));
+    p->head = head;
+    p->record = XC_SR_NO_RECORD;
+    p->type = XC_SR_NO_RECORD;
+    if (layer == XC_SR_XL)
+        expect(p, ST_XL_HEADER, XL_HEADER_SIZE);
+    else
+        expect(p, ST_MARKER, MARKER_SIZE);
+}
+
+size_t xc_sr_needs(const struct xc_sr_parser *p)
+{
+    return p->need;
+}
+
+/* Put bytes of the current piece where they are kept, if they are. */
+static void keep(struct xc_sr_parser *p, const uint8_t *bytes, size_t n)
+{
+    if (p->state == ST_XL_CONFIG)
+        memcpy(p->head->config + p->have, bytes, n);
+    else if (p->state != ST_XL_SKIP && p->state != ST_LIBXL_SKIP && p->state != ST_SKIP)
+        memcpy(p->buf + p->have, bytes, n);
+    p->have += n;
+    p->need -= n;
+    p->offset += n;
+}
+
+ssize_t xc_sr_feed(struct xc_sr_parser *p, const void *bytes, size_t len)
+{
+    const uint8_t *b = bytes;
+    size_t used = 0;
+
+    while (!p->failed && used < len && p->need) {
+        size_t n = len - used < p->need ? len - used : p->need;
+
+        keep(p, b + used, n);
+        used += n;
+        /* A piece may be empty: then its handler's turn comes at once. */
+        while (!p->failed && !p->need && p->state != ST_DONE)
+            handlers[p->state](p);
+    }
+    if (p->failed) {
+        errno = EINVAL;
+        return -1;
+    }
+    return (ssize_t)used;
+}
+
+int xc_sr_end(struct xc_sr_parser *p)
+{
+    if (!p->failed && p->state == ST_DONE)
+        return 0;
+    if (!p->failed && p->state == ST_MARKER && p->have &&
+        memcmp(p->buf, "\xff\xff\xff\xff\xff\xff\xff", p->have))
+        on_marker(p); /* what there is of it is not a marker: the better reason */
+    if (!p->failed) {
+        fail_at(p, p->offset, "the stream ends here, %zu bytes short", p->need);
+        p->fault.truncated = true;
+    }
+    errno = EINVAL;
+    return -1;
+}
+
+/* ---- over a file descriptor ---- */
+
+/* read() that waits also on a descriptor somebody made non-blocking. */
+static ssize_t read_some(int fd, void *buf, size_t size)
+{
+    for (;;) {
+        ssize_t n = read(fd, buf, size);
+
+        if (n >= 0)
+            return n;
+        if (errno == EAGAIN) {
+            struct pollfd pfd = {.fd = fd, .events = POLLIN};
+
+            if (poll(&pfd, 1, -1) < 0 && errno != EINTR)
+                return -1;
+        } else if (errno != EINTR) {
+            return -1;
+        }
+    }
+}
+
+int xc_sr_head_read(int fd, enum xc_sr_layer layer, struct xc_sr_head *head, void *raw,
+                    size_t raw_size, struct xc_sr_fault *fault)
+{
+    struct xc_sr_parser p;
+    uint8_t chunk[4096];
+
+    memset(fault, 0, sizeof(*fault));
+    xc_sr_parser_init(&p, layer, head);
+    while (xc_sr_needs(&p)) {
+        size_t want = xc_sr_needs(&p) < sizeof(chunk) ? xc_sr_needs(&p) : sizeof(chunk);
+        uint64_t at = p.offset;
+        ssize_t n = read_some(fd, chunk, want);
+
+        if (n < 0) {
+            int err = errno;
+
+            fail_at(&p, p.offset, "reading failed: %s", strerror(err));
+            *fault = p.fault;
+            errno = err;
+            return -1;
+        }
+        if (n == 0) {
+            xc_sr_end(&p);
+            break;
+        }
+        if (raw && at + (uint64_t)n <= raw_size)
+            memcpy((uint8_t *)raw + at, chunk, (size_t)n);
+        xc_sr_feed(&p, chunk, (size_t)n);
+    }
+    if (!p.failed)
+        return 0;
+    *fault = p.fault;
+    errno = EINVAL;
+    return -1;
+}
+
+int xc_sr_head_policy(const struct xc_sr_head *head, struct cpu_policy *policy,
+                      struct policy_report *r)
+{
+    if (!head->has_cpuid) {
+        errno = ENODATA;
+        return -1;
+    }
+    if (policy_from_leaves(policy, head->leaves, head->nr_leaves, head->msrs, head->nr_msrs, r)) {
+        errno = EINVAL;
+        return -1;
+    }
+    return 0;
+}
