@@ -171,6 +171,11 @@ const struct featureset *featureset_guest_default(enum guest_type type);
 const struct featureset *feature_dependents(unsigned int feature);
 const struct featureset *feature_needs(unsigned int feature);
 
+/* Every feature that something stands on: those with a feature_dependents() set. */
+const struct featureset *featureset_prerequisites(void);
+/* Every bit that belongs to a number (featureset_field_info) and so is not a feature. */
+const struct featureset *featureset_number_bits(void);
+
 /* Clear `feature` and all its dependents. */
 void featureset_drop(struct featureset *fs, unsigned int feature);
 

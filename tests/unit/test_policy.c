@@ -1,0 +1,814 @@
+/* SPDX-License-Identifier: MIT */
+/* Policies: arrays, verify, check, level.  The tables are meant to be read as the specification. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "cpus.h"
+#include "features-gen.h"
+
+#define NONE POLICY_NONE
+#define MAX_FAULTS 256
+
+static struct policy_fault faults[MAX_FAULTS];
+static struct policy_report report;
+
+static struct policy_report *fresh(void)
+{
+    report = (struct policy_report){faults, MAX_FAULTS, 0};
+    return &report;
+}
+
+static void print_faults(const char *what)
+{
+    for (size_t i = 0; i < report.count && i < MAX_FAULTS; i++)
+        print_message("%s: %s leaf %x subleaf %x msr %x feature %x needs %x guest %llx host %llx\n",
+                      what, policy_fault_name(faults[i].kind), faults[i].leaf, faults[i].subleaf,
+                      faults[i].msr, faults[i].feature, faults[i].needs,
+                      (unsigned long long)faults[i].guest, (unsigned long long)faults[i].host);
+}
+
+/* ---- from arrays ---- */
+
+struct array_case {
+    const char *name;
+    xen_cpuid_leaf_t leaves[4];
+    size_t nr_leaves;
+    xen_msr_entry_t msrs[3];
+    size_t nr_msrs;
+    struct {
+        enum policy_fault_kind kind;
+        uint32_t index, leaf, subleaf, msr;
+    } faults[3];
+    size_t nr_faults;
+};
+
+static const struct array_case array_cases[] = {
+    {"nothing at all", .nr_leaves = 0},
+    {"in order", {{0, NONE, 0xd, 1, 2, 3}, {1, NONE, 1, 1, 1, 1}, {4, 0, 1, 1, 1, 1}}, 3,
+     {{0xce, 0, 1u << 31}, {0x10a, 0, 1}}, 2, .nr_faults = 0},
+    {"descending", {{1, NONE, 1, 1, 1, 1}, {0, NONE, 1, 1, 1, 1}}, 2,
+     .faults = {{FAULT_UNSORTED, 1, 0, NONE, NONE}}, .nr_faults = 1},
+    {"descending subleaf", {{0xd, 2, 1, 1, 1, 1}, {0xd, 1, 1, 1, 1, 1}}, 2,
+     .faults = {{FAULT_UNSORTED, 1, 0xd, 1, NONE}}, .nr_faults = 1},
+    {"extended before basic", {{0x80000000, NONE, 1, 1, 1, 1}, {1, NONE, 1, 1, 1, 1}}, 2,
+     .faults = {{FAULT_UNSORTED, 1, 1, NONE, NONE}}, .nr_faults = 1},
+    {"the same twice", {{1, NONE, 1, 1, 1, 1}, {1, NONE, 2, 2, 2, 2}}, 2,
+     .faults = {{FAULT_DUPLICATE, 1, 1, NONE, NONE}}, .nr_faults = 1},
+    {"a leaf above all", {{0x25, NONE, 1, 1, 1, 1}}, 1,
+     .faults = {{FAULT_LEAF_RANGE, 0, 0x25, NONE, NONE}}, .nr_faults = 1},
+    {"an extended leaf above all", {{0x80000029, NONE, 1, 1, 1, 1}}, 1,
+     .faults = {{FAULT_LEAF_RANGE, 0, 0x80000029, NONE, NONE}}, .nr_faults = 1},
+    {"a leaf between the ranges", {{0x20000000, NONE, 1, 1, 1, 1}}, 1,
+     .faults = {{FAULT_LEAF_RANGE, 0, 0x20000000, NONE, NONE}}, .nr_faults = 1},
+    {"Xen's own leaves", {{0x40000000, NONE, 4, 0, 0, 0}, {0x40000100, NONE, 5, 0, 0, 0}}, 2,
+     .nr_faults = 0},
+    {"another hypervisor leaf", {{0x40000001, NONE, 4, 0, 0, 0}}, 1,
+     .faults = {{FAULT_LEAF_RANGE, 0, 0x40000001, NONE, NONE}}, .nr_faults = 1},
+    {"a subleaf above all", {{7, 4, 1, 1, 1, 1}}, 1,
+     .faults = {{FAULT_LEAF_RANGE, 0, 7, 4, NONE}}, .nr_faults = 1},
+    {"state component 64", {{0xd, 64, 1, 1, 1, 1}}, 1,
+     .faults = {{FAULT_LEAF_RANGE, 0, 0xd, 64, NONE}}, .nr_faults = 1},
+    {"no subleaf where there are some", {{7, NONE, 1, 1, 1, 1}}, 1,
+     .faults = {{FAULT_SUBLEAF_EXPECTED, 0, 7, NONE, NONE}}, .nr_faults = 1},
+    {"a subleaf where there are none", {{1, 0, 1, 1, 1, 1}}, 1,
+     .faults = {{FAULT_SUBLEAF_UNEXPECTED, 0, 1, 0, NONE}}, .nr_faults = 1},
+    {"an unknown MSR", .msrs = {{0x10b, 0, 1}}, .nr_msrs = 1,
+     .faults = {{FAULT_MSR_RANGE, 0, NONE, NONE, 0x10b}}, .nr_faults = 1},
+    {"MSR flags", .msrs = {{0xce, 1, 0}}, .nr_msrs = 1,
+     .faults = {{FAULT_MSR_FLAGS, 0, NONE, NONE, 0xce}}, .nr_faults = 1},
+    {"MSRs descending", .msrs = {{0x10a, 0, 0}, {0xce, 0, 0}}, .nr_msrs = 2,
+     .faults = {{FAULT_UNSORTED, 1, NONE, NONE, 0xce}}, .nr_faults = 1},
+    {"an MSR twice", .msrs = {{0xce, 0, 0}, {0xce, 0, 0}}, .nr_msrs = 2,
+     .faults = {{FAULT_DUPLICATE, 1, NONE, NONE, 0xce}}, .nr_faults = 1},
+    {"more MSRs than there are", .msrs = {{0xce, 0, 0}, {0x10a, 0, 0}, {0x10b, 0, 0}}, .nr_msrs = 3,
+     .faults = {{FAULT_TOO_MANY, 2, NONE, NONE, 0}}, .nr_faults = 1},
+    {"all faults, not the first", {{7, NONE, 1, 1, 1, 1}, {1, 0, 1, 1, 1, 1}}, 2,
+     .faults = {{FAULT_SUBLEAF_EXPECTED, 0, 7, NONE, NONE}, {FAULT_UNSORTED, 1, 1, 0, NONE},
+                {FAULT_SUBLEAF_UNEXPECTED, 1, 1, 0, NONE}}, .nr_faults = 3},
+};
+
+static void array_faults_are_named(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(array_cases) / sizeof(array_cases[0]); i++) {
+        const struct array_case *c = &array_cases[i];
+        struct cpu_policy p;
+        int rc = policy_from_leaves(&p, c->leaves, c->nr_leaves, c->msrs, c->nr_msrs, fresh());
+
+        print_message("%s\n", c->name);
+        assert_int_equal(report.count, c->nr_faults);
+        assert_int_equal(rc, c->nr_faults ? -XEN_EINVAL : 0);
+        for (size_t f = 0; f < c->nr_faults; f++) {
+            assert_string_equal(policy_fault_name(faults[f].kind),
+                                policy_fault_name(c->faults[f].kind));
+            assert_int_equal(faults[f].index, c->faults[f].index);
+            assert_int_equal(faults[f].leaf, c->faults[f].leaf);
+            assert_int_equal(faults[f].subleaf, c->faults[f].subleaf);
+            assert_int_equal(faults[f].msr, c->faults[f].msr);
+        }
+    }
+}
+
+static void array_longer_than_any_policy(void **state)
+{
+    static xen_cpuid_leaf_t leaves[POLICY_MAX_LEAVES + 1];
+    struct cpu_policy p;
+
+    (void)state;
+    for (uint32_t i = 0; i <= POLICY_MAX_LEAVES; i++)
+        leaves[i] = (xen_cpuid_leaf_t){.leaf = 0xd, .subleaf = i};
+    assert_int_equal(policy_from_leaves(&p, leaves, POLICY_MAX_LEAVES + 1, NULL, 0, fresh()),
+                     -XEN_EINVAL);
+    assert_int_equal(faults[0].kind, FAULT_TOO_MANY);
+    assert_int_equal(faults[0].guest, POLICY_MAX_LEAVES + 1);
+    assert_int_equal(faults[0].host, POLICY_MAX_LEAVES);
+}
+
+static void arrays_round_trip(void **state)
+{
+    const struct test_cpu *cpus;
+    size_t n = test_cpus(&cpus);
+
+    (void)state;
+    for (size_t i = 0; i < n; i++) {
+        static xen_cpuid_leaf_t leaves[POLICY_MAX_LEAVES];
+        xen_msr_entry_t msrs[POLICY_MAX_MSRS];
+        size_t nl = POLICY_MAX_LEAVES, nm = POLICY_MAX_MSRS, full;
+        struct cpu_policy in = cpus[i].policy, out;
+
+        in.platform_info = PLATFORM_INFO_CPUID_FAULTING;
+        in.arch_caps = 0x4000000000000021ull;
+        in.hv_limit = 0x40000005;
+        assert_int_equal(policy_to_leaves(&in, leaves, &nl, msrs, &nm), 0);
+        assert_int_equal(policy_from_leaves(&out, leaves, nl, msrs, nm, fresh()), 0);
+        assert_memory_equal(&in, &out, sizeof(in));
+
+        /* Short room: nothing is written past it, and the need is told. */
+        full = nl;
+        nl = full - 1;
+        memset(leaves, 0xee, sizeof(leaves));
+        assert_int_equal(policy_to_leaves(&in, leaves, &nl, msrs, &nm), -XEN_ENOBUFS);
+        assert_int_equal(nl, full);
+        assert_int_equal(leaves[full - 1].leaf, 0xeeeeeeee);
+        nm = 1;
+        assert_int_equal(policy_to_leaves(&in, leaves, &nl, msrs, &nm), -XEN_ENOBUFS);
+        assert_int_equal(nm, 2);
+    }
+}
+
+/* Each word of a featureset goes to the very register that the table names, and back. */
+static void words_are_where_the_table_says(void **state)
+{
+    (void)state;
+    for (unsigned int w = 0; w < FEATURESET_WORDS; w++) {
+        const struct featureset_word_info *info = featureset_word_info(w);
+        struct cpu_policy p = {0};
+        struct featureset in = {{0}}, out;
+
+        in.w[w] = 0x80000001u + w;
+        policy_from_featureset(&p, &in);
+        if (info->msr != NONE) {
+            assert_int_equal(info->msr, MSR_ARCH_CAPABILITIES);
+            assert_int_equal((uint32_t)(p.arch_caps >> (info->reg == 3 ? 32 : 0)), in.w[w]);
+        } else {
+            const struct cpuid_regs *r = policy_leaf_const(&p, info->leaf, info->subleaf);
+            uint32_t regs[4];
+
+            assert_non_null(r);
+            memcpy(regs, r, sizeof(regs));
+            assert_int_equal(regs[info->reg], in.w[w]);
+        }
+        policy_to_featureset(&p, &out);
+        assert_memory_equal(&in, &out, sizeof(in));
+    }
+}
+
+/* ---- verify ---- */
+
+static void real_processors_verify(void **state)
+{
+    const struct test_cpu *cpus;
+    size_t n = test_cpus(&cpus);
+
+    (void)state;
+    assert_true(n >= 20);
+    for (size_t i = 0; i < n; i++) {
+        int rc = policy_verify(&cpus[i].policy, fresh());
+
+        print_faults(cpus[i].name);
+        assert_int_equal(rc, 0);
+    }
+}
+
+static struct cpu_policy *scratch(const char *name)
+{
+    static struct cpu_policy p;
+
+    p = *test_cpu(name);
+    return &p;
+}
+
+struct verify_case {
+    const char *name, *cpu;
+    uint32_t leaf, subleaf; /* the register to change; msr when leaf is NONE */
+    char reg;
+    uint32_t clear, set;
+    enum policy_fault_kind kind;
+    uint32_t fault_leaf, fault_subleaf, feature, needs;
+};
+
+static const struct verify_case verify_cases[] = {
+    {"an unknown vendor", "intel-skylake-sp", 0, NONE, 'b', 0xff, 0, FAULT_VENDOR_UNKNOWN, 0, NONE,
+     NONE, NONE},
+    {"a maximum above all leaves", "intel-skylake-sp", 0, NONE, 'a', 0xff, 0x25, FAULT_MAX_LEAF, 0,
+     NONE, NONE, NONE},
+    {"a subleaf maximum above all", "intel-skylake-sp", 7, 0, 'a', 0, 4, FAULT_MAX_LEAF, 7, 0, NONE,
+     NONE},
+    {"an extended maximum below its base", "intel-skylake-sp", 0x80000000, NONE, 'a', 0x80000000, 0,
+     FAULT_MAX_LEAF, 0x80000000, NONE, NONE, NONE},
+    {"an extended leaf above the maximum", "intel-skylake-sp", 0x80000010, NONE, 'c', 0, 1,
+     FAULT_BEYOND_MAX, 0x80000010, NONE, NONE, NONE},
+    {"a basic leaf above the maximum", "intel-haswell-ep", 0x1a, NONE, 'd', 0, 1, FAULT_BEYOND_MAX,
+     0x1a, NONE, NONE, NONE},
+    {"a subleaf of 7 above its maximum", "intel-haswell-ep", 7, 1, 'd', 0, 1, FAULT_BEYOND_MAX, 7, 1,
+     NONE, NONE},
+    {"a family above the maximum", "intel-haswell-ep", 0x1f, 1, 'a', 0, 1, FAULT_BEYOND_MAX, 0x1f, 1,
+     NONE, NONE},
+    {"SSE4.2 without SSE4.1", "intel-nehalem-ep", 1, NONE, 'c', 1u << 19, 0, FAULT_PREREQUISITE, 1,
+     NONE, X86_FEATURE_SSE4_2, X86_FEATURE_SSE4_1},
+    {"a physical address of 31 bits", "intel-skylake-sp", 0x80000008, NONE, 'a', 0xff, 31,
+     FAULT_MAXPHYSADDR, 0x80000008, NONE, NONE, NONE},
+    {"a physical address of 53 bits", "intel-skylake-sp", 0x80000008, NONE, 'a', 0xff, 53,
+     FAULT_MAXPHYSADDR, 0x80000008, NONE, NONE, NONE},
+    {"a linear address of 64 bits", "intel-skylake-sp", 0x80000008, NONE, 'a', 0xff00, 64 << 8,
+     FAULT_LINEARADDR, 0x80000008, NONE, NONE, NONE},
+    {"AVX without its state", "intel-sandybridge-ep", 0xd, 0, 'a', 4, 0, FAULT_XSTATE_FEATURE, 0xd, 2,
+     X86_FEATURE_AVX, NONE},
+    {"PKRU state without PKU", "intel-skylake-sp", 7, 0, 'c', 8 | 16, 0, FAULT_XSTATE_FEATURE, 0xd, 9,
+     X86_FEATURE_PKU, NONE},
+    {"a component of no size", "intel-skylake-sp", 0xd, 5, 'a', ~0u, 0, FAULT_XSTATE_LAYOUT, 0xd, 5,
+     NONE, NONE},
+    {"a component inside the header", "intel-skylake-sp", 0xd, 5, 'b', ~0u, 0x200,
+     FAULT_XSTATE_LAYOUT, 0xd, 5, NONE, NONE},
+    {"two components on one place", "intel-skylake-sp", 0xd, 5, 'b', ~0u, 0x480, FAULT_XSTATE_LAYOUT,
+     0xd, 6, NONE, NONE},
+    {"a component that ends beyond 4 GiB", "intel-skylake-sp", 0xd, 9, 'b', 0, 0xfffffffc,
+     FAULT_XSTATE_LAYOUT, 0xd, 9, NONE, NONE},
+    {"a user component called supervisor", "intel-skylake-sp", 0xd, 2, 'c', 0, 1, FAULT_XSTATE_LAYOUT,
+     0xd, 2, NONE, NONE},
+    {"an area larger than its parts", "intel-skylake-sp", 0xd, 0, 'c', 0, 0x1000, FAULT_XSTATE_TOTAL,
+     0xd, 0, NONE, NONE},
+};
+
+static void change(struct cpu_policy *p, uint32_t leaf, uint32_t subleaf, char reg, uint32_t clear,
+                   uint32_t set)
+{
+    struct cpuid_regs *r = policy_leaf(p, leaf, subleaf);
+    uint32_t *v;
+
+    assert_non_null(r);
+    v = reg == 'a' ? &r->a : reg == 'b' ? &r->b : reg == 'c' ? &r->c : &r->d;
+    *v = (*v & ~clear) | set;
+}
+
+static bool reported(enum policy_fault_kind kind, uint32_t leaf, uint32_t subleaf, uint32_t feature,
+                     uint32_t needs)
+{
+    for (size_t i = 0; i < report.count && i < MAX_FAULTS; i++)
+        if (faults[i].kind == kind && faults[i].leaf == leaf && faults[i].subleaf == subleaf &&
+            faults[i].feature == feature && faults[i].needs == needs)
+            return true;
+    return false;
+}
+
+static void impossible_processors_do_not(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(verify_cases) / sizeof(verify_cases[0]); i++) {
+        const struct verify_case *c = &verify_cases[i];
+        struct cpu_policy *p = scratch(c->cpu);
+
+        change(p, c->leaf, c->subleaf, c->reg, c->clear, c->set);
+        assert_int_equal(policy_verify(p, fresh()), -XEN_EINVAL);
+        print_faults(c->name);
+        assert_true(reported(c->kind, c->fault_leaf, c->fault_subleaf, c->feature, c->needs));
+    }
+}
+
+static void reserved_msr_bits_are_refused(void **state)
+{
+    struct cpu_policy *p = scratch("intel-skylake-sp");
+
+    (void)state;
+    p->platform_info = PLATFORM_INFO_CPUID_FAULTING;
+    assert_int_equal(policy_verify(p, fresh()), 0);
+    p->platform_info |= 1;
+    assert_int_equal(policy_verify(p, fresh()), -XEN_EINVAL);
+    assert_int_equal(report.count, 1);
+    assert_int_equal(faults[0].kind, FAULT_MSR_RESERVED);
+    assert_int_equal(faults[0].msr, MSR_INTEL_PLATFORM_INFO);
+}
+
+/* A report with less room than findings counts them all and writes only into its room. */
+static void reports_are_bounded(void **state)
+{
+    struct cpu_policy *p = scratch("intel-granite-rapids");
+    struct policy_report r = {faults, 2, 0};
+    size_t all;
+
+    (void)state;
+    p->basic[1].c = 0;
+    assert_int_equal(policy_verify(p, fresh()), -XEN_EINVAL);
+    all = report.count;
+    assert_true(all > 2);
+    memset(faults, 0xee, sizeof(faults));
+    assert_int_equal(policy_verify(p, &r), -XEN_EINVAL);
+    assert_int_equal(r.count, all);
+    assert_int_equal(faults[2].leaf, 0xeeeeeeee);
+    assert_int_equal(policy_verify(p, NULL), -XEN_EINVAL);
+}
+
+/* ---- check ---- */
+
+struct check_case {
+    const char *name;
+    uint32_t leaf, subleaf; /* the register of the *host* to change */
+    char reg;
+    uint32_t clear, set;
+    enum policy_fault_kind kind; /* the one difference expected; NO_FAULT for none */
+    uint32_t fault_leaf, fault_subleaf, feature;
+};
+
+#define NO_FAULT ((enum policy_fault_kind)999)
+
+/* A Skylake SP guest on a Skylake SP host that differs in one thing. */
+static const struct check_case check_cases[] = {
+    {"no difference", 1, NONE, 'c', 0, 0, NO_FAULT, 0, 0, 0},
+    {"the host lacks AVX2", 7, 0, 'b', 1u << 5, 0, FAULT_FEATURE_MISSING, 7, 0, X86_FEATURE_AVX2},
+    {"the host lacks an Intel copy of SYSCALL", 0x80000001, NONE, 'd', 1u << 20, 0,
+     FAULT_FEATURE_MISSING, 0x80000001, NONE, X86_FEATURE_NX},
+    {"the host has more", 7, 0, 'c', 0, 1u << 8, NO_FAULT, 0, 0, 0},
+    {"a mirrored bit is not compared", 0x80000001, NONE, 'd', 1, 0, NO_FAULT, 0, 0, 0},
+    {"OSXSAVE is not compared", 1, NONE, 'c', 1u << 27, 0, NO_FAULT, 0, 0, 0},
+    {"OSPKE is not compared", 7, 0, 'c', 1u << 4, 0, NO_FAULT, 0, 0, 0},
+    {"HTT is not compared", 1, NONE, 'd', 1u << 28, 0, NO_FAULT, 0, 0, 0},
+    {"a guest may know a hazard that the host lacks", 7, 0, 'b', 1u << 13, 0, NO_FAULT, 0, 0, 0},
+    {"fewer basic leaves", 0, NONE, 'a', 0xff, 0xd, FAULT_MAX_LEAF, 0, NONE, NONE},
+    {"fewer extended leaves", 0x80000000, NONE, 'a', 0xff, 7, FAULT_MAX_LEAF, 0x80000000, NONE, NONE},
+    {"more extended leaves", 0x80000000, NONE, 'a', 0xff, 0x20, NO_FAULT, 0, 0, 0},
+    {"fewer physical address bits", 0x80000008, NONE, 'a', 0xff, 39, FAULT_MAXPHYSADDR, 0x80000008,
+     NONE, NONE},
+    {"more physical address bits", 0x80000008, NONE, 'a', 0xff, 52, NO_FAULT, 0, 0, 0},
+    {"fewer linear address bits", 0x80000008, NONE, 'a', 0xff00, 47 << 8, FAULT_LINEARADDR,
+     0x80000008, NONE, NONE},
+    {"another CLFLUSH size", 1, NONE, 'b', 0xff00, 16 << 8, FAULT_CLFLUSH, 1, NONE, NONE},
+    {"another brand, family, stepping", 1, NONE, 'a', ~0u, 0x206d7, NO_FAULT, 0, 0, 0},
+    {"no ZMM state", 0xd, 0, 'a', 1u << 6, 0, FAULT_XSTATE_MISSING, 0xd, 6, NONE},
+    {"ZMM state of another size", 0xd, 6, 'a', 0, 1, FAULT_XSTATE_SIZE, 0xd, 6, NONE},
+    {"ZMM state in another place", 0xd, 6, 'b', 0, 1, FAULT_XSTATE_OFFSET, 0xd, 6, NONE},
+    {"ZMM state aligned otherwise", 0xd, 6, 'c', 0, 2, FAULT_XSTATE_FLAGS, 0xd, 6, NONE},
+    {"more components", 0xd, 0, 'a', 0, 1u << 18, NO_FAULT, 0, 0, 0},
+    {"a PMU of an older version", 0xa, NONE, 'a', 0xff, 3, FAULT_FIELD, 0xa, NONE,
+     FEATURESET_FIELD_PMU_VERSION},
+    {"an unnamed bit is a capability too", 1, NONE, 'd', 1u << 10, 0, NO_FAULT, 0, 0, 0},
+};
+
+static void each_difference_is_found(void **state)
+{
+    const struct cpu_policy *guest = test_cpu("intel-skylake-sp");
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(check_cases) / sizeof(check_cases[0]); i++) {
+        const struct check_case *c = &check_cases[i];
+        struct cpu_policy *max = scratch("intel-skylake-sp");
+        int rc;
+
+        change(max, c->leaf, c->subleaf, c->reg, c->clear, c->set);
+        rc = policy_check(guest, &(struct policy_host){max, NULL}, fresh());
+        print_faults(c->name);
+        if (c->kind == NO_FAULT) {
+            assert_int_equal(rc, 0);
+            assert_int_equal(report.count, 0);
+            continue;
+        }
+        assert_int_equal(rc, -XEN_EINVAL);
+        assert_int_equal(report.count, 1);
+        assert_true(reported(c->kind, c->fault_leaf, c->fault_subleaf, c->feature, NONE));
+    }
+}
+
+static void an_unknown_bit_does_not_slip_through(void **state)
+{
+    const struct cpu_policy *max = test_cpu("intel-skylake-sp");
+    struct cpu_policy *guest = scratch("intel-skylake-sp");
+
+    (void)state;
+    assert_null(feature_info(FEATURESET_1d * 32 + 10));
+    guest->basic[1].d |= 1u << 10;
+    assert_int_equal(policy_check(guest, &(struct policy_host){max, NULL}, fresh()), -XEN_EINVAL);
+    assert_true(reported(FAULT_FEATURE_MISSING, 1, NONE, FEATURESET_1d * 32 + 10, NONE));
+}
+
+static void msrs_are_compared(void **state)
+{
+    struct cpu_policy guest = *test_cpu("intel-cascadelake-sp"), max = guest;
+
+    (void)state;
+    guest.platform_info = PLATFORM_INFO_CPUID_FAULTING;
+    assert_int_equal(policy_check(&guest, &(struct policy_host){&max, NULL}, fresh()), -XEN_EINVAL);
+    assert_int_equal(report.count, 1);
+    assert_int_equal(faults[0].kind, FAULT_MSR);
+    assert_int_equal(faults[0].msr, MSR_INTEL_PLATFORM_INFO);
+    max.platform_info = guest.platform_info;
+    assert_int_equal(policy_check(&guest, &(struct policy_host){&max, NULL}, fresh()), 0);
+
+    guest.arch_caps = 1; /* RDCL_NO: "not vulnerable to Meltdown" */
+    assert_int_equal(policy_check(&guest, &(struct policy_host){&max, NULL}, fresh()), -XEN_EINVAL);
+    assert_int_equal(report.count, 1);
+    assert_int_equal(faults[0].kind, FAULT_FEATURE_MISSING);
+    assert_int_equal(faults[0].msr, MSR_ARCH_CAPABILITIES);
+    assert_int_equal(faults[0].feature, X86_FEATURE_RDCL_NO);
+}
+
+static void a_host_s_hazards_must_have_been_told(void **state)
+{
+    struct cpu_policy guest = *test_cpu("intel-cascadelake-sp"), max = guest, deflt = guest;
+    struct policy_host host = {&max, &deflt};
+
+    (void)state;
+    assert_true(featureset_test(featureset_merge_mask(MERGE_HAZARD), X86_FEATURE_RSBA));
+    assert_true(guest.feat[0].d & (1u << 29)); /* ARCH_CAPS */
+
+    max.arch_caps = deflt.arch_caps = 4; /* RSBA */
+    assert_int_equal(policy_check(&guest, &host, fresh()), -XEN_EINVAL);
+    assert_int_equal(report.count, 1);
+    assert_int_equal(faults[0].kind, FAULT_HAZARD_UNTOLD);
+    assert_int_equal(faults[0].feature, X86_FEATURE_RSBA);
+
+    /* Xen sets RSBA in max everywhere; only default tells what this host is. */
+    deflt.arch_caps = 0;
+    assert_int_equal(policy_check(&guest, &host, fresh()), 0);
+
+    /* Told: fine, there and anywhere else. */
+    deflt.arch_caps = guest.arch_caps = 4;
+    assert_int_equal(policy_check(&guest, &host, fresh()), 0);
+
+    /* A guest that cannot see the MSR has been told nothing. */
+    guest.arch_caps = 0;
+    guest.feat[0].d &= ~(1u << 29);
+    assert_int_equal(policy_check(&guest, &host, fresh()), 0);
+
+    /* A leaf-7 hazard and a guest whose leaves end before. */
+    deflt = max = *test_cpu("intel-haswell-ep");
+    guest = *test_cpu("intel-sandybridge-ep");
+    assert_true(deflt.feat[0].b & (1u << 13)); /* NO_FPU_SEL */
+    guest.basic[0].a = 6;
+    policy_trim(&guest);
+    policy_close(&guest, NULL);
+    policy_check(&guest, &host, fresh());
+    assert_false(reported(FAULT_HAZARD_UNTOLD, 7, 0, X86_FEATURE_NO_FPU_SEL, NONE));
+    guest = *test_cpu("intel-sandybridge-ep");
+    policy_check(&guest, &host, fresh());
+    assert_true(reported(FAULT_HAZARD_UNTOLD, 7, 0, X86_FEATURE_NO_FPU_SEL, NONE));
+}
+
+static void vendors_do_not_mix(void **state)
+{
+    struct policy_host host = {test_cpu("amd-bergamo"), NULL};
+
+    (void)state;
+    assert_int_equal(policy_check(test_cpu("intel-penryn"), &host, fresh()), -XEN_EINVAL);
+    assert_int_equal(report.count, 1);
+    assert_int_equal(faults[0].kind, FAULT_VENDOR);
+}
+
+static void up_is_free_and_down_is_named(void **state)
+{
+    static const uint32_t lost[] = {X86_FEATURE_AVX2, X86_FEATURE_BMI1, X86_FEATURE_BMI2,
+                                    X86_FEATURE_FMA,  X86_FEATURE_F16C, X86_FEATURE_AVX512F};
+    const struct cpu_policy *new = test_cpu("intel-cascadelake-sp");
+    const struct cpu_policy *old = test_cpu("intel-sandybridge-ep");
+    struct featureset have, had, want = {{0}}, found = {{0}};
+
+    (void)state;
+    assert_int_equal(policy_check(new, &(struct policy_host){old, old}, fresh()), -XEN_EINVAL);
+    for (size_t i = 0; i < sizeof(lost) / sizeof(lost[0]); i++) {
+        const struct featureset_word_info *w = featureset_word_info(lost[i] / 32);
+
+        assert_true(reported(FAULT_FEATURE_MISSING, w->leaf, w->subleaf, lost[i], NONE));
+    }
+
+    /* Exactly the features that one has and the other has not, counted a second way. */
+    policy_to_featureset(new, &have);
+    policy_to_featureset(old, &had);
+    featureset_andnot(&want, &have, &had);
+    featureset_andnot(&want, &want, featureset_merge_mask(MERGE_HAZARD));
+    featureset_andnot(&want, &want, featureset_merge_mask(MERGE_DYNAMIC));
+    featureset_andnot(&want, &want, featureset_merge_mask(MERGE_MIRROR));
+    featureset_andnot(&want, &want, featureset_number_bits());
+    for (size_t i = 0; i < report.count; i++)
+        if (faults[i].kind == FAULT_FEATURE_MISSING)
+            featureset_set(&found, faults[i].feature);
+    assert_memory_equal(&want, &found, sizeof(want));
+}
+
+/* ---- level ---- */
+
+static bool same_vendor(const struct cpu_policy *a, const struct cpu_policy *b)
+{
+    return a->basic[0].b == b->basic[0].b && a->basic[0].d == b->basic[0].d;
+}
+
+static void assert_level_fits(const struct cpu_policy *level, const struct cpu_policy *host,
+                              const char *name)
+{
+    int rc = policy_check(level, &(struct policy_host){host, host}, fresh());
+
+    print_faults(name);
+    assert_int_equal(rc, 0);
+}
+
+/* For every two processors: their level is a CPU that can exist, runs on both, and its features do
+ * not depend on the order. */
+static void levels_run_everywhere(void **state)
+{
+    const struct test_cpu *cpus;
+    size_t n = test_cpus(&cpus), levelled = 0;
+
+    (void)state;
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < n; j++) {
+            const struct cpu_policy *pair[2] = {&cpus[i].policy, &cpus[j].policy};
+            const struct cpu_policy *back[2] = {pair[1], pair[0]};
+            struct cpu_policy level, other;
+            struct featureset a, b;
+            char name[160];
+
+            if (!same_vendor(pair[0], pair[1]))
+                continue;
+            snprintf(name, sizeof(name), "%s + %s", cpus[i].name, cpus[j].name);
+            assert_int_equal(policy_level(pair, 2, &level, NULL), 0);
+            assert_int_equal(policy_level(back, 2, &other, NULL), 0);
+            assert_level_fits(&level, pair[0], name);
+            assert_level_fits(&level, pair[1], name);
+            if (policy_verify(&level, fresh()))
+                print_faults(name);
+            assert_int_equal(report.count, 0);
+            policy_to_featureset(&level, &a);
+            policy_to_featureset(&other, &b);
+            assert_memory_equal(&a, &b, sizeof(a));
+            assert_memory_equal(&level.xstate, &other.xstate, sizeof(level.xstate[0]));
+            levelled++;
+        }
+    }
+    assert_true(levelled > 100);
+}
+
+/* Nothing is given up that all have: each feature the level lacks, some host lacks, or one that it
+ * stands on, or its state. */
+static void levels_give_up_no_more_than_they_must(void **state)
+{
+    const struct test_cpu *cpus;
+    size_t n = test_cpus(&cpus);
+
+    (void)state;
+    for (size_t i = 0; i < n; i++) {
+        const struct cpu_policy *one[1] = {&cpus[i].policy}, *twice[2] = {one[0], one[0]};
+        struct cpu_policy level;
+        struct featureset fs, own;
+
+        assert_int_equal(policy_level(one, 1, &level, NULL), 0);
+        policy_to_featureset(&level, &fs);
+        policy_to_featureset(one[0], &own);
+        assert_memory_equal(&fs, &own, sizeof(fs));
+        assert_int_equal(policy_level(twice, 2, &level, NULL), 0);
+        policy_to_featureset(&level, &fs);
+        assert_memory_equal(&fs, &own, sizeof(fs));
+    }
+}
+
+static void a_level_of_three_generations(void **state)
+{
+    const struct cpu_policy *pool[3] = {test_cpu("intel-cascadelake-sp"),
+                                        test_cpu("intel-haswell-ep"),
+                                        test_cpu("intel-sandybridge-ep")};
+    struct cpu_policy level;
+    struct featureset fs;
+
+    (void)state;
+    assert_int_equal(policy_level(pool, 3, &level, NULL), 0);
+    policy_to_featureset(&level, &fs);
+    assert_true(featureset_test(&fs, X86_FEATURE_AVX));
+    assert_false(featureset_test(&fs, X86_FEATURE_AVX2));
+    assert_false(featureset_test(&fs, X86_FEATURE_FMA));
+    assert_false(featureset_test(&fs, X86_FEATURE_AVX512F));
+    /* OR: Haswell stores no FPU selectors, so a guest of this pool must know. */
+    assert_true(featureset_test(&fs, X86_FEATURE_NO_FPU_SEL));
+    assert_int_equal(level.basic[0].a <= 0xd, 1);
+    assert_int_equal(level.extd[8].a & 0xff, 0x2e);
+    assert_int_equal(level.xstate[0].a, 7);        /* x87, SSE, AVX */
+    assert_int_equal(level.xstate[0].c, 576 + 256); /* and nothing behind */
+    assert_int_equal(level.xstate[6].a, 0);
+    /* The PMU's version is the oldest one's. */
+    assert_int_equal(level.basic[0xa].a & 0xff, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_level_fits(&level, pool[i], "three generations");
+}
+
+static void what_cannot_be_levelled(void **state)
+{
+    const struct cpu_policy *mixed[3] = {test_cpu("intel-penryn"), test_cpu("intel-haswell-ep"),
+                                         test_cpu("amd-kabini")};
+    struct cpu_policy level, odd = *test_cpu("intel-haswell-ep");
+    const struct cpu_policy *lines[2] = {mixed[1], &odd};
+    size_t culprit = 99;
+
+    (void)state;
+    assert_int_equal(policy_level(mixed, 0, &level, &culprit), -XEN_EINVAL);
+    assert_int_equal(policy_level(mixed, 3, &level, &culprit), -XEN_EXDEV);
+    assert_int_equal(culprit, 2);
+    odd.basic[1].b = (odd.basic[1].b & ~0xff00u) | 16 << 8;
+    assert_int_equal(policy_level(lines, 2, &level, &culprit), -XEN_EXDEV);
+    assert_int_equal(culprit, 1);
+}
+
+/* A component in another place cannot be shared, and its features go with it. */
+static void components_in_other_places_are_given_up(void **state)
+{
+    struct cpu_policy other = *test_cpu("intel-skylake-sp"), level;
+    const struct cpu_policy *pair[2] = {test_cpu("intel-skylake-sp"), &other};
+    struct featureset fs;
+
+    (void)state;
+    for (unsigned int i = 5; i < 8; i++)
+        other.xstate[i].b += 0x40;
+    other.xstate[9].b += 0x40;
+    other.xstate[0].c += 0x40;
+    assert_int_equal(policy_verify(&other, fresh()), 0);
+    assert_int_equal(policy_level(pair, 2, &level, NULL), 0);
+    policy_to_featureset(&level, &fs);
+    assert_false(featureset_test(&fs, X86_FEATURE_AVX512F));
+    assert_false(featureset_test(&fs, X86_FEATURE_AVX512VL));
+    assert_false(featureset_test(&fs, X86_FEATURE_PKU));
+    assert_true(featureset_test(&fs, X86_FEATURE_AVX2));
+    assert_int_equal(policy_verify(&level, fresh()), 0);
+    assert_level_fits(&level, &other, "moved components");
+}
+
+static void closing_takes_the_state_along(void **state)
+{
+    struct cpu_policy *p = scratch("intel-sapphire-rapids");
+    struct featureset dropped;
+
+    (void)state;
+    p->basic[1].c &= ~(1u << 28); /* AVX */
+    policy_close(p, &dropped);
+    assert_true(featureset_test(&dropped, X86_FEATURE_AVX2));
+    assert_true(featureset_test(&dropped, X86_FEATURE_AVX512F));
+    assert_true(featureset_test(&dropped, X86_FEATURE_AVX512_FP16));
+    assert_false(featureset_test(&dropped, X86_FEATURE_PKU));
+    assert_int_equal(p->xstate[0].a & 0xe4, 0);
+    assert_int_equal(policy_verify(p, fresh()), 0);
+
+    p = scratch("intel-sapphire-rapids");
+    p->basic[1].c &= ~(1u << 26); /* XSAVE */
+    policy_close(p, &dropped);
+    assert_int_equal(p->xstate[0].a | p->xstate[0].c | p->xstate[1].a | p->xstate[1].c, 0);
+    assert_int_equal(policy_verify(p, fresh()), 0);
+}
+
+static void a_guest_comes_down_to_its_level(void **state)
+{
+    const struct cpu_policy *pool[2] = {test_cpu("amd-granite-ridge"), test_cpu("amd-castle-peak")};
+    struct cpu_policy level, guest = *pool[0];
+    struct featureset dropped, level_fs, fs;
+    char brand[49];
+
+    (void)state;
+    assert_int_equal(policy_level(pool, 2, &level, NULL), 0);
+    guest.basic[1].c |= 1u << 27;   /* OSXSAVE: the guest's own */
+    guest.basic[1].d |= 1u << 28;   /* HTT: its topology */
+    assert_int_equal(policy_apply_level(&guest, &level, &dropped), 0);
+    assert_true(featureset_test(&dropped, X86_FEATURE_AVX512F));
+    assert_true(guest.basic[1].c & (1u << 27));
+    assert_true(guest.basic[1].d & (1u << 28));
+    assert_level_fits(&guest, pool[1], "levelled guest");
+    policy_brand(&guest, brand);
+    assert_non_null(strstr(brand, "9950X")); /* its identity stays */
+    policy_to_featureset(&level, &level_fs);
+    policy_to_featureset(&guest, &fs);
+    featureset_andnot(&fs, &fs, featureset_merge_mask(MERGE_DYNAMIC));
+    assert_true(featureset_subset(&fs, &level_fs));
+    assert_int_equal(policy_apply_level(&guest, test_cpu("intel-penryn"), NULL), -XEN_EXDEV);
+}
+
+/* The copy of 1.EDX in 80000001.EDX is AMD's alone, and real ones agree with the original. */
+static void mirrored_bits_agree(void **state)
+{
+    const struct featureset *mirror = featureset_merge_mask(MERGE_MIRROR);
+    uint32_t mask = mirror->w[FEATURESET_e1d];
+    const struct test_cpu *cpus;
+    size_t n = test_cpus(&cpus);
+
+    (void)state;
+    assert_int_equal(mask, 0x0183f3ff);
+    for (size_t i = 0; i < n; i++) {
+        const struct cpu_policy *p = &cpus[i].policy;
+        bool intel = !strncmp(cpus[i].name, "intel", 5);
+
+        assert_int_equal(p->extd[1].d & mask, intel ? 0 : p->basic[1].d & mask);
+    }
+}
+
+static void identities(void **state)
+{
+    unsigned int family, model, stepping;
+    struct cpu_policy p = {0};
+    char brand[49], vendor[13];
+
+    (void)state;
+    policy_signature(test_cpu("intel-cascadelake-sp"), &family, &model, &stepping);
+    assert_int_equal(family, 6);
+    assert_int_equal(model, 0x55);
+    assert_int_equal(stepping, 6);
+    policy_signature(test_cpu("amd-granite-ridge"), &family, &model, &stepping);
+    assert_int_equal(family, 0x1a);
+    assert_int_equal(model, 0x44);
+    policy_vendor(test_cpu("hygon-dhyana"), vendor);
+    assert_string_equal(vendor, "HygonGenuine");
+    policy_brand(test_cpu("intel-cascadelake-sp"), brand);
+    assert_string_equal(brand, "Intel(R) Xeon(R) Gold 5218 CPU @ 2.30GHz");
+
+    policy_brand(&p, brand);
+    assert_string_equal(brand, "");
+    p.extd[0].a = 0x80000004;
+    p.extd[2].a = 0x1b5b2020; /* blanks, then an escape sequence: must not reach a terminal */
+    policy_brand(&p, brand);
+    assert_string_equal(brand, "[?");
+}
+
+static void trimming_and_shrinking(void **state)
+{
+    struct cpu_policy *p = scratch("intel-granite-rapids");
+
+    (void)state;
+    p->basic[0].a = 0xffffffff;
+    p->extd[0].a = 0xffffffff;
+    p->feat[0].a = 0xffffffff;
+    policy_trim(p);
+    assert_int_equal(p->basic[0].a, POLICY_NR_BASIC - 1);
+    assert_int_equal(p->extd[0].a, 0); /* not an extended maximum at all */
+    assert_int_equal(p->feat[0].a, POLICY_NR_FEAT - 1);
+    assert_int_equal(p->extd[1].d, 0);
+
+    p->basic[0].a = 6;
+    policy_trim(p);
+    assert_int_equal(p->feat[0].b | p->xstate[0].a | p->basic[0xa].a | p->tile[1].a, 0);
+    assert_int_equal(policy_verify(scratch("intel-granite-rapids"), fresh()), 0);
+
+    p = scratch("intel-haswell-ep");
+    p->basic[0].a = 0x20;
+    p->feat[0].a = 2;
+    p->extd[0].a = 0x80000020;
+    policy_shrink(p);
+    assert_int_equal(p->basic[0].a, 0xf);
+    assert_int_equal(p->feat[0].a, 0);
+    assert_int_equal(p->extd[0].a, 0x80000008);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(array_faults_are_named),
+        cmocka_unit_test(array_longer_than_any_policy),
+        cmocka_unit_test(arrays_round_trip),
+        cmocka_unit_test(words_are_where_the_table_says),
+        cmocka_unit_test(real_processors_verify),
+        cmocka_unit_test(impossible_processors_do_not),
+        cmocka_unit_test(reserved_msr_bits_are_refused),
+        cmocka_unit_test(reports_are_bounded),
+        cmocka_unit_test(each_difference_is_found),
+        cmocka_unit_test(an_unknown_bit_does_not_slip_through),
+        cmocka_unit_test(msrs_are_compared),
+        cmocka_unit_test(a_host_s_hazards_must_have_been_told),
+        cmocka_unit_test(vendors_do_not_mix),
+        cmocka_unit_test(up_is_free_and_down_is_named),
+        cmocka_unit_test(levels_run_everywhere),
+        cmocka_unit_test(levels_give_up_no_more_than_they_must),
+        cmocka_unit_test(a_level_of_three_generations),
+        cmocka_unit_test(what_cannot_be_levelled),
+        cmocka_unit_test(components_in_other_places_are_given_up),
+        cmocka_unit_test(closing_takes_the_state_along),
+        cmocka_unit_test(a_guest_comes_down_to_its_level),
+        cmocka_unit_test(mirrored_bits_agree),
+        cmocka_unit_test(identities),
+        cmocka_unit_test(trimming_and_shrinking),
+    };
+
+    return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
+}

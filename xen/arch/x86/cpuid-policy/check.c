@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/* policy_check: can a guest with this policy run on that host?  Every difference, not the first. */
+#include "policy-private.h"
+#include "features-gen.h"
+
+static void feature_fault(enum policy_fault_kind kind, unsigned int feature, uint64_t guest,
+                          uint64_t host, struct policy_report *r)
+{
+    const struct featureset_word_info *w = featureset_word_info(feature / 32);
+    struct policy_fault f = policy_fault_at(kind, w->leaf, w->subleaf, guest, host);
+
+    f.msr = w->msr;
+    f.feature = feature;
+    policy_fault(r, f);
+}
+
+/*
+ * What the guest has been told of and the host lacks.  Bits without a name count as capabilities:
+ * a bit that this table does not know yet must not slip through.
+ */
+static void check_missing(const struct featureset *guest, const struct featureset *max,
+                          struct policy_report *r)
+{
+    const struct featureset *hazard = featureset_merge_mask(MERGE_HAZARD);
+    const struct featureset *dynamic = featureset_merge_mask(MERGE_DYNAMIC);
+    const struct featureset *mirror = featureset_merge_mask(MERGE_MIRROR);
+    const struct featureset *numbers = featureset_number_bits(); /* check_fields() */
+    struct featureset missing;
+
+    for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
+        missing.w[i] = guest->w[i] & ~max->w[i] &
+                       ~(hazard->w[i] | dynamic->w[i] | mirror->w[i] | numbers->w[i]);
+
+    for (int f = featureset_next(&missing, 0); f >= 0;
+         f = featureset_next(&missing, (unsigned int)f + 1))
+        feature_fault(FAULT_FEATURE_MISSING, (unsigned int)f, 1, 0, r);
+}
+
+/*
+ * Can the guest see the word at all?  One who cannot has been told nothing by it, careful or not,
+ * and goes by family and model, which a migration does not change.
+ */
+static bool word_visible(const struct cpu_policy *guest, const struct featureset *fs,
+                         unsigned int word)
+{
+    const struct featureset_word_info *w = featureset_word_info(word);
+
+    if (w->msr != POLICY_NONE)
+        return featureset_test(fs, X86_FEATURE_ARCH_CAPS);
+    if (word == FEATURESET_Ab)
+        return (fs->w[FEATURESET_Aa] & 0xff) != 0; /* a PMU of version 0 is none */
+    if (w->leaf >= EXTD_FIRST)
+        return w->leaf <= policy_max_extd(guest);
+    if (w->leaf == 7)
+        return policy_max_basic(guest) >= 7 && w->subleaf <= guest->feat[0].a;
+    return w->leaf <= policy_max_basic(guest);
+}
+
+static void check_hazards(const struct cpu_policy *guest, const struct featureset *fs,
+                          const struct cpu_policy *deflt, struct policy_report *r)
+{
+    const struct featureset *hazard = featureset_merge_mask(MERGE_HAZARD);
+    struct featureset untold;
+
+    policy_to_featureset(deflt, &untold);
+    for (unsigned int i = 0; i < FEATURESET_WORDS; i++) {
+        untold.w[i] &= hazard->w[i] & ~fs->w[i];
+        if (untold.w[i] && !word_visible(guest, fs, i))
+            untold.w[i] = 0;
+    }
+    for (int f = featureset_next(&untold, 0); f >= 0;
+         f = featureset_next(&untold, (unsigned int)f + 1))
+        feature_fault(FAULT_HAZARD_UNTOLD, (unsigned int)f, 0, 1, r);
+}
+
+static void check_fields(const struct featureset *guest, const struct featureset *max,
+                         struct policy_report *r)
+{
+    const struct featureset_field_info *f;
+
+    for (unsigned int i = 0; (f = featureset_field_info(i)); i++) {
+        uint32_t mask = (1u << f->width) - 1;
+        uint32_t g = (guest->w[f->word] >> f->shift) & mask;
+        uint32_t h = (max->w[f->word] >> f->shift) & mask;
+        const struct featureset_word_info *w;
+        struct policy_fault fault;
+
+        if (g <= h)
+            continue;
+        w = featureset_word_info(f->word);
+        fault = policy_fault_at(FAULT_FIELD, w->leaf, w->subleaf, g, h);
+        fault.feature = i;
+        policy_fault(r, fault);
+    }
+}
+
+static void check_maxima(const struct cpu_policy *guest, const struct cpu_policy *max,
+                         struct policy_report *r)
+{
+    if (policy_max_basic(guest) > policy_max_basic(max))
+        policy_fault(r, policy_fault_at(FAULT_MAX_LEAF, 0, POLICY_NONE, policy_max_basic(guest),
+                                        policy_max_basic(max)));
+    if (guest->feat[0].a > max->feat[0].a)
+        policy_fault(r, policy_fault_at(FAULT_MAX_LEAF, 7, 0, guest->feat[0].a, max->feat[0].a));
+    if (policy_max_extd(guest) > policy_max_extd(max))
+        policy_fault(r, policy_fault_at(FAULT_MAX_LEAF, EXTD_FIRST, POLICY_NONE,
+                                        policy_max_extd(guest), policy_max_extd(max)));
+}
+
+static void check_widths(const struct cpu_policy *guest, const struct cpu_policy *max,
+                         const struct featureset *fs, struct policy_report *r)
+{
+    uint32_t g = guest->extd[8].a, h = max->extd[8].a;
+    uint32_t line = (guest->basic[1].b >> 8) & 0xff, host_line = (max->basic[1].b >> 8) & 0xff;
+
+    if ((g & 0xff) > (h & 0xff))
+        policy_fault(r, policy_fault_at(FAULT_MAXPHYSADDR, EXTD_FIRST + 8, POLICY_NONE, g & 0xff,
+                                        h & 0xff));
+    if (((g >> 8) & 0xff) > ((h >> 8) & 0xff))
+        policy_fault(r, policy_fault_at(FAULT_LINEARADDR, EXTD_FIRST + 8, POLICY_NONE,
+                                        (g >> 8) & 0xff, (h >> 8) & 0xff));
+    if (featureset_test(fs, X86_FEATURE_CLFLUSH) && line != host_line)
+        policy_fault(r, policy_fault_at(FAULT_CLFLUSH, 1, POLICY_NONE, line * 8, host_line * 8));
+}
+
+static void check_components(const struct cpu_policy *guest, const struct cpu_policy *max,
+                             uint64_t guest_set, uint64_t host_set, struct policy_report *r)
+{
+    unsigned int i;
+
+    for_each_component(i, guest_set & ~(1ull << 63))
+    {
+        const struct cpuid_regs *g = &guest->xstate[i], *h = &max->xstate[i];
+
+        if (!((host_set >> i) & 1)) {
+            policy_fault(r, policy_fault_at(FAULT_XSTATE_MISSING, 0xd, i, 1, 0));
+            continue;
+        }
+        if (i < 2) /* x87 and SSE have no subleaves of their own */
+            continue;
+        if (g->a != h->a)
+            policy_fault(r, policy_fault_at(FAULT_XSTATE_SIZE, 0xd, i, g->a, h->a));
+        if (g->b != h->b)
+            policy_fault(r, policy_fault_at(FAULT_XSTATE_OFFSET, 0xd, i, g->b, h->b));
+        if (g->c != h->c)
+            policy_fault(r, policy_fault_at(FAULT_XSTATE_FLAGS, 0xd, i, g->c, h->c));
+    }
+}
+
+static void check_msrs(const struct cpu_policy *guest, const struct cpu_policy *max,
+                       struct policy_report *r)
+{
+    struct policy_fault f = policy_fault_init(FAULT_MSR);
+
+    /* ARCH_CAPS is in the featureset. */
+    if (!(guest->platform_info & ~max->platform_info))
+        return;
+    f.msr = MSR_INTEL_PLATFORM_INFO;
+    f.guest = guest->platform_info;
+    f.host = max->platform_info;
+    policy_fault(r, f);
+}
+
+int policy_check(const struct cpu_policy *guest, const struct policy_host *host,
+                 struct policy_report *r)
+{
+    struct policy_report count_only = {NULL, 0, 0};
+    const struct cpu_policy *max = host->max;
+    struct featureset g, h;
+    size_t before;
+
+    if (!r)
+        r = &count_only;
+    before = r->count;
+
+    if (guest->basic[0].b != max->basic[0].b || guest->basic[0].c != max->basic[0].c ||
+        guest->basic[0].d != max->basic[0].d) {
+        policy_fault(r, policy_fault_at(FAULT_VENDOR, 0, POLICY_NONE, guest->basic[0].b,
+                                        max->basic[0].b));
+        return -EINVAL;
+    }
+
+    policy_to_featureset(guest, &g);
+    policy_to_featureset(max, &h);
+    check_missing(&g, &h, r);
+    if (host->deflt)
+        check_hazards(guest, &g, host->deflt, r);
+    check_fields(&g, &h, r);
+    check_maxima(guest, max, r);
+    check_widths(guest, max, &g, r);
+    check_components(guest, max, policy_xcr0(guest), policy_xcr0(max), r);
+    check_components(guest, max, policy_xss(guest), policy_xss(max), r);
+    check_msrs(guest, max, r);
+
+    return r->count == before ? 0 : -EINVAL;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* policy_level: what hosts share.  policy_close: a policy without what lost its prerequisites. */
+#include "policy-private.h"
+#include "features-gen.h"
+
+/* Keep only these components: zero the others' subleaves, and recompute the sizes of leaf D. */
+static void set_components(struct cpu_policy *p, uint64_t xcr0, uint64_t xss)
+{
+    uint64_t compact;
+
+    for (unsigned int i = 2; i < POLICY_NR_XSTATE; i++)
+        if (!(((xcr0 | xss) >> i) & 1))
+            p->xstate[i] = (struct cpuid_regs){0};
+    p->xstate[0].a = (uint32_t)xcr0;
+    p->xstate[0].d = (uint32_t)(xcr0 >> 32);
+    p->xstate[1].c = (uint32_t)xss;
+    p->xstate[1].d = (uint32_t)(xss >> 32);
+    p->xstate[0].c = (uint32_t)xstate_standard_size(p, xcr0);
+
+    /* EBX of D.0 and D.1 follow XCR0 and XSS at run time; here they only stay possible. */
+    compact = xstate_compact_size(p, xcr0 | xss);
+    if (p->xstate[0].b > p->xstate[0].c)
+        p->xstate[0].b = p->xstate[0].c;
+    if (p->xstate[1].b > compact)
+        p->xstate[1].b = (uint32_t)compact;
+}
+
+/* Features whose state cannot be kept, and components whose feature is gone. */
+static void close_over_components(struct featureset *fs, uint64_t *xcr0, uint64_t *xss)
+{
+    for (unsigned int i = 0; i < 63; i++) {
+        uint32_t feature = xstate_feature(i);
+
+        if (feature != POLICY_NONE && featureset_test(fs, feature) && !((*xcr0 >> i) & 1))
+            featureset_drop(fs, feature);
+    }
+    featureset_close(fs, NULL);
+    for (unsigned int i = 0; i < 63; i++) {
+        uint32_t feature = xstate_feature(i);
+
+        if (feature != POLICY_NONE && !featureset_test(fs, feature))
+            *xcr0 &= ~(1ull << i);
+    }
+    if (!featureset_test(fs, X86_FEATURE_XSAVE))
+        *xcr0 = 0;
+    if (!featureset_test(fs, X86_FEATURE_XSAVES))
+        *xss = 0;
+}
+
+void policy_close(struct cpu_policy *p, struct featureset *dropped)
+{
+    uint64_t xcr0 = policy_xcr0(p), xss = policy_xss(p);
+    struct featureset before, fs;
+
+    policy_to_featureset(p, &before);
+    fs = before;
+    close_over_components(&fs, &xcr0, &xss);
+    policy_from_featureset(p, &fs);
+    set_components(p, xcr0, xss);
+    if (dropped)
+        featureset_andnot(dropped, &before, &fs);
+}
+
+/* What has been found common so far. */
+struct common {
+    struct featureset all; /* AND */
+    struct featureset any; /* OR, for hazards */
+    uint64_t xcr0, xss;
+    uint64_t platform_info;
+    uint32_t basic, feat, extd; /* maxima */
+    uint32_t phys, linear;
+    uint32_t hv_limit, hv2_limit;
+};
+
+static uint32_t min32(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A limit of 0 means "as Xen chooses", which is more than any number. */
+static uint32_t min_limit(uint32_t a, uint32_t b)
+{
+    return !a ? b : !b ? a : min32(a, b);
+}
+
+static void common_init(struct common *c, const struct cpu_policy *p)
+{
+    policy_to_featureset(p, &c->all);
+    c->any = c->all;
+    c->xcr0 = policy_xcr0(p);
+    c->xss = policy_xss(p);
+    c->platform_info = p->platform_info;
+    c->basic = policy_max_basic(p);
+    c->feat = p->feat[0].a;
+    c->extd = policy_max_extd(p);
+    c->phys = p->extd[8].a & 0xff;
+    c->linear = (p->extd[8].a >> 8) & 0xff;
+    c->hv_limit = p->hv_limit;
+    c->hv2_limit = p->hv2_limit;
+}
+
+/* Numbers inside words do not AND: each field takes the smaller. */
+static void merge_fields(struct featureset *all, const struct featureset *before,
+                         const struct featureset *fs)
+{
+    const struct featureset_field_info *f;
+
+    for (unsigned int i = 0; (f = featureset_field_info(i)); i++) {
+        uint32_t mask = ((1u << f->width) - 1) << f->shift;
+
+        all->w[f->word] &= ~mask;
+        all->w[f->word] |= min32(before->w[f->word] & mask, fs->w[f->word] & mask);
+    }
+}
+
+/* Components that both have in the same place and form. */
+static uint64_t same_layout(const struct cpu_policy *a, const struct cpu_policy *b, uint64_t set)
+{
+    unsigned int i;
+
+    for_each_component(i, set & ~3ull & ~(1ull << 63))
+    {
+        const struct cpuid_regs *x = &a->xstate[i], *y = &b->xstate[i];
+
+        if ((x->a ^ y->a) | (x->b ^ y->b) | (x->c ^ y->c))
+            set &= ~(1ull << i);
+    }
+    return set;
+}
+
+static void common_add(struct common *c, const struct cpu_policy *first, const struct cpu_policy *p)
+{
+    struct featureset fs, before = c->all;
+
+    policy_to_featureset(p, &fs);
+    for (unsigned int i = 0; i < FEATURESET_WORDS; i++) {
+        c->all.w[i] &= fs.w[i];
+        c->any.w[i] |= fs.w[i];
+    }
+    merge_fields(&c->all, &before, &fs);
+    c->xcr0 = same_layout(first, p, c->xcr0 & policy_xcr0(p));
+    c->xss = same_layout(first, p, c->xss & policy_xss(p));
+    c->platform_info &= p->platform_info;
+    c->basic = min32(c->basic, policy_max_basic(p));
+    c->feat = min32(c->feat, p->feat[0].a);
+    c->extd = min32(c->extd, policy_max_extd(p));
+    c->phys = min32(c->phys, p->extd[8].a & 0xff);
+    c->linear = min32(c->linear, (p->extd[8].a >> 8) & 0xff);
+    c->hv_limit = min_limit(c->hv_limit, p->hv_limit);
+    c->hv2_limit = min_limit(c->hv2_limit, p->hv2_limit);
+}
+
+/* Write what is common over a policy that gives the identity. */
+static void common_store(const struct common *c, struct cpu_policy *p)
+{
+    const struct featureset *hazard = featureset_merge_mask(MERGE_HAZARD);
+    const struct featureset *mirror = featureset_merge_mask(MERGE_MIRROR);
+    struct featureset fs = c->all;
+
+    for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
+        fs.w[i] |= c->any.w[i] & hazard->w[i];
+    fs.w[FEATURESET_e1d] &= ~mirror->w[FEATURESET_e1d];
+    if (vendor_is_amd_like(policy_vendor_id(p))) /* AMD repeats 1.EDX: APM vol. 3, E.4.2 */
+        fs.w[FEATURESET_e1d] |= fs.w[FEATURESET_1d] & mirror->w[FEATURESET_e1d];
+
+    p->basic[0].a = c->basic;
+    p->feat[0].a = c->feat;
+    p->extd[0].a = c->extd;
+    p->extd[8].a = (p->extd[8].a & ~0xffffu) | c->linear << 8 | c->phys;
+    p->platform_info = c->platform_info;
+    p->hv_limit = c->hv_limit;
+    p->hv2_limit = c->hv2_limit;
+    policy_from_featureset(p, &fs);
+    set_components(p, c->xcr0, c->xss);
+    policy_trim(p); /* before closing: a word above a maximum is not there to stand on */
+    policy_close(p, NULL);
+}
+
+static bool can_level(const struct cpu_policy *a, const struct cpu_policy *b)
+{
+    return a->basic[0].b == b->basic[0].b && a->basic[0].c == b->basic[0].c &&
+           a->basic[0].d == b->basic[0].d && ((a->basic[1].b ^ b->basic[1].b) & 0xff00) == 0;
+}
+
+int policy_level(const struct cpu_policy *const *policies, size_t n, struct cpu_policy *level,
+                 size_t *culprit)
+{
+    struct common c;
+
+    if (!n)
+        return -EINVAL;
+    common_init(&c, policies[0]);
+    for (size_t i = 1; i < n; i++) {
+        if (!can_level(policies[0], policies[i])) {
+            if (culprit)
+                *culprit = i;
+            return -EXDEV;
+        }
+        common_add(&c, policies[0], policies[i]);
+    }
+    *level = *policies[0];
+    common_store(&c, level);
+    policy_shrink(level);
+    return 0;
+}
+
+int policy_apply_level(struct cpu_policy *guest, const struct cpu_policy *level,
+                       struct featureset *dropped)
+{
+    const struct featureset *dynamic = featureset_merge_mask(MERGE_DYNAMIC);
+    struct featureset before, after;
+    struct common c;
+
+    if (!can_level(guest, level))
+        return -EXDEV;
+    policy_to_featureset(guest, &before);
+    common_init(&c, guest);
+    common_add(&c, guest, level);
+    /* What follows this guest's own vCPUs and their state is not the level's to take. */
+    for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
+        c.all.w[i] |= before.w[i] & dynamic->w[i];
+    common_store(&c, guest);
+    if (dropped) {
+        policy_to_featureset(guest, &after);
+        featureset_andnot(dropped, &before, &after);
+    }
+    return 0;
+}

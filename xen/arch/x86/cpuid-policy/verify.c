@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* policy_verify: can this CPU exist? */
+#include "policy-private.h"
+#include "features-gen.h"
+
+/* Address widths outside these have never been built: SDM vol. 3A 4.1.4, APM vol. 2 5.1. */
+enum { PHYSADDR_MIN = 32, PHYSADDR_MAX = 52, LINEARADDR_MIN = 32, LINEARADDR_MAX = 57 };
+
+static void verify_maxima(const struct cpu_policy *p, struct policy_report *r)
+{
+    uint32_t basic = policy_max_basic(p), extd = policy_max_extd(p);
+
+    if (basic >= POLICY_NR_BASIC)
+        policy_fault(r, policy_fault_at(FAULT_MAX_LEAF, 0, POLICY_NONE, basic, POLICY_NR_BASIC - 1));
+    if (p->feat[0].a >= POLICY_NR_FEAT)
+        policy_fault(r, policy_fault_at(FAULT_MAX_LEAF, 7, 0, p->feat[0].a, POLICY_NR_FEAT - 1));
+    if (extd && (extd < EXTD_FIRST || extd - EXTD_FIRST >= POLICY_NR_EXTD))
+        policy_fault(r, policy_fault_at(FAULT_MAX_LEAF, EXTD_FIRST, POLICY_NONE, extd,
+                                        EXTD_FIRST + POLICY_NR_EXTD - 1));
+}
+
+static void beyond(uint32_t leaf, uint32_t subleaf, uint32_t max, struct policy_report *r)
+{
+    policy_fault(r, policy_fault_at(FAULT_BEYOND_MAX, leaf, subleaf, leaf, max));
+}
+
+static void verify_beyond(const struct cpu_policy *p, struct policy_report *r)
+{
+    uint32_t basic = policy_max_basic(p), extd = policy_max_extd(p);
+
+    for (uint32_t i = 1; i < POLICY_NR_BASIC; i++)
+        if (i > basic && !regs_empty(&p->basic[i]))
+            beyond(i, POLICY_NONE, basic, r);
+    for (uint32_t i = 1; i < POLICY_NR_EXTD; i++)
+        if (EXTD_FIRST + i > extd && !regs_empty(&p->extd[i]))
+            beyond(EXTD_FIRST + i, POLICY_NONE, extd, r);
+
+    for (unsigned int i = 0; i < POLICY_NR_FAMILIES; i++) {
+        const struct leaf_family *f = &policy_families[i];
+        const struct cpuid_regs *regs =
+            (const struct cpuid_regs *)(const void *)((const char *)p + f->offset);
+        uint32_t max = f->leaf >= EXTD_FIRST ? extd : basic;
+
+        if (f->leaf <= max)
+            continue;
+        for (uint32_t s = 0; s < f->count; s++)
+            if (!regs_empty(&regs[s]))
+                beyond(f->leaf, s, max, r);
+    }
+    for (uint32_t s = 1; basic >= 7 && s < POLICY_NR_FEAT; s++)
+        if (s > p->feat[0].a && !regs_empty(&p->feat[s]))
+            beyond(7, s, p->feat[0].a, r);
+}
+
+/* Every feature that stands on something absent, once, with the first thing it lacks. */
+static void verify_prerequisites(const struct featureset *fs, struct policy_report *r)
+{
+    struct featureset absent, fallen;
+    struct featureset reported = {{0}};
+    int f, d;
+
+    featureset_andnot(&absent, featureset_prerequisites(), fs);
+    for (f = featureset_next(&absent, 0); f >= 0; f = featureset_next(&absent, (unsigned int)f + 1)) {
+        const struct featureset *dependents = feature_dependents((unsigned int)f);
+
+        if (!dependents)
+            continue;
+        featureset_and(&fallen, dependents, fs);
+        if (featureset_subset(&fallen, &reported))
+            continue;
+        featureset_andnot(&fallen, &fallen, &reported);
+        featureset_or(&reported, &reported, &fallen);
+        for (d = featureset_next(&fallen, 0); d >= 0;
+             d = featureset_next(&fallen, (unsigned int)d + 1)) {
+            const struct featureset_word_info *w = featureset_word_info((unsigned int)d / 32);
+            struct policy_fault fault =
+                policy_fault_at(FAULT_PREREQUISITE, w->leaf, w->subleaf, 1, 0);
+
+            fault.msr = w->msr;
+            fault.feature = (uint32_t)d;
+            fault.needs = (uint32_t)f;
+            policy_fault(r, fault);
+        }
+    }
+}
+
+static void verify_addresses(const struct cpu_policy *p, struct policy_report *r)
+{
+    uint32_t phys = p->extd[8].a & 0xff, linear = (p->extd[8].a >> 8) & 0xff;
+
+    if (policy_max_extd(p) < EXTD_FIRST + 8)
+        return;
+    if (phys < PHYSADDR_MIN || phys > PHYSADDR_MAX)
+        policy_fault(r, policy_fault_at(FAULT_MAXPHYSADDR, EXTD_FIRST + 8, POLICY_NONE, phys,
+                                        phys < PHYSADDR_MIN ? PHYSADDR_MIN : PHYSADDR_MAX));
+    /* CPUs without long mode leave the linear width zero. */
+    if (linear && (linear < LINEARADDR_MIN || linear > LINEARADDR_MAX))
+        policy_fault(r, policy_fault_at(FAULT_LINEARADDR, EXTD_FIRST + 8, POLICY_NONE, linear,
+                                        linear < LINEARADDR_MIN ? LINEARADDR_MIN : LINEARADDR_MAX));
+}
+
+/* A user component is there exactly when its feature is. */
+static void verify_xstate_features(uint64_t xcr0, const struct featureset *fs,
+                                   struct policy_report *r)
+{
+    for (unsigned int i = 0; i < 63; i++) {
+        uint32_t feature = xstate_feature(i);
+        bool has = (xcr0 >> i) & 1, wants;
+        struct policy_fault f;
+
+        if (feature == POLICY_NONE)
+            continue;
+        wants = featureset_test(fs, feature);
+        if (has == wants)
+            continue;
+        f = policy_fault_at(FAULT_XSTATE_FEATURE, 0xd, i, wants, has);
+        f.feature = feature;
+        policy_fault(r, f);
+    }
+}
+
+static void verify_xstate_layout(const struct cpu_policy *p, uint64_t xcr0, uint64_t xss,
+                                 struct policy_report *r)
+{
+    uint64_t all = (xcr0 | xss) & ~3ull & ~(1ull << 63), later;
+    unsigned int i, j;
+
+    for_each_component(i, all)
+    {
+        const struct cpuid_regs *c = &p->xstate[i];
+        bool supervisor = (xss >> i) & 1;
+
+        if (!c->a || !!(c->c & XSTATE_SUPERVISOR) != supervisor || (xcr0 & xss & (1ull << i)) ||
+            (supervisor ? c->b != 0 : c->b < XSTATE_AREA) || (uint64_t)c->a + c->b > UINT32_MAX) {
+            policy_fault(r, policy_fault_at(FAULT_XSTATE_LAYOUT, 0xd, i, c->a, c->b));
+            continue;
+        }
+        if (supervisor)
+            continue;
+        later = i < 62 ? xcr0 & ~((2ull << i) - 1) & ~(1ull << 63) : 0;
+        for_each_component(j, later)
+        {
+            const struct cpuid_regs *o = &p->xstate[j];
+
+            if (c->b < (uint64_t)o->b + o->a && o->b < (uint64_t)c->b + c->a)
+                policy_fault(r, policy_fault_at(FAULT_XSTATE_LAYOUT, 0xd, j, o->a, o->b));
+        }
+    }
+    if (p->xstate[0].c != xstate_standard_size(p, xcr0))
+        policy_fault(r, policy_fault_at(FAULT_XSTATE_TOTAL, 0xd, 0, p->xstate[0].c,
+                                        xstate_standard_size(p, xcr0)));
+}
+
+static void verify_msrs(const struct cpu_policy *p, struct policy_report *r)
+{
+    struct policy_fault f = policy_fault_init(FAULT_MSR_RESERVED);
+
+    if (!(p->platform_info & ~PLATFORM_INFO_CPUID_FAULTING))
+        return;
+    f.msr = MSR_INTEL_PLATFORM_INFO;
+    f.guest = p->platform_info;
+    f.host = PLATFORM_INFO_CPUID_FAULTING;
+    policy_fault(r, f);
+}
+
+int policy_verify(const struct cpu_policy *p, struct policy_report *r)
+{
+    struct policy_report count_only = {NULL, 0, 0};
+    uint64_t xcr0 = policy_xcr0(p), xss = policy_xss(p);
+    struct featureset fs;
+    size_t before;
+
+    if (!r)
+        r = &count_only;
+    before = r->count;
+
+    if (policy_vendor_id(p) == VENDOR_UNKNOWN)
+        policy_fault(r, policy_fault_at(FAULT_VENDOR_UNKNOWN, 0, POLICY_NONE, p->basic[0].b, 0));
+    verify_maxima(p, r);
+    verify_beyond(p, r);
+    policy_to_featureset(p, &fs);
+    verify_prerequisites(&fs, r);
+    verify_addresses(p, r);
+    verify_xstate_features(xcr0, &fs, r);
+    verify_xstate_layout(p, xcr0, xss, r);
+    verify_msrs(p, r);
+
+    return r->count == before ? 0 : -EINVAL;
+}
