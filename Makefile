@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+# The short way to everything; Meson and Ninja do the building.
+#
+#   make            build/ with the tools
+#   make demo       two real Xen hosts exchange a running VM (the main job)
+#   make check      every test; the last line counts them
+#   make bench      the performance tables, each peer measured in the same run
+#   make install    PREFIX=/usr/local DESTDIR=
+
+BUILD  ?= build
+PREFIX ?= /usr/local
+PYTHON := /usr/bin/python3
+
+.PHONY: all build demo check bench install format clean
+
+all: build
+
+$(BUILD)/build.ninja:
+	@scripts/ensure-packages.sh build
+	meson setup $(BUILD) --prefix=$(PREFIX)
+
+build: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+demo:
+	@scripts/ensure-packages.sh build lab
+	@$(MAKE) --no-print-directory build >/dev/null
+	@$(PYTHON) tests/lab/demo.py --build $(BUILD)
+
+check:
+	@scripts/ensure-packages.sh build lab check
+	@$(PYTHON) tests/run.py
+
+bench:
+	@scripts/ensure-packages.sh build lab check bench
+	@$(PYTHON) tests/bench/run.py
+
+install: build
+	meson configure $(BUILD) --prefix=$(PREFIX)
+	meson install -C $(BUILD) --no-rebuild
+
+format:
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+clean:
+	rm -rf build build-*
