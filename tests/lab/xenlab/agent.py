@@ -25,6 +25,7 @@ class Channel:
         self.on_exit = lambda code: None                                    # None: the host died
         self._credit = [WINDOW] * 3
         self._queue = [deque(), deque(), deque()]
+        self._exit_code = None
 
     def send(self, stream, data):
         """Queue bytes for the program; b"" ends the stream. Never waits: what exceeds the window goes out on ACKs."""
@@ -41,8 +42,10 @@ class Channel:
         self.agent.frame(KILL, self.number, 0, struct.pack("<I", signal))
 
     def exit(self, code):
-        """End a connection: what the connected program is to exit with."""
-        self.agent.frame(EXIT, self.number, 0, struct.pack("<I", code))
+        """End a connection: what the connected program is to exit with, after what was sent to it."""
+        with self.agent.lock:
+            self._exit_code = code
+            self._pump(0)
 
     def _pump(self, stream):
         queue = self._queue[stream]
@@ -53,6 +56,10 @@ class Channel:
             self.agent.frame(DATA, self.number, stream, data[:n])
             if n < len(data):
                 queue.appendleft(data[n:])
+        if self._exit_code is not None and not any(self._queue):
+            self.agent.frame(EXIT, self.number, 0, struct.pack("<I", self._exit_code))
+            self.agent.forget(self)
+            self._exit_code = None
 
     def _acked(self, stream, count):
         with self.agent.lock:
@@ -92,6 +99,9 @@ class Agent:
                 self.sock.sendall(HEADER.pack(len(data), channel, kind, stream, 0) + data)
             except OSError as e:
                 raise AgentError(f"the host is gone: {e}") from None
+
+    def forget(self, channel):
+        self._channels.pop(channel.number, None)
 
     def close(self):
         self.closed = True
@@ -135,7 +145,7 @@ class Agent:
             elif kind == ACK:
                 channel._acked(stream, struct.unpack("<I", data)[0])
             elif kind == EXIT:
-                del self._channels[number]
+                self.forget(channel)
                 channel.on_exit(struct.unpack("<I", data)[0])
         except AgentError:
             pass

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """One stock Xen host: a QEMU, the agent in its dom0, and the commands people would type there."""
 
-import itertools
-import os
 import re
 import shlex
 import signal
@@ -127,9 +125,7 @@ class Host:
         self.agent = self.qemu = None
         self.boot_seconds = None
         self._on_open = on_open or (lambda channel, args: channel.exit(255))
-        self._serial = itertools.count(1)
-        self._names = {}
-
+        
     # ---- life ----
 
     def start(self):
@@ -175,6 +171,7 @@ class Host:
             raise HostError(f"{self.name} ({self.cpu}) died while booting\n{self.last_words()}")
         if self.boot_seconds is None:
             self.boot_seconds = time.monotonic() - self._started
+            (self.directory / "initrd").unlink(missing_ok=True)     # QEMU has read it
         return self
 
     def alive(self):
@@ -194,10 +191,7 @@ class Host:
             self.qemu.kill()
         self.qemu.wait()
         self.agent.close()
-        try:
-            (self.directory / "initrd").unlink()
-        except FileNotFoundError:
-            pass
+        (self.directory / "initrd").unlink(missing_ok=True)
 
     # ---- logs ----
 
@@ -216,9 +210,9 @@ class Host:
         qemu = (self.directory / "qemu.log").read_text(errors="replace").strip()
         return "\n".join([qemu] * bool(qemu) + self.console().splitlines()[-lines:] + [f"logs: {self.directory}"])
 
-    def probe(self, name):
-        """What the probe of that name has said on this host, its latest incarnation here."""
-        return ProbeLog.parse(self.xen_log(), name)
+    def probe(self, name, domid=None):
+        """What the probe of that name has said on this host; its latest incarnation here, or that `domid`."""
+        return ProbeLog.parse(self.console(), name, domid)
 
     # ---- commands ----
 
@@ -299,16 +293,17 @@ class Host:
 
     def create_pv_linux(self, name, memory=96, paused=False, extra="", env=None):
         """Boot Debian's kernel as a PV guest that says `tick N` on Xen's console."""
-        self.run(f"[ -e /run/vmlinux ] || cat /dev/vda > /run/vmlinux").check()
+        self.run("[ -e /run/vmlinux ] || cat /dev/vda > /run/vmlinux").check()
         if self.run("[ -e /run/guest.cpio.gz ]").rc:
             self.put("/run/guest.cpio.gz", self.image.guest_initrd)
         config = (f'name="{name}"\ntype="pv"\nkernel="/run/vmlinux"\nramdisk="/run/guest.cpio.gz"\nmemory={memory}\nvcpus=1\n'
                   f'extra="console=hvc0 earlyprintk=xen quiet panic=-1 rdinit=/init"\non_crash="preserve"\n')
         return self.create(name, config + extra + "\n", paused, env)
 
-    def guest_console(self, name, seconds=1.0):
-        """What a guest wrote on its PV console since somebody looked last, and in the next `seconds`."""
-        return self.run(f"timeout {seconds} xenconsole -t pv $(xl domid {shlex.quote(name)}) </dev/zero", timeout=seconds + 20).out
+    def guest_console(self, name):
+        """All that a guest of that name wrote on its PV console here."""
+        name = shlex.quote(name)
+        return self.run(f"cd /var/log/xen/console && cat guest-{name}.log guest-{name}--incoming.log 2>/dev/null").out
 
     def save(self, name, path=None, env=None, timeout=COMMAND_TIMEOUT):
         """xl save. `env` may name another helper: LIBXL_SAVE_HELPER=..."""

@@ -30,7 +30,7 @@ MODULES = ["xen/xen-privcmd", "xen/xenfs/xenfs", "xen/xen-evtchn", "xen/xen-gntd
 APPLETS = """sh mount umount ls cat sleep usleep insmod mkdir rm cp mv ln chmod dmesg grep sed awk cut head tail tr sort
              wc od dd ps kill echo printf test [ true false env date stat sync touch find xargs timeout cmp md5sum
              sha256sum free uname mkfifo tee seq gzip gunzip zcat cpio""".split()
-DIRECTORIES = "proc sys dev run tmp root etc/xen/auto var/log/xen var/lib/xen/dump var/lib/xenstored var/lib/xen/userdata-d".split()
+DIRECTORIES = "proc sys dev run tmp root etc/xen/auto var/log/xen/console var/lib/xen/dump var/lib/xenstored var/lib/xen/userdata-d".split()
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Reads what the probe guest (tests/guests/probe) says: Xen's log carries it as `(d3) probe:NAME: ...`."""
+"""Reads what the probe guest (tests/guests/probe) says: Xen's log carries it as `(d3) [time] probe:NAME: ...`."""
 
 import re
 from dataclasses import dataclass, field
 
-_LINE = re.compile(r"\(d(\d+)\) probe:([^:]*): (.*)")
+_LINE = re.compile(r"^\(d(\d+)\) (?:\[[^\]]*\] ?)?probe:([^:]*): (.*)$", re.M)
 _TICK = re.compile(r"tick (\d+) cpuid=([0-9a-f]+) mem=(\S+) regs=(\S+)")
 _CHANGED = re.compile(r"changed leaf ([0-9a-f]+)(?:\.([0-9a-f]+))? (e[abcd]x) ([0-9a-f]{8}) -> ([0-9a-f]{8})")
 
@@ -45,9 +45,10 @@ class ProbeLog:
     lines: list = field(default_factory=list)       # everything, as text
 
     @classmethod
-    def parse(cls, xen_log, name, domid=None):
+    def parse(cls, console, name, domid=None):
         """`domid` picks an incarnation; without it the latest counts."""
-        mine = [(int(m.group(1)), m.group(3)) for m in map(_LINE.search, xen_log) if m and m.group(2) == name]
+        text = console[:console.rfind("\n") + 1]        # the last line may still be on its way
+        mine = [(int(m.group(1)), m.group(3)) for m in _LINE.finditer(text) if m.group(2) == name]
         if domid is None and mine:
             domid = mine[-1][0]
         log = cls(name, domid)
