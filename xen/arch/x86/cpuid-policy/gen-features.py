@@ -1,0 +1,421 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Turn features.def into C tables, JSON for the Python tools, and a page of documentation.
+
+usage: gen-features.py features.def OUT.h OUT.c [--json FILE] [--markdown FILE]
+       gen-features.py features.def [--json FILE] [--markdown FILE]
+
+The grammar is in features.def itself.  Anything that is not in it is an error with file and line.
+"""
+
+import argparse
+import json
+import re
+import sys
+
+WORD_BITS = 32
+
+# (name, location, leaf, subleaf, msr, register), in the order of enum featureset_word.
+# A leaf that ignores ECX has no subleaf; register 0..3 = eax..edx; an MSR's halves are 0 and 3.
+WORDS = [
+    ("1d", "1.edx", 0x1, None, None, 3),
+    ("1c", "1.ecx", 0x1, None, None, 2),
+    ("e1d", "80000001.edx", 0x80000001, None, None, 3),
+    ("e1c", "80000001.ecx", 0x80000001, None, None, 2),
+    ("Da1", "d.1.eax", 0xD, 1, None, 0),
+    ("7b0", "7.0.ebx", 0x7, 0, None, 1),
+    ("7c0", "7.0.ecx", 0x7, 0, None, 2),
+    ("e7d", "80000007.edx", 0x80000007, None, None, 3),
+    ("e8b", "80000008.ebx", 0x80000008, None, None, 1),
+    ("7d0", "7.0.edx", 0x7, 0, None, 3),
+    ("7a1", "7.1.eax", 0x7, 1, None, 0),
+    ("e21a", "80000021.eax", 0x80000021, None, None, 0),
+    ("7b1", "7.1.ebx", 0x7, 1, None, 1),
+    ("7d2", "7.2.edx", 0x7, 2, None, 3),
+    ("7c1", "7.1.ecx", 0x7, 1, None, 2),
+    ("7d1", "7.1.edx", 0x7, 1, None, 3),
+    ("m10Al", "msr 10a.eax", None, None, 0x10A, 0),
+    ("m10Ah", "msr 10a.edx", None, None, 0x10A, 3),
+    ("e21c", "80000021.ecx", 0x80000021, None, None, 2),
+    ("6a", "6.eax", 0x6, None, None, 0),
+    ("6c", "6.ecx", 0x6, None, None, 2),
+    ("Aa", "a.eax", 0xA, None, None, 0),
+    ("Ab", "a.ebx", 0xA, None, None, 1),
+    ("Fd0", "f.0.edx", 0xF, 0, None, 3),
+    ("Fd1", "f.1.edx", 0xF, 1, None, 3),
+]
+WORD_NUMBER = {name: i for i, (name, *_) in enumerate(WORDS)}
+BITS = len(WORDS) * WORD_BITS
+
+GUESTS = ["pv", "hvm-shadow", "hvm-hap"]  # enum guest_type, whose names these are in lower case
+LETTER_GUESTS = {"": 0, "A": 0b111, "S": 0b110, "H": 0b100}
+MERGES = ["CAPABILITY", "HAZARD", "DYNAMIC", "MIRROR"]  # enum feature_merge, without MERGE_
+
+NAME = r"[A-Z0-9][A-Z0-9_]*"
+FEATURE_ROW = re.compile(
+    rf'FEATURE\(({NAME}), (\w+), (\d+), "([^"]*)", ([A-Z]+), "([^"\\]+)"\)')
+FIELD_ROW = re.compile(rf'FIELD\(({NAME}), (\w+), (\d+), (\d+), "([^"\\]+)"\)')
+NEEDS_ROW = re.compile(rf"NEEDS\(({NAME})((?:, {NAME})+)\)")
+
+
+class TableError(Exception):
+    def __init__(self, where, text):
+        super().__init__(f"{where}: error: {text}")
+
+
+def spoken(name):
+    """The name that people see and type."""
+    return name.lower().replace("_", "-")
+
+
+class Feature:
+    def __init__(self, where, name, word, bit, guests, merge, description):
+        self.where, self.name, self.word, self.bit = where, name, word, bit
+        self.number = word * WORD_BITS + bit
+        self.letter, self.merge, self.description = guests, merge, description
+        self.guests_max = LETTER_GUESTS[guests.upper()]
+        self.guests_default = LETTER_GUESTS[guests] if guests == guests.upper() else 0
+
+    def location(self):
+        return f"{WORDS[self.word][1]}[{self.bit}]"
+
+
+class Field:
+    def __init__(self, where, name, word, shift, width, description):
+        self.where, self.name, self.word = where, name, word
+        self.shift, self.width, self.description = shift, width, description
+
+
+class Table:
+    """features.def, read and checked."""
+
+    def __init__(self, path):
+        self.features, self.fields = {}, {}  # by name
+        self.needs = []  # (where, name, prerequisite), in the order of the file
+        self.owner = {}  # bit position -> name of the feature or field
+        with open(path, encoding="ascii") as file:
+            self.parse(path, file.read())
+        self.check_needs()
+        self.check_mirrors()
+        self.prerequisites = self.closure()
+
+    def parse(self, path, text):
+        comment = None
+        for number, line in enumerate(text.split("\n"), 1):
+            where = f"{path}:{number}"
+            if comment is None and line.startswith("/*"):
+                comment = where
+            if comment is not None:
+                end = line.find("*/")
+                if end >= 0:
+                    if line[end + 2:]:
+                        raise TableError(where, "text after a comment")
+                    comment = None
+            elif line:
+                self.row(where, line)
+        if comment is not None:
+            raise TableError(comment, "comment without end")
+
+    def row(self, where, line):
+        if match := FEATURE_ROW.fullmatch(line):
+            self.add_feature(where, *match.groups())
+        elif match := FIELD_ROW.fullmatch(line):
+            self.add_field(where, *match.groups())
+        elif match := NEEDS_ROW.fullmatch(line):
+            for prerequisite in match[2][2:].split(", "):
+                self.needs.append((where, match[1], prerequisite))
+        else:
+            raise TableError(where, f"not a row: {line!r}")
+
+    def take(self, where, name, word, bits):
+        if name in self.features or name in self.fields:
+            raise TableError(where, f"{name} is there twice")
+        if word not in WORD_NUMBER:
+            raise TableError(where, f"{name}: no word {word}")
+        for bit in bits:
+            if bit >= WORD_BITS:
+                raise TableError(where, f"{name}: no bit {bit}")
+            position = WORD_NUMBER[word] * WORD_BITS + bit
+            if position in self.owner:
+                raise TableError(where, f"{name}: {word}:{bit} is {self.owner[position]} already")
+            self.owner[position] = name
+
+    def add_feature(self, where, name, word, bit, guests, merge, description):
+        self.take(where, name, word, [int(bit)])
+        if guests.upper() not in LETTER_GUESTS:
+            raise TableError(where, f'{name}: no guests "{guests}"')
+        if merge not in MERGES:
+            raise TableError(where, f"{name}: no merge rule {merge}")
+        self.features[name] = Feature(where, name, WORD_NUMBER[word], int(bit), guests, merge,
+                                      description)
+
+    def add_field(self, where, name, word, shift, width, description):
+        shift, width = int(shift), int(width)
+        if not 1 <= width < WORD_BITS:
+            raise TableError(where, f"{name}: no width {width}")
+        self.take(where, name, word, range(shift, shift + width))
+        self.fields[name] = Field(where, name, WORD_NUMBER[word], shift, width, description)
+
+    def check_needs(self):
+        seen = set()
+        for where, name, prerequisite in self.needs:
+            for known in (name, prerequisite):
+                if known not in self.features:
+                    raise TableError(where, f"no feature {known}")
+            if (name, prerequisite) in seen:
+                raise TableError(where, f"{name} needs {prerequisite} twice")
+            seen.add((name, prerequisite))
+            # Else a guest's own masks would make a CPU that breaks this very rule.
+            high, low = self.features[name], self.features[prerequisite]
+            if (high.guests_max & ~low.guests_max) or (high.guests_default & ~low.guests_default):
+                raise TableError(where, f"{name} is offered to guests that {prerequisite} is not")
+
+    def check_mirrors(self):
+        for feature in self.features.values():
+            if (feature.merge == "MIRROR") != feature.name.startswith("E1D_"):
+                raise TableError(feature.where, f"{feature.name}: E1D_ is for mirrors")
+            if feature.merge != "MIRROR":
+                continue
+            shown = self.features.get(feature.name[len("E1D_"):])
+            if (shown is None or shown.word != WORD_NUMBER["1d"] or shown.bit != feature.bit or
+                    feature.word != WORD_NUMBER["e1d"] or shown.letter != feature.letter):
+                raise TableError(feature.where, f"{feature.name} mirrors no bit of 1d")
+            if not any(n == feature.name and p == shown.name for _, n, p in self.needs):
+                raise TableError(feature.where, f"{feature.name} does not need {shown.name}")
+
+    def closure(self):
+        """name -> the set of everything it stands on."""
+        direct, where = {}, {}
+        for at, name, prerequisite in self.needs:
+            direct.setdefault(name, []).append(prerequisite)
+            where.setdefault(name, at)
+        done = {}
+
+        def visit(name, path):
+            if name in path:
+                chain = " -> ".join(path[path.index(name):] + [name])
+                raise TableError(where[name], f"a cycle: {chain}")
+            if name not in done:
+                found = set()
+                for prerequisite in direct.get(name, []):
+                    found |= {prerequisite} | visit(prerequisite, path + [name])
+                done[name] = found
+            return done[name]
+
+        return {name: visit(name, []) for name in self.features if visit(name, [])}
+
+    def dependents(self):
+        """name -> the set of everything that stands on it."""
+        found = {}
+        for name, prerequisites in self.prerequisites.items():
+            for prerequisite in prerequisites:
+                found.setdefault(prerequisite, set()).add(name)
+        return found
+
+    def in_order(self):
+        return sorted(self.features.values(), key=lambda feature: feature.number)
+
+    def numbers(self, names):
+        return [self.features[name].number for name in names]
+
+
+def c_words(numbers):
+    """An initializer of struct featureset with these bits set."""
+    words = [0] * len(WORDS)
+    for number in numbers:
+        words[number // WORD_BITS] |= 1 << (number % WORD_BITS)
+    return "{{" + ", ".join(f"{word:#010x}" if word else "0" for word in words) + "}}"
+
+
+def c_array(declaration, items, width=12):
+    lines = [f"{declaration} = {{"]
+    for i in range(0, len(items), width):
+        lines.append("    " + ", ".join(str(item) for item in items[i:i + width]) + ",")
+    return lines + ["};", ""]
+
+
+def banner(path):
+    return ["/* SPDX-License-Identifier: MIT */",
+            f"/* Made by gen-features.py from {path.split('/')[-1]}: change that, not this. */"]
+
+
+def write_header(table, source, out):
+    lines = banner(source) + ["#ifndef FEATURES_GEN_H", "#define FEATURES_GEN_H", "",
+                              "#include <cpuid-policy/featureset.h>", "", "enum {"]
+    lines += [f"    X86_FEATURE_{f.name} = {f.number}," for f in table.in_order()]
+    lines += ["};", "", "/* The order of featureset_field_info(). */", "enum {"]
+    lines += [f"    FEATURE_FIELD_{name}," for name in table.fields]
+    lines += ["    NR_FEATURE_FIELDS,", "};", "",
+              f"#define NR_FEATURES {len(table.features)}",
+              f"#define NR_FEATURE_NEEDS {len(table.needs)}", "",
+              "/* The rows of the table, in the order of positions. */",
+              "extern const struct feature_info feature_rows[NR_FEATURES];",
+              "/* Position -> row number + 1; 0 for a bit without a name. */",
+              "extern const uint16_t feature_row_at[FEATURESET_BITS];",
+              "/* Row numbers in the order of names. */",
+              "extern const uint16_t feature_rows_by_name[NR_FEATURES];",
+              "extern const struct featureset_word_info featureset_words[FEATURESET_WORDS];",
+              "extern const struct featureset_field_info featureset_fields[NR_FEATURE_FIELDS];", "",
+              "/* The direct rules, as written: `feature` needs `needs`. */",
+              "struct feature_need {", "    uint16_t feature, needs;", "};",
+              "extern const struct feature_need feature_needs_direct[NR_FEATURE_NEEDS];", "",
+              "/* The rules followed to their end.  Position -> set number + 1; 0 for none. */",
+              "extern const uint16_t feature_needs_at[FEATURESET_BITS];",
+              "extern const struct featureset feature_needs_sets[];",
+              "extern const uint16_t feature_dependents_at[FEATURESET_BITS];",
+              "extern const struct featureset feature_dependents_sets[];",
+              "/* Every feature that something stands on. */",
+              "extern const struct featureset features_with_dependents;", "",
+              "extern const struct featureset features_known;",
+              "extern const struct featureset features_by_merge[4];",
+              "extern const struct featureset features_guest_max[GUEST_TYPES];",
+              "extern const struct featureset features_guest_default[GUEST_TYPES];", "",
+              "#endif /* FEATURES_GEN_H */"]
+    out.write("\n".join(lines) + "\n")
+
+
+def c_sets(table, stem, sets):
+    """Closures as shared bitmaps: many features stand on the same things."""
+    unique, at = [], [0] * BITS
+    for name in sorted(sets, key=lambda name: table.features[name].number):
+        words = c_words(table.numbers(sets[name]))
+        if words not in unique:
+            unique.append(words)
+        at[table.features[name].number] = unique.index(words) + 1
+    return (c_array(f"const uint16_t {stem}_at[FEATURESET_BITS]", at, 16) +
+            c_array(f"const struct featureset {stem}_sets[]", unique, 1))
+
+
+def c_number(value):
+    return "UINT32_MAX" if value is None else f"{value:#x}u"
+
+
+def write_source(table, source, header, out):
+    order = table.in_order()
+    lines = banner(source) + [f'#include "{header.split("/")[-1]}"', ""]
+    # The words' numbers are written down twice, here and in featureset.h: they must agree.
+    lines += [f'_Static_assert(FEATURESET_{name} == {i}, "word {name}");'
+              for i, (name, *_) in enumerate(WORDS)]
+    lines += [f'_Static_assert(FEATURESET_WORDS == {len(WORDS)}, "number of words");', ""]
+    lines += c_array("const struct feature_info feature_rows[NR_FEATURES]", [
+        f'{{"{spoken(f.name)}", "{f.description}", {f.number}, MERGE_{f.merge}, '
+        f"{f.guests_max}, {f.guests_default}}}" for f in order], 1)
+    at = [0] * BITS
+    for i, feature in enumerate(order):
+        at[feature.number] = i + 1
+    lines += c_array("const uint16_t feature_row_at[FEATURESET_BITS]", at, 16)
+    by_name = sorted(range(len(order)), key=lambda i: spoken(order[i].name))
+    lines += c_array("const uint16_t feature_rows_by_name[NR_FEATURES]", by_name, 16)
+    lines += c_array("const struct featureset_word_info featureset_words[FEATURESET_WORDS]", [
+        f'{{"{name}", "{location}", {c_number(leaf)}, {c_number(subleaf)}, {c_number(msr)}, {reg}}}'
+        for name, location, leaf, subleaf, msr, reg in WORDS], 1)
+    lines += c_array("const struct featureset_field_info featureset_fields[NR_FEATURE_FIELDS]", [
+        f'{{"{spoken(f.name)}", "{f.description}", {f.word}, {f.shift}, {f.width}}}'
+        for f in table.fields.values()], 1)
+    lines += c_array("const struct feature_need feature_needs_direct[NR_FEATURE_NEEDS]", [
+        "{X86_FEATURE_%s, X86_FEATURE_%s}" % pair[1:] for pair in table.needs], 1)
+    lines += c_sets(table, "feature_needs", table.prerequisites)
+    dependents = table.dependents()
+    lines += c_sets(table, "feature_dependents", dependents)
+    lines += [f"const struct featureset features_with_dependents = "
+              f"{c_words(table.numbers(dependents))};",
+              f"const struct featureset features_known = {c_words(f.number for f in order)};", ""]
+    lines += c_array("const struct featureset features_by_merge[4]", [
+        f"[MERGE_{merge}] = " + c_words(f.number for f in order if f.merge == merge)
+        for merge in MERGES], 1)
+    for which in ("max", "default"):
+        lines += c_array(f"const struct featureset features_guest_{which}[GUEST_TYPES]", [
+            f"[GUEST_{guest.upper().replace('-', '_')}] = " +
+            c_words(f.number for f in order if getattr(f, f"guests_{which}") >> i & 1)
+            for i, guest in enumerate(GUESTS)], 1)
+    out.write("\n".join(lines))
+
+
+def guest_names(mask):
+    return [name for i, name in enumerate(GUESTS) if mask >> i & 1]
+
+
+def write_json(table, out):
+    direct = {}
+    for _, name, prerequisite in table.needs:
+        direct.setdefault(name, []).append(spoken(prerequisite))
+    json.dump({
+        "words": [{"name": name, "location": location, "leaf": leaf, "subleaf": subleaf,
+                   "msr": msr, "register": ["eax", "ebx", "ecx", "edx"][register]}
+                  for name, location, leaf, subleaf, msr, register in WORDS],
+        "features": [{"name": spoken(f.name), "identifier": f.name, "word": f.word, "bit": f.bit,
+                      "location": f.location(), "merge": f.merge.lower(), "guests": f.letter,
+                      "guests_max": guest_names(f.guests_max),
+                      "guests_default": guest_names(f.guests_default),
+                      "needs": direct.get(f.name, []), "description": f.description}
+                     for f in table.in_order()],
+        "fields": [{"name": spoken(f.name), "identifier": f.name, "word": f.word,
+                    "shift": f.shift, "width": f.width, "description": f.description}
+                   for f in table.fields.values()],
+    }, out, indent=1)
+    out.write("\n")
+
+
+GUEST_TEXT = {"": "nobody", "A": "all", "S": "HVM", "H": "HVM with HAP",
+              "a": "all, on request", "s": "HVM, on request", "h": "HVM with HAP, on request"}
+
+
+def write_markdown(table, out):
+    direct = {}
+    for _, name, prerequisite in table.needs:
+        direct.setdefault(name, []).append(f"`{spoken(prerequisite)}`")
+    lines = ["# Features", "",
+             f"{len(table.features)} feature bits and {len(table.fields)} numbers, with "
+             f"{len(table.needs)} rules on what needs what. This page is made from `features.def`.",
+             "",
+             "How a bit of several hosts becomes one of their level: a *capability* must be on "
+             "every host; a *hazard* counts as soon as one host has it; a *dynamic* bit follows "
+             "run-time state and is not compared; a *mirror* is AMD's copy of another bit.", ""]
+    for number, (word, location, *_) in enumerate(WORDS):
+        features = [f for f in table.in_order() if f.word == number]
+        fields = [f for f in table.fields.values() if f.word == number]
+        if not features and not fields:
+            continue
+        lines += [f"## {location} (word {number}, `{word}`)", ""]
+        if features:
+            lines += ["| bit | name | what it is | guests | merge | needs |",
+                      "| --: | --- | --- | --- | --- | --- |"]
+        lines += [f"| {f.bit} | `{spoken(f.name)}` | {f.description} | {GUEST_TEXT[f.letter]} | "
+                  f"{f.merge.lower()} | {', '.join(direct.get(f.name, []))} |" for f in features]
+        lines += [""] if features else []
+        if fields:
+            lines += ["| bits | number | what it counts |", "| --: | --- | --- |"]
+            lines += [f"| {f.shift + f.width - 1}:{f.shift} | `{spoken(f.name)}` | "
+                      f"{f.description} |" for f in fields] + [""]
+    out.write("\n".join(lines))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("table")
+    parser.add_argument("c_files", nargs="*", metavar="OUT.h OUT.c")
+    parser.add_argument("--json")
+    parser.add_argument("--markdown")
+    options = parser.parse_args()
+    if len(options.c_files) not in (0, 2):
+        parser.error("a header and a source, or neither")
+    try:
+        table = Table(options.table)
+    except (TableError, OSError, UnicodeDecodeError) as error:
+        sys.exit(str(error))
+
+    def write(path, writer, *arguments):
+        with open(path, "w", encoding="ascii") as out:
+            writer(table, *arguments, out)
+
+    if options.c_files:
+        write(options.c_files[0], write_header, options.table)
+        write(options.c_files[1], write_source, options.table, options.c_files[0])
+    if options.json:
+        write(options.json, write_json)
+    if options.markdown:
+        write(options.markdown, write_markdown)
+
+
+if __name__ == "__main__":
+    main()
