@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* What the gate asks this host: its version, its policies, the domain. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gate.h"
+
+/* libxenlevel logs a line for each failure.  It is kept, to be said once and in context. */
+static struct {
+    struct xentoollog_logger vtable;
+    char line[GATE_WHY];
+} logger;
+
+static void logger_message(struct xentoollog_logger *l, xentoollog_level level, int errnoval,
+                           const char *context, const char *format, va_list al)
+    __attribute__((format(printf, 5, 0)));
+
+static void logger_message(struct xentoollog_logger *l, xentoollog_level level, int errnoval,
+                           const char *context, const char *format, va_list al)
+{
+    (void)l;
+    (void)errnoval;
+    (void)context;
+    if (level >= XTL_ERROR)
+        (void)vsnprintf(logger.line, sizeof(logger.line), format, al);
+}
+
+static void logger_progress(struct xentoollog_logger *l, const char *context, const char *doing,
+                            int percent, unsigned long done, unsigned long total)
+{
+    (void)l;
+    (void)context;
+    (void)doing;
+    (void)percent;
+    (void)done;
+    (void)total;
+}
+
+static void logger_destroy(struct xentoollog_logger *l)
+{
+    (void)l;
+}
+
+static int failed(char *why, const char *doing)
+{
+    (void)snprintf(why, GATE_WHY, "%.80s: %.400s", doing,
+                   logger.line[0] ? logger.line : strerror(errno));
+    return -1;
+}
+
+void gate_domain_name(uint32_t domid, char *buf, size_t size)
+{
+    char *name = gate_name_lookup(domid);
+
+    if (name && name[0])
+        (void)snprintf(buf, size, "%s", name);
+    else
+        (void)snprintf(buf, size, "domain %u", domid);
+    free(name);
+    audit_strip_name(buf);
+}
+
+static void read_brand(struct gate_host *h)
+{
+    static struct cpu_policy raw;
+    struct xc_leaves leaves;
+
+    h->brand[0] = '\0';
+    /* Only for the message: a host whose name cannot be had is still a host. */
+    if (xc_get_system_cpu_policy(h->xch, XC_POLICY_RAW, &leaves))
+        return;
+    (void)xc_policy_from_leaves(NULL, "raw", &leaves, &raw, NULL, 0);
+    xc_leaves_free(&leaves);
+    policy_brand(&raw, h->brand);
+}
+
+int gate_host_open(struct gate_host *h, char *why)
+{
+    memset(h, 0, sizeof(*h));
+    logger.vtable = (struct xentoollog_logger){logger_message, logger_progress, logger_destroy};
+    h->xch = xc_interface_open_transport(gate_transport, NULL, &logger.vtable);
+    if (!h->xch)
+        return failed(why, "this host's hypervisor cannot be asked");
+    if (xc_version(h->xch, &h->version))
+        return failed(why, "asking for Xen's version");
+    read_brand(h);
+    return 0;
+}
+
+int gate_host_domain(struct gate_host *h, uint32_t domid, char *why)
+{
+    gate_domain_name(domid, h->name, sizeof(h->name));
+    if (xc_domain_getinfo(h->xch, domid, &h->domain))
+        return failed(why, "asking what the domain is");
+    return 0;
+}
+
+static int read_policy(struct gate_host *h, enum xc_policy_index index, struct cpu_policy *p,
+                       char *why)
+{
+    struct xc_leaves leaves;
+    char doing[64];
+    int rc;
+
+    (void)snprintf(doing, sizeof(doing), "this host's %s policy", xc_policy_name(index));
+    if (xc_get_system_cpu_policy(h->xch, index, &leaves))
+        return failed(why, doing);
+    rc = xc_policy_from_leaves(h->xch, xc_policy_name(index), &leaves, p, NULL, 0);
+    xc_leaves_free(&leaves);
+    return rc ? failed(why, doing) : 0;
+}
+
+int gate_host_policies(struct gate_host *h, char *why)
+{
+    bool pv = h->domain.type == XC_DOMAIN_PV;
+
+    if (read_policy(h, pv ? XC_POLICY_PV_MAX : XC_POLICY_HVM_MAX, &h->max, why))
+        return -1;
+    return read_policy(h, pv ? XC_POLICY_PV_DEFAULT : XC_POLICY_HVM_DEFAULT, &h->deflt, why);
+}
+
+int gate_host_verify_domain(struct gate_host *h, uint32_t domid, char *why)
+{
+    static struct cpu_policy policy;
+    struct policy_fault fault;
+    struct policy_report r = {&fault, 1, 0};
+    struct xc_leaves leaves;
+    char line[XC_FAULT_TEXT];
+    int rc;
+
+    if (xc_get_domain_cpu_policy(h->xch, domid, &leaves))
+        return failed(why, "its CPU policy cannot be had");
+    rc = xc_policy_from_leaves(h->xch, "the domain's", &leaves, &policy, NULL, 0);
+    xc_leaves_free(&leaves);
+    if (rc)
+        return failed(why, "its CPU policy cannot be read");
+    if (!policy_verify(&policy, &r))
+        return 0;
+    (void)xc_fault_text(&fault, line, sizeof(line));
+    (void)snprintf(why, GATE_WHY, "its policy is not a CPU that can exist: %s%s", line,
+                   r.count > 1 ? ", and more" : "");
+    return -1;
+}
+
+void gate_host_close(struct gate_host *h)
+{
+    xc_interface_close(h->xch);
+    h->xch = NULL;
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * xenlevel-save-helper: the gate.  libxl starts it in the place of its own save helper (environment
+ * variable LIBXL_SAVE_HELPER).  On restore it reads the head of the stream, audits the CPU policy
+ * in it against this host, and becomes the stock helper or refuses.  On save it warns at most.
+ *
+ * It fails closed on restore: whatever goes wrong here, nothing reaches the stock helper.  On save
+ * the reverse: whatever goes wrong, the stock helper runs.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gate.h"
+
+/* Positions in argv, as libxl fills it. */
+enum {
+    ARG_MODE = 1,
+    ARG_STREAM_FD = 2,
+    ARG_DOMID = 4,
+    ARGS_RESTORE = 11, /* the last one: is the stream checkpointed? */
+    ARGS_SAVE = 8,
+};
+
+/* Large, and there is one of each: kept off the stack. */
+static struct gate_host host;
+static struct xc_sr_head head;
+static struct audit verdict;
+static uint8_t raw[XC_SR_HEAD_MAX];
+static struct sigaction sigpipe_before;
+
+static int usage(FILE *f, int rc)
+{
+    (void)fprintf(
+        f, "usage: LIBXL_SAVE_HELPER=/path/to/xenlevel-save-helper xl restore|migrate|save ...\n"
+           "Started by libxl, with the arguments of libxl-save-helper:\n"
+           "  --restore-domain STREAM_FD BACK_FD DOMID STORE_EVTCHN STORE_DOMID\n"
+           "                   CONSOLE_EVTCHN CONSOLE_DOMID CBFLAGS CHECKPOINTED\n"
+           "  --save-domain STREAM_FD BACK_FD DOMID XCFLAGS CBFLAGS CHECKPOINTED\n"
+           "Environment: XENLEVEL_ALLOW, XENLEVEL_LOG, XENLEVEL_STOCK_HELPER; see\n"
+           "xenlevel-save-helper(8).\n");
+    return rc;
+}
+
+static int number(const char *text, unsigned long max, unsigned long *value)
+{
+    char *end;
+
+    if (text[0] < '0' || text[0] > '9')
+        return -1;
+    errno = 0;
+    *value = strtoul(text, &end, 10);
+    return errno || *end || *value > max ? -1 : 0;
+}
+
+/* Only returns when it cannot be done, with errno. */
+static void become(char **argv, char *path)
+{
+    argv[0] = path;
+    (void)sigaction(SIGPIPE, &sigpipe_before, NULL);
+    (void)execv(path, argv);
+}
+
+/* ---- restore ---- */
+
+struct restore {
+    int stream;
+    uint32_t domid;
+    off_t start; /* where the stream begins in its file; -1 when it cannot be wound back */
+    char path[PATH_MAX];
+    struct audit_allow allow;
+    struct audit_case c;
+};
+
+/* Says what `verdict` holds, to everybody; the exit status. */
+static int refuse(void)
+{
+    report_text(LOG_ERR, verdict.text);
+    report_failure_to_libxl(verdict.summary, EOPNOTSUPP);
+    return 1;
+}
+
+static int broken(const struct restore *r, const char *reason)
+{
+    audit_broken(&r->c, reason, &verdict);
+    return refuse();
+}
+
+static int parse(struct restore *r, int argc, char **argv, char *why)
+{
+    unsigned long stream, domid, checkpointed;
+
+    if (argc < ARGS_RESTORE || number(argv[ARG_STREAM_FD], INT_MAX, &stream) ||
+        number(argv[ARG_DOMID], UINT32_MAX, &domid) ||
+        number(argv[argc - 1], ULONG_MAX, &checkpointed)) {
+        (void)snprintf(why, GATE_WHY, "started with arguments that are not libxl's");
+        return -1;
+    }
+    r->stream = (int)stream;
+    r->domid = (uint32_t)domid;
+    if (stream <= STDERR_FILENO || fcntl(r->stream, F_GETFD) < 0) {
+        (void)snprintf(why, GATE_WHY, "the stream is not on descriptor %d", r->stream);
+        return -1;
+    }
+    /* COLO and Remus: after END the stream goes on, and a second policy could come with it. */
+    if (checkpointed) {
+        (void)snprintf(
+            why, GATE_WHY,
+            "a checkpointed stream (COLO or Remus, %lu): the gate cannot vouch for those",
+            checkpointed);
+        return -1;
+    }
+    return 0;
+}
+
+static bool same_guest(const struct restore *r, char *why)
+{
+    bool pv = host.domain.type == XC_DOMAIN_PV;
+
+    if ((head.guest == XC_SR_GUEST_PV) == pv)
+        return true;
+    (void)snprintf(why, GATE_WHY, "the stream is that of a %s guest, domain %u is %s",
+                   head.guest == XC_SR_GUEST_PV ? "PV" : "HVM", r->domid,
+                   xc_domain_type_name(host.domain.type));
+    return false;
+}
+
+/* A file can be wound back and given to the stock helper as it was: no process in between. */
+static off_t start_of_file(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)))
+        return -1;
+    return lseek(fd, 0, SEEK_CUR);
+}
+
+/* Everything that must be known before the stream is touched. */
+static int prepare(struct restore *r, char *why)
+{
+    const char *list = getenv("XENLEVEL_ALLOW");
+
+    if (audit_allow_parse(list, &r->allow, why, GATE_WHY))
+        return -1;
+    if (gate_host_open(&host, why))
+        return -1;
+    r->c.host = host.brand;
+    if (gate_host_domain(&host, r->domid, why))
+        return -1;
+    r->c.domain = host.name;
+    r->c.type = xc_domain_type_name(host.domain.type);
+    r->c.guest = xc_domain_guest_type(&host.domain);
+    if (gate_host_policies(&host, why))
+        return -1;
+    return gate_find_helper(host.version.major, host.version.minor, r->path, why);
+}
+
+static void say_given_up(void)
+{
+    for (char *s = verdict.allowed; *s;) {
+        size_t n = strcspn(s, "\n");
+
+        report_line(LOG_WARNING, "'%s': %.*s", host.name, (int)n, s);
+        s += n + (s[n] == '\n');
+    }
+    report_line(
+        LOG_WARNING,
+        "'%s': restored all the same, as XENLEVEL_ALLOW says; Xen silently cuts its CPU down "
+        "to this host's, so the domain will see another CPU than the one it has been using",
+        host.name);
+}
+
+static int hand_on(struct restore *r, char **argv)
+{
+    struct relay relay = {
+        .stream = r->stream,
+        .raw = raw,
+        .raw_size = head.length,
+        .in_record = head.inferred_end,
+        .type = head.next_type,
+        .length = head.next_length,
+        .domain = host.name,
+    };
+    char why[GATE_WHY];
+    pid_t pid = -1;
+    int out;
+
+    if (r->start < 0 || lseek(r->stream, r->start, SEEK_SET) != r->start) {
+        pid = relay_start(&relay, &out);
+        if (pid < 0 || dup2(out, r->stream) < 0) {
+            (void)snprintf(why, sizeof(why), "handing the stream on: %s", strerror(errno));
+            if (pid > 0)
+                (void)kill(pid, SIGKILL);
+            return broken(r, why);
+        }
+        close(out);
+    }
+    become(argv, r->path);
+    (void)snprintf(why, sizeof(why), "starting %.300s: %.120s", r->path, strerror(errno));
+    if (pid > 0)
+        (void)kill(pid, SIGKILL);
+    return broken(r, why);
+}
+
+static int restore(int argc, char **argv)
+{
+    static struct restore r;
+    struct xc_sr_fault fault;
+    char why[GATE_WHY] = "";
+    char name[32] = "the domain";
+
+    r.c = (struct audit_case){.domain = name,
+                              .type = "guest",
+                              .host = "",
+                              .width = report_width(),
+                              .head = &head,
+                              .max = &host.max,
+                              .deflt = &host.deflt,
+                              .allow = &r.allow};
+    if (parse(&r, argc, argv, why))
+        return broken(&r, why);
+    (void)snprintf(name, sizeof(name), "domain %u", r.domid);
+    r.start = start_of_file(r.stream);
+    r.c.from_file = r.start >= 0;
+    if (prepare(&r, why))
+        return broken(&r, why);
+
+    if (xc_sr_head_read(r.stream, XC_SR_LIBXC, &head, raw, sizeof(raw), &fault)) {
+        audit_bad_stream(&r.c, &fault, &verdict);
+        return refuse();
+    }
+    if (!same_guest(&r, why))
+        return broken(&r, why);
+    audit_run(&r.c, &verdict);
+    if (verdict.refused)
+        return refuse();
+    if (verdict.given_up)
+        say_given_up();
+    else
+        report_log(LOG_INFO, "passed: '%s' (%s, from Xen %u.%u) can run on this host", r.c.domain,
+                   r.c.type, head.xen_major, head.xen_minor);
+    gate_host_close(&host);
+    return hand_on(&r, argv);
+}
+
+/* ---- save ---- */
+
+/* Looks, and warns.  Whatever it finds the domain is saved. */
+static void look_at_domain(int argc, char **argv)
+{
+    char why[GATE_WHY], name[256];
+    unsigned long domid;
+
+    if (argc < ARGS_SAVE || number(argv[ARG_DOMID], UINT32_MAX, &domid)) {
+        report_line(LOG_WARNING, "saving with arguments that are not libxl's; nothing was checked");
+        return;
+    }
+    if (gate_host_open(&host, why)) {
+        report_line(LOG_WARNING, "saving domain %lu without a look at its CPU: %s", domid, why);
+        return;
+    }
+    if (gate_host_verify_domain(&host, (uint32_t)domid, why)) {
+        gate_domain_name((uint32_t)domid, name, sizeof(name));
+        report_line(LOG_WARNING, "saving '%s': %s", name, why);
+    }
+    /* Version 3 of the stream, the first with a policy in it, came with Xen 4.14. */
+    if (host.version.major < 4 || (host.version.major == 4 && host.version.minor < 14)) {
+        gate_domain_name((uint32_t)domid, name, sizeof(name));
+        report_line(LOG_WARNING,
+                    "saving '%s': Xen %u.%u writes no CPU policy into the stream; a host with the "
+                    "gate will not take it",
+                    name, host.version.major, host.version.minor);
+    }
+    gate_host_close(&host);
+}
+
+static int save(int argc, char **argv)
+{
+    char path[PATH_MAX], why[GATE_WHY];
+
+    look_at_domain(argc, argv);
+    if (gate_find_helper(host.version.major, host.version.minor, path, why)) {
+        report_line(LOG_ERR, "saving: %s", why);
+        return 1;
+    }
+    become(argv, path);
+    report_line(LOG_ERR, "saving: starting %s: %s", path, strerror(errno));
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+    if (argc == 2 && !strcmp(argv[ARG_MODE], "--version")) {
+        (void)printf("xenlevel-save-helper %s\n", XENLEVEL_VERSION);
+        return 0;
+    }
+    if (argc == 2 && !strcmp(argv[ARG_MODE], "--help"))
+        return usage(stdout, 0);
+
+    /* A reader that has gone must not end the gate in the middle of a sentence. */
+    (void)sigaction(SIGPIPE, &ignore, &sigpipe_before);
+    report_open();
+    if (argc > ARG_MODE && !strcmp(argv[ARG_MODE], "--restore-domain"))
+        return restore(argc, argv);
+    if (argc > ARG_MODE && !strcmp(argv[ARG_MODE], "--save-domain"))
+        return save(argc, argv);
+    return usage(stderr, 2);
+}
