@@ -100,6 +100,13 @@ class Agent:
             except OSError as e:
                 raise AgentError(f"the host is gone: {e}") from None
 
+    def hello(self):
+        """Ask whether the other end is there; `ready` is set when it answers."""
+        try:
+            self.frame(HELLO, 0, 0)
+        except AgentError:
+            pass
+
     def forget(self, channel):
         self._channels.pop(channel.number, None)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Writes cpio archives ("newc"), the form of an initramfs. Linux takes several, one behind the other."""
+"""Writes cpio archives ("newc"), the form of an initramfs."""
 
 import stat
 from pathlib import PurePosixPath
@@ -24,7 +24,7 @@ class Cpio:
         self._out += b"\0" * (-len(self._out) % 4)
 
     def directory(self, path):
-        for parent in reversed([p for p in PurePosixPath(path).parents] + [PurePosixPath(path)][:0]):
+        for parent in reversed(PurePosixPath(path).parents):
             self._one_directory(str(parent))
         self._one_directory(path)
 

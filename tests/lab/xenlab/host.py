@@ -14,12 +14,16 @@ from pathlib import Path
 from . import cpus, image
 from .agent import POWEROFF, Agent, AgentError
 from .probe import ProbeLog
+from .qmp import Qmp
+from .snapshot import Snapshot
 
 BOOT_TIMEOUT = 180          # seconds; about 10 when the machine is otherwise idle
 COMMAND_TIMEOUT = 120
 XEN_ARGS = ("console=com1 com1=115200,8n1 noreboot dom0_mem={dom0}M,max:{dom0}M dom0_max_vcpus=1 loglvl=all guest_loglvl=all "
             "console_timestamps=boot sync_console=0 {extra}")
-DOM0_ARGS = "console=hvc0 quiet panic=1 rdinit=/init nokaslr mitigations=off tsc=reliable"
+# All but the first three save time under emulation.
+DOM0_ARGS = ("console=hvc0 panic=1 rdinit=/init quiet nokaslr mitigations=off tsc=reliable rodata=off lsm= cryptomgr.notests "
+             "noreplace-smp 8250.nr_uarts=0 i8042.noaux i8042.nokbd audit=0 nowatchdog")
 GUEST_DIR = "/root/guests"
 
 
@@ -117,48 +121,58 @@ class Process:
 class Host:
     """Made by Lab.add(); `start()` spawns it, `wait_ready()` waits for its dom0."""
 
-    def __init__(self, name, cpu, packages, img, directory, files=None, memory=1024, dom0=512, xen_args="", on_open=None):
+    def __init__(self, name, cpu, packages, img, directory, files=None, memory=1024, dom0=512, xen_args="", on_open=None, say=None):
         self.name, self.cpu, self.memory, self.dom0 = name, cpu, memory, dom0
         self.packages, self.image, self.xen_args = packages, img, xen_args
         self.directory = Path(directory)
         self.files = dict(files or {})
-        self.agent = self.qemu = None
+        self.agent = self.qemu = self.qmp = None
         self.boot_seconds = None
+        self._say = say or (lambda text: None)
         self._on_open = on_open or (lambda channel, args: channel.exit(255))
         
     # ---- life ----
 
     def start(self):
-        """Spawn QEMU. From the main thread: it dies with the thread that spawned it."""
+        """Spawn QEMU. From the main thread: QEMU dies with the thread that spawned it."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        initrd = self.directory / "initrd"
-        initrd.write_bytes(self.image.initrd.read_bytes() + image.overlay(self.files, self.packages))
-        ours, theirs = socket.socketpair()
-        command = ["setpriv", "--pdeathsig", "KILL", "--", "qemu-system-x86_64"] + self._qemu_args(initrd, theirs.fileno())
+        machine = self._machine()
+        self.snapshot = Snapshot(self.packages.cache, machine)
+        self.from_snapshot = self.snapshot.exists()
+        log = self.directory / "console.log"
+        agent, agent_qemu = socket.socketpair()
+        control, control_qemu = socket.socketpair()
+        command = ["setpriv", "--pdeathsig", "KILL", "--", "qemu-system-x86_64", *machine,
+                   "-chardev", f"file,id=log,path={log},append=on", "-chardev", f"socket,id=agent,fd={agent_qemu.fileno()}",
+                   "-chardev", f"socket,id=qmp,fd={control_qemu.fileno()}", "-mon", "chardev=qmp,mode=control"]
+        if self.from_snapshot:
+            command += self.snapshot.incoming(log)
         (self.directory / "command").write_text(shlex.join(command) + "\n")
         self._started = time.monotonic()
-        with open(self.directory / "qemu.log", "wb") as log:
-            self.qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                         pass_fds=[theirs.fileno()], start_new_session=True)
-        theirs.close()
-        self.agent = Agent(ours, self._on_open)
+        with open(self.directory / "qemu.log", "wb") as err:
+            self.qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=err, stderr=err, start_new_session=True,
+                                         pass_fds=[agent_qemu.fileno(), control_qemu.fileno()])
+        agent_qemu.close()
+        control_qemu.close()
+        self.qmp = Qmp(control)
+        self.agent = Agent(agent, self._on_open)
 
-    def _qemu_args(self, initrd, fd):
+    def _machine(self):
+        """The QEMU arguments that make the host what it is; those of one run are added in start()."""
         xen_args = XEN_ARGS.format(dom0=self.dom0, extra=self.xen_args).strip()
         return ["-accel", "tcg,thread=multi", "-smp", "2", "-cpu", cpus.cpu_string(self.cpu), "-m", str(self.memory),
                 "-M", "pc,hpet=off,usb=off,vmport=off", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-kernel", str(self.image.xen), "-append", xen_args,
-                "-initrd", f"{self.image.kernel} {DOM0_ARGS},{initrd}",
-                "-chardev", f"file,id=log,path={self.directory}/console.log", "-serial", "chardev:log",
-                "-chardev", f"socket,id=agent,fd={fd}",
-                "-device", "virtio-serial-pci,disable-legacy=on", "-device", "virtserialport,chardev=agent,name=xenlab,nr=1",
-                "-drive", f"file={self.image.kernel},format=raw,if=none,id=vmlinux,readonly=on",
-                "-device", "virtio-blk-pci,drive=vmlinux"]
+                "-initrd", f"{self.image.kernel} {DOM0_ARGS},{self.image.initrd}", "-serial", "chardev:log",
+                "-device", "virtio-serial-pci,disable-legacy=on", "-device", "virtserialport,chardev=agent,name=xenlab,nr=1"]
 
     def wait_ready(self, timeout=BOOT_TIMEOUT):
         deadline = time.monotonic() + timeout
         while not self.agent.ready.wait(0.2):
+            self.agent.hello()                  # a host from a snapshot has said its own long ago
             if self.qemu.poll() is not None:
+                if self.from_snapshot:
+                    self.snapshot.drop()
                 raise HostError(f"{self.name} ({self.cpu}): QEMU ended with {self.qemu.returncode}\n{self.last_words()}")
             if re.search(r"^(\(XEN\) .*)?(Panic on CPU|.*Kernel panic)", self.console(), re.M):
                 time.sleep(0.5)
@@ -171,7 +185,10 @@ class Host:
             raise HostError(f"{self.name} ({self.cpu}) died while booting\n{self.last_words()}")
         if self.boot_seconds is None:
             self.boot_seconds = time.monotonic() - self._started
-            (self.directory / "initrd").unlink(missing_ok=True)     # QEMU has read it
+            if not self.from_snapshot:
+                self.snapshot.take(self.qmp, self.directory / "console.log", self._say)
+            if self.files:
+                self.install(self.files)
         return self
 
     def alive(self):
@@ -191,7 +208,7 @@ class Host:
             self.qemu.kill()
         self.qemu.wait()
         self.agent.close()
-        (self.directory / "initrd").unlink(missing_ok=True)
+        self.qmp.close()
 
     # ---- logs ----
 
@@ -226,10 +243,16 @@ class Host:
         return self.start_command(command, env, stdin).wait(timeout)
 
     def put(self, path, data, mode=0o755):
-        """Write bytes, or the file at a Path, to `path` in dom0. For programs with libraries use `files=` at boot."""
+        """Write bytes, or the file at a Path, to `path` in dom0. For programs with libraries: install()."""
         data = data.read_bytes() if isinstance(data, Path) else bytes(data)
         path = shlex.quote(path)
         self.run(f"mkdir -p $(dirname {path}) && cat > {path} && chmod {mode:o} {path}", stdin=data).check()
+
+    def install(self, files):
+        """Bring programs: {path in dom0: bytes, or a path here}, with the shared libraries they need."""
+        self.files.update(files)
+        archive = image.overlay(files, self.packages)
+        self.run("cd / && cpio -idu 2>&1", stdin=archive).check()
 
     def get(self, path):
         return self.run(["cat", path]).check().raw
@@ -263,7 +286,7 @@ class Host:
     def create_probe(self, name, memory=8, cpuid=None, paused=False, extra="", tick_ms=250, dirty=False, wait=True, env=None):
         """Boot the probe guest. `extra` is more xl configuration; memory beyond 16 MB is filled with a pattern."""
         if "/root/probe.elf" not in self.files:
-            raise HostError(f"{self.name} was booted without files={{'/root/probe.elf': ...}}")
+            raise HostError(f"{self.name} has no /root/probe.elf: host.install({{...}}) or files= at boot")
         options = f"name={name} tick_ms={tick_ms}" + " dirty" * dirty
         if memory > 16:
             options += f" mb={memory - 12}"
@@ -293,10 +316,10 @@ class Host:
 
     def create_pv_linux(self, name, memory=96, paused=False, extra="", env=None):
         """Boot Debian's kernel as a PV guest that says `tick N` on Xen's console."""
-        self.run("[ -e /run/vmlinux ] || cat /dev/vda > /run/vmlinux").check()
         if self.run("[ -e /run/guest.cpio.gz ]").rc:
+            self.put("/run/vmlinux.gz", self.image.guest_kernel)
             self.put("/run/guest.cpio.gz", self.image.guest_initrd)
-        config = (f'name="{name}"\ntype="pv"\nkernel="/run/vmlinux"\nramdisk="/run/guest.cpio.gz"\nmemory={memory}\nvcpus=1\n'
+        config = (f'name="{name}"\ntype="pv"\nkernel="/run/vmlinux.gz"\nramdisk="/run/guest.cpio.gz"\nmemory={memory}\nvcpus=1\n'
                   f'extra="console=hvc0 earlyprintk=xen quiet panic=-1 rdinit=/init"\non_crash="preserve"\n')
         return self.create(name, config + extra + "\n", paused, env)
 

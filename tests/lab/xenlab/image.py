@@ -26,7 +26,7 @@ PROGRAMS = ["xl", "xenstored", "xenconsoled", "xenconsole", "xen-init-dom0", "li
 STORE_TOOLS = ["xenstore-ls", "xenstore-read", "xenstore-write", "xenstore-rm", "xenstore-list"]
 MODULES = ["xen/xen-privcmd", "xen/xenfs/xenfs", "xen/xen-evtchn", "xen/xen-gntdev", "xen/xen-gntalloc",
            "virtio/virtio_ring", "virtio/virtio", "virtio/virtio_pci_legacy_dev", "virtio/virtio_pci_modern_dev",
-           "virtio/virtio_pci", "char/virtio_console", "block/virtio_blk"]     # in loading order
+           "virtio/virtio_pci", "char/virtio_console"]     # in loading order
 APPLETS = """sh mount umount ls cat sleep usleep insmod mkdir rm cp mv ln chmod dmesg grep sed awk cut head tail tr sort
              wc od dd ps kill echo printf test [ true false env date stat sync touch find xargs timeout cmp md5sum
              sha256sum free uname mkfifo tee seq gzip gunzip zcat cpio""".split()
@@ -49,6 +49,10 @@ class Image:
     @property
     def initrd(self):
         return self.directory / "dom0.cpio"
+
+    @property
+    def guest_kernel(self):
+        return self.directory / "vmlinux.gz"
 
     @property
     def guest_initrd(self):
@@ -81,6 +85,7 @@ def _build(packages, out):
     (out / "xen").write_bytes(gzip.decompress(packages.find("boot/xen-4.17-amd64.gz").read_bytes()))
     vmlinux = unpack_kernel(packages.find("boot/vmlinuz-*").read_bytes())
     (out / "vmlinux").write_bytes(vmlinux)
+    (out / "vmlinux.gz").write_bytes(gzip.compress(vmlinux, 1))
     agent = _compile(HERE / "dom0" / "agent.c", out / "agent")
     (out / "dom0.cpio").write_bytes(_dom0(packages, agent))
     guest = _guest(packages)
@@ -157,7 +162,7 @@ def _guest(packages):
 
 
 def overlay(files, packages):
-    """A further archive for files a test wants in dom0: {path there: bytes, or a path here}; libraries come along.
+    """An archive of files a test wants in dom0: {path there: bytes, or a path here}; libraries come along.
 
     Executables keep their mode, bytes become 0755.
     """

@@ -84,7 +84,7 @@ class Lab:
         if name in self.hosts:
             raise ValueError(f"there is a host {name} already")
         host = Host(name, cpu or name, self.packages, self.image, self.directory / name, files,
-                    on_open=self._on_open, **options)
+                    on_open=self._on_open, say=self.say, **options)
         self.hosts[name] = host
         self.say(f"{name}: booting ({host.cpu})")
         host.start()

@@ -481,6 +481,10 @@ static void handle(const struct header *h, uint8_t *data)
         do_exec(h->channel, (char *)data, h->len);
         return;
     }
+    if (h->type == T_HELLO) {
+        frame(T_HELLO, 0, 0, "1", 1);
+        return;
+    }
     if (h->type == T_POWEROFF) {
         sync();
         reboot(RB_POWER_OFF);
