@@ -8,7 +8,7 @@
 #include "../unit/cpus.h"
 #include "features-gen.h"
 
-#define BATCHES 21
+#define BATCHES  21
 #define POLICIES 100000u
 
 static volatile uint64_t sink;

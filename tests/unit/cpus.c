@@ -45,6 +45,10 @@ static void read_cpu(const char *path, struct cpu_policy *p)
         exit(2);
     }
     policy_trim(p);
+    if (policy_complete_xstate(p)) {
+        fprintf(stderr, "%s: state components without a size\n", path);
+        exit(2);
+    }
 }
 
 size_t test_cpus(const struct test_cpu **out)

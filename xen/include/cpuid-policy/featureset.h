@@ -133,7 +133,8 @@ static inline void featureset_clear(struct featureset *fs, unsigned int feature)
         fs->w[feature / 32] &= ~(1u << (feature % 32));
 }
 
-/* The first set feature at or after `from`, or -1.  for (f = next(fs, 0); f >= 0; f = next(fs, f + 1)) */
+/* The first set feature at or after `from`, or -1.  for (f = next(fs, 0); f >= 0; f = next(fs, f +
+ * 1)) */
 int featureset_next(const struct featureset *fs, unsigned int from);
 
 /*
@@ -147,7 +148,8 @@ int featureset_parse(struct featureset *fs, const char *text, size_t len, size_t
 int featureset_format(const struct featureset *fs, size_t words, char *buf, size_t size);
 
 /* The table.  feature_info: NULL for a bit that has no name.  feature_by_name: -ENOENT if unknown;
- * '_' and '-' and letter case are not distinguished.  "7b0:22" style positions are also accepted. */
+ * '_' and '-' and letter case are not distinguished.  "7b0:22" style positions are also accepted.
+ */
 const struct feature_info *feature_info(unsigned int feature);
 int feature_by_name(const char *name, size_t len);
 const struct featureset_word_info *featureset_word_info(unsigned int word);

@@ -40,8 +40,8 @@ enum {
     POLICY_MAX_MSRS = 2,
 };
 
-#define MSR_INTEL_PLATFORM_INFO 0x000000ceu      /* SDM vol. 4, table 2-2; Xen offers bit 31 */
-#define MSR_ARCH_CAPABILITIES 0x0000010au        /* SDM vol. 4, table 2-2 */
+#define MSR_INTEL_PLATFORM_INFO      0x000000ceu /* SDM vol. 4, table 2-2; Xen offers bit 31 */
+#define MSR_ARCH_CAPABILITIES        0x0000010au /* SDM vol. 4, table 2-2 */
 #define PLATFORM_INFO_CPUID_FAULTING (1ull << 31)
 
 struct cpuid_regs {
@@ -74,38 +74,38 @@ struct cpu_policy {
 /* What can be wrong, in an array, in a policy, or between a guest's policy and a host's. */
 enum policy_fault_kind {
     /* from arrays: index, leaf, subleaf (or msr) say where */
-    FAULT_UNSORTED,         /* the entry stands before its predecessor */
-    FAULT_DUPLICATE,        /* the same (leaf, subleaf) or MSR twice */
-    FAULT_LEAF_RANGE,       /* a leaf or subleaf that no policy holds */
-    FAULT_SUBLEAF_EXPECTED, /* the leaf has subleaves, the entry has none */
+    FAULT_UNSORTED,           /* the entry stands before its predecessor */
+    FAULT_DUPLICATE,          /* the same (leaf, subleaf) or MSR twice */
+    FAULT_LEAF_RANGE,         /* a leaf or subleaf that no policy holds */
+    FAULT_SUBLEAF_EXPECTED,   /* the leaf has subleaves, the entry has none */
     FAULT_SUBLEAF_UNEXPECTED, /* the reverse */
-    FAULT_MSR_RANGE,        /* an MSR that no policy holds */
-    FAULT_MSR_FLAGS,        /* reserved flags are not zero */
-    FAULT_TOO_MANY,         /* more entries than any policy has: guest = the count, host = the limit */
+    FAULT_MSR_RANGE,          /* an MSR that no policy holds */
+    FAULT_MSR_FLAGS,          /* reserved flags are not zero */
+    FAULT_TOO_MANY, /* more entries than any policy has: guest = the count, host = the limit */
 
     /* from policy_verify */
     FAULT_VENDOR_UNKNOWN,
-    FAULT_MAX_LEAF,          /* a maximum (0.EAX, 7.0.EAX, 80000000.EAX) out of its range */
-    FAULT_BEYOND_MAX,        /* a leaf above its family's maximum is not zero */
-    FAULT_PREREQUISITE,      /* feature is set, needs is not */
-    FAULT_MAXPHYSADDR,       /* verify: out of 32..52; check: guest above host */
-    FAULT_LINEARADDR,        /* out of 32..57, or above the host's */
-    FAULT_XSTATE_FEATURE,    /* component `subleaf` and the feature it belongs to disagree */
-    FAULT_XSTATE_LAYOUT,     /* component: size zero, offset in the legacy area, overlap */
-    FAULT_XSTATE_TOTAL,      /* D.0.ECX is not what the components add up to */
-    FAULT_MSR_RESERVED,      /* bits of the MSR that no policy may have */
+    FAULT_MAX_LEAF,       /* a maximum (0.EAX, 7.0.EAX, 80000000.EAX) out of its range */
+    FAULT_BEYOND_MAX,     /* a leaf above its family's maximum is not zero */
+    FAULT_PREREQUISITE,   /* feature is set, needs is not */
+    FAULT_MAXPHYSADDR,    /* verify: out of 32..52; check: guest above host */
+    FAULT_LINEARADDR,     /* out of 32..57, or above the host's */
+    FAULT_XSTATE_FEATURE, /* feature is set, its component `subleaf` is not there */
+    FAULT_XSTATE_LAYOUT,  /* component: size zero, offset in the legacy area, overlap */
+    FAULT_XSTATE_TOTAL,   /* D.0.ECX is not what the components add up to */
+    FAULT_MSR_RESERVED,   /* bits of the MSR that no policy may have */
 
     /* from policy_check: guest and host hold the two values */
-    FAULT_VENDOR,            /* different vendors: nothing else is compared */
-    FAULT_FEATURE_MISSING,   /* the guest has been told of a feature that the host lacks */
-    FAULT_HAZARD_UNTOLD,     /* the host has a hazard that the guest has not been told of */
-    FAULT_FIELD,             /* a number (feature_field) of the guest is above the host's */
-    FAULT_CLFLUSH,           /* different line sizes */
-    FAULT_XSTATE_MISSING,    /* component `subleaf` is not there */
+    FAULT_VENDOR,          /* different vendors: nothing else is compared */
+    FAULT_FEATURE_MISSING, /* the guest has been told of a feature that the host lacks */
+    FAULT_HAZARD_UNTOLD,   /* the host has a hazard that the guest has not been told of */
+    FAULT_FIELD,           /* a number (feature_field) of the guest is above the host's */
+    FAULT_CLFLUSH,         /* different line sizes */
+    FAULT_XSTATE_MISSING,  /* component `subleaf` is not there */
     FAULT_XSTATE_SIZE,
     FAULT_XSTATE_OFFSET,
-    FAULT_XSTATE_FLAGS,      /* alignment or supervisor flag of the component differs */
-    FAULT_MSR,               /* MSR bits that the host cannot give: guest & ~host */
+    FAULT_XSTATE_FLAGS, /* alignment or supervisor flag of the component differs */
+    FAULT_MSR,          /* MSR bits that the host cannot give: guest & ~host */
 };
 
 #define POLICY_NONE 0xffffffffu /* in leaf, subleaf, msr, feature: does not apply */
@@ -129,16 +129,17 @@ struct policy_report {
 
 /* What a host can do for one type of guest. */
 struct policy_host {
-    const struct cpu_policy *max;  /* what a guest may migrate in with */
-    /* What a guest is born with; its hazards are what a guest there must know of.  NULL: hazards are
-     * not compared (Xen sets RSBA in *max* on every Intel host, so max cannot tell). */
+    const struct cpu_policy *max; /* what a guest may migrate in with */
+    /* What a guest is born with; its hazards are what a guest there must know of.  NULL: hazards
+     * are not compared (Xen sets RSBA in *max* on every Intel host, so max cannot tell). */
     const struct cpu_policy *deflt;
 };
 
 /* A stable short name of the kind: "feature-missing". */
 const char *policy_fault_name(enum policy_fault_kind kind);
 
-/* The slot of a leaf, or NULL when no policy holds it.  subleaf is POLICY_NONE where there are none. */
+/* The slot of a leaf, or NULL when no policy holds it.  subleaf is POLICY_NONE where there are
+ * none. */
 struct cpuid_regs *policy_leaf(struct cpu_policy *p, uint32_t leaf, uint32_t subleaf);
 const struct cpuid_regs *policy_leaf_const(const struct cpu_policy *p, uint32_t leaf,
                                            uint32_t subleaf);
@@ -170,6 +171,14 @@ void policy_from_featureset(struct cpu_policy *p, const struct featureset *fs);
 void policy_trim(struct cpu_policy *p);
 /* Lower the maxima to the last leaf that says anything. */
 void policy_shrink(struct cpu_policy *p);
+
+/*
+ * Programs that dump CPUID often stop before the last subleaves of leaf D.  Fill in those that
+ * follow from the rest (architectural sizes, the area's total); give up the components, with their
+ * features, that do not.  Returns the components given up.  For dumps only: a policy from Xen is
+ * whole.
+ */
+uint64_t policy_complete_xstate(struct cpu_policy *p);
 
 /* Can this CPU exist?  Reports everything that is wrong.  0 or -EINVAL. */
 int policy_verify(const struct cpu_policy *p, struct policy_report *r);

@@ -114,8 +114,8 @@ static void check_widths(const struct cpu_policy *guest, const struct cpu_policy
     uint32_t line = (guest->basic[1].b >> 8) & 0xff, host_line = (max->basic[1].b >> 8) & 0xff;
 
     if ((g & 0xff) > (h & 0xff))
-        policy_fault(r, policy_fault_at(FAULT_MAXPHYSADDR, EXTD_FIRST + 8, POLICY_NONE, g & 0xff,
-                                        h & 0xff));
+        policy_fault(
+            r, policy_fault_at(FAULT_MAXPHYSADDR, EXTD_FIRST + 8, POLICY_NONE, g & 0xff, h & 0xff));
     if (((g >> 8) & 0xff) > ((h >> 8) & 0xff))
         policy_fault(r, policy_fault_at(FAULT_LINEARADDR, EXTD_FIRST + 8, POLICY_NONE,
                                         (g >> 8) & 0xff, (h >> 8) & 0xff));
@@ -175,8 +175,8 @@ int policy_check(const struct cpu_policy *guest, const struct policy_host *host,
 
     if (guest->basic[0].b != max->basic[0].b || guest->basic[0].c != max->basic[0].c ||
         guest->basic[0].d != max->basic[0].d) {
-        policy_fault(r, policy_fault_at(FAULT_VENDOR, 0, POLICY_NONE, guest->basic[0].b,
-                                        max->basic[0].b));
+        policy_fault(
+            r, policy_fault_at(FAULT_VENDOR, 0, POLICY_NONE, guest->basic[0].b, max->basic[0].b));
         return -EINVAL;
     }
 

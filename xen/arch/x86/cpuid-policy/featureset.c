@@ -278,6 +278,16 @@ const struct featureset *featureset_known(void)
     return &features_known;
 }
 
+const struct featureset *featureset_prerequisites(void)
+{
+    return &features_with_dependents;
+}
+
+const struct featureset *featureset_number_bits(void)
+{
+    return &features_numbers;
+}
+
 const struct featureset *featureset_merge_mask(enum feature_merge merge)
 {
     return &features_by_merge[merge];

@@ -215,6 +215,9 @@ class Table:
     def in_order(self):
         return sorted(self.features.values(), key=lambda feature: feature.number)
 
+    def field_bits(self):
+        return (f.word * 32 + f.shift + i for f in self.fields.values() for i in range(f.width))
+
     def numbers(self, names):
         return [self.features[name].number for name in names]
 
@@ -267,6 +270,8 @@ def write_header(table, source, out):
               "/* Every feature that something stands on. */",
               "extern const struct featureset features_with_dependents;", "",
               "extern const struct featureset features_known;",
+              "/* Every bit of a FIELD. */",
+              "extern const struct featureset features_numbers;",
               "extern const struct featureset features_by_merge[4];",
               "extern const struct featureset features_guest_max[GUEST_TYPES];",
               "extern const struct featureset features_guest_default[GUEST_TYPES];", "",
@@ -319,7 +324,8 @@ def write_source(table, source, header, out):
     lines += c_sets(table, "feature_dependents", dependents)
     lines += [f"const struct featureset features_with_dependents = "
               f"{c_words(table.numbers(dependents))};",
-              f"const struct featureset features_known = {c_words(f.number for f in order)};", ""]
+              f"const struct featureset features_known = {c_words(f.number for f in order)};",
+              f"const struct featureset features_numbers = {c_words(table.field_bits())};", ""]
     lines += c_array("const struct featureset features_by_merge[4]", [
         f"[MERGE_{merge}] = " + c_words(f.number for f in order if f.merge == merge)
         for merge in MERGES], 1)

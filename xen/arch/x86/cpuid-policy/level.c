@@ -3,11 +3,12 @@
 #include "policy-private.h"
 #include "features-gen.h"
 
+#define DA1_XSAVEC (1u << X86_FEATURE_XSAVEC % 32)
+#define DA1_XSAVES (1u << X86_FEATURE_XSAVES % 32)
+
 /* Keep only these components: zero the others' subleaves, and recompute the sizes of leaf D. */
 static void set_components(struct cpu_policy *p, uint64_t xcr0, uint64_t xss)
 {
-    uint64_t compact;
-
     for (unsigned int i = 2; i < POLICY_NR_XSTATE; i++)
         if (!(((xcr0 | xss) >> i) & 1))
             p->xstate[i] = (struct cpuid_regs){0};
@@ -17,12 +18,9 @@ static void set_components(struct cpu_policy *p, uint64_t xcr0, uint64_t xss)
     p->xstate[1].d = (uint32_t)(xss >> 32);
     p->xstate[0].c = (uint32_t)xstate_standard_size(p, xcr0);
 
-    /* EBX of D.0 and D.1 follow XCR0 and XSS at run time; here they only stay possible. */
-    compact = xstate_compact_size(p, xcr0 | xss);
-    if (p->xstate[0].b > p->xstate[0].c)
-        p->xstate[0].b = p->xstate[0].c;
-    if (p->xstate[1].b > compact)
-        p->xstate[1].b = (uint32_t)compact;
+    /* EBX of D.0 and D.1 follow XCR0 and XSS at run time.  Here they are what they are at reset. */
+    p->xstate[0].b = xcr0 ? XSTATE_AREA : 0;
+    p->xstate[1].b = p->xstate[1].a & (DA1_XSAVEC | DA1_XSAVES) ? XSTATE_AREA : 0;
 }
 
 /* Features whose state cannot be kept, and components whose feature is gone. */

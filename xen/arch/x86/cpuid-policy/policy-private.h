@@ -136,7 +136,5 @@ uint32_t xstate_feature(unsigned int component);
 
 /* The whole size of the XSAVE area in standard form with these user components. */
 uint64_t xstate_standard_size(const struct cpu_policy *p, uint64_t xcr0);
-/* The same in compacted form; supervisor components count too. */
-uint64_t xstate_compact_size(const struct cpu_policy *p, uint64_t components);
 
 #endif /* CPUID_POLICY_POLICY_PRIVATE_H */

@@ -11,7 +11,8 @@ static void verify_maxima(const struct cpu_policy *p, struct policy_report *r)
     uint32_t basic = policy_max_basic(p), extd = policy_max_extd(p);
 
     if (basic >= POLICY_NR_BASIC)
-        policy_fault(r, policy_fault_at(FAULT_MAX_LEAF, 0, POLICY_NONE, basic, POLICY_NR_BASIC - 1));
+        policy_fault(r,
+                     policy_fault_at(FAULT_MAX_LEAF, 0, POLICY_NONE, basic, POLICY_NR_BASIC - 1));
     if (p->feat[0].a >= POLICY_NR_FEAT)
         policy_fault(r, policy_fault_at(FAULT_MAX_LEAF, 7, 0, p->feat[0].a, POLICY_NR_FEAT - 1));
     if (extd && (extd < EXTD_FIRST || extd - EXTD_FIRST >= POLICY_NR_EXTD))
@@ -60,7 +61,8 @@ static void verify_prerequisites(const struct featureset *fs, struct policy_repo
     int f, d;
 
     featureset_andnot(&absent, featureset_prerequisites(), fs);
-    for (f = featureset_next(&absent, 0); f >= 0; f = featureset_next(&absent, (unsigned int)f + 1)) {
+    for (f = featureset_next(&absent, 0); f >= 0;
+         f = featureset_next(&absent, (unsigned int)f + 1)) {
         const struct featureset *dependents = feature_dependents((unsigned int)f);
 
         if (!dependents)
@@ -99,52 +101,59 @@ static void verify_addresses(const struct cpu_policy *p, struct policy_report *r
                                         linear < LINEARADDR_MIN ? LINEARADDR_MIN : LINEARADDR_MAX));
 }
 
-/* A user component is there exactly when its feature is. */
+/*
+ * A feature whose state cannot be saved cannot be used.  The reverse is no fault: Zen 2 has the
+ * PKRU component without PKU.
+ */
 static void verify_xstate_features(uint64_t xcr0, const struct featureset *fs,
                                    struct policy_report *r)
 {
     for (unsigned int i = 0; i < 63; i++) {
         uint32_t feature = xstate_feature(i);
-        bool has = (xcr0 >> i) & 1, wants;
         struct policy_fault f;
 
-        if (feature == POLICY_NONE)
+        if (feature == POLICY_NONE || !featureset_test(fs, feature) || ((xcr0 >> i) & 1))
             continue;
-        wants = featureset_test(fs, feature);
-        if (has == wants)
-            continue;
-        f = policy_fault_at(FAULT_XSTATE_FEATURE, 0xd, i, wants, has);
+        f = policy_fault_at(FAULT_XSTATE_FEATURE, 0xd, i, 1, 0);
         f.feature = feature;
         policy_fault(r, f);
+    }
+}
+
+/* A component of the standard area may not lie on a later one; `later` are those with higher
+ * numbers. */
+static void verify_overlap(const struct cpu_policy *p, unsigned int component, uint64_t later,
+                           struct policy_report *r)
+{
+    const struct cpuid_regs *c = &p->xstate[component];
+    unsigned int i;
+
+    for_each_component(i, later)
+    {
+        const struct cpuid_regs *o = &p->xstate[i];
+
+        if (c->b < (uint64_t)o->b + o->a && o->b < (uint64_t)c->b + c->a)
+            policy_fault(r, policy_fault_at(FAULT_XSTATE_LAYOUT, 0xd, i, o->a, o->b));
     }
 }
 
 static void verify_xstate_layout(const struct cpu_policy *p, uint64_t xcr0, uint64_t xss,
                                  struct policy_report *r)
 {
-    uint64_t all = (xcr0 | xss) & ~3ull & ~(1ull << 63), later;
-    unsigned int i, j;
+    const uint64_t numbered =
+        ~3ull & ~(1ull << 63); /* 0 and 1 have no subleaf, 63 is no component */
+    unsigned int i;
 
-    for_each_component(i, all)
+    for_each_component(i, (xcr0 | xss) & numbered)
     {
         const struct cpuid_regs *c = &p->xstate[i];
-        bool supervisor = (xss >> i) & 1;
+        bool user = (xcr0 >> i) & 1, supervisor = (xss >> i) & 1;
 
-        if (!c->a || !!(c->c & XSTATE_SUPERVISOR) != supervisor || (xcr0 & xss & (1ull << i)) ||
-            (supervisor ? c->b != 0 : c->b < XSTATE_AREA) || (uint64_t)c->a + c->b > UINT32_MAX) {
+        if (!c->a || user == supervisor || !!(c->c & XSTATE_SUPERVISOR) != supervisor ||
+            (user ? c->b < XSTATE_AREA : c->b != 0) || (uint64_t)c->a + c->b > UINT32_MAX)
             policy_fault(r, policy_fault_at(FAULT_XSTATE_LAYOUT, 0xd, i, c->a, c->b));
-            continue;
-        }
-        if (supervisor)
-            continue;
-        later = i < 62 ? xcr0 & ~((2ull << i) - 1) & ~(1ull << 63) : 0;
-        for_each_component(j, later)
-        {
-            const struct cpuid_regs *o = &p->xstate[j];
-
-            if (c->b < (uint64_t)o->b + o->a && o->b < (uint64_t)c->b + c->a)
-                policy_fault(r, policy_fault_at(FAULT_XSTATE_LAYOUT, 0xd, j, o->a, o->b));
-        }
+        else if (user)
+            verify_overlap(p, i, xcr0 & numbered & ~((2ull << i) - 1), r);
     }
     if (p->xstate[0].c != xstate_standard_size(p, xcr0))
         policy_fault(r, policy_fault_at(FAULT_XSTATE_TOTAL, 0xd, 0, p->xstate[0].c,
