@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""gen-features.py must refuse what is not a table, and say where."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+GENERATOR = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                         "../../xen/arch/x86/cpuid-policy/gen-features.py")
+
+PAE = 'FEATURE(PAE, 1d, 6, "A", CAPABILITY, "x")'
+LM = 'FEATURE(LM, e1d, 29, "A", CAPABILITY, "x")'
+SMEP = 'FEATURE(SMEP, 7b0, 7, "S", CAPABILITY, "x")'
+VMX = 'FEATURE(VMX, 1c, 5, "a", CAPABILITY, "x")'
+MIRROR = 'FEATURE(E1D_PAE, e1d, 6, "A", MIRROR, "x")'
+
+# (rows, the line at fault, a part of the message)
+BAD = [
+    (["FEATURE(PAE)"], 1, "not a row"),
+    ([PAE + " "], 1, "not a row"),
+    ([" " + PAE], 1, "not a row"),
+    ([PAE + ";"], 1, "not a row"),
+    ([PAE + " /* no */"], 1, "not a row"),
+    (["// " + PAE], 1, "not a row"),
+    ([PAE.replace(", 6", ",6")], 1, "not a row"),
+    ([PAE.replace("PAE", "pae")], 1, "not a row"),
+    ([PAE.replace('"x"', '""')], 1, "not a row"),
+    ([PAE.replace('"x"', '"a"b"')], 1, "not a row"),
+    ([PAE.replace('"x"', '"\\\\"')], 1, "not a row"),
+    (["", PAE.replace("6", "-1")], 2, "not a row"),
+    ([PAE.replace("6", "32")], 1, "no bit 32"),
+    ([PAE.replace("1d", "1x")], 1, "no word 1x"),
+    ([PAE.replace("1d", "0")], 1, "no word 0"),
+    ([PAE.replace("CAPABILITY", "CAPABLE")], 1, "no merge rule CAPABLE"),
+    ([PAE.replace('"A"', '"B"')], 1, 'no guests "B"'),
+    ([PAE.replace('"A"', '"AS"')], 1, 'no guests "AS"'),
+    ([PAE.replace('"A"', '"!A"')], 1, 'no guests "!A"'),
+    ([PAE, PAE.replace("6", "7")], 2, "PAE is there twice"),
+    ([PAE, PAE.replace("PAE", "PEA")], 2, "1d:6 is PAE already"),
+    ([PAE, 'FIELD(N, 1d, 5, 3, "x")'], 2, "1d:6 is PAE already"),
+    (['FIELD(N, 1d, 0, 0, "x")'], 1, "no width 0"),
+    (['FIELD(N, 1d, 0, 32, "x")'], 1, "no width 32"),
+    (['FIELD(N, 1d, 30, 3, "x")'], 1, "no bit 32"),
+    (['FIELD(N, 1d, 0, 2, "x")', 'FIELD(N, 1d, 8, 2, "x")'], 2, "N is there twice"),
+    (['FIELD(N, 1d, 0, 2, "x")', 'FIELD(M, 1d, 1, 2, "x")'], 2, "1d:1 is N already"),
+    ([PAE, "NEEDS(PAE)"], 2, "not a row"),
+    ([PAE, LM, "NEEDS(LM,PAE)"], 3, "not a row"),
+    ([PAE, "NEEDS(PAE, LM)"], 2, "no feature LM"),
+    ([PAE, "NEEDS(LM, PAE)"], 2, "no feature LM"),
+    ([PAE, 'FIELD(N, 1c, 5, 3, "x")', "NEEDS(PAE, N)"], 3, "no feature N"),
+    ([PAE, LM, "NEEDS(LM, PAE, PAE)"], 3, "LM needs PAE twice"),
+    ([PAE, LM, "NEEDS(LM, PAE)", "", "NEEDS(LM, PAE)"], 5, "LM needs PAE twice"),
+    ([PAE, "NEEDS(PAE, PAE)"], 2, "a cycle: PAE -> PAE"),
+    ([PAE, LM, "NEEDS(LM, PAE)", "NEEDS(PAE, LM)"], 4, "a cycle: PAE -> LM -> PAE"),
+    ([PAE, SMEP, "NEEDS(PAE, SMEP)"], 3, "PAE is offered to guests that SMEP is not"),
+    ([PAE, VMX, "NEEDS(PAE, VMX)"], 3, "PAE is offered to guests that VMX is not"),
+    ([PAE, MIRROR.replace("6", "7"), "NEEDS(E1D_PAE, PAE)"], 2, "mirrors no bit"),
+    ([PAE, MIRROR.replace('"A"', '"S"'), "NEEDS(E1D_PAE, PAE)"], 2, "mirrors no bit"),
+    ([MIRROR], 1, "mirrors no bit"),
+    ([PAE, MIRROR], 2, "E1D_PAE does not need PAE"),
+    ([PAE.replace("CAPABILITY", "MIRROR")], 1, "E1D_ is for mirrors"),
+    ([MIRROR.replace("MIRROR", "HAZARD")], 1, "E1D_ is for mirrors"),
+    (["/* one */ " + PAE], 1, "text after a comment"),
+    (["/* one", "two */ x"], 2, "text after a comment"),
+    ([PAE, "/* one", PAE], 2, "comment without end"),
+]
+
+
+def load_generator():
+    spec = importlib.util.spec_from_file_location("gen_features", GENERATOR)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Generator(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.table = os.path.join(self.folder.name, "features.def")
+
+    def write(self, rows):
+        with open(self.table, "w", encoding="ascii") as file:
+            file.write("\n".join(rows) + "\n")
+
+    def run_on(self, rows, *options):
+        self.write(rows)
+        return subprocess.run([sys.executable, GENERATOR, self.table, *options],
+                              capture_output=True, text=True, check=False)
+
+    def test_bad_tables(self):
+        generator = load_generator()
+        for rows, line, message in BAD:
+            with self.subTest(rows=rows):
+                self.write(rows)
+                with self.assertRaises(generator.TableError) as raised:
+                    generator.Table(self.table)
+                self.assertTrue(str(raised.exception).startswith(f"{self.table}:{line}: error: "),
+                                raised.exception)
+                self.assertIn(message, str(raised.exception))
+
+    def test_an_error_ends_the_build(self):
+        header = os.path.join(self.folder.name, "out.h")
+        result = self.run_on([PAE, "FEATURE(LM)"], header, header.replace(".h", ".c"))
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual(result.stderr, f"{self.table}:2: error: not a row: 'FEATURE(LM)'\n")
+        self.assertFalse(os.path.exists(header))
+
+    def test_good_table(self):
+        path = os.path.join(self.folder.name, "out.json")
+        page = os.path.join(self.folder.name, "out.md")
+        rows = ["/* one", " * two */", PAE, MIRROR, "NEEDS(E1D_PAE, PAE)", LM, "NEEDS(LM, PAE)", "",
+                VMX, 'FIELD(N_X, Aa, 8, 8, "n")']
+        result = self.run_on(rows, "--json", path, "--markdown", page)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        with open(path, encoding="ascii") as file:
+            data = json.load(file)
+        lm = data["features"][-1]
+        self.assertEqual(len(data["words"]), 25)
+        self.assertEqual([f["name"] for f in data["features"]], ["pae", "vmx", "e1d-pae", "lm"])
+        self.assertEqual((lm["word"], lm["bit"], lm["location"], lm["needs"]),
+                         (2, 29, "80000001.edx[29]", ["pae"]))
+        self.assertEqual(data["features"][1]["guests_max"], ["pv", "hvm-shadow", "hvm-hap"])
+        self.assertEqual(data["features"][1]["guests_default"], [])
+        self.assertEqual(data["fields"][0]["name"], "n-x")
+        with open(page, encoding="ascii") as file:
+            text = file.read()
+        self.assertIn("| 29 | `lm` | x | all | capability | `pae` |", text)
+        self.assertIn("| 15:8 | `n-x` | n |", text)
+
+    def test_a_header_alone_is_refused(self):
+        header = os.path.join(self.folder.name, "out.h")
+        self.assertNotEqual(self.run_on([PAE], header).returncode, 0)
+        self.assertFalse(os.path.exists(header))
+
+
+if __name__ == "__main__":
+    unittest.main()
