@@ -161,6 +161,40 @@ static void array_faults_are_named(void **state)
     }
 }
 
+/* Maxima above what a policy holds do not make the writer read beyond it. */
+static void arrays_end_where_policies_do(void **state)
+{
+    static xen_cpuid_leaf_t leaves[POLICY_MAX_LEAVES];
+    xen_msr_entry_t msrs[POLICY_MAX_MSRS + 1];
+    static const uint32_t extra[] = {0, 1, 0x1000};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(extra) / sizeof(extra[0]); i++) {
+        struct cpu_policy p = {0};
+        size_t nl = POLICY_MAX_LEAVES, nm = POLICY_MAX_MSRS + 1;
+
+        p.basic[0].a = POLICY_NR_BASIC - 1 + extra[i];
+        p.feat[0].a = POLICY_NR_FEAT - 1 + extra[i];
+        p.extd[0].a = 0x80000000 + POLICY_NR_EXTD - 1 + extra[i];
+        memset(msrs, 0xee, sizeof(msrs));
+        assert_int_equal(policy_to_leaves(&p, leaves, &nl, msrs, &nm), 0);
+        assert_int_equal(leaves[nl - 1].leaf, 0x80000000 + POLICY_NR_EXTD - 1);
+        /* a leaf each, and leaf 7's three further subleaves, and Xen's two */
+        assert_int_equal(nl, POLICY_NR_BASIC + POLICY_NR_EXTD + POLICY_NR_FEAT - 1 + 2);
+        assert_int_equal(nm, POLICY_MAX_MSRS);
+        assert_int_equal(msrs[POLICY_MAX_MSRS].idx, 0xeeeeeeee);
+    }
+    {
+        struct cpu_policy p = {0};
+        size_t nl = POLICY_MAX_LEAVES, nm = POLICY_MAX_MSRS;
+
+        p.extd[0].a = 0x80000000; /* the extended range of just itself */
+        assert_int_equal(policy_to_leaves(&p, leaves, &nl, msrs, &nm), 0);
+        assert_int_equal(nl, 4);
+        assert_int_equal(leaves[3].leaf, 0x80000000);
+    }
+}
+
 static void array_longer_than_any_policy(void **state)
 {
     static xen_cpuid_leaf_t leaves[POLICY_MAX_LEAVES + 1];
@@ -195,8 +229,9 @@ static void arrays_round_trip(void **state)
         assert_int_equal(policy_from_leaves(&out, leaves, nl, msrs, nm, fresh()), 0);
         assert_memory_equal(&in, &out, sizeof(in));
 
-        /* Short room: nothing is written past it, and the need is told. */
+        /* Exact room is enough.  Short room: nothing is written past it, and the need is told. */
         full = nl;
+        assert_int_equal(policy_to_leaves(&in, leaves, &nl, msrs, &nm), 0);
         nl = full - 1;
         memset(leaves, 0xee, sizeof(leaves));
         assert_int_equal(policy_to_leaves(&in, leaves, &nl, msrs, &nm), -XEN_ENOBUFS);
@@ -286,6 +321,12 @@ static const struct verify_case verify_cases[] = {
      1, NONE, NONE},
     {"a family above the maximum", "intel-haswell-ep", 0x1f, 1, 'a', 0, 1, FAULT_BEYOND_MAX, 0x1f,
      1, NONE, NONE},
+    {"an extended maximum above all", "intel-skylake-sp", 0x80000000, NONE, 'a', 0xff, 0x29,
+     FAULT_MAX_LEAF, 0x80000000, NONE, NONE, NONE},
+    {"MMX without an FPU", "intel-nehalem-ep", 1, NONE, 'd', 1, 0, FAULT_PREREQUISITE, 1, NONE,
+     X86_FEATURE_MMX, X86_FEATURE_FPU},
+    {"a linear address of 58 bits", "intel-skylake-sp", 0x80000008, NONE, 'a', 0xff00, 58 << 8,
+     FAULT_LINEARADDR, 0x80000008, NONE, NONE, NONE},
     {"SSE4.2 without SSE4.1", "intel-nehalem-ep", 1, NONE, 'c', 1u << 19, 0, FAULT_PREREQUISITE, 1,
      NONE, X86_FEATURE_SSE4_2, X86_FEATURE_SSE4_1},
     {"a physical address of 31 bits", "intel-skylake-sp", 0x80000008, NONE, 'a', 0xff, 31,
@@ -345,6 +386,42 @@ static void impossible_processors_do_not(void **state)
     }
 }
 
+/* The outermost values that are still right. */
+static void limits_are_inclusive(void **state)
+{
+    static const uint32_t widths[] = {32 << 8 | 32, 57 << 8 | 52, 0 << 8 | 36};
+    struct cpu_policy *p;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++) {
+        p = scratch("intel-skylake-sp");
+        change(p, 0x80000008, NONE, 'a', 0xffff, widths[i]);
+        assert_int_equal(policy_verify(p, fresh()), 0);
+    }
+    p = scratch("intel-skylake-sp");
+    p->basic[0].a = POLICY_NR_BASIC - 1;
+    p->extd[0].a = 0x80000000 + POLICY_NR_EXTD - 1;
+    p->feat[0].a = POLICY_NR_FEAT - 1;
+    assert_int_equal(policy_verify(p, fresh()), 0);
+
+    p->basic[0].a = POLICY_NR_BASIC;
+    p->feat[0].a = POLICY_NR_FEAT;
+    p->extd[0].a = 0x80000000 + POLICY_NR_EXTD;
+    assert_int_equal(policy_verify(p, fresh()), -XEN_EINVAL);
+    assert_int_equal(report.count, 3);
+    assert_int_equal(faults[0].host, POLICY_NR_BASIC - 1); /* each fault tells the limit */
+    assert_int_equal(faults[1].host, POLICY_NR_FEAT - 1);
+    assert_int_equal(faults[2].host, 0x80000000 + POLICY_NR_EXTD - 1);
+
+    p = scratch("intel-penryn");
+    p->extd[0].a = 0x80000000;
+    policy_trim(p);
+    p->basic[1].d &=
+        ~(1u << 23); /* the features that stood on extended ones are of no matter here */
+    policy_close(p, NULL);
+    assert_int_equal(policy_verify(p, fresh()), 0);
+}
+
 static void reserved_msr_bits_are_refused(void **state)
 {
     struct cpu_policy *p = scratch("intel-skylake-sp");
@@ -395,8 +472,9 @@ struct check_case {
 static const struct check_case check_cases[] = {
     {"no difference", 1, NONE, 'c', 0, 0, NO_FAULT, 0, 0, 0},
     {"the host lacks AVX2", 7, 0, 'b', 1u << 5, 0, FAULT_FEATURE_MISSING, 7, 0, X86_FEATURE_AVX2},
-    {"the host lacks an Intel copy of SYSCALL", 0x80000001, NONE, 'd', 1u << 20, 0,
-     FAULT_FEATURE_MISSING, 0x80000001, NONE, X86_FEATURE_NX},
+    {"the host lacks an FPU", 1, NONE, 'd', 1, 0, FAULT_FEATURE_MISSING, 1, NONE, X86_FEATURE_FPU},
+    {"the host lacks NX", 0x80000001, NONE, 'd', 1u << 20, 0, FAULT_FEATURE_MISSING, 0x80000001,
+     NONE, X86_FEATURE_NX},
     {"the host has more", 7, 0, 'c', 0, 1u << 8, NO_FAULT, 0, 0, 0},
     {"a mirrored bit is not compared", 0x80000001, NONE, 'd', 1, 0, NO_FAULT, 0, 0, 0},
     {"OSXSAVE is not compared", 1, NONE, 'c', 1u << 27, 0, NO_FAULT, 0, 0, 0},
@@ -523,6 +601,32 @@ static void a_host_s_hazards_must_have_been_told(void **state)
     assert_true(reported(FAULT_HAZARD_UNTOLD, 7, 0, X86_FEATURE_NO_FPU_SEL, NONE));
 }
 
+/* A.EBX says which events cannot be counted: a guest with a PMU must know, one without need not. */
+static void hazards_of_the_pmu(void **state)
+{
+    struct cpu_policy guest = *test_cpu("intel-haswell-ep"), deflt = guest;
+    struct policy_host host = {&deflt, &deflt};
+
+    (void)state;
+    guest.basic[0xa].b = 0;
+    deflt.basic[0xa].b = 1u << 3;
+    assert_int_equal(policy_check(&guest, &host, fresh()), -XEN_EINVAL);
+    assert_int_equal(report.count, 1);
+    assert_true(
+        reported(FAULT_HAZARD_UNTOLD, 0xa, NONE, X86_FEATURE_NO_EVENT_LLC_REFERENCES, NONE));
+    guest.basic[0xa].a = 0;
+    assert_int_equal(policy_check(&guest, &host, fresh()), 0);
+
+    /* Leaf 7 as a guest's last leaf is one that it sees. */
+    guest = *test_cpu("intel-sandybridge-ep");
+    guest.basic[0].a = 7;
+    policy_trim(&guest);
+    deflt = guest;
+    deflt.feat[0].b |= 1u << 13;
+    assert_int_equal(policy_check(&guest, &host, fresh()), -XEN_EINVAL);
+    assert_true(reported(FAULT_HAZARD_UNTOLD, 7, 0, X86_FEATURE_NO_FPU_SEL, NONE));
+}
+
 static void vendors_do_not_mix(void **state)
 {
     struct policy_host host = {test_cpu("amd-bergamo"), NULL};
@@ -531,6 +635,27 @@ static void vendors_do_not_mix(void **state)
     assert_int_equal(policy_check(test_cpu("intel-penryn"), &host, fresh()), -XEN_EINVAL);
     assert_int_equal(report.count, 1);
     assert_int_equal(faults[0].kind, FAULT_VENDOR);
+
+    /* Each of the three registers counts. */
+    for (unsigned int i = 1; i < 4; i++) {
+        struct cpu_policy other = *test_cpu("amd-bergamo");
+
+        ((uint32_t *)&other.basic[0])[i] ^= 1;
+        assert_int_equal(policy_check(&other, &host, fresh()), -XEN_EINVAL);
+        assert_int_equal(faults[0].kind, FAULT_VENDOR);
+        assert_int_equal(report.count, 1);
+    }
+}
+
+static void subleaves_of_seven_are_counted(void **state)
+{
+    struct cpu_policy guest = *test_cpu("intel-sapphire-rapids"), max = guest;
+
+    (void)state;
+    max.feat[0].a = guest.feat[0].a - 1;
+    assert_int_equal(policy_check(&guest, &(struct policy_host){&max, NULL}, fresh()), -XEN_EINVAL);
+    assert_int_equal(report.count, 1);
+    assert_true(reported(FAULT_MAX_LEAF, 7, 0, NONE, NONE));
 }
 
 static void up_is_free_and_down_is_named(void **state)
@@ -666,6 +791,26 @@ static void a_level_of_three_generations(void **state)
         assert_level_fits(&level, pool[i], "three generations");
 }
 
+/* Faulting is offered by a level only when every host has it. */
+static void levels_of_msrs(void **state)
+{
+    struct cpu_policy a = *test_cpu("intel-skylake-sp"), b = a, level;
+    const struct cpu_policy *pair[2] = {&a, &b};
+
+    (void)state;
+    a.platform_info = PLATFORM_INFO_CPUID_FAULTING;
+    a.arch_caps = 0x2b;
+    b.arch_caps = 0x25; /* RSBA: a hazard of b alone */
+    a.feat[0].d |= 1u << 29;
+    b.feat[0].d |= 1u << 29;
+    assert_int_equal(policy_level(pair, 2, &level, NULL), 0);
+    assert_int_equal(level.platform_info, 0);
+    assert_int_equal(level.arch_caps, 0x25);
+    b.platform_info = PLATFORM_INFO_CPUID_FAULTING;
+    assert_int_equal(policy_level(pair, 2, &level, NULL), 0);
+    assert_int_equal(level.platform_info, PLATFORM_INFO_CPUID_FAULTING);
+}
+
 static void what_cannot_be_levelled(void **state)
 {
     const struct cpu_policy *mixed[3] = {test_cpu("intel-penryn"), test_cpu("intel-haswell-ep"),
@@ -704,6 +849,43 @@ static void components_in_other_places_are_given_up(void **state)
     assert_true(featureset_test(&fs, X86_FEATURE_AVX2));
     assert_int_equal(policy_verify(&level, fresh()), 0);
     assert_level_fits(&level, &other, "moved components");
+}
+
+/* Old dump programs stop before the last subleaves of leaf D. */
+static void dumps_are_completed(void **state)
+{
+    struct cpu_policy *p = scratch("intel-sapphire-rapids");
+    struct cpuid_regs pt = p->xstate[8], tile = p->xstate[18];
+    struct featureset fs;
+
+    (void)state;
+    assert_int_equal(policy_complete_xstate(p), 0); /* a whole one stays as it is */
+    assert_memory_equal(p, test_cpu("intel-sapphire-rapids"), sizeof(*p));
+
+    /* Supervisor state of known size comes back; tile data's size is the model's: given up. */
+    p->xstate[8] = p->xstate[18] = (struct cpuid_regs){0};
+    assert_int_equal(policy_complete_xstate(p), 1u << 18);
+    assert_memory_equal(&p->xstate[8], &pt, sizeof(pt));
+    assert_int_equal(p->xstate[0].a, 0x2e7); /* without tiles; both fall together */
+    policy_to_featureset(p, &fs);
+    assert_false(featureset_test(&fs, X86_FEATURE_AMX_TILE));
+    assert_true(featureset_test(&fs, X86_FEATURE_AVX512F));
+    assert_int_equal(policy_verify(p, fresh()), 0);
+    assert_int_equal(tile.a, 0x2000);
+
+    /* The last user component of known size ends where the area ends. */
+    p = scratch("intel-skylake-sp");
+    p->xstate[9] = (struct cpuid_regs){0};
+    assert_int_equal(policy_complete_xstate(p), 0);
+    assert_int_equal(p->xstate[9].a, 8);
+    assert_int_equal(p->xstate[9].b, 0xa80);
+
+    /* No room for it: given up, with its feature. */
+    p->xstate[9] = (struct cpuid_regs){0};
+    p->xstate[0].c = 0xa80;
+    assert_int_equal(policy_complete_xstate(p), 1u << 9);
+    policy_to_featureset(p, &fs);
+    assert_false(featureset_test(&fs, X86_FEATURE_PKU));
 }
 
 static void closing_takes_the_state_along(void **state)
@@ -796,6 +978,19 @@ static void identities(void **state)
     p.extd[2].a = 0x1b5b2020; /* blanks, then an escape sequence: must not reach a terminal */
     policy_brand(&p, brand);
     assert_string_equal(brand, "[?");
+    memcpy(&p.extd[2], "  A   B  ~\x7f!           ", 24);
+    policy_brand(&p, brand);
+    assert_string_equal(brand, "A B ~?!");
+    memset(&p.extd[2], 'x', 48); /* no terminator at all */
+    policy_brand(&p, brand);
+    assert_int_equal(strlen(brand), 48);
+
+    p.basic[0] = (struct cpuid_regs){0, 0x7e20417f, 0, 0x1b417e41};
+    policy_vendor(&p, vendor);
+    assert_string_equal(vendor, "?A ~A~A?");
+    assert_string_equal(policy_fault_name(FAULT_MSR), "msr");
+    assert_string_equal(policy_fault_name(FAULT_MSR + 1), "unknown");
+    assert_string_equal(policy_fault_name((enum policy_fault_kind) - 1), "unknown");
 }
 
 static void trimming_and_shrinking(void **state)
@@ -812,6 +1007,33 @@ static void trimming_and_shrinking(void **state)
     assert_int_equal(p->feat[0].a, POLICY_NR_FEAT - 1);
     assert_int_equal(p->extd[1].d, 0);
 
+    /* The topmost leaf stays, the next goes; one above what policies hold is brought into range. */
+    p = scratch("intel-granite-rapids");
+    p->basic[0].a = 0x10;
+    p->basic[0x10].b = 1;
+    p->basic[0x11].b = 1;
+    p->extd[0].a = 0x80000007;
+    p->extd[7].a = 1;
+    policy_trim(p);
+    assert_int_equal(p->basic[0x10].b, 1);
+    assert_int_equal(p->basic[0x11].b, 0);
+    assert_int_equal(p->extd[7].a, 1);
+    assert_int_equal(p->extd[8].a, 0);
+    p->basic[0].a = POLICY_NR_BASIC;
+    p->extd[0].a = 0x80000000 + POLICY_NR_EXTD;
+    p->feat[0].a = POLICY_NR_FEAT;
+    policy_trim(p);
+    assert_int_equal(p->basic[0].a, POLICY_NR_BASIC - 1);
+    assert_int_equal(p->extd[0].a, 0x80000000 + POLICY_NR_EXTD - 1);
+    assert_int_equal(p->feat[0].a, POLICY_NR_FEAT - 1);
+    p->extd[0].a = 0x80010000; /* not a maximum of this range */
+    policy_trim(p);
+    assert_int_equal(p->extd[0].a, 0);
+    p->extd[0].a = 0x80000000;
+    policy_trim(p);
+    assert_int_equal(p->extd[0].a, 0x80000000);
+
+    p = scratch("intel-granite-rapids");
     p->basic[0].a = 6;
     policy_trim(p);
     assert_int_equal(p->feat[0].b | p->xstate[0].a | p->basic[0xa].a | p->tile[1].a, 0);
@@ -831,24 +1053,30 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(array_faults_are_named),
+        cmocka_unit_test(arrays_end_where_policies_do),
         cmocka_unit_test(array_longer_than_any_policy),
         cmocka_unit_test(arrays_round_trip),
         cmocka_unit_test(words_are_where_the_table_says),
         cmocka_unit_test(real_processors_verify),
         cmocka_unit_test(impossible_processors_do_not),
+        cmocka_unit_test(limits_are_inclusive),
         cmocka_unit_test(reserved_msr_bits_are_refused),
         cmocka_unit_test(reports_are_bounded),
         cmocka_unit_test(each_difference_is_found),
         cmocka_unit_test(an_unknown_bit_does_not_slip_through),
         cmocka_unit_test(msrs_are_compared),
         cmocka_unit_test(a_host_s_hazards_must_have_been_told),
+        cmocka_unit_test(hazards_of_the_pmu),
         cmocka_unit_test(vendors_do_not_mix),
+        cmocka_unit_test(subleaves_of_seven_are_counted),
         cmocka_unit_test(up_is_free_and_down_is_named),
         cmocka_unit_test(levels_run_everywhere),
         cmocka_unit_test(levels_give_up_no_more_than_they_must),
         cmocka_unit_test(a_level_of_three_generations),
+        cmocka_unit_test(levels_of_msrs),
         cmocka_unit_test(what_cannot_be_levelled),
         cmocka_unit_test(components_in_other_places_are_given_up),
+        cmocka_unit_test(dumps_are_completed),
         cmocka_unit_test(closing_takes_the_state_along),
         cmocka_unit_test(a_guest_comes_down_to_its_level),
         cmocka_unit_test(mirrored_bits_agree),
