@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A hypervisor and a xenstore for the test build of the gate, in the place of transport_xen.c.
+ *
+ * FAKE_XEN_CPU   the processor (tests/data/cpus) that this host has; none: there is no Xen here
+ * FAKE_XEN_DROP  features that it lacks all the same, FAKE_XEN_SET some that it has
+ * FAKE_XEN_TYPE  what every domain is: pv, hvm, pvh (the default), shadow (PVH without HAP)
+ * FAKE_XEN_NAME  the domain's name in xenstore
+ * FAKE_XEN_FAIL  the hypercall that fails: version, getdomaininfo, policy, domain-policy
+ * FAKE_XEN_MINOR its version is 4.this (17)
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpus.h"
+#include "edit.h"
+#include "gate.h"
+
+#include <xen/domctl.h>
+#include <xen/sysctl.h>
+#include <xen/version.h>
+
+static struct cpu_policy host_policy;
+
+static bool fails(const char *what)
+{
+    const char *which = getenv("FAKE_XEN_FAIL");
+
+    return which && !strcmp(which, what);
+}
+
+static int fake_open(void **state, const char *where, char *why, size_t why_size)
+{
+    const char *cpu = getenv("FAKE_XEN_CPU");
+
+    (void)where;
+    *state = NULL;
+    if (!cpu) {
+        (void)snprintf(why, why_size, "no Xen here");
+        errno = ENOENT;
+        return -1;
+    }
+    host_policy = *test_cpu(cpu);
+    edit_policy(&host_policy, getenv("FAKE_XEN_SET"), getenv("FAKE_XEN_DROP"));
+    return 0;
+}
+
+static void fake_close(void *state)
+{
+    (void)state;
+}
+
+static void *fake_alloc(void *state, size_t size)
+{
+    (void)state;
+    return calloc(1, size);
+}
+
+static void fake_release(void *state, void *buffer)
+{
+    (void)state;
+    free(buffer);
+}
+
+/* Leaves and MSRs into the caller's buffers; without buffers, how many there can be. */
+static int give_policy(xen_cpuid_leaf_t *leaves, uint32_t *nr_leaves, xen_msr_entry_t *msrs,
+                       uint32_t *nr_msrs)
+{
+    size_t l = *nr_leaves, m = *nr_msrs;
+
+    if (!leaves) {
+        *nr_leaves = POLICY_MAX_LEAVES;
+        *nr_msrs = POLICY_MAX_MSRS;
+        return 0;
+    }
+    if (policy_to_leaves(&host_policy, leaves, &l, msrs, &m)) {
+        errno = ENOBUFS;
+        return -1;
+    }
+    *nr_leaves = (uint32_t)l;
+    *nr_msrs = (uint32_t)m;
+    return 0;
+}
+
+static int fake_sysctl(struct xen_sysctl *op)
+{
+    struct xen_sysctl_cpu_policy *p = &op->u.cpu_policy;
+
+    if (op->cmd != XEN_SYSCTL_get_cpu_policy || fails("policy")) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    return give_policy(p->leaves.p, &p->nr_leaves, p->msrs.p, &p->nr_msrs);
+}
+
+static int fake_domaininfo(struct xen_domctl *op)
+{
+    const char *type = getenv("FAKE_XEN_TYPE");
+    struct xen_domctl_getdomaininfo *d = &op->u.getdomaininfo;
+
+    if (fails("getdomaininfo")) {
+        errno = ESRCH;
+        return -1;
+    }
+    memset(d, 0, sizeof(*d));
+    d->domain = op->domain;
+    if (type && !strcmp(type, "pv"))
+        return 0;
+    d->flags = XEN_DOMINF_hvm_guest;
+    if (!type || strcmp(type, "shadow"))
+        d->flags |= XEN_DOMINF_hap;
+    d->arch_config.emulation_flags =
+        type && !strcmp(type, "hvm") ? XEN_X86_EMU_ALL : XEN_X86_EMU_LAPIC;
+    return 0;
+}
+
+static int fake_domctl(struct xen_domctl *op)
+{
+    struct xen_domctl_cpu_policy *p = &op->u.cpu_policy;
+
+    if (op->cmd == XEN_DOMCTL_getdomaininfo)
+        return fake_domaininfo(op);
+    if (op->cmd == XEN_DOMCTL_get_cpu_policy && !fails("domain-policy"))
+        return give_policy(p->leaves.p, &p->nr_leaves, p->msrs.p, &p->nr_msrs);
+    errno = EOPNOTSUPP;
+    return -1;
+}
+
+static int fake_version(unsigned int cmd)
+{
+    const char *minor = getenv("FAKE_XEN_MINOR");
+
+    if (fails("version")) {
+        errno = EPERM;
+        return -1;
+    }
+    return cmd == XENVER_version ? 4 << 16 | (minor ? atoi(minor) : 17) : 0;
+}
+
+static int fake_hypercall(void *state, unsigned int op, const uint64_t args[XC_HYPERCALL_ARGS])
+{
+    (void)state;
+    switch (op) {
+    case __HYPERVISOR_xen_version:
+        return fake_version((unsigned int)args[0]);
+    case __HYPERVISOR_sysctl:
+        return fake_sysctl((struct xen_sysctl *)(uintptr_t)args[0]);
+    case __HYPERVISOR_domctl:
+        return fake_domctl((struct xen_domctl *)(uintptr_t)args[0]);
+    default:
+        errno = ENOSYS;
+        return -1;
+    }
+}
+
+static const struct xc_transport_ops fake_ops = {
+    .name = "fake",
+    .open = fake_open,
+    .close = fake_close,
+    .alloc = fake_alloc,
+    .release = fake_release,
+    .hypercall = fake_hypercall,
+};
+
+const struct xc_transport_ops *const gate_transport = &fake_ops;
+
+char *gate_name_lookup(uint32_t domid)
+{
+    const char *name = getenv("FAKE_XEN_NAME");
+
+    (void)domid;
+    return name ? strdup(name) : NULL;
+}
