@@ -111,7 +111,8 @@ static void check_widths(const struct cpu_policy *guest, const struct cpu_policy
                          const struct featureset *fs, struct policy_report *r)
 {
     uint32_t g = guest->extd[8].a, h = max->extd[8].a;
-    uint32_t line = (guest->basic[1].b >> 8) & 0xff, host_line = (max->basic[1].b >> 8) & 0xff;
+    uint32_t line = ((guest->basic[1].b >> 8) & 0xff) * 8; /* bytes */
+    uint32_t host_line = ((max->basic[1].b >> 8) & 0xff) * 8;
 
     if ((g & 0xff) > (h & 0xff))
         policy_fault(
@@ -120,7 +121,7 @@ static void check_widths(const struct cpu_policy *guest, const struct cpu_policy
         policy_fault(r, policy_fault_at(FAULT_LINEARADDR, EXTD_FIRST + 8, POLICY_NONE,
                                         (g >> 8) & 0xff, (h >> 8) & 0xff));
     if (featureset_test(fs, X86_FEATURE_CLFLUSH) && line != host_line)
-        policy_fault(r, policy_fault_at(FAULT_CLFLUSH, 1, POLICY_NONE, line * 8, host_line * 8));
+        policy_fault(r, policy_fault_at(FAULT_CLFLUSH, 1, POLICY_NONE, line, host_line));
 }
 
 static void check_components(const struct cpu_policy *guest, const struct cpu_policy *max,

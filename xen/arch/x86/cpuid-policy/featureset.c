@@ -179,7 +179,9 @@ static char fold(char c)
 {
     if (c >= 'A' && c <= 'Z')
         return (char)(c - 'A' + 'a');
-    return c == '_' ? '-' : c;
+    if (c == '_')
+        return '-';
+    return c;
 }
 
 /* < 0, 0, > 0: the given name before, equal to, after the NUL-terminated one. */

@@ -107,8 +107,10 @@ void policy_brand(const struct cpu_policy *p, char buf[static 49])
         from++;
     /* Runs of blanks, which old Xeons have in the middle, become one. */
     for (; from < 48 && raw[from]; from++) {
-        char c = raw[from] < ' ' || raw[from] > '~' ? '?' : raw[from];
+        char c = raw[from];
 
+        if (c < ' ' || c > '~')
+            c = '?';
         if (c == ' ' && len && buf[len - 1] == ' ')
             continue;
         buf[len++] = c;
