@@ -96,9 +96,32 @@ int audit_allow_parse(const char *list, struct audit_allow *allow, char *why, si
     return 0;
 }
 
+/*
+ * A component of the XSAVE area is there for a feature (SDM vol. 1, 13.1).  Whoever gives up the
+ * feature gives up its registers.
+ */
+static bool component_allowed(uint32_t component, const struct audit_allow *allow)
+{
+    static const struct {
+        uint32_t component;
+        const char *feature;
+    } owners[] = {{2, "avx"},     {3, "mpx"}, {4, "mpx"},       {5, "avx512f"},  {6, "avx512f"},
+                  {7, "avx512f"}, {9, "pku"}, {17, "amx-tile"}, {18, "amx-tile"}};
+
+    for (size_t i = 0; i < sizeof(owners) / sizeof(owners[0]); i++) {
+        int feature = feature_by_name(owners[i].feature, strlen(owners[i].feature));
+
+        if (owners[i].component == component && feature >= 0)
+            return featureset_test(&allow->features, (unsigned int)feature);
+    }
+    return false;
+}
+
 static bool is_allowed(const struct policy_fault *f, const struct audit_allow *allow)
 {
     switch (f->kind) {
+    case FAULT_XSTATE_MISSING:
+        return (allow->kinds & BIT(f->kind)) || component_allowed(f->subleaf, allow);
     case FAULT_FEATURE_MISSING:
     case FAULT_HAZARD_UNTOLD:
     case FAULT_PREREQUISITE:

@@ -168,6 +168,8 @@ static void say_given_up(void)
         report_line(LOG_WARNING, "'%s': %.*s", host.name, (int)n, s);
         s += n + (s[n] == '\n');
     }
+    if (!head.has_cpuid)
+        return;
     report_line(
         LOG_WARNING,
         "'%s': restored all the same, as XENLEVEL_ALLOW says; Xen silently cuts its CPU down "

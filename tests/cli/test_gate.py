@@ -1,0 +1,653 @@
+# SPDX-License-Identifier: MIT
+"""The gate, driven as libxl drives it, between a stream and a stock helper that tells what it got.
+
+The hypervisor is a fake one (tests/unit/gate/fake_xen.c), everything else is real: processes,
+descriptors, pipes, signals.
+"""
+
+import os
+import random
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+BUILD = Path(os.environ.get("XENLEVEL_BUILD", Path(__file__).resolve().parents[2] / "build"))
+TOOLS = BUILD / "tests" / "unit" / "gate"
+GATE = TOOLS / "gate-under-test"
+HELPER = TOOLS / "fake-helper"
+
+RICH, POOR, OTHER = "intel-cascadelake-sp", "intel-sandybridge-ep", "amd-bulldozer"
+END, PAGE_DATA, PV_INFO, P2M = 0x0, 0x1, 0x2, 0x3
+STATIC_DATA_END, CPUID, MSR, OPTIONAL = 0x10, 0x11, 0x12, 0x80000000
+TRAILING = b"what follows END is libxl's to read" * 100
+TIMEOUT = 30
+
+
+# ---- streams ----
+
+def policy(what, cpu=RICH, have="", drop=""):
+    return subprocess.run([TOOLS / "mkpolicy", what, cpu, have, drop], check=True, stdout=subprocess.PIPE).stdout
+
+
+def record(kind, body=b""):
+    return struct.pack("<II", kind, len(body)) + body + bytes(-len(body) % 8)
+
+
+def headers(version=3, guest=2, minor=17):
+    return (struct.pack(">QIIHHI", 2**64 - 1, 0x58454E46, version, 0, 0, 0)
+            + struct.pack("<IHHII", guest, 12, 0, 4, minor))
+
+
+def head(cpu=RICH, guest=2, have="", drop=""):
+    out = headers(guest=guest)
+    if guest == 1:
+        out += record(PV_INFO, struct.pack("<BBHI", 8, 4, 0, 0))
+    out += record(CPUID, policy("leaves", cpu, have, drop))
+    msrs = policy("msrs", cpu, have, drop)
+    if msrs:
+        out += record(MSR, msrs)
+    return out + record(STATIC_DATA_END)
+
+
+def pages(n, size=4096):
+    rng = random.Random(n)
+    return b"".join(record(PAGE_DATA, struct.pack("<IIQ", 1, 0, i) + rng.randbytes(size)) for i in range(n))
+
+
+def stream(n=3, size=4096, **kw):
+    return head(**kw) + pages(n, size) + record(END)
+
+
+# ---- the gate ----
+
+class Run:
+    """One run of the gate.  The stream is written by a thread; what was not read is `left`."""
+
+    def __init__(self, tmp_path, data, how="pipe", cpu=RICH, mode="exit:0", env=None, chunk=None, args=None,
+                 save=False, hold=False):
+        self.out = tmp_path / "helper"
+        self.out.mkdir(exist_ok=True)
+        self.log = tmp_path / "log"
+        self.data = data
+        self.left = None
+        self.how = how
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(("XENLEVEL_", "FAKE_"))}
+        self.env.update(XENLEVEL_STOCK_HELPER=str(HELPER), XENLEVEL_LOG=str(self.log), FAKE_HELPER_OUT=str(self.out),
+                        FAKE_HELPER_MODE=mode, FAKE_XEN_NAME="web1--incoming")
+        if cpu:
+            self.env["FAKE_XEN_CPU"] = cpu
+        self.env.update(env or {})
+        self._open(tmp_path)
+        if save:
+            self.argv = [GATE, "--save-domain", str(self.fd), "-1", "3", "0", "136", "0"]
+        else:
+            self.argv = [GATE, "--restore-domain", str(self.fd), "-1", "3", "1", "0", "2", "0", "768", "0"]
+        if args:
+            self.argv = [GATE, *(str(self.fd) if a == "FD" else a for a in args)]
+        self.p = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  pass_fds=[self.fd], env=self.env, restore_signals=False)
+        self.hold = hold
+        self.stopped = threading.Event()
+        self.writer = threading.Thread(target=self._write, args=(chunk,), daemon=True)
+        self.writer.start()
+
+    def _open(self, tmp_path):
+        if self.how == "file":
+            path = tmp_path / "image"
+            path.write_bytes(b"xl's header" + self.data)
+            self.fd = os.open(path, os.O_RDWR)
+            os.lseek(self.fd, len(b"xl's header"), os.SEEK_SET)
+            self.wfd = None
+        elif self.how == "pipe":
+            self.fd, self.wfd = os.pipe()
+        else:
+            a, b = socket.socketpair()
+            self.fd, self.wfd = a.detach(), b.detach()
+        if self.how == "nonblocking":
+            os.set_blocking(self.fd, False)
+
+    def _write(self, chunk):
+        if self.wfd is None:
+            return
+        data = memoryview(self.data)
+        try:
+            while data and not self.stopped.is_set():
+                data = data[os.write(self.wfd, data[:chunk or 65536]):]
+        except OSError:
+            pass
+        while self.hold and not self.stopped.wait(0.01):
+            pass
+        os.close(self.wfd)
+
+    def finish(self):
+        """Wait for the process libxl knows; then read what it left of the stream."""
+        try:
+            self.stdout, self.stderr = self.p.communicate(timeout=TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.p.kill()
+            raise
+        self.stderr = self.stderr.decode()
+        if self.how != "file":
+            self.stopped.set() if self.hold else None
+            os.set_blocking(self.fd, True)
+            self.left = b"".join(iter(lambda: os.read(self.fd, 1 << 20), b""))
+        else:
+            self.left = b"".join(iter(lambda: os.read(self.fd, 1 << 20), b""))
+        os.close(self.fd)
+        self.writer.join(TIMEOUT)
+        return self
+
+    def file(self, name):
+        path = self.out / name
+        return path.read_bytes() if path.exists() else None
+
+    def wait_for(self, name):
+        for _ in range(TIMEOUT * 100):
+            if self.file(name):
+                return
+            time.sleep(0.01)
+        raise AssertionError(f"the helper never wrote {name}; stderr: {self.p.stderr.read1().decode()}")
+
+    def messages(self):
+        """The messages on libxl's control pipe: (type, body)."""
+        out, data = [], self.stdout
+        while data:
+            size, kind = struct.unpack_from("=HH", data)
+            out.append((kind, data[4:2 + size]))
+            data = data[2 + size:]
+        return out
+
+    def log_message(self):
+        """The text of the one log message."""
+        (body,) = [b for kind, b in self.messages() if kind == 1]
+        level, errno, size = struct.unpack_from("=III", body)
+        assert (level, errno) == (8, 0xFFFFFFFF)  # XTL_ERROR, no errno
+        context, rest = body[12:12 + size], body[12 + size:]
+        (size,) = struct.unpack_from("=I", rest)
+        assert context == b"xenlevel\0" and len(rest) == 4 + size and rest[-1] == 0
+        return rest[4:-1].decode()
+
+
+def refused(run):
+    """It was refused, everywhere the same, and the helper got nothing.  The text."""
+    run.finish()
+    assert run.p.returncode == 1, run.stderr
+    assert run.file("argv") is None and run.file("stream") is None
+    assert run.stderr.startswith("xenlevel: refused: ")
+    assert [kind for kind, _ in run.messages()] == [1, 10]
+    assert struct.unpack("=ii", run.messages()[1][1])[0] == -1
+    assert run.log_message().startswith("refused: ")
+    assert run.stderr in run.log.read_text()
+    return run.stderr
+
+
+def logged(run):
+    log = run.log.read_text()
+    assert all(line in log for line in run.stderr.splitlines())
+
+
+def passed(run, data, left=b""):
+    run.finish()
+    assert run.p.returncode == 0, run.stderr
+    assert run.file("stream") == data
+    assert run.left == left
+    assert run.stdout == b""
+    return run
+
+
+def processes(word):
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and word in (entry / "environ").read_bytes() \
+                    and (entry / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
+                found.append(int(entry.name))
+        except OSError:
+            pass
+    return found
+
+
+def gone(run):
+    """Nothing that this run started lives on."""
+    word = f"XENLEVEL_LOG={run.log}".encode()
+    for _ in range(500):
+        if not processes(word):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+# ---- what passes ----
+
+@pytest.mark.parametrize("how", ["pipe", "socket", "file", "nonblocking"])
+@pytest.mark.parametrize("trailing", [b"", TRAILING], ids=["", "trailing"])
+def test_passes_every_byte_and_none_more(tmp_path, how, trailing):
+    data = stream(n=20)
+    run = passed(Run(tmp_path, data + trailing, how), data, trailing)
+    assert run.stderr == ""
+    assert "passed: 'web1' (PVH, from Xen 4.17)" in run.log.read_text()
+
+
+@pytest.mark.parametrize("how", ["pipe", "socket", "file"])
+def test_big_records(tmp_path, how):
+    data = stream(n=12, size=4 << 20)
+    passed(Run(tmp_path, data + TRAILING, how), data, TRAILING)
+
+
+@pytest.mark.parametrize("how", ["pipe", "socket"])
+def test_one_byte_at_a_time(tmp_path, how):
+    data = stream(n=2)
+    passed(Run(tmp_path, data + TRAILING, how, chunk=1), data, TRAILING)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_odd_chunks_and_lengths(tmp_path, seed):
+    rng = random.Random(seed)
+    data = head() + b"".join(record(rng.choice([PAGE_DATA, 0x8, 0x9, OPTIONAL | 5]), rng.randbytes(rng.randrange(9000)))
+                             for _ in range(60)) + record(END)
+    passed(Run(tmp_path, data + TRAILING, rng.choice(["pipe", "socket"]), chunk=rng.randrange(1, 5000)), data, TRAILING)
+
+
+def test_argv_is_passed_on(tmp_path):
+    data = stream()
+    run = passed(Run(tmp_path, data), data)
+    argv = run.file("argv").split(b"\0")[:-1]
+    assert argv == [os.fsencode(HELPER)] + [os.fsencode(str(a)) for a in run.argv[1:]]
+
+
+@pytest.mark.parametrize("how", ["pipe", "socket", "file"])
+def test_no_descriptor_leaks_into_the_helper(tmp_path, how):
+    data = stream()
+    run = passed(Run(tmp_path, data, how), data)
+    assert set(run.file("fds").split()) == {b"0", b"1", b"2", str(run.fd).encode()}
+
+
+@pytest.mark.parametrize("how", ["pipe", "file"])
+def test_control_pipe_is_the_helpers(tmp_path, how):
+    data = stream()
+    run = Run(tmp_path, data, how, mode="control")
+    run.p.stdin.write(b"pong")
+    run.p.stdin.flush()
+    run.finish()
+    assert (run.p.returncode, run.stdout, run.file("control")) == (0, b"ping", b"pong")
+
+
+def test_the_helper_is_the_process_that_libxl_started(tmp_path):
+    data = stream()
+    run = passed(Run(tmp_path, data), data)
+    assert int(run.file("pid")) == run.p.pid
+
+
+@pytest.mark.parametrize("how", ["pipe", "file"])
+@pytest.mark.parametrize("status", [1, 2, 42, 255])
+def test_exit_status(tmp_path, how, status):
+    run = Run(tmp_path, stream(), how, mode=f"exit:{status}").finish()
+    assert run.p.returncode == status
+
+
+@pytest.mark.parametrize("how", ["pipe", "file"])
+@pytest.mark.parametrize("sig", [signal.SIGSEGV, signal.SIGTERM, signal.SIGKILL])
+def test_death_by_signal(tmp_path, how, sig):
+    run = Run(tmp_path, stream(), how, mode=f"kill:{int(sig)}").finish()
+    assert run.p.returncode == -sig
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_signal_reaches_the_helper(tmp_path, sig):
+    run = Run(tmp_path, stream(n=200, size=1 << 20), mode="hang")
+    run.wait_for("hanging")
+    run.p.send_signal(sig)
+    run.finish()
+    assert run.p.returncode == -sig
+    assert gone(run)
+
+
+@pytest.mark.parametrize("n", [0, 10, 40, 5000, 300000])
+def test_helper_dies_early(tmp_path, n):
+    run = Run(tmp_path, stream(n=100, size=100000), mode=f"early:{n}").finish()
+    assert run.p.returncode == 7
+    assert gone(run)
+
+
+def test_helper_dies_while_the_sender_is_silent(tmp_path):
+    run = Run(tmp_path, stream(n=10)[:-100], mode="early:8000", hold=True)
+    run.p.wait(TIMEOUT)
+    assert run.p.returncode == 7
+    assert gone(run)
+    run.stopped.set()
+    run.finish()
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+@pytest.mark.parametrize("how", ["pipe", "file"])
+def test_sigpipe_is_as_libxl_left_it(tmp_path, how, ignored):
+    before = signal.signal(signal.SIGPIPE, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        run = Run(tmp_path, stream(), how)
+    finally:
+        signal.signal(signal.SIGPIPE, before)
+    run.finish()
+    assert run.file("sigpipe") == (b"ignored" if ignored else b"default")
+
+
+def test_pv(tmp_path):
+    data = stream(guest=1)
+    run = passed(Run(tmp_path, data, env={"FAKE_XEN_TYPE": "pv"}), data)
+    assert "(PV, from Xen 4.17)" in run.log.read_text()
+
+
+def test_optional_record_in_the_head(tmp_path):
+    data = headers() + record(OPTIONAL | 7, b"x" * 5001) + head()[40:] + pages(3) + record(END)
+    passed(Run(tmp_path, data + TRAILING), data, TRAILING)
+
+
+# ---- what is refused ----
+
+@pytest.mark.parametrize("how", ["pipe", "socket", "file"])
+def test_missing_features_are_named(tmp_path, how):
+    run = Run(tmp_path, stream(), how, cpu=RICH, env={"FAKE_XEN_DROP": "avx2,bmi1,movbe"})
+    text = refused(run)
+    assert "'web1' (PVH, from Xen 4.17) cannot run on this host (" in text
+    for name, place in (("avx2", "7.0.ebx[5]"), ("bmi1", "7.0.ebx[3]"), ("movbe", "1.ecx[22]")):
+        assert any(line.split()[:2] == [name, place] for line in text.splitlines()), text
+        assert name in run.log_message()
+    assert "it was told it has are missing here" in text
+    assert "xenlevel check web1 *.xlp" in text
+    if how == "file":
+        assert "Nothing was restored; the saved image is as it was." in text
+    else:
+        assert "Nothing was transferred; the domain keeps running where it was." in text
+    assert all(len(line) <= 100 for line in text.splitlines())
+
+
+def test_refusal_reads_only_the_head(tmp_path):
+    data = stream(n=1)
+    run = Run(tmp_path, data, cpu=POOR)
+    refused(run)
+    assert run.left == data[len(head()):]
+
+
+def test_hazard_untold(tmp_path):
+    run = Run(tmp_path, stream(have="arch-caps"), env={"FAKE_XEN_SET": "arch-caps,rsba"})
+    text = refused(run)
+    assert "1 hazard of this host that it has not been told of:" in text and " rsba " in text
+    assert "untold rsba" in run.log_message()
+
+
+def test_other_vendor_cannot_be_given_up(tmp_path):
+    everything = "avx2,maxphysaddr,linearaddr,clflush,max-leaf,xstate,msr,unverified"
+    text = refused(Run(tmp_path, stream(), cpu=OTHER, env={"XENLEVEL_ALLOW": everything}))
+    assert "Its CPU is a GenuineIntel, this host's a AuthenticAMD" in text.replace("\n", " ").replace("  ", " ") \
+        or "Its CPU is a GenuineIntel, this host's a" in text
+
+
+def test_guest_type_differs(tmp_path):
+    assert "the stream is that of a HVM guest, domain 3 is PV" in refused(
+        Run(tmp_path, stream(), env={"FAKE_XEN_TYPE": "pv"}))
+
+
+def test_version_2(tmp_path):
+    data = headers(version=2, minor=13) + pages(3) + record(END)
+    run = Run(tmp_path, data + TRAILING)
+    text = refused(run)
+    assert "version 2" in text and "XENLEVEL_ALLOW=unverified" in text
+
+
+@pytest.mark.parametrize("how", ["pipe", "socket", "file"])
+@pytest.mark.parametrize("guest", [1, 2])
+def test_version_2_unverified(tmp_path, how, guest):
+    first = b"" if guest == 2 else record(PV_INFO, struct.pack("<BBHI", 8, 4, 0, 0)) + record(P2M, b"p" * 4096)
+    data = headers(version=2, guest=guest, minor=13) + first + pages(30) + record(END)
+    run = passed(Run(tmp_path, data + TRAILING, how, env={"XENLEVEL_ALLOW": "unverified",
+                                                          "FAKE_XEN_TYPE": "pv" if guest == 1 else "pvh"}),
+                 data, TRAILING)
+    assert "'web1': unverified: the stream is of version 2" in run.stderr
+    logged(run)
+
+
+def test_version_2_that_ends_at_once(tmp_path):
+    data = headers(version=2) + record(END)
+    passed(Run(tmp_path, data + TRAILING, env={"XENLEVEL_ALLOW": "unverified"}), data, TRAILING)
+
+
+@pytest.mark.parametrize("name,data,words", [
+    ("nothing", b"", "offset 0"),
+    ("garbage", b"GET / HTTP/1.1\r\n\r\n" * 10, "not a Xen migration stream"),
+    ("short garbage", b"hello", "not a Xen migration stream"),
+    ("zeroes", bytes(4096), "not a Xen migration stream"),
+    ("id", b"\xff" * 8 + b"XENG" + bytes(100), '"XENF"'),
+    ("version", headers(version=4), "offset 12: version 4"),
+    ("header only", headers(), "offset 40, record 0"),
+    ("memory first", headers() + pages(1), "PAGE_DATA, type 0x1): stands before STATIC_DATA_END"),
+    ("unknown", headers() + record(0x55), "offset 40, record 0 (unknown, type 0x55)"),
+    ("cut policy", head()[:300], "offset 300, record 0 (X86_CPUID_POLICY"),
+    ("no policy", headers() + record(STATIC_DATA_END), "X86_CPUID_POLICY is not in it"),
+    ("long policy", headers() + struct.pack("<II", CPUID, 24 * 100000) + bytes(1000), "100000 entries"),
+    ("4 GiB optional", headers() + struct.pack("<II", OPTIONAL, 2**32 - 1) + bytes(1000), "at most"),
+    ("policy twice", headers() + head()[40:-8] + head()[40:], "a second time"),
+], ids=lambda v: v if isinstance(v, str) and len(v) < 16 else "")
+@pytest.mark.parametrize("how", ["pipe", "file"])
+def test_bad_streams(tmp_path, how, name, data, words):
+    assert words in refused(Run(tmp_path, data, how)).replace("\n    ", " ")
+
+
+def test_unsorted_leaves(tmp_path):
+    leaves = policy("leaves")
+    data = headers() + record(CPUID, leaves[24:48] + leaves[:24] + leaves[48:]) + record(STATIC_DATA_END)
+    text = refused(Run(tmp_path, data)).replace("\n      ", " ")
+    assert f"offset {48 + 24}, record X86_CPUID_POLICY: entry 1" in text
+
+
+def test_policy_behind_the_head_stops_the_stream(tmp_path):
+    good = head() + pages(2)
+    run = Run(tmp_path, good + record(CPUID, policy("leaves")) + pages(2) + record(END)).finish()
+    assert run.p.returncode == 3  # the helper saw its stream end
+    assert run.file("stream") == good
+    assert "stopped: record X86_CPUID_POLICY" in run.stderr
+
+
+@pytest.mark.parametrize("cut", [1, 7, 8, 9, 100, 4000])
+def test_stream_ends_too_early(tmp_path, cut):
+    data = stream(n=4)
+    run = Run(tmp_path, data[:-cut]).finish()
+    assert run.p.returncode == 3
+    assert data.startswith(run.file("stream"))
+    assert "the stream ended at offset" in run.stderr
+
+
+# ---- giving up ----
+
+def test_override_is_logged_one_by_one(tmp_path):
+    data = stream()
+    env = {"FAKE_XEN_DROP": "avx2,bmi1", "XENLEVEL_ALLOW": "AVX2,bmi1"}
+    missing = Run(tmp_path, data, env={"FAKE_XEN_DROP": "avx2,bmi1"})
+    refused(missing)
+    words = missing.log_message().split("missing ")[1].split(";")[0].split()
+    env["XENLEVEL_ALLOW"] = ",".join(words).upper().replace("-", "_")
+    run = passed(Run(tmp_path, data, env=env), data)
+    for word in words:
+        assert f"'web1': {word}: given up by XENLEVEL_ALLOW" in run.stderr.replace("\n    ", " ")
+    assert "Xen silently cuts its CPU down" in run.stderr.replace("\n    ", " ")
+    assert "xstate: given up" in run.stderr  # AVX-512's registers go with AVX-512
+    logged(run)
+
+
+def test_what_is_not_in_the_list_still_refuses(tmp_path):
+    text = refused(Run(tmp_path, stream(), env={"FAKE_XEN_DROP": "avx2,movbe", "XENLEVEL_ALLOW": "avx2"}))
+    rows = [line.split()[0] for line in text.splitlines() if line.startswith("    ")]
+    assert "movbe" in rows and "avx2" not in rows
+    assert "would have been given up by XENLEVEL_ALLOW" in text
+
+
+def test_a_typing_error_refuses(tmp_path):
+    text = refused(Run(tmp_path, stream(), env={"XENLEVEL_ALLOW": "avx2,bm1"}))
+    assert "'bm1' is neither a feature nor one of" in text
+
+
+def test_policy_that_cannot_exist(tmp_path):
+    text = refused(Run(tmp_path, stream(drop="avx", have="")[:0] + broken_policy()))
+    assert "is not a CPU that can exist" in text and "avx2" in text
+
+
+def broken_policy():
+    """A policy with AVX2 and without AVX: leaf 1 ECX bit 28 cleared by hand."""
+    leaves = bytearray(policy("leaves"))
+    for at in range(0, len(leaves), 24):
+        leaf, _, a, b, c, d = struct.unpack_from("<6I", leaves, at)
+        if leaf == 1:
+            struct.pack_into("<I", leaves, at + 16, c & ~(1 << 28))
+    return headers() + record(CPUID, bytes(leaves)) + record(STATIC_DATA_END) + pages(1) + record(END)
+
+
+# ---- the gate's own faults ----
+
+@pytest.mark.parametrize("env,words", [
+    ({"FAKE_XEN_CPU": ""}, None),
+    ({"FAKE_XEN_FAIL": "version"}, "version"),
+    ({"FAKE_XEN_FAIL": "getdomaininfo"}, "there is no domain 3"),
+    ({"FAKE_XEN_FAIL": "policy"}, "hvm-max policy"),
+    ({"XENLEVEL_STOCK_HELPER": "/nonexistent/helper"}, "/nonexistent/helper: No such file"),
+    ({"XENLEVEL_STOCK_HELPER": "/etc/passwd"}, "is not a program"),
+    ({"XENLEVEL_STOCK_HELPER": "/tmp"}, "is not a program"),
+    ({"XENLEVEL_STOCK_HELPER": str(GATE)}, "is xenlevel's own"),
+], ids=["", "version", "domain", "policy", "missing helper", "no program", "directory", "loop"])
+def test_own_faults_fail_closed(tmp_path, env, words):
+    run = Run(tmp_path, stream(), cpu=None if env.get("FAKE_XEN_CPU") == "" else RICH,
+              env={k: v for k, v in env.items() if v})
+    assert (words or "no Xen here") in refused(run).replace("\n    ", " ")
+
+
+def test_helper_that_cannot_be_started(tmp_path):
+    script = tmp_path / "script"
+    script.write_text("#!/nonexistent/interpreter\n")
+    script.chmod(0o755)
+    run = Run(tmp_path, stream(), env={"XENLEVEL_STOCK_HELPER": str(script)}).finish()
+    assert run.p.returncode == 1
+    assert "starting" in run.stderr and "No such file" in run.stderr.replace("\n    ", " ")
+    assert gone(run)
+
+
+@pytest.mark.parametrize("args", [
+    ["--restore-domain"],
+    ["--restore-domain", "FD"],
+    ["--restore-domain", "FD", "-1", "3", "1", "0", "2", "0", "768"],
+    ["--restore-domain", "nine", "-1", "3", "1", "0", "2", "0", "768", "0"],
+    ["--restore-domain", "0", "-1", "3", "1", "0", "2", "0", "768", "0"],
+    ["--restore-domain", "999", "-1", "3", "1", "0", "2", "0", "768", "0"],
+    ["--restore-domain", "FD", "-1", "3x", "1", "0", "2", "0", "768", "0"],
+    ["--restore-domain", "FD", "-1", "3", "1", "0", "2", "0", "768", ""],
+], ids=lambda a: " ".join(a[1:])[:30] or "none")
+def test_wrong_arguments_fail_closed(tmp_path, args):
+    refused(Run(tmp_path, stream(), args=args))
+
+
+def test_checkpointed_stream(tmp_path):
+    args = ["--restore-domain", "FD", "-1", "3", "1", "0", "2", "0", "768", "2"]
+    assert "checkpointed stream" in refused(Run(tmp_path, stream(), args=args))
+
+
+def test_unknown_mode_starts_nothing(tmp_path):
+    run = Run(tmp_path, stream(), args=["--something-new", "FD"]).finish()
+    assert run.p.returncode == 2 and run.file("argv") is None
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_killed_at_any_moment(tmp_path, seed):
+    """However far it got: what the helper has is a part of the stream, and nothing stays behind."""
+    rng = random.Random(seed)
+    data = stream(n=400, size=100000)
+    run = Run(tmp_path, data, "socket" if seed % 2 else "pipe", hold=True)
+    time.sleep(rng.random() * 0.12)
+    run.p.kill()
+    run.p.wait(TIMEOUT)
+    assert run.p.returncode in (0, -signal.SIGKILL)
+    assert gone(run)
+    got = run.file("stream") or b""
+    assert data.startswith(got)
+    run.stopped.set()
+    run.finish()
+
+
+def test_relay_killed(tmp_path):
+    """Without the relay the helper sees its stream end, and fails by itself."""
+    run = Run(tmp_path, head() + pages(2), hold=True)
+    run.wait_for("pid")
+    time.sleep(0.1)
+    word = f"XENLEVEL_LOG={run.log}".encode()
+    (relay,) = [pid for pid in processes(word) if pid != run.p.pid]
+    assert Path(f"/proc/{relay}/comm").read_text() == "xenlevel-relay\n"
+    os.kill(relay, signal.SIGKILL)
+    assert run.p.wait(TIMEOUT) == 3
+    run.stopped.set()
+    run.finish()
+
+
+# ---- save ----
+
+def test_save_runs_the_stock_helper(tmp_path):
+    run = Run(tmp_path, b"", "file", mode="save", save=True).finish()
+    assert run.p.returncode == 0 and run.stderr == ""
+    assert (tmp_path / "image").read_bytes() == b"xl's headersaved"
+    assert run.file("argv").split(b"\0")[1:-1] == [os.fsencode(str(a)) for a in run.argv[1:]]
+    assert int(run.file("pid")) == run.p.pid
+    assert set(run.file("fds").split()) == {b"0", b"1", b"2", str(run.fd).encode()}
+
+
+@pytest.mark.parametrize("env,cpu,words", [
+    ({}, None, "without a look at its CPU"),
+    ({"FAKE_XEN_FAIL": "version"}, RICH, "without a look at its CPU"),
+    ({"FAKE_XEN_FAIL": "domain-policy"}, RICH, "its CPU policy cannot be had"),
+    ({"FAKE_XEN_SET": "avx2"}, "intel-penryn", "not a CPU that can exist"),
+    ({"FAKE_XEN_MINOR": "13"}, RICH, "Xen 4.13 writes no CPU policy"),
+], ids=["no Xen", "version", "policy", "impossible", "old"])
+def test_save_warns_and_goes_on(tmp_path, env, cpu, words):
+    run = Run(tmp_path, b"", "file", cpu=cpu, mode="save", save=True, env=env).finish()
+    assert run.p.returncode == 0
+    assert words in run.stderr.replace("\n    ", " ")
+    assert (tmp_path / "image").read_bytes() == b"xl's headersaved"
+
+
+def test_save_with_strange_arguments_goes_on(tmp_path):
+    run = Run(tmp_path, b"", "file", mode="save", args=["--save-domain", "FD", "-1", "what"]).finish()
+    assert run.p.returncode in (0, 4) and run.file("argv") is not None
+
+
+# ---- the rest ----
+
+def test_version_and_help():
+    assert subprocess.run([GATE, "--version"], capture_output=True, text=True).stdout.startswith("xenlevel-save-helper ")
+    r = subprocess.run([GATE, "--help"], capture_output=True, text=True)
+    assert r.returncode == 0 and "--restore-domain" in r.stdout
+
+
+def test_wrapped_to_the_terminal(tmp_path):
+    """On a terminal of 60 columns no line is longer."""
+    import fcntl
+    import pty
+    import termios
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+    r, w = os.pipe()
+    os.write(w, stream(n=0))
+    env = dict(os.environ, FAKE_XEN_CPU=POOR, FAKE_XEN_NAME="web1", XENLEVEL_STOCK_HELPER=str(HELPER))
+    p = subprocess.Popen([GATE, "--restore-domain", str(r), "-1", "3", "1", "0", "2", "0", "768", "0"], env=env,
+                         pass_fds=[r], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=slave)
+    os.close(slave)
+    text = b""
+    while True:
+        try:
+            more = os.read(master, 65536)
+        except OSError:
+            break
+        if not more:
+            break
+        text += more
+    assert p.wait(TIMEOUT) == 1
+    lines = text.decode().replace("\r", "").splitlines()
+    assert len(lines) > 20 and max(map(len, lines)) <= 60
