@@ -15,6 +15,7 @@ from . import image
 from .host import COMMAND_TIMEOUT, Host, HostError, Result
 from .link import LOST, Fault, Link
 from .packages import Packages
+from .probe import build_probe
 
 
 @dataclass
@@ -83,12 +84,21 @@ class Lab:
         """
         if name in self.hosts:
             raise ValueError(f"there is a host {name} already")
-        host = Host(name, cpu or name, self.packages, self.image, self.directory / name, files,
+        directory = self.directory / name
+        for n in itertools.count(2):
+            if not directory.exists():
+                break
+            directory = self.directory / f"{name}.{n}"          # the host was booted before: its logs stay
+        host = Host(name, cpu or name, self.packages, self.image, directory, files,
                     on_open=self._on_open, say=self.say, **options)
         self.hosts[name] = host
         self.say(f"{name}: booting ({host.cpu})")
-        host.start()
+        host.spawn()
         return host
+
+    def probe_elf(self):
+        """The probe guest, built when its sources are newer than the cache; for files={'/root/probe.elf': ...}."""
+        return build_probe(self.packages.cache)
 
     def boot(self, *names, files=None, **options):
         """Boot several hosts in parallel, each named like its CPU; returns them when all are ready."""

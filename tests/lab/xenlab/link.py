@@ -46,7 +46,7 @@ class Link:
         channel.on_ack = self._source_took
         channel.on_exit = self._source_gone
         handlers = {1: self._from_destination, 2: self._errors, "ack": self._destination_took, "exit": self._destination_gone}
-        self.process = dst.start_command(command, env, stdin=None, handlers=handlers)
+        self.process = dst.start(command, env, stdin=None, handlers=handlers)
 
     @property
     def destination(self):

@@ -1,12 +1,41 @@
 # SPDX-License-Identifier: MIT
 """Reads what the probe guest (tests/guests/probe) says: Xen's log carries it as `(d3) [time] probe:NAME: ...`."""
 
+import hashlib
+import os
 import re
+import subprocess
+import tempfile
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from .packages import PackageError
+
+SOURCES = Path(__file__).resolve().parents[2] / "guests" / "probe"
 
 _LINE = re.compile(r"^\(d(\d+)\) (?:\[[^\]]*\] ?)?probe:([^:]*): (.*)$", re.M)
 _TICK = re.compile(r"tick (\d+) cpuid=([0-9a-f]+) mem=(\S+) regs=(\S+)")
 _CHANGED = re.compile(r"changed leaf ([0-9a-f]+)(?:\.([0-9a-f]+))? (e[abcd]x) ([0-9a-f]{8}) -> ([0-9a-f]{8})")
+
+
+def build_probe(cache):
+    """The probe's ELF file, compiled once for each state of its sources (what its meson.build does, by hand)."""
+    sources = sorted(SOURCES.glob("*.[Sc]"))
+    key = hashlib.sha256()
+    for source in sources + [SOURCES / "cflags", SOURCES / "probe.h", SOURCES / "probe.lds"]:
+        key.update(source.read_bytes() + b"\0")
+    out = Path(cache) / "probe" / f"probe-{key.hexdigest()[:16]}.elf"
+    if not out.exists():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        fd, tmp = tempfile.mkstemp(dir=out.parent)
+        os.close(fd)
+        p = subprocess.run(["gcc", f"@{SOURCES / 'cflags'}", f"-Wl,-T,{SOURCES / 'probe.lds'}", "-o", tmp,
+                            *map(str, sources)], capture_output=True, text=True)
+        if p.returncode:
+            os.unlink(tmp)
+            raise PackageError(f"the probe does not compile (needs gcc and libxen-dev):\n{p.stderr}")
+        os.rename(tmp, out)
+    return out
 
 
 @dataclass(frozen=True)
