@@ -97,10 +97,10 @@ int audit_allow_parse(const char *list, struct audit_allow *allow, char *why, si
 }
 
 /*
- * A component of the XSAVE area is there for a feature (SDM vol. 1, 13.1).  Whoever gives up the
- * feature gives up its registers.
+ * The feature that a component of the XSAVE area is there for (SDM vol. 1, 13.1), or -1.  Whoever
+ * gives up the feature gives up its registers, and where it is missing they are not news.
  */
-static bool component_allowed(uint32_t component, const struct audit_allow *allow)
+static int component_owner(uint32_t component)
 {
     static const struct {
         uint32_t component;
@@ -108,13 +108,17 @@ static bool component_allowed(uint32_t component, const struct audit_allow *allo
     } owners[] = {{2, "avx"},     {3, "mpx"}, {4, "mpx"},       {5, "avx512f"},  {6, "avx512f"},
                   {7, "avx512f"}, {9, "pku"}, {17, "amx-tile"}, {18, "amx-tile"}};
 
-    for (size_t i = 0; i < sizeof(owners) / sizeof(owners[0]); i++) {
-        int feature = feature_by_name(owners[i].feature, strlen(owners[i].feature));
+    for (size_t i = 0; i < sizeof(owners) / sizeof(owners[0]); i++)
+        if (owners[i].component == component)
+            return feature_by_name(owners[i].feature, strlen(owners[i].feature));
+    return -1;
+}
 
-        if (owners[i].component == component && feature >= 0)
-            return featureset_test(&allow->features, (unsigned int)feature);
-    }
-    return false;
+static bool component_allowed(uint32_t component, const struct audit_allow *allow)
+{
+    int feature = component_owner(component);
+
+    return feature >= 0 && featureset_test(&allow->features, (unsigned int)feature);
 }
 
 static bool is_allowed(const struct policy_fault *f, const struct audit_allow *allow)
@@ -194,6 +198,18 @@ static void tail_lines(const struct audit_case *c, bool which, struct text *t)
         text_line(t, 4, "  Nothing was transferred; the domain keeps running where it was.");
     if (which)
         text_line(t, 4, "  Which hosts can take it:  xenlevel check %s *.xlp", c->domain);
+}
+
+/* Is it said already by the feature that is missing too? */
+static bool is_implied(const struct audit *a, size_t n, const struct policy_fault *f)
+{
+    int feature = f->kind == FAULT_XSTATE_MISSING ? component_owner(f->subleaf) : -1;
+
+    for (size_t i = 0; feature >= 0 && i < n; i++)
+        if (a->faults[i].kind == FAULT_FEATURE_MISSING &&
+            a->faults[i].feature == (unsigned int)feature)
+            return true;
+    return false;
 }
 
 static bool is_feature_kind(enum policy_fault_kind kind)
@@ -280,7 +296,7 @@ static void other_lines(const struct audit *a, size_t from, size_t to, const cha
     for (size_t i = from; i < to; i++) {
         char line[XC_FAULT_TEXT];
 
-        if (a->waived[i] || is_feature_kind(a->faults[i].kind))
+        if (a->waived[i] || is_feature_kind(a->faults[i].kind) || is_implied(a, to, &a->faults[i]))
             continue;
         if (first)
             text_line(t, 4, "  %s", heading);
@@ -309,7 +325,7 @@ static void summarize(const struct audit *a, size_t n, struct text *summary)
             bool mine =
                 groups[g].kind < 0 ? !is_feature_kind(f->kind) : (int)f->kind == groups[g].kind;
 
-            if (!mine || a->waived[i])
+            if (!mine || a->waived[i] || is_implied(a, n, f))
                 continue;
             fault_word(f, word, sizeof(word));
             if (!strcmp(word, last)) /* the components of xstate: once is enough */
