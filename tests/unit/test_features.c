@@ -114,9 +114,9 @@ static void rows_have_names_that_lead_back(void **state)
 static void names_that_are_none(void **state)
 {
     static const char *const bad[] = {
-        "",        "-",      "fp",     "fpuu",   "avx512-", "zzz",    "0",     ":",
-        "7b0",     "7b0:",   "7b0:32", "7b0:99", "7b0:-1",  "7b0:1x", "7b9:1", ":5",
-        "7b0:001", "7b0 :1", "7b0::1", "x7b0:1", "7b:0",    " fpu",   "fpu ",  "fpu\n",
+        "",        "-",      "fp",     "fpuu",   "avx512-", "zzz",    "0",      ":",     "7b0",
+        "7b0:",    "7b0:32", "7b0:99", "7b0:-1", "7b0:1x",  "7b0:1/", "7b0:/1", "7b9:1", ":5",
+        "7b0:001", "7b0 :1", "7b0::1", "x7b0:1", "7b:0",    " fpu",   "fpu ",   "fpu\n",
     };
 
     (void)state;
@@ -147,6 +147,14 @@ static void words_and_locations(void **state)
         {X86_FEATURE_AVX2, "7.0.ebx[5]"},
         {X86_FEATURE_CLZERO, "80000008.ebx[0]"},
         {X86_FEATURE_ITSC, "80000007.edx[8]"},
+        {X86_FEATURE_CNXT_ID, "1.ecx[10]"},
+        {X86_FEATURE_SGX, "7.0.ebx[2]"},
+        {X86_FEATURE_UMIP, "7.0.ecx[2]"},
+        {X86_FEATURE_SSBD, "7.0.edx[31]"},
+        {X86_FEATURE_FRED, "7.1.eax[17]"},
+        {X86_FEATURE_INTEL_PPIN, "7.1.ebx[0]"},
+        {X86_FEATURE_MSR_IMM, "7.1.ecx[5]"},
+        {X86_FEATURE_AVX10, "7.1.edx[19]"},
         {X86_FEATURE_MCDT_NO, "7.2.edx[5]"},
         {X86_FEATURE_CPUID_USER_DIS, "80000021.eax[17]"},
         {X86_FEATURE_TSA_L1_NO, "80000021.ecx[2]"},
@@ -174,8 +182,13 @@ static void words_and_locations(void **state)
         assert_int_equal(feature_location(known[i].feature, tight, len + 1), len);
         assert_int_equal(tight[len + 1], '#');
     }
-    for (unsigned int f = 0; f < FEATURESET_BITS; f++)
-        assert_true(feature_location(f, text, sizeof(text)) > 0);
+    for (unsigned int f = 0; f < FEATURESET_BITS; f++) {
+        const char *word = featureset_word_info(f / 32)->location;
+
+        snprintf(tight, sizeof(tight), "%s[%u]", word, f % 32);
+        assert_int_equal(feature_location(f, text, sizeof(text)), strlen(tight));
+        assert_string_equal(text, tight);
+    }
     assert_int_equal(feature_location(FEATURESET_BITS, text, sizeof(text)), -EINVAL);
     assert_null(featureset_word_info(FEATURESET_WORDS));
     for (unsigned int i = 0; i < FEATURESET_WORDS; i++) {
@@ -186,23 +199,34 @@ static void words_and_locations(void **state)
         assert_int_equal(info->leaf == UINT32_MAX, is_msr);
         assert_int_equal(info->subleaf != UINT32_MAX,
                          info->leaf == 7 || info->leaf == 0xd || info->leaf == 0xf);
-        /* The location ends in the register. */
-        assert_string_equal(info->location + strlen(info->location) - 3, registers[info->reg]);
+        /* What people read and what programs use say the same. */
+        if (is_msr)
+            snprintf(text, sizeof(text), "msr %x.%s", info->msr, registers[info->reg]);
+        else if (info->subleaf != UINT32_MAX)
+            snprintf(text, sizeof(text), "%x.%x.%s", info->leaf, info->subleaf,
+                     registers[info->reg]);
+        else
+            snprintf(text, sizeof(text), "%x.%s", info->leaf, registers[info->reg]);
+        assert_string_equal(info->location, text);
     }
 }
 
 static void fields_are_numbers_beside_bits(void **state)
 {
     const struct featureset_field_info *field;
+    struct featureset bits = {{0}};
     unsigned int n = 0;
 
     (void)state;
     for (; (field = featureset_field_info(n)); n++) {
         assert_true(field->word < FEATURESET_WORDS);
         assert_true(field->width > 1 && field->shift + field->width <= 32);
-        for (unsigned int bit = 0; bit < field->width; bit++)
+        for (unsigned int bit = 0; bit < field->width; bit++) {
             assert_null(feature_info(field->word * 32u + field->shift + bit));
+            featureset_set(&bits, field->word * 32u + field->shift + bit);
+        }
     }
+    assert_true(featureset_equal(&bits, featureset_number_bits()));
     assert_int_equal(n, NR_FEATURE_FIELDS);
     assert_null(featureset_field_info(UINT32_MAX));
     /* SDM vol. 2A, leaf A: version, counters, width, length of the EBX vector. */
@@ -400,6 +424,7 @@ static void text_there_and_back(void **state)
     assert_int_equal(featureset_format(&bits, 0, text, 0), -ENOSPC);
     assert_int_equal(featureset_format(&bits, SIZE_MAX, text, sizeof(text)), -ENOSPC);
     assert_int_equal(featureset_format(&bits, SIZE_MAX / 9 + 1, text, SIZE_MAX), -ENOSPC);
+    assert_int_equal(featureset_format(&bits, INT32_MAX / 9 + 1, text, SIZE_MAX), -ENOSPC);
     random_state = 42;
     for (size_t words = 1; words <= FEATURESET_WORDS + 1; words++) {
         struct featureset fs, back;
@@ -522,6 +547,8 @@ static void closures_on_all_pairs(void **state)
         const struct featureset *below = feature_needs(high);
 
         assert_false(needs[high][high]);
+        assert_int_equal(featureset_test(featureset_prerequisites(), high),
+                         feature_dependents(high) != NULL);
         assert_true(!below || !featureset_empty(below));
         for (unsigned int low = 0; low < FEATURESET_BITS; low++) {
             const struct featureset *above = feature_dependents(low);

@@ -59,6 +59,7 @@ BAD = [
     ([PAE, LM, "NEEDS(LM, PAE)", "NEEDS(PAE, LM)"], 4, "a cycle: PAE -> LM -> PAE"),
     ([PAE, SMEP, "NEEDS(PAE, SMEP)"], 3, "PAE is offered to guests that SMEP is not"),
     ([PAE, VMX, "NEEDS(PAE, VMX)"], 3, "PAE is offered to guests that VMX is not"),
+    ([VMX, SMEP, "NEEDS(VMX, SMEP)"], 3, "VMX is offered to guests that SMEP is not"),
     ([PAE, MIRROR.replace("6", "7"), "NEEDS(E1D_PAE, PAE)"], 2, "mirrors no bit"),
     ([PAE, MIRROR.replace('"A"', '"S"'), "NEEDS(E1D_PAE, PAE)"], 2, "mirrors no bit"),
     ([MIRROR], 1, "mirrors no bit"),
