@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Write the seeds of the fuzzers: corpus.py MKPOLICY DIRECTORY.
+
+Streams of real processors for fuzz_head; pairs of processors and arrays of leaves for fuzz_policy.
+"""
+
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+CPUS = Path(__file__).resolve().parents[1] / "data" / "cpus"
+
+
+def policy(mkpolicy, what, cpu):
+    return subprocess.run([mkpolicy, what, cpu, "", ""], check=True, stdout=subprocess.PIPE).stdout
+
+
+def record(kind, body=b""):
+    return struct.pack("<II", kind, len(body)) + body + bytes(-len(body) % 8)
+
+
+def headers(version=3, guest=2):
+    return (struct.pack(">QIIHHI", 2**64 - 1, 0x58454E46, version, 0, 0, 0)
+            + struct.pack("<IHHII", guest, 12, 0, 4, 17))
+
+
+def xl(libxc):
+    config = b'{"c_info":{"name":"web1"}}\0'
+    return (b"Xen saved domain, xl format\n \0 \r".ljust(32, b"\0")
+            + struct.pack("<IIIII", 0x01020304, 3, 0, 4 + len(config), len(config)) + config
+            + struct.pack(">QII", 0x4C6962786C466D74, 2, 0) + record(1) + libxc)
+
+
+def heads(mkpolicy):
+    leaves, msrs = policy(mkpolicy, "leaves", "intel-haswell-ep"), struct.pack("<IIQ", 0xCE, 0, 1 << 31)
+    pv_info = record(2, struct.pack("<BBHI", 8, 4, 0, 0))
+    static = record(0x11, leaves) + record(0x12, msrs) + record(0x10)
+    yield headers() + static
+    yield headers(guest=1) + pv_info + static
+    yield headers() + record(0x80000001, b"x" * 9) + record(0x11, leaves[:48]) + record(0x10)
+    yield headers(2) + record(1, bytes(16))
+    yield headers(2, 1) + pv_info + record(3, bytes(16))
+
+
+def main():
+    mkpolicy, out = sys.argv[1], Path(sys.argv[2])
+    for name in ("head", "policy"):
+        (out / name).mkdir(parents=True, exist_ok=True)
+    for i, data in enumerate(heads(mkpolicy)):
+        for piece in (0, 16, 254):
+            (out / "head" / f"libxc-{i}-{piece}").write_bytes(bytes([piece]) + data)
+            (out / "head" / f"xl-{i}-{piece}").write_bytes(bytes([piece | 1]) + xl(data))
+    names = sorted(p.stem for p in CPUS.glob("*.cpuid"))
+    for i in range(len(names)):
+        for j in range(i, len(names)):
+            for closing in (2, 3):
+                (out / "policy" / f"pair-{i}-{j}-{closing}").write_bytes(bytes([0, i, 0, closing, j, 0, closing]))
+    for name in names[::4]:
+        leaves = policy(mkpolicy, "leaves", name)
+        (out / "policy" / f"raw-{name}").write_bytes(bytes([1, len(leaves) // 24, 0]) + leaves + bytes([0, 0, 2]))
+
+
+if __name__ == "__main__":
+    main()
