@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a hypervisor makes of a CPU: from what CPUID says to what it would offer its guests.
+ *
+ * A running Xen is asked for this.  These functions are for CPUs that one only has a dump of: they
+ * answer "what would Debian's Xen 4.17 offer there?", so that a pool can be planned before its
+ * machines are there.  They do not know the machine's errata, firmware, microcode or Xen's command
+ * line (all of which only ever take features away), so a plan made from them is to be checked
+ * against the running host: `xenlevel host` there, then `xenlevel diff`.
+ *
+ * Freestanding, no allocation, no state.
+ */
+#ifndef HOST_POLICY_H
+#define HOST_POLICY_H
+
+#include <cpuid-policy/policy.h>
+
+/* The host's policy: raw, less every bit that has no name and every leaf that no policy has. */
+void host_policy_from_raw(struct cpu_policy *host, const struct cpu_policy *raw);
+
+/* The most that a guest of this type may have there: what it may migrate in with. */
+void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *host,
+                           enum guest_type type);
+
+/* What a guest of this type is born with there.  `max` is what host_policy_guest_max() gave. */
+void host_policy_guest_default(struct cpu_policy *deflt, const struct cpu_policy *max,
+                               enum guest_type type);
+
+/*
+ * The levelling capabilities (XEN_SYSCTL_CPU_LEVELCAP_*) that Xen finds on bare metal of this
+ * family and model.  platform_info_known: raw->platform_info was really read from the CPU.
+ * Returns 0; -ENODATA when the dump does not say enough: then *caps has what is certain.
+ */
+int host_policy_levelling_caps(const struct cpu_policy *raw, bool platform_info_known,
+                               uint32_t *caps);
+
+#endif /* HOST_POLICY_H */
