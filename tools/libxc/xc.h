@@ -43,6 +43,9 @@ xc_handle *xc_interface_open_transport(const struct xc_transport_ops *ops, const
 /* NULL is allowed; errno is kept. */
 void xc_interface_close(xc_handle *xch);
 
+/* Let another logger have the lines from now on; returns the one that had them. */
+struct xentoollog_logger *xc_set_logger(xc_handle *xch, struct xentoollog_logger *logger);
+
 /* The line of the latest failure, "" when there was none.  Valid until the next call. */
 const char *xc_last_error(const xc_handle *xch);
 

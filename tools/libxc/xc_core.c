@@ -73,6 +73,14 @@ void xc_interface_close(xc_handle *xch)
     errno = err;
 }
 
+struct xentoollog_logger *xc_set_logger(xc_handle *xch, struct xentoollog_logger *logger)
+{
+    struct xentoollog_logger *before = xch->logger;
+
+    xch->logger = logger;
+    return before;
+}
+
 const char *xc_last_error(const xc_handle *xch)
 {
     return xch->error;

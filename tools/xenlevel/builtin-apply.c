@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * xenlevel apply: give a new domain the CPU of a pool's level.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "json.h"
+#include "out.h"
+#include "show.h"
+#include "subject.h"
+#include "util.h"
+
+static const struct cmd_option options[] = {
+    {'d', "dry-run", NULL, "say what would change, change nothing"},
+    CMD_JSON,
+    CMD_END,
+};
+
+struct change {
+    struct cpu_policy before, wanted, after;
+    struct featureset dropped;
+    struct featureset kept;   /* not in what was wanted, and there all the same */
+    struct featureset absent; /* wanted, and not there */
+    size_t other;             /* registers, other than features, that are not as wanted */
+};
+
+static int refuse_if_run(const struct xc_domain_info *info, const char *name)
+{
+    if (info->domid == 0)
+        return complain("domain 0 is the host's own: it cannot be given another CPU");
+    if (info->dying || info->shutdown)
+        return complain("domain '%s' has shut down", name);
+    if (info->has_run)
+        return complain("domain '%s' has run already: its CPU cannot change any more. Create it "
+                        "with `xl create -p`, apply the level, then `xl unpause`",
+                        name);
+    if (!info->paused)
+        return complain("domain '%s' is not paused: create it with `xl create -p`", name);
+    return STATUS_YES;
+}
+
+/* What the hypervisor made of it, against what was asked for. */
+static void compare(struct change *c)
+{
+    struct featureset wanted, after;
+    struct xc_leaves l;
+
+    policy_to_featureset(&c->wanted, &wanted);
+    policy_to_featureset(&c->after, &after);
+    featureset_andnot(&c->kept, &after, &wanted);
+    featureset_andnot(&c->absent, &wanted, &after);
+    show_comparable(&c->kept);
+    show_comparable(&c->absent);
+    c->other = 0;
+    if (c->after.basic[0].a > c->wanted.basic[0].a || c->after.feat[0].a > c->wanted.feat[0].a ||
+        c->after.extd[0].a > c->wanted.extd[0].a)
+        c->other++;
+    if (xc_policy_to_leaves(&c->wanted, &l))
+        return;
+    xc_leaves_free(&l);
+    for (unsigned int i = 2; i < POLICY_NR_XSTATE; i++)
+        if (memcmp(&c->after.xstate[i], &c->wanted.xstate[i], sizeof(c->after.xstate[i])) != 0)
+            c->other++;
+}
+
+static int report_text(const struct subject *domain, const struct subject *pool,
+                       const struct change *c, bool dry)
+{
+    char count[32];
+
+    if (featureset_empty(&c->dropped))
+        out_text(stdout, 0, 2, "'%s' is at the level of '%s' already", domain->name, pool->name);
+    else {
+        out_text(
+            stdout, 0, 2, "'%s' %s the level of '%s': without %s:", domain->name,
+            dry ? "would be at" : "is at", pool->name,
+            plural(count, sizeof(count), featureset_count(&c->dropped), "feature", "features"));
+        show_features(stdout, 2, &c->dropped);
+    }
+    if (dry)
+        return STATUS_YES;
+    if (!featureset_empty(&c->kept)) {
+        out_text(stdout, 0, 2, "the hypervisor did not take away:");
+        show_features(stdout, 2, &c->kept);
+    }
+    if (!featureset_empty(&c->absent)) {
+        out_text(stdout, 0, 2, "the hypervisor does not give it:");
+        show_features(stdout, 2, &c->absent);
+    }
+    if (c->other)
+        out_text(stdout, 0, 2, "%s of the highest leaves and the XSAVE layout are not as asked for",
+                 plural(count, sizeof(count), c->other, "register", "registers"));
+    if (featureset_empty(&c->kept) && featureset_empty(&c->absent) && !c->other)
+        return STATUS_YES;
+    return STATUS_NO;
+}
+
+static int report_json(const struct subject *domain, const struct subject *pool,
+                       const struct change *c, bool dry)
+{
+    bool taken = featureset_empty(&c->kept) && featureset_empty(&c->absent) && !c->other;
+    struct json *j = json_begin();
+
+    json_object(j, NULL);
+    json_string(j, "domain", domain->name);
+    json_number(j, "domid", domain->domid);
+    json_string(j, "pool", pool->name);
+    json_bool(j, "dry_run", dry);
+    json_features(j, "dropped", &c->dropped);
+    if (!dry) {
+        json_bool(j, "as_asked", taken);
+        json_features(j, "not_taken_away", &c->kept);
+        json_features(j, "not_given", &c->absent);
+        json_number(j, "other_registers", c->other);
+    }
+    json_close_object(j);
+    if (json_end(j))
+        return STATUS_TROUBLE;
+    return dry || taken ? STATUS_YES : STATUS_NO;
+}
+
+static int set_and_read_back(xc_handle *xch, const struct subject *domain, struct change *c)
+{
+    struct xc_leaves l;
+    int rc;
+
+    if (xc_policy_to_leaves(&c->wanted, &l))
+        return complain("out of memory");
+    rc = xc_set_domain_cpu_policy(xch, domain->domid, &l, NULL);
+    xc_leaves_free(&l);
+    if (rc || xc_get_domain_cpu_policy(xch, domain->domid, &l))
+        return STATUS_TROUBLE;
+    rc = xc_policy_from_leaves(xch, domain->origin, &l, &c->after, NULL, 0);
+    xc_leaves_free(&l);
+    if (rc)
+        return STATUS_TROUBLE;
+    compare(c);
+    return STATUS_YES;
+}
+
+static int apply(const struct subject *domain, const struct subject *pool, bool dry, bool json)
+{
+    xc_handle *xch = xc_interface_open(out_logger());
+    struct change *c = xcalloc(1, sizeof(*c));
+    enum subject_type type = domain->type;
+    const struct cpu_policy *level = subject_guest_policy(pool, &type);
+    struct xc_domain_info info;
+    int status = STATUS_TROUBLE;
+
+    if (!xch || !level || xc_domain_getinfo(xch, domain->domid, &info))
+        goto out;
+    status = refuse_if_run(&info, domain->name);
+    if (status)
+        goto out;
+    c->before = c->wanted = domain->guest;
+    if (policy_apply_level(&c->wanted, level, &c->dropped)) {
+        status = complain("'%s' has another vendor's CPU, or another CLFLUSH size, than the level "
+                          "of '%s': it was not made on a host of that pool",
+                          domain->name, pool->name);
+        goto out;
+    }
+    if (!dry)
+        status = set_and_read_back(xch, domain, c);
+    if (!status)
+        status = (json ? report_json : report_text)(domain, pool, c, dry);
+out:
+    xc_interface_close(xch);
+    free(c);
+    return status;
+}
+
+static int run(const struct command *cmd, int argc, char **argv)
+{
+    struct subject *domain, *pool;
+    int letter, first, status = STATUS_TROUBLE;
+    bool dry = false, json = false;
+    const char *value;
+
+    while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1) {
+        if (letter == 'd')
+            dry = true;
+        else if (letter == 'j')
+            json = true;
+        else
+            return STATUS_TROUBLE;
+    }
+    if (argc - first != 2)
+        return cmd_usage(cmd, "a domain and a pool are needed");
+    domain = xcalloc(1, sizeof(*domain));
+    pool = xcalloc(1, sizeof(*pool));
+    /* The pool first: it is there to be wrong without a hypervisor. */
+    if (!subject_open(argv[first + 1], pool) && !subject_open(argv[first], domain)) {
+        if (pool->kind != SUBJECT_LEVEL)
+            status = complain("%s is not a pool's level", pool->origin);
+        else if (domain->domid == POLICY_NONE)
+            status = complain("%s is not a domain", domain->origin);
+        else
+            status = apply(domain, pool, dry, json);
+    }
+    subject_close(domain);
+    subject_close(pool);
+    free(domain);
+    free(pool);
+    return status;
+}
+
+const struct command cmd_apply = {
+    .name = "apply",
+    .args = "DOMAIN POOL",
+    .summary = "give a new domain the CPU of a pool's level",
+    .about = "Brings the CPU of a domain down to a pool's level, so that it can move to every host "
+             "of the pool. The domain must be new: made by `xl create -p`, and not unpaused yet. "
+             "What the hypervisor took is read back; whatever differs from what was asked for is "
+             "named (status 1). A domain made by `xl restore -p` looks new to the hypervisor, but "
+             "its kernel has seen its CPU already: do not apply a level to it.",
+    .options = options,
+    .run = run,
+};

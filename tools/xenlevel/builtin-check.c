@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * xenlevel check: can this guest run there?
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cmd.h"
+#include "enforce.h"
+#include "json.h"
+#include "out.h"
+#include "show.h"
+#include "subject.h"
+#include "util.h"
+
+#define MAX_FAULTS 1024
+
+static const struct cmd_option options[] = {
+    {'t', "type", "TYPE", "pv or hvm, where the guest does not say which it is"},
+    CMD_JSON,
+    CMD_END,
+};
+
+struct question {
+    const struct subject *guest;
+    const struct cpu_policy *policy;
+    enum subject_type type;
+    const char *type_name;
+    struct json *json;
+};
+
+static void print_guest(const struct question *q, const char *can, const struct subject *host,
+                        const char *why)
+{
+    out_text(stdout, 0, 2, "'%s' (%s%s%s) %s on %s (%s)%s", q->guest->name, q->type_name,
+             q->guest->xen[0] && q->guest->kind == SUBJECT_GUEST ? ", from Xen " : "",
+             q->guest->kind == SUBJECT_GUEST ? q->guest->xen : "", can, host->name,
+             host->file->host->cpu, why);
+}
+
+/* One heading, and the findings of one kind (or of all kinds but features) below it. */
+static void print_group(const struct policy_report *r, int kind, const char *one, const char *many)
+{
+    struct featureset fs = {{0}};
+    char count[96];
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->count && i < r->max; i++)
+        if ((int)r->faults[i].kind == kind) {
+            featureset_set(&fs, r->faults[i].feature);
+            n++;
+        }
+    if (!n)
+        return;
+    out_text(stdout, 2, 4, "%s:", plural(count, sizeof(count), n, one, many));
+    show_features(stdout, 4, &fs);
+}
+
+static void print_others(const struct policy_report *r)
+{
+    char text[XC_FAULT_TEXT];
+
+    for (size_t i = 0; i < r->count && i < r->max; i++) {
+        if (r->faults[i].kind == FAULT_FEATURE_MISSING || r->faults[i].kind == FAULT_HAZARD_UNTOLD)
+            continue;
+        (void)xc_fault_text(&r->faults[i], text, sizeof(text));
+        out_text(stdout, 2, 4, "%s", text);
+    }
+}
+
+static void answer_json(const struct question *q, const struct subject *host, bool offered,
+                        const struct policy_report *r, const struct enforcement *e)
+{
+    struct json *j = q->json;
+
+    json_object(j, NULL);
+    json_string(j, "host", host->name);
+    json_string(j, "cpu", host->file->host->cpu);
+    json_bool(j, "can_run", offered && !r->count);
+    json_bool(j, "type_offered", offered);
+    json_array(j, "faults");
+    for (size_t i = 0; i < r->count && i < r->max; i++)
+        json_fault(j, &r->faults[i]);
+    json_close_array(j);
+    if (e)
+        enforcement_json(j, "pv_enforcement", e);
+    json_close_object(j);
+}
+
+static void answer_text(const struct question *q, const struct subject *host, bool offered,
+                        const struct policy_report *r, const struct enforcement *e)
+{
+    if (!offered) {
+        print_guest(q, "cannot run", host, ": no guests of that type can");
+        return;
+    }
+    print_guest(q, r->count ? "cannot run" : "can run", host, r->count ? ":" : "");
+    print_group(r, FAULT_FEATURE_MISSING, "feature that it was told it has is missing there",
+                "features that it was told it has are missing there");
+    print_group(r, FAULT_HAZARD_UNTOLD, "hazard of that host is one that it was not told of",
+                "hazards of that host are ones that it was not told of");
+    print_others(r);
+    if (e)
+        enforcement_print(stdout, 2, host, e);
+}
+
+/* STATUS_YES or STATUS_NO. */
+static int ask(const struct question *q, const struct subject *host)
+{
+    struct policy_fault *faults = xcalloc(MAX_FAULTS, sizeof(*faults));
+    struct policy_report r = {.faults = faults, .max = MAX_FAULTS};
+    enum xc_policy_index max = subject_max(q->type), deflt = subject_default(q->type);
+    bool offered = host->have[max];
+    struct enforcement e;
+    int status;
+
+    if (offered) {
+        struct policy_host h = {.max = &host->policy[max]};
+
+        if (host->have[deflt])
+            h.deflt = &host->policy[deflt];
+        (void)policy_check(q->policy, &h, &r);
+    }
+    if (q->type == TYPE_PV)
+        enforcement_of(host, q->policy, &e);
+    (q->json ? answer_json : answer_text)(q, host, offered, &r, q->type == TYPE_PV ? &e : NULL);
+    status = offered && !r.count ? STATUS_YES : STATUS_NO;
+    free(faults);
+    return status;
+}
+
+static int ask_all(struct question *q, int n, char **hosts)
+{
+    int status = STATUS_YES;
+
+    for (int i = 0; i < n; i++) {
+        struct subject *host = xcalloc(1, sizeof(*host));
+        int one = STATUS_TROUBLE;
+
+        if (subject_open(hosts[i], host))
+            one = STATUS_TROUBLE;
+        else if (host->kind != SUBJECT_HOST)
+            one = complain("%s is not a host", host->origin);
+        else
+            one = ask(q, host);
+        if (one > status)
+            status = one;
+        subject_close(host);
+        free(host);
+    }
+    return status;
+}
+
+static int run(const struct command *cmd, int argc, char **argv)
+{
+    struct question q = {.type = TYPE_UNKNOWN};
+    struct subject *guest;
+    int letter, first, status = STATUS_TROUBLE;
+    bool json = false;
+    const char *value;
+
+    while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1) {
+        if (letter == 'j')
+            json = true;
+        else if (letter != 't' || parse_type(value, &q.type))
+            return STATUS_TROUBLE;
+    }
+    if (argc - first < 2)
+        return cmd_usage(cmd, "a guest and at least one host are needed");
+    guest = xcalloc(1, sizeof(*guest));
+    if (!subject_open(argv[first], guest)) {
+        q.guest = guest;
+        q.policy = subject_guest_policy(guest, &q.type);
+    }
+    if (q.policy) {
+        q.type_name = guest->kind == SUBJECT_GUEST && guest->type != TYPE_UNKNOWN
+                          ? guest->type_name
+                          : subject_type_name(q.type);
+        if (json) {
+            q.json = json_begin();
+            json_object(q.json, NULL);
+            json_string(q.json, "guest", guest->name);
+            json_string(q.json, "type", q.type_name);
+            json_array(q.json, "hosts");
+        }
+        status = ask_all(&q, argc - first - 1, argv + first + 1);
+        if (json) {
+            json_close_array(q.json);
+            json_bool(q.json, "can_run_everywhere", status == STATUS_YES);
+            json_close_object(q.json);
+            if (json_end(q.json))
+                status = STATUS_TROUBLE;
+        }
+    }
+    subject_close(guest);
+    free(guest);
+    return status;
+}
+
+const struct command cmd_check = {
+    .name = "check",
+    .args = "GUEST HOST...",
+    .summary = "can this guest run there?",
+    .about = "Asks whether a guest can move to each host and find there the CPU that it was told "
+             "it has. GUEST is a domain, a save image or a policy file (of a pool: a guest built "
+             "on its level; of a host: a guest that was born there). HOST is a host's file, or - "
+             "for this host. What a host can give at most is compared, and what a guest must know "
+             "of. Status 0: it can run on all of them; 1: not on all.",
+    .options = options,
+    .run = run,
+};

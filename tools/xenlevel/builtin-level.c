@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * xenlevel level: what the hosts of a pool share, what each gives up for it, and why.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "enforce.h"
+#include "json.h"
+#include "out.h"
+#include "show.h"
+#include "subject.h"
+#include "util.h"
+
+static const struct cmd_option options[] = {
+    {'o', "output", "POOL", "write the level to this file"},
+    {'n', "name", "NAME", "what to call the pool (default: the file's name)"},
+    CMD_JSON,
+    CMD_END,
+};
+
+/* The level of one type of guest over all hosts. */
+struct plan {
+    enum subject_type type;
+    bool done; /* every host offers it */
+    struct cpu_policy level;
+    struct featureset features;   /* of the level */
+    struct featureset *own;       /* what each host offers by default */
+    struct featureset *given_up;  /* of that, what is not in the level */
+    struct featureset hazards;    /* what guests must be told of, and not every host would */
+    struct featureset lost;       /* the union of given_up */
+    struct enforcement *enforced; /* PV only */
+};
+
+struct pool {
+    struct subject *hosts;
+    size_t n;
+    struct plan plans[TYPES];
+};
+
+/* What each host has, gives up, and is silent about. */
+static void account(struct pool *pool, struct plan *plan)
+{
+    const struct featureset *hazard = featureset_merge_mask(MERGE_HAZARD);
+    struct featureset level;
+
+    policy_to_featureset(&plan->level, &plan->features);
+    level = plan->features;
+    for (size_t i = 0; i < pool->n; i++) {
+        struct featureset untold;
+
+        policy_to_featureset(&pool->hosts[i].policy[subject_default(plan->type)], &plan->own[i]);
+        featureset_andnot(&plan->given_up[i], &plan->own[i], &level);
+        featureset_andnot(&plan->given_up[i], &plan->given_up[i], hazard);
+        show_comparable(&plan->given_up[i]);
+        featureset_or(&plan->lost, &plan->lost, &plan->given_up[i]);
+        featureset_and(&untold, &level, hazard);
+        featureset_andnot(&untold, &untold, &plan->own[i]);
+        featureset_or(&plan->hazards, &plan->hazards, &untold);
+        if (plan->type == TYPE_PV)
+            enforcement_of(&pool->hosts[i], &plan->level, &plan->enforced[i]);
+    }
+}
+
+/* 0; -1 after a message when the hosts have no common level. */
+static int make_plan(struct pool *pool, enum subject_type type, bool quiet)
+{
+    struct plan *plan = &pool->plans[type];
+    const struct cpu_policy **policies = xcalloc(pool->n, sizeof(*policies));
+    size_t culprit = 0;
+    int rc;
+
+    plan->type = type;
+    plan->own = xcalloc(pool->n, sizeof(*plan->own));
+    plan->given_up = xcalloc(pool->n, sizeof(*plan->given_up));
+    plan->enforced = xcalloc(pool->n, sizeof(*plan->enforced));
+    for (size_t i = 0; i < pool->n; i++) {
+        policies[i] = &pool->hosts[i].policy[subject_default(type)];
+        if (!pool->hosts[i].have[subject_default(type)]) {
+            if (!quiet)
+                out_text(stdout, 0, 2, "no level for %s guests: %s cannot run them",
+                         subject_type_name(type), pool->hosts[i].name);
+            free((void *)policies);
+            return 0;
+        }
+    }
+    rc = policy_level(policies, pool->n, &plan->level, &culprit);
+    free((void *)policies);
+    if (rc) {
+        warn("%s and %s cannot be in one pool: %s", pool->hosts[0].name, pool->hosts[culprit].name,
+             rc == -EXDEV ? "their CPUs differ in vendor or in the size of a CLFLUSH line"
+                          : strerror(-rc));
+        return -1;
+    }
+    plan->done = true;
+    account(pool, plan);
+    return 0;
+}
+
+/* "a, b": the hosts for which `has` is what they have of the feature. */
+static char *hosts_with(const struct pool *pool, const struct featureset *sets, unsigned int f,
+                        bool has)
+{
+    char *list = xstrdup("");
+
+    for (size_t i = 0; i < pool->n; i++)
+        if (featureset_test(&sets[i], f) == has) {
+            char *longer = xasprintf("%s%s%s", list, *list ? ", " : "", pool->hosts[i].name);
+
+            free(list);
+            list = longer;
+        }
+    return list;
+}
+
+/* The prerequisite that took f with it when every host has f itself; -1 when there is none. */
+static int fallen_with(const struct pool *pool, const struct plan *plan, unsigned int f)
+{
+    const struct featureset *needs = feature_needs(f);
+    struct featureset gone;
+
+    for (size_t i = 0; i < pool->n; i++)
+        if (!featureset_test(&plan->own[i], f))
+            return -1;
+    if (!needs)
+        return -1;
+    featureset_andnot(&gone, needs, &plan->features);
+    return featureset_next(&gone, 0);
+}
+
+/* Why f is not in the level, for people. */
+static char *cause(const struct pool *pool, const struct plan *plan, unsigned int f)
+{
+    char *list = hosts_with(pool, plan->own, f, false), *text;
+    int root;
+
+    if (*list)
+        return list;
+    free(list);
+    root = fallen_with(pool, plan, f);
+    if (root < 0)
+        return xstrdup("(the highest leaf of the level)");
+    list = hosts_with(pool, plan->own, (unsigned int)root, false);
+    text =
+        xasprintf("%s (needs %s)", list,
+                  feature_info((unsigned int)root) ? feature_info((unsigned int)root)->name : "?");
+    free(list);
+    return text;
+}
+
+static void print_costs(const struct pool *pool, const struct plan *plan)
+{
+    struct table t;
+
+    out_text(stdout, 2, 2, "what is given up, and which host costs it:");
+    table_init(&t, 4, 4);
+    table_row(&t, "feature", "where", "given up by", "because of");
+    for (int f = featureset_next(&plan->lost, 0); f >= 0;
+         f = featureset_next(&plan->lost, (unsigned int)f + 1)) {
+        const struct feature_info *info = feature_info((unsigned int)f);
+        char *by = hosts_with(pool, plan->given_up, (unsigned int)f, true);
+        char *because = cause(pool, plan, (unsigned int)f);
+        char place[32] = "";
+
+        (void)feature_location((unsigned int)f, place, sizeof(place));
+        table_row(&t, info ? info->name : "-", place, by, because);
+        free(by);
+        free(because);
+    }
+    table_print(&t, stdout);
+}
+
+static void print_plan(const struct pool *pool, const struct plan *plan)
+{
+    char count[32];
+    struct table t;
+
+    out_text(
+        stdout, 0, 2, "\n%s guests: %s in the level", plan->type == TYPE_PV ? "PV" : "HVM and PVH",
+        plural(count, sizeof(count), featureset_count(&plan->features), "feature", "features"));
+    table_init(&t, 2, 2);
+    for (size_t i = 0; i < pool->n; i++) {
+        char text[64];
+
+        (void)snprintf(text, sizeof(text), "gives up %u", featureset_count(&plan->given_up[i]));
+        table_row(&t, pool->hosts[i].name,
+                  featureset_empty(&plan->given_up[i]) ? "gives up nothing" : text);
+    }
+    table_print(&t, stdout);
+    if (!featureset_empty(&plan->lost))
+        print_costs(pool, plan);
+    if (!featureset_empty(&plan->hazards)) {
+        out_text(stdout, 2, 4,
+                 "guests are told of these on every host, though only some have them:");
+        show_features(stdout, 4, &plan->hazards);
+    }
+    for (size_t i = 0; plan->type == TYPE_PV && i < pool->n; i++)
+        enforcement_print(stdout, 2, &pool->hosts[i], &plan->enforced[i]);
+}
+
+static void names_json(struct json *j, const char *key, const struct pool *pool,
+                       const struct featureset *sets, unsigned int f, bool has)
+{
+    json_array(j, key);
+    for (size_t i = 0; i < pool->n; i++)
+        if (featureset_test(&sets[i], f) == has)
+            json_string(j, NULL, pool->hosts[i].name);
+    json_close_array(j);
+}
+
+static void costs_json(struct json *j, const struct pool *pool, const struct plan *plan)
+{
+    json_array(j, "costs");
+    for (int f = featureset_next(&plan->lost, 0); f >= 0;
+         f = featureset_next(&plan->lost, (unsigned int)f + 1)) {
+        const struct feature_info *info = feature_info((unsigned int)f);
+        int root = fallen_with(pool, plan, (unsigned int)f);
+        unsigned int blamed = root < 0 ? (unsigned int)f : (unsigned int)root;
+        char place[32] = "";
+
+        (void)feature_location((unsigned int)f, place, sizeof(place));
+        json_object(j, NULL);
+        json_string(j, "name", info ? info->name : NULL);
+        json_string(j, "location", place);
+        names_json(j, "given_up_by", pool, plan->given_up, (unsigned int)f, true);
+        names_json(j, "because_of", pool, plan->own, blamed, false);
+        if (root >= 0)
+            json_string(j, "fell_with", feature_info(blamed) ? feature_info(blamed)->name : NULL);
+        json_close_object(j);
+    }
+    json_close_array(j);
+}
+
+static void plan_json(struct json *j, const char *key, const struct pool *pool,
+                      const struct plan *plan)
+{
+    if (!plan->done) {
+        json_string(j, key, NULL);
+        return;
+    }
+    json_object(j, key);
+    json_features(j, "features", &plan->features);
+    costs_json(j, pool, plan);
+    json_features(j, "hazards_told", &plan->hazards);
+    json_array(j, "hosts");
+    for (size_t i = 0; i < pool->n; i++) {
+        json_object(j, NULL);
+        json_string(j, "name", pool->hosts[i].name);
+        json_features(j, "gives_up", &plan->given_up[i]);
+        if (plan->type == TYPE_PV)
+            enforcement_json(j, "pv_enforcement", &plan->enforced[i]);
+        json_close_object(j);
+    }
+    json_close_array(j);
+    json_close_object(j);
+}
+
+static int report(const struct pool *pool, const char *output, bool json)
+{
+    struct json *j;
+    struct table t;
+
+    if (json) {
+        j = json_begin();
+        json_object(j, NULL);
+        json_string(j, "file", output);
+        plan_json(j, "pv", pool, &pool->plans[TYPE_PV]);
+        plan_json(j, "hvm", pool, &pool->plans[TYPE_HVM]);
+        json_close_object(j);
+        return json_end(j);
+    }
+    table_init(&t, 2, 0);
+    for (size_t i = 0; i < pool->n; i++)
+        table_row(&t, pool->hosts[i].name, pool->hosts[i].file->host->cpu);
+    table_print(&t, stdout);
+    /* HVM first: it is what most guests are. */
+    for (int type = TYPE_HVM; type >= TYPE_PV; type--)
+        if (pool->plans[type].done)
+            print_plan(pool, &pool->plans[type]);
+    if (output)
+        out_text(stdout, 0, 2, "\nwritten to %s", output);
+    return STATUS_YES;
+}
+
+static Xenlevel__Member *new_member(const struct pool *pool, size_t i)
+{
+    const struct subject *host = &pool->hosts[i];
+    Xenlevel__Member *member = xcalloc(1, sizeof(*member));
+
+    xenlevel__member__init(member);
+    member->name = xstrdup(host->name);
+    member->cpu = xstrdup(host->file->host->cpu);
+    if (host->caps_known) {
+        member->levelling_case = XENLEVEL__MEMBER__LEVELLING_LEVELLING_CAPS;
+        member->levelling_caps = host->caps;
+    }
+    if (pool->plans[TYPE_PV].done)
+        member->pv_given_up =
+            xlp_featureset_new(pool->plans[TYPE_PV].given_up[i].w, FEATURESET_WORDS);
+    if (pool->plans[TYPE_HVM].done)
+        member->hvm_given_up =
+            xlp_featureset_new(pool->plans[TYPE_HVM].given_up[i].w, FEATURESET_WORDS);
+    return member;
+}
+
+static int write_pool(const struct pool *pool, const char *path, const char *name)
+{
+    Xenlevel__File *file = xlp_new();
+    Xenlevel__Level *level = xcalloc(1, sizeof(*level));
+    struct xlp_error error;
+    char date[21];
+    int rc;
+
+    xenlevel__level__init(level);
+    date_now(date);
+    level->name = name ? xstrdup(name) : base_name(path, XLP_SUFFIX);
+    level->date = xstrdup(date);
+    if (pool->plans[TYPE_PV].done)
+        level->pv = xlp_policy_from(&pool->plans[TYPE_PV].level);
+    if (pool->plans[TYPE_HVM].done)
+        level->hvm = xlp_policy_from(&pool->plans[TYPE_HVM].level);
+    level->n_members = pool->n;
+    level->members = xcalloc(pool->n, sizeof(Xenlevel__Member *));
+    for (size_t i = 0; i < pool->n; i++)
+        level->members[i] = new_member(pool, i);
+    file->content_case = XENLEVEL__FILE__CONTENT_LEVEL;
+    file->level = level;
+    rc = xlp_save(path, file, &error);
+    xlp_free(file);
+    return rc ? complain("%s", error.text) : STATUS_YES;
+}
+
+static int open_hosts(struct pool *pool, char **args)
+{
+    for (size_t i = 0; i < pool->n; i++) {
+        if (subject_open(args[i], &pool->hosts[i]))
+            return -1;
+        if (pool->hosts[i].kind != SUBJECT_HOST) {
+            warn("%s is not a host: a level is made of hosts", pool->hosts[i].origin);
+            return -1;
+        }
+        for (size_t k = 0; k < i; k++)
+            if (!strcmp(pool->hosts[k].name, pool->hosts[i].name)) {
+                warn("%s and %s are both called '%s': see `host --name`", pool->hosts[k].origin,
+                     pool->hosts[i].origin, pool->hosts[i].name);
+                return -1;
+            }
+    }
+    return 0;
+}
+
+static int level_hosts(struct pool *pool, const char *output, const char *name, bool json)
+{
+    if (make_plan(pool, TYPE_HVM, json) || make_plan(pool, TYPE_PV, json))
+        return STATUS_NO;
+    if (!pool->plans[TYPE_HVM].done && !pool->plans[TYPE_PV].done) {
+        warn("there is no type of guest that all of these hosts can run");
+        return STATUS_NO;
+    }
+    if (output && write_pool(pool, output, name))
+        return STATUS_TROUBLE;
+    return report(pool, output, json);
+}
+
+static int run(const struct command *cmd, int argc, char **argv)
+{
+    const char *output = NULL, *name = NULL, *value;
+    int letter, first, status = STATUS_TROUBLE;
+    struct pool pool = {0};
+    bool json = false;
+
+    while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1) {
+        if (letter == 'o')
+            output = value;
+        else if (letter == 'n')
+            name = value;
+        else if (letter == 'j')
+            json = true;
+        else
+            return STATUS_TROUBLE;
+    }
+    if (first == argc)
+        return cmd_usage(cmd, "at least one host is needed");
+    pool.n = (size_t)(argc - first);
+    pool.hosts = xcalloc(pool.n, sizeof(*pool.hosts));
+    if (!open_hosts(&pool, argv + first))
+        status = level_hosts(&pool, output, name, json);
+    for (size_t i = 0; i < pool.n; i++)
+        subject_close(&pool.hosts[i]);
+    for (int type = TYPE_PV; type < TYPES; type++) {
+        free(pool.plans[type].own);
+        free(pool.plans[type].given_up);
+        free(pool.plans[type].enforced);
+    }
+    free(pool.hosts);
+    return status;
+}
+
+const struct command cmd_level = {
+    .name = "level",
+    .args = "HOST... [-o POOL]",
+    .summary = "what the hosts of a pool share",
+    .about = "Computes the CPU that a guest can be born with and then move to any of these hosts: "
+             "what all of them offer by default. Prints what each host gives up for it, which host "
+             "costs the pool each feature, and, for PV guests, what cannot be hidden from them. "
+             "Without -o nothing is written. HOST is a host's file, or - for this host. Status 1: "
+             "these hosts have no common level.",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * xenlevel show: a policy file, a save image or a domain, for people or programs.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "out.h"
+#include "show.h"
+#include "util.h"
+
+static const struct cmd_option options[] = {
+    {'p', "policy", "NAME", "of a host: raw, host, pv-max, hvm-max, pv-default or hvm-default"},
+    {'t', "type", "TYPE", "pv or hvm: the default policy of a host for it, the level of a pool"},
+    {'l', "leaves", NULL, "print every CPUID leaf and MSR as well"},
+    {'o', "output", "FILE", "keep the policy of a domain or save image in a file"},
+    CMD_JSON,
+    CMD_END,
+};
+
+char *show_cpu(const struct cpu_policy *p)
+{
+    unsigned int family, model, stepping;
+    char brand[49], vendor[13];
+
+    policy_brand(p, brand);
+    if (brand[0])
+        return xstrdup(brand);
+    policy_vendor(p, vendor);
+    policy_signature(p, &family, &model, &stepping);
+    return xasprintf("%s family %#x model %#x stepping %#x", vendor[0] ? vendor : "unknown vendor",
+                     family, model, stepping);
+}
+
+void show_comparable(struct featureset *fs)
+{
+    featureset_andnot(fs, fs, featureset_merge_mask(MERGE_DYNAMIC));
+    featureset_andnot(fs, fs, featureset_merge_mask(MERGE_MIRROR));
+    fs->w[FEATURESET_Aa] = 0; /* numbers, compared as such */
+}
+
+void show_features(FILE *f, unsigned int indent, const struct featureset *fs)
+{
+    struct table t;
+
+    table_init(&t, 3, indent);
+    for (int i = featureset_next(fs, 0); i >= 0; i = featureset_next(fs, (unsigned int)i + 1)) {
+        const struct feature_info *info = feature_info((unsigned int)i);
+        char place[32] = "";
+
+        if (i / 32 == FEATURESET_Aa)
+            continue;
+        (void)feature_location((unsigned int)i, place, sizeof(place));
+        table_row(&t, info ? info->name : "-", place, info ? info->description : "(no name)");
+    }
+    table_print(&t, f);
+}
+
+void show_host(FILE *f, const struct subject *s)
+{
+    const Xenlevel__Host *host = s->file->host;
+    char caps[XC_LEVELCAPS_TEXT] = "";
+    struct table t;
+    char *id, *xen;
+
+    id = xasprintf("%s family %#x model %#x stepping %#x", host->vendor, host->family, host->model,
+                   host->stepping);
+    if (host->source == XENLEVEL__SOURCE__SOURCE_DUMP)
+        xen = xstrdup("none: from a CPUID dump; the policies are what Xen 4.17 would offer");
+    else
+        xen = xasprintf("%s%s%s", host->xen_version, host->xen_build_id[0] ? ", build id " : "",
+                        host->xen_build_id);
+    if (s->caps_known)
+        (void)xc_levelling_caps_text(s->caps, caps, sizeof(caps));
+    table_init(&t, 2, 0);
+    table_row(&t, "host", host->name);
+    table_row(&t, "cpu", host->cpu);
+    table_row(&t, "", id);
+    table_row(&t, "xen", xen);
+    table_row(&t, "levelling", s->caps_known ? caps : "unknown");
+    table_row(&t, "captured", host->date);
+    table_print(&t, f);
+    free(id);
+    free(xen);
+}
+
+void show_host_json(struct json *j, const struct subject *s)
+{
+    const Xenlevel__Host *host = s->file->host;
+
+    json_string(j, "kind", "host");
+    json_string(j, "name", host->name);
+    json_string(j, "cpu", host->cpu);
+    json_string(j, "vendor", host->vendor);
+    json_number(j, "family", host->family);
+    json_number(j, "model", host->model);
+    json_number(j, "stepping", host->stepping);
+    json_string(j, "source", host->source == XENLEVEL__SOURCE__SOURCE_DUMP ? "dump" : "xen");
+    json_string(j, "xen_version", host->xen_version);
+    json_string(j, "xen_build_id", host->xen_build_id);
+    json_string(j, "xen_capabilities", host->xen_capabilities);
+    json_string(j, "date", host->date);
+    if (s->caps_known)
+        json_levelling_caps(j, "levelling_caps", s->caps);
+    else
+        json_string(j, "levelling_caps", NULL);
+}
+
+static void print_leaves(FILE *f, const struct cpu_policy *p)
+{
+    struct xc_leaves l;
+
+    if (xc_policy_to_leaves(p, &l))
+        return;
+    (void)fprintf(f, "  leaf     subleaf  eax      ebx      ecx      edx\n");
+    for (size_t i = 0; i < l.nr_leaves; i++) {
+        const xen_cpuid_leaf_t *leaf = &l.leaves[i];
+        char subleaf[16] = "-";
+
+        if (leaf->subleaf != XEN_CPUID_NO_SUBLEAF)
+            (void)snprintf(subleaf, sizeof(subleaf), "%x", leaf->subleaf);
+        (void)fprintf(f, "  %08x %-8s %08x %08x %08x %08x\n", leaf->leaf, subleaf, leaf->a, leaf->b,
+                      leaf->c, leaf->d);
+    }
+    for (size_t i = 0; i < l.nr_msrs; i++)
+        (void)fprintf(f, "  msr %08x      %016" PRIx64 "\n", l.msrs[i].idx, l.msrs[i].val);
+    xc_leaves_free(&l);
+}
+
+static void print_policy(const char *title, const struct cpu_policy *p, bool leaves)
+{
+    char hex[FEATURESET_WORDS * 9 + 1];
+    struct featureset fs;
+    char count[32];
+
+    policy_to_featureset(p, &fs);
+    fs.w[FEATURESET_Aa] = 0;
+    (void)printf("\n%s: %s\n", title,
+                 plural(count, sizeof(count), featureset_count(&fs), "feature", "features"));
+    policy_to_featureset(p, &fs);
+    if (featureset_format(&fs, FEATURESET_WORDS, hex, sizeof(hex)) > 0)
+        out_text(stdout, 2, 2, "%s", hex);
+    show_features(stdout, 2, &fs);
+    if (leaves)
+        print_leaves(stdout, p);
+}
+
+/* What is to be shown, after the options. */
+struct choice {
+    bool by_name;
+    enum xc_policy_index index;
+    enum subject_type type;
+    bool leaves, json;
+};
+
+static void show_level(const struct subject *s, const struct choice *c, struct json *j)
+{
+    const Xenlevel__Level *level = s->file->level;
+
+    if (j) {
+        json_string(j, "kind", "level");
+        json_string(j, "name", level->name);
+        json_string(j, "date", level->date);
+        json_array(j, "members");
+        for (size_t i = 0; i < level->n_members; i++) {
+            json_object(j, NULL);
+            json_string(j, "name", level->members[i]->name);
+            json_string(j, "cpu", level->members[i]->cpu);
+            json_close_object(j);
+        }
+        json_close_array(j);
+    } else {
+        struct table t;
+
+        table_init(&t, 3, 0);
+        table_row(&t, "pool", level->name, "");
+        table_row(&t, "levelled", level->date, "");
+        for (size_t i = 0; i < level->n_members; i++)
+            table_row(&t, i ? "" : "hosts", level->members[i]->name, level->members[i]->cpu);
+        table_print(&t, stdout);
+    }
+    for (int type = TYPE_PV; type < TYPES; type++) {
+        if (!s->have_level[type] || (c->type != TYPE_UNKNOWN && c->type != type))
+            continue;
+        if (j)
+            json_policy(j, type == TYPE_PV ? "pv" : "hvm", &s->level[type], c->leaves);
+        else
+            print_policy(type == TYPE_PV ? "PV guests" : "HVM and PVH guests", &s->level[type],
+                         c->leaves);
+    }
+}
+
+static void show_guest(const struct subject *s, const struct choice *c, struct json *j)
+{
+    char *cpu = show_cpu(&s->guest);
+
+    if (j) {
+        json_string(j, "kind", "guest");
+        json_string(j, "name", s->name);
+        json_string(j, "type", s->type_name);
+        json_string(j, "cpu", cpu);
+        json_string(j, "xen_version", s->xen);
+        json_policy(j, "policy", &s->guest, c->leaves);
+    } else {
+        struct table t;
+
+        table_init(&t, 2, 0);
+        table_row(&t, "guest", s->name);
+        table_row(&t, "type", s->type_name);
+        table_row(&t, "cpu", cpu);
+        table_row(&t, "xen", s->xen[0] ? s->xen : "unknown");
+        table_print(&t, stdout);
+        print_policy("its CPU", &s->guest, c->leaves);
+    }
+    free(cpu);
+}
+
+/* Every policy of a host in JSON; the one asked for, or what a guest is born with, as text. */
+static int show_a_host(const struct subject *s, const struct choice *c, struct json *j)
+{
+    enum xc_policy_index index = c->index;
+
+    if (!c->by_name)
+        index = subject_default(c->type == TYPE_PV ? TYPE_PV : TYPE_HVM);
+    if (!c->by_name && !s->have[index] && c->type == TYPE_UNKNOWN)
+        index = XC_POLICY_HOST;
+    if ((c->by_name || c->type != TYPE_UNKNOWN) && !s->have[index])
+        return complain("%s has no policy %s: it cannot run such guests", s->origin,
+                        xc_policy_name(index));
+    if (!j) {
+        show_host(stdout, s);
+        if (s->have[index])
+            print_policy(xc_policy_name(index), &s->policy[index], c->leaves);
+        return STATUS_YES;
+    }
+    show_host_json(j, s);
+    json_object(j, "policies");
+    for (unsigned int i = 0; i < XC_POLICIES; i++)
+        if (s->have[i] && ((!c->by_name && c->type == TYPE_UNKNOWN) || i == index))
+            json_policy(j, xc_policy_name(i), &s->policy[i], c->leaves);
+    json_close_object(j);
+    return STATUS_YES;
+}
+
+/* Keep a guest's policy: a domain is gone after a while, the question where it can run is not. */
+static int keep_guest(const struct subject *s, const char *path)
+{
+    Xenlevel__File *file = xlp_new();
+    Xenlevel__Guest *guest = xcalloc(1, sizeof(*guest));
+    struct xlp_error error;
+    char date[21];
+    int rc;
+
+    xenlevel__guest__init(guest);
+    date_now(date);
+    guest->name = xstrdup(s->name);
+    guest->date = xstrdup(date);
+    guest->xen_version = xstrdup(s->xen);
+    if (s->type == TYPE_PV)
+        guest->type = XENLEVEL__GUEST_TYPE__GUEST_TYPE_PV;
+    else if (s->type == TYPE_HVM)
+        guest->type = strcmp(s->type_name, "PVH") ? XENLEVEL__GUEST_TYPE__GUEST_TYPE_HVM
+                                                  : XENLEVEL__GUEST_TYPE__GUEST_TYPE_PVH;
+    guest->policy = xlp_policy_from(&s->guest);
+    file->content_case = XENLEVEL__FILE__CONTENT_GUEST;
+    file->guest = guest;
+    rc = xlp_save(path, file, &error);
+    xlp_free(file);
+    return rc ? complain("%s", error.text) : STATUS_YES;
+}
+
+static int show(const struct subject *s, const struct choice *c)
+{
+    struct json *j = c->json ? json_begin() : NULL;
+    int status = STATUS_YES;
+
+    if (j)
+        json_object(j, NULL);
+    if (s->kind == SUBJECT_HOST)
+        status = show_a_host(s, c, j);
+    else if (s->kind == SUBJECT_LEVEL)
+        show_level(s, c, j);
+    else
+        show_guest(s, c, j);
+    if (j && status == STATUS_YES) {
+        json_close_object(j);
+        status = json_end(j);
+    }
+    return status;
+}
+
+static int run(const struct command *cmd, int argc, char **argv)
+{
+    struct choice c = {.type = TYPE_UNKNOWN};
+    const char *value, *output = NULL;
+    struct subject s;
+    int letter, first, status;
+
+    while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1) {
+        switch (letter) {
+        case 'p':
+            c.by_name = true;
+            if (parse_policy_name(value, &c.index))
+                return STATUS_TROUBLE;
+            break;
+        case 't':
+            if (parse_type(value, &c.type))
+                return STATUS_TROUBLE;
+            break;
+        case 'l':
+            c.leaves = true;
+            break;
+        case 'o':
+            output = value;
+            break;
+        case 'j':
+            c.json = true;
+            break;
+        default:
+            return STATUS_TROUBLE;
+        }
+    }
+    if (argc - first != 1)
+        return cmd_usage(cmd, "one file, save image or domain is needed");
+    if (c.by_name && c.type != TYPE_UNKNOWN)
+        return cmd_usage(cmd, "--policy and --type exclude each other");
+    if (subject_open(argv[first], &s)) {
+        subject_close(&s);
+        return STATUS_TROUBLE;
+    }
+    if (c.by_name && s.kind != SUBJECT_HOST)
+        status = complain("%s is not a host: --policy does not apply", s.origin);
+    else if (output && s.kind != SUBJECT_GUEST)
+        status = complain("%s is a policy file already: --output is for domains and save images",
+                          s.origin);
+    else
+        status = show(&s, &c);
+    if (output && status == STATUS_YES)
+        status = keep_guest(&s, output);
+    subject_close(&s);
+    return status;
+}
+
+const struct command cmd_show = {
+    .name = "show",
+    .args = "FILE|IMAGE|DOMAIN",
+    .summary = "print a policy file, a save image or a domain",
+    .about = "Prints what a file, an image made by `xl save`, or a domain (by name or number) has "
+             "in it: every feature by name, where it is and what it is. Of a host, the policy "
+             "that HVM guests are born with, unless another one is asked for. `-` is this host.",
+    .options = options,
+    .run = run,
+};

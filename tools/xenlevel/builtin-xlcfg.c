@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * xenlevel xlcfg: a pool's level as lines for xl.cfg(5).
+ *
+ * xl takes cpuid= in one of two forms, never both: names ("host,avx2=0"), or a list of bit strings
+ * by leaf and register.  Bit strings are written by default, because they can say everything that
+ * CPUID has, also what this libxl has no name for.  Each bit is '0' (hidden), '1' (told: hazards)
+ * or 'x' (as the host has it by default), the most significant one first.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "json.h"
+#include "out.h"
+#include "show.h"
+#include "subject.h"
+#include "util.h"
+
+static const struct cmd_option options[] = {
+    {'t', "type", "TYPE", "for pv or hvm guests (default: hvm, which PVH guests are too)"},
+    {'f', "form", "FORM", "bits (default) or names: the form of the cpuid= line"},
+    CMD_JSON,
+    CMD_END,
+};
+
+static const char *const registers[4] = {"eax", "ebx", "ecx", "edx"};
+
+/* A register's 32 characters. */
+struct bits {
+    char text[33];
+};
+
+static void word_bits(unsigned int word, const struct featureset *level, struct bits *b)
+{
+    const uint32_t hazard = featureset_merge_mask(MERGE_HAZARD)->w[word];
+    const uint32_t alone = featureset_merge_mask(MERGE_DYNAMIC)->w[word] |
+                           featureset_merge_mask(MERGE_MIRROR)->w[word];
+
+    for (unsigned int bit = 0; bit < 32; bit++) {
+        bool set = level->w[word] >> bit & 1;
+        char c = set ? 'x' : '0';
+
+        if (alone >> bit & 1)
+            c = 'x';
+        else if (hazard >> bit & 1)
+            c = set ? '1' : 'x';
+        b->text[31 - bit] = c;
+    }
+    b->text[32] = '\0';
+}
+
+/* A number in bits high..low of a register, the rest as it is. */
+static void number_bits(uint32_t value, unsigned int high, unsigned int low, struct bits *b)
+{
+    for (unsigned int bit = 0; bit < 32; bit++)
+        b->text[31 - bit] = bit < low || bit > high ? 'x' : (value >> (bit - low) & 1 ? '1' : '0');
+    b->text[32] = '\0';
+}
+
+/* One entry: "0x7,0:ebx=..." and what follows it as a comment. */
+struct entry {
+    char leaf[32];
+    const char *reg;
+    struct bits bits;
+    char *comment;
+};
+
+struct entries {
+    struct entry e[FEATURESET_WORDS + 4];
+    size_t n;
+};
+
+static void add(struct entries *list, uint32_t leaf, uint32_t subleaf, unsigned int reg,
+                const struct bits *b, char *comment)
+{
+    struct entry *e = &list->e[list->n++];
+
+    if (subleaf == POLICY_NONE)
+        (void)snprintf(e->leaf, sizeof(e->leaf), "%#x", leaf);
+    else
+        (void)snprintf(e->leaf, sizeof(e->leaf), "%#x,%u", leaf, subleaf);
+    e->reg = registers[reg];
+    e->bits = *b;
+    e->comment = comment;
+}
+
+/* The names in one word of what the members give up: what the '0's there are about. */
+static char *names_of(const struct featureset *fs, unsigned int word)
+{
+    char *list = xstrdup("");
+
+    for (int f = featureset_next(fs, word * 32); f >= 0 && (unsigned int)f < word * 32 + 32;
+         f = featureset_next(fs, (unsigned int)f + 1)) {
+        const struct feature_info *info = feature_info((unsigned int)f);
+        char *longer = xasprintf("%s%s%s", list, *list ? " " : "", info ? info->name : "?");
+
+        free(list);
+        list = longer;
+    }
+    return list;
+}
+
+static void given_up(const struct subject *pool, enum subject_type type, struct featureset *all)
+{
+    const Xenlevel__Level *level = pool->file->level;
+
+    memset(all, 0, sizeof(*all));
+    for (size_t i = 0; i < level->n_members; i++) {
+        const Xenlevel__Featureset *f =
+            type == TYPE_PV ? level->members[i]->pv_given_up : level->members[i]->hvm_given_up;
+        struct featureset fs;
+
+        if (f && !featureset_from_words(&fs, f->words, f->n_words))
+            featureset_or(all, all, &fs);
+    }
+}
+
+/* The leaf's family must reach it, or what is written there means nothing. */
+static bool reached(const struct cpu_policy *p, uint32_t leaf, uint32_t subleaf)
+{
+    if (leaf >= 0x80000000u)
+        return leaf <= p->extd[0].a;
+    if (leaf > p->basic[0].a)
+        return false;
+    return leaf != 7 || subleaf <= p->feat[0].a;
+}
+
+static void collect(const struct cpu_policy *p, const struct featureset *lost, struct entries *list)
+{
+    struct featureset fs;
+    struct bits b;
+
+    policy_to_featureset(p, &fs);
+    number_bits(p->basic[0].a, 31, 0, &b);
+    add(list, 0, POLICY_NONE, 0, &b, xstrdup("highest leaf"));
+    if (p->basic[0].a >= 7) {
+        number_bits(p->feat[0].a, 31, 0, &b);
+        add(list, 7, 0, 0, &b, xstrdup("highest subleaf of leaf 7"));
+    }
+    number_bits(p->extd[0].a, 31, 0, &b);
+    add(list, 0x80000000u, POLICY_NONE, 0, &b, xstrdup("highest extended leaf"));
+    if (p->extd[0].a >= 0x80000008u) {
+        number_bits(p->extd[8].a & 0xff, 7, 0, &b);
+        add(list, 0x80000008u, POLICY_NONE, 0, &b, xstrdup("bits of a physical address"));
+    }
+    for (unsigned int w = 0; w < FEATURESET_XEN_WORDS; w++) {
+        const struct featureset_word_info *info = featureset_word_info(w);
+
+        if (info->leaf == POLICY_NONE || !reached(p, info->leaf, info->subleaf))
+            continue;
+        word_bits(w, &fs, &b);
+        /* Nothing hidden, nothing told: no line. */
+        if (strspn(b.text, "x") < 32)
+            add(list, info->leaf, info->subleaf, info->reg, &b, names_of(lost, w));
+    }
+}
+
+static void print_bits(const struct entries *list)
+{
+    (void)printf("cpuid = [\n");
+    for (size_t i = 0; i < list->n; i++) {
+        const struct entry *e = &list->e[i];
+
+        if (e->comment[0])
+            out_text(stdout, 4, 4, "# %s%s", e->bits.text[0] && strchr(e->comment, ' ') ? "" : "",
+                     e->comment);
+        (void)printf("    \"%s:%s=%s\"%s\n", e->leaf, e->reg, e->bits.text,
+                     i + 1 < list->n ? "," : "");
+    }
+    (void)printf("]\n");
+}
+
+/* "host,avx2=0,...": only what the members really give up, and only by name. */
+static void print_names(const struct subject *pool, const struct cpu_policy *p,
+                        const struct featureset *lost)
+{
+    (void)printf("cpuid = \"host,maxleaf=%#x", p->basic[0].a);
+    for (int f = featureset_next(lost, 0); f >= 0; f = featureset_next(lost, (unsigned int)f + 1)) {
+        const struct feature_info *info = feature_info((unsigned int)f);
+
+        if (info && f / 32 < FEATURESET_XEN_WORDS)
+            (void)printf(",%s=0", info->name);
+    }
+    (void)printf("\"\n");
+    (void)pool;
+}
+
+/* What xl cannot be told by the lines. */
+static void print_limits(const struct cpu_policy *p, const struct featureset *lost, bool names)
+{
+    char *low = names_of(lost, FEATURESET_m10Al), *high = names_of(lost, FEATURESET_m10Ah);
+
+    (void)printf("# xl of Xen 4.17 has no msr= option.\n");
+    if (!names && (*low || *high))
+        (void)printf("# Bits of MSR 10A (arch-caps) that the level does not have, and that bit "
+                     "strings cannot hide:\n#   %s%s%s\n"
+                     "# Use `xenlevel apply` (or --form names) when a host has them.\n",
+                     low, *low && *high ? " " : "", high);
+    if (names)
+        (void)printf(
+            "# Names cannot lower the highest subleaf of leaf 7 (%u), the highest extended "
+            "leaf (%#x),\n# or the width of physical addresses (%u bits); and an older "
+            "libxl may not know them all.\n",
+            p->feat[0].a, p->extd[0].a, p->extd[8].a & 0xff);
+    free(low);
+    free(high);
+}
+
+static int print_json(const struct subject *pool, enum subject_type type,
+                      const struct entries *list, const struct featureset *lost)
+{
+    struct json *j = json_begin();
+
+    json_object(j, NULL);
+    json_string(j, "pool", pool->name);
+    json_string(j, "type", type == TYPE_PV ? "pv" : "hvm");
+    json_array(j, "cpuid");
+    for (size_t i = 0; i < list->n; i++) {
+        char line[96];
+
+        (void)snprintf(line, sizeof(line), "%s:%s=%s", list->e[i].leaf, list->e[i].reg,
+                       list->e[i].bits.text);
+        json_string(j, NULL, line);
+    }
+    json_close_array(j);
+    json_features(j, "hidden", lost);
+    json_close_object(j);
+    return json_end(j);
+}
+
+static int write_config(const struct subject *pool, enum subject_type type, bool names, bool json)
+{
+    const struct cpu_policy *p = subject_guest_policy(pool, &type);
+    struct entries *list;
+    struct featureset lost;
+    int status = STATUS_YES;
+
+    if (!p)
+        return STATUS_TROUBLE;
+    list = xcalloc(1, sizeof(*list));
+    given_up(pool, type, &lost);
+    collect(p, &lost, list);
+    if (json) {
+        status = print_json(pool, type, list, &lost);
+    } else {
+        (void)printf("# The level of '%s' for %s guests, by xenlevel.\n", pool->name,
+                     type == TYPE_PV ? "PV" : "HVM and PVH");
+        print_limits(p, &lost, names);
+        if (names)
+            print_names(pool, p, &lost);
+        else
+            print_bits(list);
+    }
+    for (size_t i = 0; i < list->n; i++)
+        free(list->e[i].comment);
+    free(list);
+    return status;
+}
+
+static int run(const struct command *cmd, int argc, char **argv)
+{
+    enum subject_type type = TYPE_UNKNOWN;
+    bool names = false, json = false;
+    struct subject *pool;
+    const char *value;
+    int letter, first, status = STATUS_TROUBLE;
+
+    while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1) {
+        if (letter == 'j')
+            json = true;
+        else if (letter == 'f' && (!strcmp(value, "bits") || !strcmp(value, "names")))
+            names = !strcmp(value, "names");
+        else if (letter == 'f')
+            return cmd_usage(cmd, "--form is bits or names");
+        else if (letter != 't' || parse_type(value, &type))
+            return STATUS_TROUBLE;
+    }
+    if (argc - first != 1)
+        return cmd_usage(cmd, "one pool is needed");
+    pool = xcalloc(1, sizeof(*pool));
+    if (!subject_open(argv[first], pool)) {
+        if (pool->kind != SUBJECT_LEVEL)
+            status = complain("%s is not a pool's level: see `xenlevel level`", pool->origin);
+        else
+            status = write_config(pool, type, names, json);
+    }
+    subject_close(pool);
+    free(pool);
+    return status;
+}
+
+const struct command cmd_xlcfg = {
+    .name = "xlcfg",
+    .args = "POOL",
+    .summary = "a pool's level as lines for xl.cfg",
+    .about = "Prints the cpuid= setting for xl.cfg(5) that gives a guest the level of a pool from "
+             "its birth, in xl's bit string form, which can name every bit of CPUID; or by feature "
+             "name. xl of Xen 4.17 has no msr= setting: what the level hides in MSRs is named in a "
+             "comment, and `xenlevel apply` can hide it.",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a host is and can offer: asked of its hypervisor, or worked out from a CPUID dump.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <host-policy.h>
+
+#include "capture.h"
+#include "dump.h"
+#include "out.h"
+#include "util.h"
+
+static Xenlevel__File *new_host(const char *name)
+{
+    Xenlevel__File *file = xlp_new();
+    Xenlevel__Host *host = xcalloc(1, sizeof(*host));
+    char date[21];
+
+    xenlevel__host__init(host);
+    host->name = xstrdup(name);
+    date_now(date);
+    host->date = xstrdup(date);
+    file->content_case = XENLEVEL__FILE__CONTENT_HOST;
+    file->host = host;
+    return file;
+}
+
+/* What the CPU calls itself. */
+static void set_identity(Xenlevel__Host *host, const struct cpu_policy *p)
+{
+    unsigned int family, model, stepping;
+    char brand[49], vendor[13];
+
+    policy_brand(p, brand);
+    policy_vendor(p, vendor);
+    policy_signature(p, &family, &model, &stepping);
+    host->vendor = xstrdup(vendor);
+    host->family = family;
+    host->model = model;
+    host->stepping = stepping;
+    /* Engineering samples and old CPUs may have no brand. */
+    host->cpu = brand[0] ? xstrdup(brand)
+                         : xasprintf("%s family %#x model %#x stepping %#x", vendor, family, model,
+                                     stepping);
+}
+
+static void add_policy(Xenlevel__Host *host, enum xc_policy_index index, Xenlevel__Policy *policy)
+{
+    Xenlevel__HostPolicy *entry = xcalloc(1, sizeof(*entry));
+
+    xenlevel__host_policy__init(entry);
+    entry->index = index;
+    entry->policy = policy;
+    host->policies =
+        xrealloc((void *)host->policies, (host->n_policies + 1) * sizeof(Xenlevel__HostPolicy *));
+    host->policies[host->n_policies++] = entry;
+}
+
+static void add_featureset(Xenlevel__Host *host, enum xc_featureset_index index,
+                           const uint32_t *words, size_t n)
+{
+    Xenlevel__HostFeatureset *entry = xcalloc(1, sizeof(*entry));
+
+    xenlevel__host_featureset__init(entry);
+    entry->index = index;
+    entry->featureset = xlp_featureset_new(words, n);
+    host->featuresets = xrealloc((void *)host->featuresets,
+                                 (host->n_featuresets + 1) * sizeof(Xenlevel__HostFeatureset *));
+    host->featuresets[host->n_featuresets++] = entry;
+}
+
+/* What a hypervisor that runs no guests of some type says when asked about them. */
+static bool not_offered(int err)
+{
+    return err == EOPNOTSUPP || err == EINVAL || err == ENOENT;
+}
+
+/* A logger that says nothing, for questions to which "no" is an answer. */
+static void silent(struct xentoollog_logger *logger, xentoollog_level level, int err,
+                   const char *context, const char *fmt, va_list ap)
+{
+    (void)logger;
+    (void)level;
+    (void)err;
+    (void)context;
+    (void)fmt;
+    (void)ap;
+}
+
+static void silent_destroy(struct xentoollog_logger *logger)
+{
+    (void)logger;
+}
+
+static struct xentoollog_logger silent_logger = {silent, NULL, silent_destroy};
+
+/* `type`: for which guests; the raw and host policies must be there in any case. */
+static bool wanted(const char *which, const struct xc_physinfo *info)
+{
+    if (!strncmp(which, "pv", 2))
+        return info->pv;
+    if (!strncmp(which, "hvm", 3))
+        return info->hvm;
+    return true;
+}
+
+static int capture_featuresets(xc_handle *xch, const struct xc_physinfo *info, Xenlevel__Host *host)
+{
+    for (unsigned int i = 0; i < XC_FEATURESETS; i++) {
+        uint32_t *words;
+        size_t n;
+
+        if (!wanted(xc_featureset_name(i), info))
+            continue;
+        if (xc_get_cpu_featureset(xch, i, &words, &n)) {
+            if (i > XC_FEATURESET_HOST && not_offered(errno))
+                continue;
+            return -1;
+        }
+        add_featureset(host, i, words, n);
+        free(words);
+    }
+    return 0;
+}
+
+static int capture_policies(xc_handle *xch, const struct xc_physinfo *info, Xenlevel__Host *host)
+{
+    for (unsigned int i = 0; i < XC_POLICIES; i++) {
+        struct cpu_policy p;
+        struct xc_leaves l;
+        char what[64], why[XC_FAULT_TEXT];
+
+        if (!wanted(xc_policy_name(i), info))
+            continue;
+        if (xc_get_system_cpu_policy(xch, i, &l)) {
+            if (i > XC_POLICY_HOST && not_offered(errno))
+                continue;
+            return -1;
+        }
+        (void)snprintf(what, sizeof(what), "the hypervisor's policy %s", xc_policy_name(i));
+        if (xc_policy_from_leaves(NULL, what, &l, &p, why, sizeof(why))) {
+            warn("%s: %s", what, why);
+            xc_leaves_free(&l);
+            return -1;
+        }
+        if (i == XC_POLICY_HOST)
+            set_identity(host, &p);
+        add_policy(host, i, xlp_policy_new(&l));
+        xc_leaves_free(&l);
+    }
+    return 0;
+}
+
+Xenlevel__File *capture_xen(xc_handle *xch, const char *name)
+{
+    char own[256] = "this-host";
+    struct xc_physinfo info;
+    struct xc_version v;
+    struct xentoollog_logger *logger;
+    Xenlevel__File *file;
+    char *failed_before;
+    int rc;
+
+    if (!name) {
+        (void)gethostname(own, sizeof(own) - 1);
+        name = own;
+    }
+    if (xc_version(xch, &v) || xc_physinfo(xch, &info))
+        return NULL;
+    file = new_host(name);
+    file->host->source = XENLEVEL__SOURCE__SOURCE_XEN;
+    file->host->xen_version = xstrdup(v.text);
+    file->host->xen_build_id = xstrdup(v.build_id);
+    file->host->xen_capabilities = xstrdup(v.capabilities);
+    file->host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
+    file->host->levelling_caps = info.levelling_caps;
+
+    /* "No such guests here" is an answer, not a failure. */
+    logger = xc_set_logger(xch, &silent_logger);
+    failed_before = xstrdup(xc_last_error(xch));
+    rc = capture_featuresets(xch, &info, file->host);
+    if (!rc)
+        rc = capture_policies(xch, &info, file->host);
+    (void)xc_set_logger(xch, logger);
+    if (rc) {
+        if (strcmp(xc_last_error(xch), failed_before) != 0)
+            warn("%s", xc_last_error(xch));
+        xlp_free(file);
+        file = NULL;
+    }
+    free(failed_before);
+    return file;
+}
+
+/* The six policies of a host of which only the first is known. */
+static void derive(Xenlevel__Host *host, const struct cpu_policy *raw)
+{
+    struct cpu_policy p[XC_POLICIES];
+
+    p[XC_POLICY_RAW] = *raw;
+    /* Xen's own raw policy has no more of this MSR either: the rest is clock ratios. */
+    p[XC_POLICY_RAW].platform_info &= PLATFORM_INFO_CPUID_FAULTING;
+    host_policy_from_raw(&p[XC_POLICY_HOST], &p[XC_POLICY_RAW]);
+    host_policy_guest_max(&p[XC_POLICY_PV_MAX], &p[XC_POLICY_HOST], GUEST_PV);
+    host_policy_guest_max(&p[XC_POLICY_HVM_MAX], &p[XC_POLICY_HOST], GUEST_HVM_HAP);
+    host_policy_guest_default(&p[XC_POLICY_PV_DEFAULT], &p[XC_POLICY_PV_MAX], GUEST_PV);
+    host_policy_guest_default(&p[XC_POLICY_HVM_DEFAULT], &p[XC_POLICY_HVM_MAX], GUEST_HVM_HAP);
+    for (unsigned int i = 0; i < XC_POLICIES; i++)
+        add_policy(host, i, xlp_policy_from(&p[i]));
+    for (unsigned int i = 0; i < XC_FEATURESETS; i++) {
+        static const enum xc_policy_index from[XC_FEATURESETS] = {
+            [XC_FEATURESET_RAW] = XC_POLICY_RAW,       [XC_FEATURESET_HOST] = XC_POLICY_HOST,
+            [XC_FEATURESET_PV] = XC_POLICY_PV_DEFAULT, [XC_FEATURESET_HVM] = XC_POLICY_HVM_DEFAULT,
+            [XC_FEATURESET_PV_MAX] = XC_POLICY_PV_MAX, [XC_FEATURESET_HVM_MAX] = XC_POLICY_HVM_MAX,
+        };
+        struct featureset fs;
+
+        policy_to_featureset(&p[from[i]], &fs);
+        add_featureset(host, i, fs.w, FEATURESET_WORDS);
+    }
+}
+
+Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t *caps)
+{
+    FILE *f = fopen(path, "re");
+    char *base = base_name(path, ".cpuid");
+    Xenlevel__File *file = NULL;
+    uint32_t found;
+    struct dump *d = xcalloc(1, sizeof(*d));
+
+    if (!f) {
+        warn("%s: %s", path, strerror(errno));
+        goto out;
+    }
+    if (dump_read(f, d)) {
+        warn("%s: %s", path, d->error);
+        goto out;
+    }
+    /* A dump may name leaves above the maximum that the CPU states (Intel answers for them). */
+    policy_trim(&d->policy);
+    if (ends_with(base, ".txt"))
+        base[strlen(base) - 4] = '\0';
+    file = new_host(name ? name : base);
+    file->host->source = XENLEVEL__SOURCE__SOURCE_DUMP;
+    set_identity(file->host, &d->policy);
+    if (caps) {
+        file->host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
+        file->host->levelling_caps = *caps;
+    } else if (!host_policy_levelling_caps(&d->policy, d->platform_info_known, &found)) {
+        file->host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
+        file->host->levelling_caps = found;
+    }
+    derive(file->host, &d->policy);
+out:
+    if (f)
+        (void)fclose(f);
+    free(base);
+    free(d);
+    return file;
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What programs read: JSON, by yajl.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <yajl/yajl_gen.h>
+
+#include "json.h"
+#include "out.h"
+#include "util.h"
+
+struct json {
+    yajl_gen gen;
+    bool failed;
+};
+
+static void note(struct json *j, yajl_gen_status status)
+{
+    if (status != yajl_gen_status_ok)
+        j->failed = true;
+}
+
+/* Names come from files and from xenstore: what is not UTF-8 becomes '?'. */
+static void text(struct json *j, const char *s)
+{
+    size_t len = strlen(s);
+
+    if (yajl_gen_string(j->gen, (const unsigned char *)s, len) != yajl_gen_status_ok) {
+        char *ascii = xstrdup(s);
+
+        for (size_t i = 0; i < len; i++)
+            if ((unsigned char)ascii[i] >= 0x80)
+                ascii[i] = '?';
+        note(j, yajl_gen_string(j->gen, (const unsigned char *)ascii, len));
+        free(ascii);
+    }
+}
+
+static void name(struct json *j, const char *key)
+{
+    if (key)
+        text(j, key);
+}
+
+struct json *json_begin(void)
+{
+    struct json *j = xcalloc(1, sizeof(*j));
+
+    j->gen = yajl_gen_alloc(NULL);
+    if (!j->gen) {
+        (void)complain("out of memory");
+        exit(2); /* NOLINT(concurrency-mt-unsafe): one thread */
+    }
+    yajl_gen_config(j->gen, yajl_gen_beautify, 1);
+    yajl_gen_config(j->gen, yajl_gen_indent_string, "  ");
+    yajl_gen_config(j->gen, yajl_gen_validate_utf8, 1);
+    return j;
+}
+
+int json_end(struct json *j)
+{
+    const unsigned char *bytes;
+    size_t len;
+    int rc = 0;
+
+    note(j, yajl_gen_get_buf(j->gen, &bytes, &len));
+    if (j->failed || fwrite(bytes, 1, len, stdout) != len || fflush(stdout))
+        rc = complain("the JSON output could not be written");
+    yajl_gen_free(j->gen);
+    free(j);
+    return rc;
+}
+
+void json_object(struct json *j, const char *key)
+{
+    name(j, key);
+    note(j, yajl_gen_map_open(j->gen));
+}
+
+void json_array(struct json *j, const char *key)
+{
+    name(j, key);
+    note(j, yajl_gen_array_open(j->gen));
+}
+
+void json_close_object(struct json *j)
+{
+    note(j, yajl_gen_map_close(j->gen));
+}
+
+void json_close_array(struct json *j)
+{
+    note(j, yajl_gen_array_close(j->gen));
+}
+
+void json_string(struct json *j, const char *key, const char *value)
+{
+    name(j, key);
+    if (value)
+        text(j, value);
+    else
+        note(j, yajl_gen_null(j->gen));
+}
+
+void json_number(struct json *j, const char *key, uint64_t value)
+{
+    char digits[24];
+    int len = snprintf(digits, sizeof(digits), "%" PRIu64, value);
+
+    name(j, key);
+    note(j, yajl_gen_number(j->gen, digits, (size_t)len));
+}
+
+void json_bool(struct json *j, const char *key, bool value)
+{
+    name(j, key);
+    note(j, yajl_gen_bool(j->gen, value));
+}
+
+void json_hex(struct json *j, const char *key, uint64_t value)
+{
+    char digits[24];
+
+    (void)snprintf(digits, sizeof(digits), "0x%0*" PRIx64, value > UINT32_MAX ? 16 : 8, value);
+    json_string(j, key, digits);
+}
+
+static void feature_members(struct json *j, unsigned int feature)
+{
+    const struct feature_info *info = feature_info(feature);
+    char place[32] = "";
+
+    (void)feature_location(feature, place, sizeof(place));
+    json_string(j, "name", info ? info->name : NULL);
+    json_string(j, "location", place);
+    json_string(j, "description", info ? info->description : NULL);
+}
+
+void json_feature(struct json *j, unsigned int feature)
+{
+    json_object(j, NULL);
+    feature_members(j, feature);
+    json_close_object(j);
+}
+
+void json_features(struct json *j, const char *key, const struct featureset *fs)
+{
+    json_array(j, key);
+    for (int f = featureset_next(fs, 0); f >= 0; f = featureset_next(fs, (unsigned int)f + 1))
+        json_feature(j, (unsigned int)f);
+    json_close_array(j);
+}
+
+void json_fault(struct json *j, const struct policy_fault *fault)
+{
+    char words[XC_FAULT_TEXT];
+
+    json_object(j, NULL);
+    json_string(j, "kind", policy_fault_name(fault->kind));
+    (void)xc_fault_text(fault, words, sizeof(words));
+    json_string(j, "text", words);
+    if (fault->feature != POLICY_NONE && fault->kind != FAULT_FIELD)
+        feature_members(j, fault->feature);
+    if (fault->leaf != POLICY_NONE)
+        json_hex(j, "leaf", fault->leaf);
+    if (fault->subleaf != POLICY_NONE)
+        json_number(j, "subleaf", fault->subleaf);
+    if (fault->msr != POLICY_NONE)
+        json_hex(j, "msr", fault->msr);
+    json_close_object(j);
+}
+
+void json_levelling_caps(struct json *j, const char *key, uint32_t caps)
+{
+    json_array(j, key);
+    for (unsigned int bit = 0; bit < 32; bit++)
+        if (caps >> bit & 1) {
+            const char *cap = xc_levelling_cap_name(bit);
+            char number[16];
+
+            (void)snprintf(number, sizeof(number), "bit %u", bit);
+            json_string(j, NULL, cap ? cap : number);
+        }
+    json_close_array(j);
+}
+
+static void json_leaves(struct json *j, const struct cpu_policy *p)
+{
+    struct xc_leaves l;
+
+    if (xc_policy_to_leaves(p, &l)) {
+        j->failed = true;
+        return;
+    }
+    json_array(j, "leaves");
+    for (size_t i = 0; i < l.nr_leaves; i++) {
+        const xen_cpuid_leaf_t *leaf = &l.leaves[i];
+
+        json_object(j, NULL);
+        json_hex(j, "leaf", leaf->leaf);
+        if (leaf->subleaf != XEN_CPUID_NO_SUBLEAF)
+            json_number(j, "subleaf", leaf->subleaf);
+        json_hex(j, "eax", leaf->a);
+        json_hex(j, "ebx", leaf->b);
+        json_hex(j, "ecx", leaf->c);
+        json_hex(j, "edx", leaf->d);
+        json_close_object(j);
+    }
+    json_close_array(j);
+    json_array(j, "msrs");
+    for (size_t i = 0; i < l.nr_msrs; i++) {
+        json_object(j, NULL);
+        json_hex(j, "msr", l.msrs[i].idx);
+        json_hex(j, "value", l.msrs[i].val);
+        json_close_object(j);
+    }
+    json_close_array(j);
+    xc_leaves_free(&l);
+}
+
+void json_policy(struct json *j, const char *key, const struct cpu_policy *p, bool leaves)
+{
+    struct featureset fs;
+    char hex[FEATURESET_WORDS * 9 + 1];
+
+    policy_to_featureset(p, &fs);
+    json_object(j, key);
+    if (featureset_format(&fs, FEATURESET_WORDS, hex, sizeof(hex)) > 0)
+        json_string(j, "featureset", hex);
+    json_features(j, "features", &fs);
+    if (leaves)
+        json_leaves(j, p);
+    json_close_object(j);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What programs read: JSON, by yajl (which every dom0 has, since xl uses it).
+ */
+#ifndef XENLEVEL_JSON_H
+#define XENLEVEL_JSON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <cpuid-policy/policy.h>
+
+#include "xc.h"
+
+struct json;
+
+/* One document on standard output, written by json_end(). */
+struct json *json_begin(void);
+/* 0; or 2 after a message when it could not be written. */
+int json_end(struct json *j);
+
+/* key: in an object its member's name; NULL in an array. */
+void json_object(struct json *j, const char *key);
+void json_array(struct json *j, const char *key);
+void json_close_object(struct json *j);
+void json_close_array(struct json *j);
+void json_string(struct json *j, const char *key, const char *value); /* NULL: null */
+void json_number(struct json *j, const char *key, uint64_t value);
+void json_bool(struct json *j, const char *key, bool value);
+/* "0x8000001f": registers and leaves are easier to read so, and exact in every reader. */
+void json_hex(struct json *j, const char *key, uint64_t value);
+
+/* Things that several commands say the same way. */
+void json_feature(struct json *j, unsigned int feature); /* an object in an array */
+void json_features(struct json *j, const char *key, const struct featureset *fs);
+void json_fault(struct json *j, const struct policy_fault *fault);
+void json_levelling_caps(struct json *j, const char *key, uint32_t caps);
+void json_policy(struct json *j, const char *key, const struct cpu_policy *p, bool leaves);
+
+#endif /* XENLEVEL_JSON_H */

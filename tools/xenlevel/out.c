@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What people read: text wrapped to the terminal, tables, and messages on standard error.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "out.h"
+#include "util.h"
+
+#define NARROWEST 40u
+
+unsigned int out_width(FILE *f)
+{
+    const char *columns = getenv("COLUMNS"); /* NOLINT(concurrency-mt-unsafe): one thread */
+    struct winsize size;
+    int fd = fileno(f);
+
+    if (!isatty(fd))
+        return 0;
+    if (columns) {
+        char *end;
+        unsigned long n = strtoul(columns, &end, 10);
+
+        if (*columns && !*end && n >= NARROWEST && n < 10000)
+            return (unsigned int)n;
+    }
+    if (!ioctl(fd, TIOCGWINSZ, &size) && size.ws_col >= NARROWEST)
+        return size.ws_col;
+    return 80;
+}
+
+/* How many columns n bytes of UTF-8 take: continuation bytes take none. */
+static size_t columns_of(const char *s, size_t n)
+{
+    size_t columns = 0;
+
+    for (size_t i = 0; i < n; i++)
+        columns += ((unsigned char)s[i] & 0xc0) != 0x80;
+    return columns;
+}
+
+static void blanks(FILE *f, size_t n)
+{
+    (void)fprintf(f, "%*s", (int)n, "");
+}
+
+/* Words up to the width; `at` is the column where the text begins. */
+static void wrap(FILE *f, const char *text, size_t at, size_t hanging, unsigned int width)
+{
+    bool fresh = true; /* no word on this line yet */
+    size_t gap = 0;
+
+    while (*text) {
+        size_t len, word;
+
+        if (*text == '\n') {
+            (void)fputc('\n', f);
+            text++;
+            if (*text)
+                blanks(f, hanging);
+            at = hanging;
+            fresh = true;
+            gap = 0;
+            continue;
+        }
+        if (*text == ' ') {
+            gap++;
+            text++;
+            continue;
+        }
+        len = strcspn(text, " \n");
+        word = columns_of(text, len);
+        if (width && !fresh && at + gap + word > width) {
+            (void)fputc('\n', f);
+            blanks(f, hanging);
+            at = hanging;
+        } else {
+            blanks(f, gap);
+            at += gap;
+        }
+        (void)fwrite(text, 1, len, f);
+        at += word;
+        text += len;
+        fresh = false;
+        gap = 0;
+    }
+}
+
+void out_text(FILE *f, unsigned int indent, unsigned int hanging, const char *fmt, ...)
+{
+    char *text = NULL;
+    va_list ap;
+    int len;
+
+    va_start(ap, fmt);
+    len = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    if (len < 0)
+        return;
+    blanks(f, indent);
+    wrap(f, text, indent, hanging, out_width(f));
+    (void)fputc('\n', f);
+    free(text);
+}
+
+static void message(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
+
+static void message(const char *fmt, va_list ap)
+{
+    char *text = NULL;
+
+    (void)fflush(stdout);
+    if (vasprintf(&text, fmt, ap) < 0)
+        return;
+    out_text(stderr, 0, 2, "xenlevel: %s", text);
+    free(text);
+}
+
+void warn(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    message(fmt, ap);
+    va_end(ap);
+}
+
+int complain(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    message(fmt, ap);
+    va_end(ap);
+    return 2;
+}
+
+static void log_message(struct xentoollog_logger *logger, xentoollog_level level, int err,
+                        const char *context, const char *fmt, va_list ap)
+    __attribute__((format(printf, 5, 0)));
+
+static void log_message(struct xentoollog_logger *logger, xentoollog_level level, int err,
+                        const char *context, const char *fmt, va_list ap)
+{
+    (void)logger;
+    (void)err;
+    (void)context;
+    if (level >= XTL_WARN)
+        message(fmt, ap);
+}
+
+static void log_progress(struct xentoollog_logger *logger, const char *context,
+                         const char *doing_what, int percent, unsigned long done,
+                         unsigned long total)
+{
+    (void)logger;
+    (void)context;
+    (void)doing_what;
+    (void)percent;
+    (void)done;
+    (void)total;
+}
+
+static void log_destroy(struct xentoollog_logger *logger)
+{
+    (void)logger;
+}
+
+struct xentoollog_logger *out_logger(void)
+{
+    static struct xentoollog_logger logger = {log_message, log_progress, log_destroy};
+
+    return &logger;
+}
+
+void table_init(struct table *t, unsigned int columns, unsigned int indent)
+{
+    memset(t, 0, sizeof(*t));
+    t->columns = columns;
+    t->indent = indent;
+}
+
+void table_row(struct table *t, ...)
+{
+    va_list ap;
+
+    if (t->rows == t->room) {
+        t->room = t->room ? t->room * 2 : 16;
+        t->cells = xrealloc(t->cells, t->room * t->columns * sizeof(*t->cells));
+    }
+    va_start(ap, t);
+    for (unsigned int i = 0; i < t->columns; i++) {
+        const char *cell = va_arg(ap, const char *);
+
+        t->cells[t->rows * t->columns + i] = xstrdup(cell ? cell : "");
+    }
+    va_end(ap);
+    t->rows++;
+}
+
+static size_t column_width(const struct table *t, unsigned int column)
+{
+    size_t widest = 0;
+
+    for (size_t row = 0; row < t->rows; row++) {
+        const char *cell = t->cells[row * t->columns + column];
+        size_t width = columns_of(cell, strlen(cell));
+
+        if (width > widest)
+            widest = width;
+    }
+    return widest;
+}
+
+void table_print(struct table *t, FILE *f)
+{
+    size_t *widths = xcalloc(t->columns, sizeof(*widths));
+    unsigned int width = out_width(f);
+
+    for (unsigned int i = 0; i < t->columns; i++)
+        widths[i] = column_width(t, i);
+    for (size_t row = 0; row < t->rows; row++) {
+        size_t at = t->indent;
+        char **cells = t->cells + row * t->columns;
+        unsigned int last = t->columns - 1;
+
+        while (last > 0 && !cells[last][0]) /* no blanks at the ends of lines */
+            last--;
+        blanks(f, t->indent);
+        for (unsigned int i = 0; i < last; i++) {
+            (void)fputs(cells[i], f);
+            blanks(f, widths[i] - columns_of(cells[i], strlen(cells[i])) + 2);
+            at += widths[i] + 2;
+        }
+        /* A column too far to the right for wrapping is better not wrapped. */
+        wrap(f, cells[last], at, at, at + 20 < width ? width : 0);
+        (void)fputc('\n', f);
+    }
+    for (size_t i = 0; i < t->rows * t->columns; i++)
+        free(t->cells[i]);
+    free((void *)t->cells);
+    free(widths);
+    memset(t, 0, sizeof(*t));
+}
+
+const char *plural(char *buf, size_t size, size_t n, const char *one, const char *many)
+{
+    (void)snprintf(buf, size, "%zu %s", n, n == 1 ? one : many);
+    return buf;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What people read: text wrapped to the terminal, tables, and messages on standard error.
+ */
+#ifndef XENLEVEL_OUT_H
+#define XENLEVEL_OUT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <xentoollog.h>
+
+/* Columns of the terminal behind f; 0 when it is not one, and nothing is to be wrapped. */
+unsigned int out_width(FILE *f);
+
+/*
+ * One paragraph, wrapped: the first line begins with `indent` blanks, the others with `hanging`.
+ * '\n' in the text ends a line.
+ */
+void out_text(FILE *f, unsigned int indent, unsigned int hanging, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* To standard error, "xenlevel: " in front, wrapped. */
+void warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The same; returns 2, the status for bad usage and bad input. */
+int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* A logger for libxenlevel that writes as warn() does. */
+struct xentoollog_logger *out_logger(void);
+
+/* Rows of text; every column but the last is as wide as its widest cell, the last one wraps. */
+struct table {
+    unsigned int columns, indent;
+    size_t rows, room;
+    char **cells;
+};
+
+void table_init(struct table *t, unsigned int columns, unsigned int indent);
+/* As many strings as the table has columns; NULL is an empty cell.  They are copied. */
+void table_row(struct table *t, ...);
+/* Print, and free what the table holds. */
+void table_print(struct table *t, FILE *f);
+
+/* "1 feature", "2 features".  In a buffer of the caller's. */
+const char *plural(char *buf, size_t size, size_t n, const char *one, const char *many);
+
+#endif /* XENLEVEL_OUT_H */

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a command line argument stands for.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "capture.h"
+#include "out.h"
+#include "subject.h"
+#include "util.h"
+#include "xc_sr_head.h"
+
+const char *subject_type_name(enum subject_type type)
+{
+    return type == TYPE_PV ? "PV" : type == TYPE_HVM ? "HVM/PVH" : "unknown";
+}
+
+enum xc_policy_index subject_max(enum subject_type type)
+{
+    return type == TYPE_PV ? XC_POLICY_PV_MAX : XC_POLICY_HVM_MAX;
+}
+
+enum xc_policy_index subject_default(enum subject_type type)
+{
+    return type == TYPE_PV ? XC_POLICY_PV_DEFAULT : XC_POLICY_HVM_DEFAULT;
+}
+
+static void take_host(struct subject *s, const Xenlevel__Host *host)
+{
+    s->kind = SUBJECT_HOST;
+    s->name = xstrdup(host->name);
+    s->xen = xstrdup(host->xen_version);
+    s->caps_known = host->levelling_case == XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
+    s->caps = s->caps_known ? host->levelling_caps : 0;
+    for (size_t i = 0; i < host->n_policies; i++) {
+        uint32_t index = host->policies[i]->index;
+
+        if (index < XC_POLICIES) {
+            xlp_policy_get(host->policies[i]->policy, &s->policy[index]);
+            s->have[index] = true;
+        }
+    }
+}
+
+static void take_guest(struct subject *s, const Xenlevel__Guest *guest)
+{
+    s->kind = SUBJECT_GUEST;
+    s->name = xstrdup(guest->name);
+    s->xen = xstrdup(guest->xen_version);
+    xlp_policy_get(guest->policy, &s->guest);
+    switch (guest->type) {
+    case XENLEVEL__GUEST_TYPE__GUEST_TYPE_PV:
+        s->type = TYPE_PV;
+        s->type_name = "PV";
+        break;
+    case XENLEVEL__GUEST_TYPE__GUEST_TYPE_HVM:
+        s->type = TYPE_HVM;
+        s->type_name = "HVM";
+        break;
+    case XENLEVEL__GUEST_TYPE__GUEST_TYPE_PVH:
+        s->type = TYPE_HVM;
+        s->type_name = "PVH";
+        break;
+    default:
+        break;
+    }
+}
+
+void subject_from_file(struct subject *s, Xenlevel__File *file, const char *origin)
+{
+    memset(s, 0, sizeof(*s));
+    s->type = TYPE_UNKNOWN;
+    s->type_name = "unknown";
+    s->domid = POLICY_NONE;
+    s->file = file;
+    s->origin = xstrdup(origin);
+    switch (file->content_case) {
+    case XENLEVEL__FILE__CONTENT_HOST:
+        take_host(s, file->host);
+        break;
+    case XENLEVEL__FILE__CONTENT_GUEST:
+        take_guest(s, file->guest);
+        break;
+    default: /* xlp_decode() lets nothing else pass */
+        s->kind = SUBJECT_LEVEL;
+        s->name = xstrdup(file->level->name);
+        s->xen = xstrdup("");
+        s->have_level[TYPE_PV] = file->level->pv != NULL;
+        s->have_level[TYPE_HVM] = file->level->hvm != NULL;
+        if (file->level->pv)
+            xlp_policy_get(file->level->pv, &s->level[TYPE_PV]);
+        if (file->level->hvm)
+            xlp_policy_get(file->level->hvm, &s->level[TYPE_HVM]);
+        break;
+    }
+}
+
+static int open_policy_file(const char *path, struct subject *s)
+{
+    struct xlp_error error;
+    Xenlevel__File *file = xlp_load(path, &error);
+    char *origin;
+
+    if (!file) {
+        warn("%s", error.text);
+        return -1;
+    }
+    origin = xasprintf("file %s", path);
+    subject_from_file(s, file, origin);
+    free(origin);
+    return 0;
+}
+
+/* A save image: only its head is read. */
+static int open_image(const char *path, int fd, enum xc_sr_layer layer, struct subject *s)
+{
+    struct xc_sr_head *head = xcalloc(1, sizeof(*head));
+    struct policy_fault fault;
+    struct policy_report report = {.faults = &fault, .max = 1};
+    struct xc_sr_fault where = {0};
+    char text[XC_FAULT_TEXT];
+    int rc = -1;
+
+    if (xc_sr_head_read(fd, layer, head, NULL, 0, &where)) {
+        warn("%s: %s", path, where.text[0] ? where.text : strerror(errno));
+        goto out;
+    }
+    if (!head->has_cpuid) {
+        warn(
+            "%s: a version %u stream without a CPU policy (Xen 4.13 and older, or a save that lost "
+            "it): there is nothing to look at",
+            path, head->version);
+        goto out;
+    }
+    if (xc_sr_head_policy(head, &s->guest, &report)) {
+        if (report.count)
+            (void)xc_fault_text(&fault, text, sizeof(text));
+        else
+            (void)snprintf(text, sizeof(text), "%s", strerror(errno));
+        warn("%s: the CPU policy in it: %s", path, text);
+        goto out;
+    }
+    s->kind = SUBJECT_GUEST;
+    s->name = head->name[0] ? xstrdup(head->name) : base_name(path, "");
+    s->origin = xasprintf("save image %s", path);
+    s->xen = xasprintf("%u.%u", head->xen_major, head->xen_minor);
+    s->type = head->guest == XC_SR_GUEST_PV ? TYPE_PV : TYPE_HVM;
+    s->type_name = s->type == TYPE_PV ? "PV" : "HVM or PVH";
+    rc = 0;
+out:
+    free(head);
+    return rc;
+}
+
+static int open_domain(const char *arg, struct subject *s)
+{
+    xc_handle *xch = xc_interface_open(out_logger());
+    struct xc_domain_info info;
+    struct xc_version v;
+    struct xc_leaves l;
+    char *name;
+    uint32_t domid;
+    int rc = -1;
+
+    if (!xch) {
+        warn("'%s' is not a file here, and domains cannot be asked for", arg);
+        return -1;
+    }
+    if (xc_domain_resolve(xch, arg, &domid) || xc_domain_getinfo(xch, domid, &info) ||
+        xc_version(xch, &v) || xc_get_domain_cpu_policy(xch, domid, &l))
+        goto out;
+    name = xc_domain_name(domid);
+    s->kind = SUBJECT_GUEST;
+    s->name = name ? name : xstrdup(arg);
+    s->origin = xasprintf("domain %u", domid);
+    s->xen = xstrdup(v.text);
+    s->domid = domid;
+    s->type = info.type == XC_DOMAIN_PV ? TYPE_PV : TYPE_HVM;
+    s->type_name = xc_domain_type_name(info.type);
+    rc = xc_policy_from_leaves(xch, s->origin, &l, &s->guest, NULL, 0);
+    xc_leaves_free(&l);
+out:
+    xc_interface_close(xch);
+    return rc;
+}
+
+static int open_this_host(struct subject *s)
+{
+    xc_handle *xch = xc_interface_open(out_logger());
+    Xenlevel__File *file;
+
+    if (!xch)
+        return -1;
+    file = capture_xen(xch, NULL);
+    xc_interface_close(xch);
+    if (!file)
+        return -1;
+    subject_from_file(s, file, "this host");
+    return 0;
+}
+
+/* What kind of file it is shows in its first bytes. */
+static int open_file(const char *path, int fd, struct subject *s)
+{
+    static const char xl_magic[] = "Xen saved domain, xl format\n";
+    unsigned char first[32];
+    ssize_t n = pread(fd, first, sizeof(first), 0);
+
+    if (n < 0) {
+        warn("%s: %s", path, strerror(errno));
+        return -1;
+    }
+    if ((size_t)n >= sizeof(xl_magic) - 1 && !memcmp(first, xl_magic, sizeof(xl_magic) - 1))
+        return open_image(path, fd, XC_SR_XL, s);
+    if (n >= 8 && !memcmp(first, "\xff\xff\xff\xff\xff\xff\xff\xff", 8))
+        return open_image(path, fd, XC_SR_LIBXC, s);
+    if (n > 0 && first[0] == 0x09)
+        return open_policy_file(path, s);
+    warn("%s: byte 0: neither a policy file (%s) nor a save image", path, XLP_SUFFIX);
+    return -1;
+}
+
+int subject_open(const char *arg, struct subject *s)
+{
+    struct stat st;
+    int fd, rc;
+
+    memset(s, 0, sizeof(*s));
+    s->type = TYPE_UNKNOWN;
+    s->type_name = "unknown";
+    s->domid = POLICY_NONE;
+    if (!strcmp(arg, "-"))
+        return open_this_host(s);
+    fd = open(arg, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        if (errno == ENOENT && !strchr(arg, '/') && !ends_with(arg, XLP_SUFFIX))
+            return open_domain(arg, s);
+        warn("%s: %s", arg, strerror(errno));
+        return -1;
+    }
+    if (!fstat(fd, &st) && !S_ISREG(st.st_mode)) {
+        warn("%s: not a file", arg);
+        (void)close(fd);
+        return -1;
+    }
+    rc = open_file(arg, fd, s);
+    (void)close(fd);
+    return rc;
+}
+
+void subject_close(struct subject *s)
+{
+    free(s->name);
+    free(s->origin);
+    free(s->xen);
+    xlp_free(s->file);
+    memset(s, 0, sizeof(*s));
+}
+
+const struct cpu_policy *subject_guest_policy(const struct subject *s, enum subject_type *type)
+{
+    if (s->kind == SUBJECT_GUEST) {
+        if (*type == TYPE_UNKNOWN)
+            *type = s->type;
+        if (*type == TYPE_UNKNOWN) {
+            warn("%s does not say what type of guest it is: --type pv or --type hvm is needed",
+                 s->origin);
+            return NULL;
+        }
+        if (s->type != TYPE_UNKNOWN && s->type != *type) {
+            warn("%s is a %s guest, not %s", s->origin, s->type_name, subject_type_name(*type));
+            return NULL;
+        }
+        return &s->guest;
+    }
+    if (*type == TYPE_UNKNOWN)
+        *type = TYPE_HVM;
+    if (s->kind == SUBJECT_LEVEL) {
+        if (s->have_level[*type])
+            return &s->level[*type];
+        warn("%s has no level for %s guests: not every host in it can run them", s->origin,
+             subject_type_name(*type));
+        return NULL;
+    }
+    if (s->have[subject_default(*type)])
+        return &s->policy[subject_default(*type)];
+    warn("%s cannot run %s guests", s->origin, subject_type_name(*type));
+    return NULL;
+}
+
+int parse_type(const char *text, enum subject_type *type)
+{
+    if (!strcasecmp(text, "pv"))
+        *type = TYPE_PV;
+    else if (!strcasecmp(text, "hvm") || !strcasecmp(text, "pvh"))
+        *type = TYPE_HVM;
+    else {
+        warn("--type is pv, hvm or pvh, not '%s'", text);
+        return -1;
+    }
+    return 0;
+}
+
+int parse_policy_name(const char *text, enum xc_policy_index *index)
+{
+    for (unsigned int i = 0; i < XC_POLICIES; i++)
+        if (!strcmp(text, xc_policy_name(i))) {
+            *index = i;
+            return 0;
+        }
+    warn("--policy is raw, host, pv-max, hvm-max, pv-default or hvm-default, not '%s'", text);
+    return -1;
+}

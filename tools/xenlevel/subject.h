@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a command line argument stands for: a host, a pool's level or a guest, from a policy file,
+ * a save image, a domain, or the hypervisor of this machine ("-").
+ */
+#ifndef XENLEVEL_SUBJECT_H
+#define XENLEVEL_SUBJECT_H
+
+#include "xlp.h"
+
+enum subject_kind {
+    SUBJECT_HOST,
+    SUBJECT_LEVEL,
+    SUBJECT_GUEST,
+};
+
+/* The two kinds of CPU that a host offers.  A PVH guest has an HVM guest's. */
+enum subject_type {
+    TYPE_UNKNOWN = -1,
+    TYPE_PV,
+    TYPE_HVM,
+    TYPES,
+};
+
+struct subject {
+    enum subject_kind kind;
+    char *name;
+    char *origin; /* "file a.xlp", "save image b", "domain 7", "this host" */
+
+    Xenlevel__File *file; /* what the policies came from; NULL for images and domains */
+
+    bool have[XC_POLICIES]; /* SUBJECT_HOST */
+    struct cpu_policy policy[XC_POLICIES];
+    bool caps_known;
+    uint32_t caps;
+
+    bool have_level[TYPES]; /* SUBJECT_LEVEL */
+    struct cpu_policy level[TYPES];
+
+    enum subject_type type; /* SUBJECT_GUEST */
+    const char *type_name;  /* "PV", "HVM", "PVH", "HVM or PVH", "unknown" */
+    char *xen;              /* the version it ran under, "" when unknown */
+    struct cpu_policy guest;
+    unsigned int domid; /* of a domain, else POLICY_NONE */
+};
+
+/* 0; or -1 after a message.  To be given back with subject_close() in both cases. */
+int subject_open(const char *arg, struct subject *s);
+void subject_close(struct subject *s);
+
+/* Take over a file that is already in memory. */
+void subject_from_file(struct subject *s, Xenlevel__File *file, const char *origin);
+
+const char *subject_type_name(enum subject_type type); /* "PV", "HVM/PVH" */
+enum xc_policy_index subject_max(enum subject_type type);
+enum xc_policy_index subject_default(enum subject_type type);
+
+/*
+ * The CPU that a guest of this type has (SUBJECT_GUEST; a type that contradicts its own is an
+ * error), would have on this level, or is born with on this host.  type TYPE_UNKNOWN: the guest's
+ * own, or HVM for levels and hosts.  *type becomes what was used.  NULL after a message.
+ */
+const struct cpu_policy *subject_guest_policy(const struct subject *s, enum subject_type *type);
+
+/* "--type" and "--policy" arguments; -1 after a message. */
+int parse_type(const char *text, enum subject_type *type);
+int parse_policy_name(const char *text, enum xc_policy_index *index);
+
+#endif /* XENLEVEL_SUBJECT_H */

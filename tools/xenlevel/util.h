@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Small things that every part of the command needs.
+ */
+#ifndef XENLEVEL_UTIL_H
+#define XENLEVEL_UTIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Memory that is there, or the program ends with status 2: a command has nothing better to do. */
+void *xcalloc(size_t n, size_t size);
+void *xrealloc(void *p, size_t size);
+char *xstrdup(const char *s);
+char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Now, as RFC 3339 in UTC.  20 characters and a NUL.  SOURCE_DATE_EPOCH is respected. */
+void date_now(char buf[static 21]);
+
+/* The part of a path behind the last '/', without `suffix`; malloc'ed. */
+char *base_name(const char *path, const char *suffix);
+
+bool ends_with(const char *s, const char *suffix);
+
+#endif /* XENLEVEL_UTIL_H */

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Policy files (.xlp): proto/cpu_policy.proto on disk.
+ *
+ * In memory a file is protobuf-c's message, so that fields this program does not know travel with
+ * it and are there again when it is written.
+ */
+#ifndef XENLEVEL_XLP_H
+#define XENLEVEL_XLP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpu_policy.pb-c.h"
+#include "xc.h"
+
+#define XLP_SUFFIX   ".xlp"
+#define XLP_MAGIC    0x4c4556454c4e4558ull /* "XENLEVEL" in the file */
+#define XLP_VERSION  1u
+#define XLP_MAX_SIZE (16u << 20) /* no honest file comes near it */
+
+/* What is wrong with a file, in one sentence that begins with its name. */
+struct xlp_error {
+    char text[512];
+    size_t offset; /* of the byte that is wrong; (size_t)-1 when it is not about bytes */
+};
+
+/* Does it begin as a policy file does?  `len` bytes of it suffice when they are nine or more. */
+bool xlp_is_magic(const void *bytes, size_t len);
+
+/*
+ * Take a file from memory, with everything in it validated: framing, version, checksum, and every
+ * policy.  `name` is for messages.  NULL, errno EINVAL (EPROTONOSUPPORT for a newer version) and
+ * *error when anything is wrong.  To be freed with xlp_free().
+ */
+Xenlevel__File *xlp_decode(const char *name, const void *bytes, size_t len,
+                           struct xlp_error *error);
+/* The file's bytes, malloc'ed.  Unknown fields are kept. */
+void *xlp_encode(const Xenlevel__File *file, size_t *len);
+
+/* The same from and to a path.  A file is written as a whole or not at all: next to its place,
+ * synced, and renamed.  Saving: 0, or -1 with errno and *error. */
+Xenlevel__File *xlp_load(const char *path, struct xlp_error *error);
+int xlp_save(const char *path, const Xenlevel__File *file, struct xlp_error *error);
+
+/* An empty file of this version. */
+Xenlevel__File *xlp_new(void);
+void xlp_free(Xenlevel__File *file); /* NULL is allowed */
+
+/* Policies and featuresets to and from messages.  The new ones belong to the message tree. */
+Xenlevel__Policy *xlp_policy_new(const struct xc_leaves *l);
+void xlp_policy_leaves(const Xenlevel__Policy *policy, struct xc_leaves *l);
+Xenlevel__Featureset *xlp_featureset_new(const uint32_t *words, size_t n);
+/* What xlp_decode() let pass converts without fault. */
+void xlp_policy_get(const Xenlevel__Policy *policy, struct cpu_policy *p);
+Xenlevel__Policy *xlp_policy_from(const struct cpu_policy *p);
+
+#endif /* XENLEVEL_XLP_H */
