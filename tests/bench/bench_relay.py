@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The gate's relay beside `cat`: the same stream, the same reader, in the same run.
+
+usage: bench_relay.py --build DIR [--gib N] [--rounds N]
+
+A stream of 4 MiB page records, as Xen makes them, goes from this process over a pipe or a socket to the gate (or cat)
+and from there to a reader that throws it away.  The gate is the test build (a fake hypervisor, everything else real).
+"""
+
+import argparse
+import ctypes
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+PR_SET_CHILD_SUBREAPER = 36
+CPU = "intel-cascadelake-sp"
+PAGES = 1024                        # in one record: 4 MiB of memory
+AIM = 0.9
+
+
+def record(kind, body=b""):
+    return struct.pack("<II", kind, len(body)) + body + bytes(-len(body) % 8)
+
+
+def head(tools):
+    policy = subprocess.run([tools / "mkpolicy", "leaves", CPU, "", ""], check=True, stdout=subprocess.PIPE).stdout
+    return (struct.pack(">QIIHHI", 2**64 - 1, 0x58454E46, 3, 0, 0, 0) + struct.pack("<IHHII", 2, 12, 0, 4, 17)
+            + record(0x11, policy) + record(0x10))
+
+
+def write_stream(fd, first, body, n):
+    """The whole stream, then the end of the file."""
+    try:
+        for data in (first, *[body] * n, record(0)):
+            left = memoryview(data)
+            while left:
+                left = left[os.write(fd, left):]
+    except BrokenPipeError:
+        pass
+    os.close(fd)
+
+
+def channel(how):
+    if how == "pipe":
+        return os.pipe()
+    a, b = socket.socketpair()
+    return a.detach(), b.detach()
+
+
+def reap_relay():
+    """The CPU seconds of what was left behind: the relay, whose parent has ended."""
+    used = 0.0
+    while True:
+        try:
+            pid, _, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return used
+        if not pid:
+            time.sleep(0.001)
+            continue
+        used += usage.ru_utime + usage.ru_stime
+
+
+def run(how, via, tools, first, body, n):
+    """One stream: (seconds, CPU seconds of what stood in between)."""
+    read_fd, write_fd = channel(how)
+    env = dict(os.environ, FAKE_XEN_CPU=CPU, FAKE_HELPER_MODE="discard", XENLEVEL_STOCK_HELPER=str(tools / "fake-helper"))
+    env.pop("FAKE_HELPER_OUT", None)
+    writer = threading.Thread(target=write_stream, args=(write_fd, first, body, n))
+    args = ["--restore-domain", "FD", "-1", "3", "1", "0", "2", "0", "768", "0"]
+    begun = time.monotonic()
+    if via == "gate":
+        args[1] = str(read_fd)
+        p = subprocess.Popen([tools / "gate-under-test", *args], env=env, pass_fds=[read_fd], stdin=subprocess.DEVNULL)
+        os.close(read_fd)
+        writer.start()
+        used = None
+    else:
+        r, w = os.pipe()
+        cat = subprocess.Popen(["cat"], stdin=read_fd, stdout=w)
+        os.close(read_fd)
+        os.close(w)
+        args[1] = str(r)
+        p = subprocess.Popen([tools / "fake-helper", *args], env=env, pass_fds=[r], stdin=subprocess.DEVNULL)
+        os.close(r)
+        writer.start()
+        _, status, usage = os.wait4(cat.pid, 0)
+        cat.returncode = os.waitstatus_to_exitcode(status)
+        used = usage.ru_utime + usage.ru_stime
+    rc = p.wait()
+    seconds = time.monotonic() - begun
+    writer.join()
+    if rc:
+        sys.exit(f"the reader behind {via} ended with {rc}")
+    return seconds, reap_relay() if used is None else used
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", required=True, type=Path)
+    parser.add_argument("--gib", type=float, default=4, help="length of a stream")
+    parser.add_argument("--rounds", type=int, default=3, help="of which the fastest counts")
+    args = parser.parse_args()
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+    tools = args.build / "tests" / "unit" / "gate"
+    first = head(tools)
+    body = record(1, struct.pack("<II", PAGES, 0) + bytes(8 * PAGES) + os.urandom(4096) * PAGES)
+    n = max(1, int(args.gib * 2**30 / len(body)))
+    size = n * len(body)
+    print(f"gate relay, {n} records of {len(body) / 2**20:.1f} MiB    GB/s    cat GB/s   ratio   CPU s/GB   cat CPU s/GB")
+    good = True
+    for how in ("pipe", "socket"):
+        # Turn about, so that both see the same machine.
+        runs = [(run(how, "gate", tools, first, body, n), run(how, "cat", tools, first, body, n))
+                for _ in range(args.rounds)]
+        gate, cat = min(g for g, _ in runs), min(c for _, c in runs)
+        ratio = cat[0] / gate[0]
+        good &= ratio >= AIM
+        print(f"  over a {how:28} {size / gate[0] / 1e9:9.2f} {size / cat[0] / 1e9:11.2f} {ratio:7.2f}"
+              f" {gate[1] / size * 1e9:10.3f} {cat[1] / size * 1e9:14.3f}")
+    print(f"  aim: at least {AIM} of cat" + ("" if good else "  NOT REACHED"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
