@@ -3,6 +3,7 @@
  * What a host is and can offer: asked of its hypervisor, or worked out from a CPUID dump.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,6 +231,7 @@ Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t 
     FILE *f = fopen(path, "re");
     char *base = base_name(path, ".cpuid");
     Xenlevel__File *file = NULL;
+    uint64_t given_up;
     uint32_t found;
     struct dump *d = xcalloc(1, sizeof(*d));
 
@@ -243,6 +245,11 @@ Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t 
     }
     /* A dump may name leaves above the maximum that the CPU states (Intel answers for them). */
     policy_trim(&d->policy);
+    given_up = policy_complete_xstate(&d->policy);
+    if (given_up)
+        warn("%s: the dump does not say where XSAVE components %#" PRIx64 " are: the features that "
+             "need them are left out",
+             path, given_up);
     if (ends_with(base, ".txt"))
         base[strlen(base) - 4] = '\0';
     file = new_host(name ? name : base);

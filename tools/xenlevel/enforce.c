@@ -38,8 +38,8 @@ void enforcement_of(const struct subject *host, const struct cpu_policy *level,
     if (!e->known || e->faulting)
         return;
     policy_to_featureset(real, &e->visible);
-    /* What no PV guest is ever given (VMX, power management) is no part of any level. */
-    featureset_and(&e->visible, &e->visible, featureset_guest_max(GUEST_PV));
+    /* What PV guests are not given anyway (VMX, power management) is no part of any level. */
+    featureset_and(&e->visible, &e->visible, featureset_guest_default(GUEST_PV));
     featureset_andnot(&e->visible, &e->visible, featureset_merge_mask(MERGE_HAZARD));
     show_comparable(&e->visible);
     e->visible.w[FEATURESET_m10Al] = e->visible.w[FEATURESET_m10Ah] = 0; /* not CPUID */
@@ -65,21 +65,22 @@ void enforcement_print(FILE *f, unsigned int indent, const struct subject *host,
         return;
     }
     if (!featureset_empty(&e->visible)) {
-        out_text(
-            f, indent, indent + 2,
-            "PV guests on %s: %s beyond the level stay visible to their programs, since its "
-            "CPU has neither CPUID faulting nor a mask for:",
-            host->name,
-            plural(count, sizeof(count), featureset_count(&e->visible), "feature", "features"));
+        out_text(f, indent, indent + 2,
+                 "PV guests on %s: %s beyond the level %s visible to their programs, since its "
+                 "CPU has neither CPUID faulting nor a mask for:",
+                 host->name,
+                 plural(count, sizeof(count), featureset_count(&e->visible), "feature", "features"),
+                 featureset_count(&e->visible) == 1 ? "stays" : "stay");
         show_features(f, indent + 4, &e->visible);
     }
     if (!featureset_empty(&e->masked))
         out_text(f, indent, indent + 2,
-                 "PV guests on %s: %s are hidden by masking MSRs. These are written again whenever "
+                 "PV guests on %s: %s %s hidden by masking MSRs. These are written again whenever "
                  "the processor switches to a guest of another level, which makes context switches "
                  "slower.",
                  host->name,
-                 plural(count, sizeof(count), featureset_count(&e->masked), "feature", "features"));
+                 plural(count, sizeof(count), featureset_count(&e->masked), "feature", "features"),
+                 featureset_count(&e->masked) == 1 ? "is" : "are");
 }
 
 void enforcement_json(struct json *j, const char *key, const struct enforcement *e)
