@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One stock Xen host: a QEMU, the agent in its dom0, and the commands people would type there."""
 
+import posixpath
 import re
 import shlex
 import signal
@@ -247,8 +248,8 @@ class Host:
     def put(self, path, data, mode=0o755):
         """Write bytes, or the file at a Path, to `path` in dom0. For programs with libraries: install()."""
         data = data.read_bytes() if isinstance(data, Path) else bytes(data)
-        path = shlex.quote(path)
-        self.run(f"mkdir -p $(dirname {path}) && cat > {path} && chmod {mode:o} {path}", stdin=data).check()
+        directory, path = shlex.quote(posixpath.dirname(path) or "."), shlex.quote(path)
+        self.run(f"mkdir -p {directory} && cat > {path} && chmod {mode:o} {path}", stdin=data).check()
 
     def install(self, files):
         """Bring programs: {path in dom0: bytes, or a path here}, with the shared libraries they need."""
@@ -272,6 +273,14 @@ class Host:
 
     def destroy(self, name):
         return self.run(["xl", "destroy", name])
+
+    def wait_gone(self, name, timeout=20):
+        """Wait until a domain that shut down has been taken away (xl's own daemon does that)."""
+        deadline = time.monotonic() + timeout
+        while name in self.domains():
+            if time.monotonic() > deadline:
+                raise HostError(f"{self.name}: domain {name} is still there: {self.domains()}")
+            time.sleep(0.2)
 
     def cleanup(self):
         """Destroy every guest; between tests."""

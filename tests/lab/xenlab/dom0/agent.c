@@ -320,9 +320,11 @@ static void do_exec(uint32_t id, char *data, size_t len)
         return;
     }
     memcpy(argv, strings, argc * sizeof(*argv));
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         if (pipe2(p[i], O_CLOEXEC))
             die("pipe");
+        fcntl(p[i][0], F_SETPIPE_SZ, WINDOW / 2);       /* fewer wakeups; the default will do where it fails */
+    }
     pid = fork();
     if (pid < 0)
         die("fork");
@@ -364,7 +366,7 @@ static void finish_commands(void)
         struct channel *c = &channels[i];
         int busy = 0;
 
-        if (!c->used || !c->exited)
+        if (!c->used || !c->exited || c->sock >= 0)
             continue;
         sink_broken(c, 0);
         for (int s = 1; s < 3; s++) {
@@ -512,15 +514,11 @@ static void handle(const struct header *h, uint8_t *data)
     }
 }
 
-static void read_port(void)
+static void take_frames(void)
 {
     size_t at = 0;
-    ssize_t n = read(port, in + in_len, sizeof(in) - in_len);
     struct header h;
 
-    if (n <= 0)
-        return;
-    in_len += n;
     while (in_len - at >= sizeof(h)) {
         memcpy(&h, in + at, sizeof(h));
         if (h.len > OUT_MAX) {
@@ -536,6 +534,21 @@ static void read_port(void)
     }
     memmove(in, in + at, in_len - at);
     in_len -= at;
+}
+
+/* The port gives at most a page at a time: take many at once, system calls are what costs under emulation. */
+static void read_port(void)
+{
+    for (int i = 0; i < 32; i++) {
+        ssize_t n = read(port, in + in_len, sizeof(in) - in_len);
+
+        if (n <= 0)
+            break;
+        in_len += n;
+        if (in_len >= 2 * CHUNK)
+            take_frames();
+    }
+    take_frames();
 }
 
 struct target { struct channel *c; int stream, what; };
