@@ -151,26 +151,41 @@ static char *cause(const struct pool *pool, const struct plan *plan, unsigned in
     return text;
 }
 
+/* The features of one cause, under one heading. */
+static void print_group(const struct pool *pool, const struct plan *plan, unsigned int first,
+                        struct featureset *printed)
+{
+    char *by = hosts_with(pool, plan->given_up, first, true);
+    char *because = cause(pool, plan, first);
+    struct featureset group = {{0}};
+    char count[32];
+
+    for (int f = (int)first; f >= 0; f = featureset_next(&plan->lost, (unsigned int)f + 1)) {
+        char *by_too = hosts_with(pool, plan->given_up, (unsigned int)f, true);
+        char *because_too = cause(pool, plan, (unsigned int)f);
+
+        if (!strcmp(by, by_too) && !strcmp(because, because_too))
+            featureset_set(&group, (unsigned int)f);
+        free(by_too);
+        free(because_too);
+    }
+    out_text(stdout, 2, 4, "%s: given up by %s, because of %s",
+             plural(count, sizeof(count), featureset_count(&group), "feature", "features"), by,
+             because);
+    show_features(stdout, 4, &group);
+    featureset_or(printed, printed, &group);
+    free(by);
+    free(because);
+}
+
 static void print_costs(const struct pool *pool, const struct plan *plan)
 {
-    struct table t;
+    struct featureset printed = {{0}};
 
-    out_text(stdout, 2, 2, "what is given up, and which host costs it:");
-    table_init(&t, 4, 4);
-    table_row(&t, "feature", "where", "given up by", "because of");
     for (int f = featureset_next(&plan->lost, 0); f >= 0;
-         f = featureset_next(&plan->lost, (unsigned int)f + 1)) {
-        const struct feature_info *info = feature_info((unsigned int)f);
-        char *by = hosts_with(pool, plan->given_up, (unsigned int)f, true);
-        char *because = cause(pool, plan, (unsigned int)f);
-        char place[32] = "";
-
-        (void)feature_location((unsigned int)f, place, sizeof(place));
-        table_row(&t, info ? info->name : "-", place, by, because);
-        free(by);
-        free(because);
-    }
-    table_print(&t, stdout);
+         f = featureset_next(&plan->lost, (unsigned int)f + 1))
+        if (!featureset_test(&printed, (unsigned int)f))
+            print_group(pool, plan, (unsigned int)f, &printed);
 }
 
 static void print_plan(const struct pool *pool, const struct plan *plan)
@@ -178,8 +193,9 @@ static void print_plan(const struct pool *pool, const struct plan *plan)
     char count[32];
     struct table t;
 
+    (void)printf("\n");
     out_text(
-        stdout, 0, 2, "\n%s guests: %s in the level", plan->type == TYPE_PV ? "PV" : "HVM and PVH",
+        stdout, 0, 2, "%s guests: %s in the level", plan->type == TYPE_PV ? "PV" : "HVM and PVH",
         plural(count, sizeof(count), featureset_count(&plan->features), "feature", "features"));
     table_init(&t, 2, 2);
     for (size_t i = 0; i < pool->n; i++) {
@@ -281,7 +297,7 @@ static int report(const struct pool *pool, const char *output, bool json)
         if (pool->plans[type].done)
             print_plan(pool, &pool->plans[type]);
     if (output)
-        out_text(stdout, 0, 2, "\nwritten to %s", output);
+        (void)printf("\nwritten to %s\n", output);
     return STATUS_YES;
 }
 

@@ -164,8 +164,7 @@ static void print_bits(const struct entries *list)
         const struct entry *e = &list->e[i];
 
         if (e->comment[0])
-            out_text(stdout, 4, 4, "# %s%s", e->bits.text[0] && strchr(e->comment, ' ') ? "" : "",
-                     e->comment);
+            (void)printf("    # %s\n", e->comment);
         (void)printf("    \"%s:%s=%s\"%s\n", e->leaf, e->reg, e->bits.text,
                      i + 1 < list->n ? "," : "");
     }
@@ -173,18 +172,17 @@ static void print_bits(const struct entries *list)
 }
 
 /* "host,avx2=0,...": only what the members really give up, and only by name. */
-static void print_names(const struct subject *pool, const struct cpu_policy *p,
-                        const struct featureset *lost)
+static void print_names(const struct cpu_policy *p, const struct featureset *lost)
 {
     (void)printf("cpuid = \"host,maxleaf=%#x", p->basic[0].a);
     for (int f = featureset_next(lost, 0); f >= 0; f = featureset_next(lost, (unsigned int)f + 1)) {
         const struct feature_info *info = feature_info((unsigned int)f);
 
         if (info && f / 32 < FEATURESET_XEN_WORDS)
-            (void)printf(",%s=0", info->name);
+            /* To libxl `clflush` is the size of a line; its name for the feature is another. */
+            (void)printf(",%s=0", strcmp(info->name, "clflush") ? info->name : "clfsh");
     }
     (void)printf("\"\n");
-    (void)pool;
 }
 
 /* What xl cannot be told by the lines. */
@@ -249,7 +247,7 @@ static int write_config(const struct subject *pool, enum subject_type type, bool
                      type == TYPE_PV ? "PV" : "HVM and PVH");
         print_limits(p, &lost, names);
         if (names)
-            print_names(pool, p, &lost);
+            print_names(p, &lost);
         else
             print_bits(list);
     }
