@@ -66,10 +66,11 @@ class Show:
 
 
 def xl_lines(text):
-    """What xl said, without its progress chatter."""
+    """What xl said, without its progress and what libxl adds to each error on its way up."""
     noise = ("Loading new save file", "Savefile contains", "Parsing config", "Saving to migration stream", "xc: info",
              "migration target: Ready", "migration target: Transfer complete", "migration receiver stream",
-             "migration sender: Target", "migration sender:")
+             "migration target: Got permission", "migration target: Domain started", "migration sender:", "libxl:",
+             "xenlevel: error:")
     return "\n".join(line for line in text.splitlines() if line.strip() and not line.lstrip().startswith(noise))
 
 
@@ -83,7 +84,7 @@ def migrate(lab, show, src, dst, name, gate=False):
     return result
 
 
-def scene_a(lab, show, rich, poor):
+def scene_a(lab, show, rich, poor, build):
     show.scene("(a) Stock Xen: the VM moves, and its CPU changes under it")
     show.command(rich, "xl create web1.cfg")
     rich.create_probe("web1").check()
@@ -94,7 +95,7 @@ def scene_a(lab, show, rich, poor):
         return
     log = poor.wait_probe("web1", 4)
     for change in log.changes:
-        names = feature_names(change)
+        names = feature_names(build, change)
         show.output(f"web1: changed {change}" + (f"   gone: {' '.join(names)}" if names else ""))
     ok = before.healthy and not before.changes and bool(log.changed(7, "ebx")) and log.changed(7, "ebx").lost != 0
     show.result("(a) stock", "success reported, CPUID changed",
@@ -172,9 +173,10 @@ def main():
             show.scene(f"Two stock Debian Xen hosts: an Intel {RICH} and an Intel {POOR} (QEMU software emulation)")
             rich, poor = lab.boot(RICH, POOR, files=our_files(args.build))
             for host in (rich, poor):
+                host.run(f"echo {host.name} > /proc/sys/kernel/hostname").check()
                 show.command(host, "xl info | grep xen_version")
                 show.output(host.run("xl info | grep xen_version").check().out)
-            scene_a(lab, show, rich, poor)
+            scene_a(lab, show, rich, poor, args.build)
             scene_b(lab, show, rich, poor)
             scene_c(lab, show, rich, poor)
             good = show.table()

@@ -10,6 +10,7 @@
  *     tick_ms=N       time between ticks (default 250)
  *     mb=N            megabytes of memory under watch beyond 256 KB, up to 255 (default 0)
  *     dirty           rewrite 32 pages each tick
+ *     noavx           do not enable XSAVE, and leave the AVX registers alone
  *     dump            say all of CPUID at boot
  */
 #include "probe.h"
@@ -21,7 +22,7 @@
 
 static struct {
     unsigned int tick_ms, mb;
-    bool dirty, dump;
+    bool dirty, noavx, dump;
 } option = { .tick_ms = 250 };
 
 struct gate { uint16_t low, selector, flags, middle; uint32_t high, zero; };
@@ -88,6 +89,8 @@ static void read_option(const char *word)
             print_name[i] = *value ? *value++ : '\0';
     else if (same(word, "dirty"))
         option.dirty = true;
+    else if (same(word, "noavx"))
+        option.noavx = true;
     else if (same(word, "dump"))
         option.dump = true;
 }
@@ -171,7 +174,7 @@ void probe_main(const struct hvm_start_info *info)
     xen_first();
     console_connect();
     store_connect();
-    regs_fill();
+    regs_fill(!option.noavx);
     cpuid_boot(option.dump);
     kb = fill_memory(info);
     print("boot watching %u KB, registers %s", kb, regs_have_avx() ? "sse avx" : "sse");

@@ -38,7 +38,7 @@ void cpuid_boot(bool dump);
 uint64_t cpuid_check(void);                                 /* digest of now; names what changed */
 
 /* regs.c: SSE and AVX registers */
-void regs_fill(void);
+void regs_fill(bool use_avx);
 const char *regs_check(void);
 bool regs_have_avx(void);
 

@@ -26,9 +26,10 @@ static void enable_avx(void)
     avx = (ecx & (1u << 28)) && components == 7;
 }
 
-void regs_fill(void)
+void regs_fill(bool use_avx)
 {
-    enable_avx();
+    if (use_avx)
+        enable_avx();
     for (int i = 0; i < 16; i++) {
         for (int j = 0; j < 4; j++)
             want[i].q[j] = 0x9e3779b97f4a7c15ull * (uint64_t)(i * 4 + j + 1);

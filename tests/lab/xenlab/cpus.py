@@ -9,13 +9,15 @@ an Intel CPU with SVM as it comes.
 _INTEL = ",-smap,-smep,+svm,+npt,-pcid,-rdtscp"
 
 CPUS = {
+    "nehalem": "Nehalem,+svm,+npt,-rdtscp",
+    "westmere": "Westmere,+svm,+npt,-pcid,-rdtscp",
     "sandybridge": "SandyBridge,+svm,+npt,-rdtscp",
+    "ivybridge": "IvyBridge,-smep,+svm,+npt,-rdtscp",
     "haswell": "Haswell-noTSX" + _INTEL,
     "skylake": "Skylake-Server" + _INTEL,
     "cascadelake": "Cascadelake-Server" + _INTEL,
     "icelake": "Icelake-Server" + _INTEL,
-    "opteron_g3": "Opteron_G3",
-    "epyc": "EPYC,-smap,-smep,-rdtscp,+svm,+npt",
+    "opteron_g3": "Opteron_G3,+npt",
     "amd-rich": "max,-smap,-smep,-rdtscp",
     "amd-poor": "max,-smap,-smep,-rdtscp,-avx2,-bmi1,-bmi2,-fma,-f16c,-sse4a",
 }

@@ -294,11 +294,15 @@ class Host:
         self.put(path, config.encode(), 0o644)
         return self.run(["xl", "create", "-q"] + ["-p"] * paused + [path], timeout=timeout, env=env)
 
-    def create_probe(self, name, memory=8, cpuid=None, paused=False, extra="", tick_ms=250, dirty=False, wait=True, env=None):
-        """Boot the probe guest. `extra` is more xl configuration; memory beyond 16 MB is filled with a pattern."""
+    def create_probe(self, name, memory=8, cpuid=None, paused=False, extra="", tick_ms=250, dirty=False, avx=False, wait=True,
+                     env=None):
+        """Boot the probe guest. `extra` is more xl configuration; memory beyond 16 MB is filled with a pattern.
+
+        AVX registers are left alone by default: under TCG XSETBV escapes Xen, so no guest's AVX state survives a move.
+        """
         if "/root/probe.elf" not in self.files:
             raise HostError(f"{self.name} has no /root/probe.elf: host.install({{...}}) or files= at boot")
-        options = f"name={name} tick_ms={tick_ms}" + " dirty" * dirty
+        options = f"name={name} tick_ms={tick_ms}" + " dirty" * dirty + " noavx" * (not avx)
         if memory > 16:
             options += f" mb={memory - 12}"
         config = (f'name="{name}"\ntype="pvh"\nkernel="/root/probe.elf"\nmemory={memory}\nvcpus=1\n'

@@ -25,18 +25,18 @@ def our_files(build):
 
 
 @cache
-def _table():
-    """(leaf, subleaf, register) -> {bit: name}, from the generated table beside any build."""
-    for path in sorted(ROOT.glob("build*/xen/arch/x86/cpuid-policy/features.json")):
-        table = {}
-        for f in json.loads(path.read_text())["features"]:
-            if f.get("leaf") is not None:
-                table.setdefault((f["leaf"], f.get("subleaf") or 0, f["reg"]), {})[f["bit"]] = f["name"]
-        return table
-    return {}
+def _table(build):
+    """(location of a register) -> {bit: name}, from the table that the build generated."""
+    table = {}
+    for f in json.loads((Path(build) / "xen/arch/x86/cpuid-policy/features.json").read_text())["features"]:
+        register, bit = f["location"].rstrip("]").split("[")
+        table.setdefault(register, {})[int(bit)] = f["name"]
+    return table
 
 
-def feature_names(change):
+def feature_names(build, change):
     """The names of the features that went away with a probe's Change."""
-    bits = _table().get((change.leaf, change.subleaf, change.reg), {})
+    leaf = f"{change.leaf:x}"
+    bits = {n: name for register in (f"{leaf}.{change.reg}", f"{leaf}.{change.subleaf:x}.{change.reg}")
+            for n, name in _table(build).get(register, {}).items()}
     return [name for bit, name in sorted(bits.items()) if change.lost >> bit & 1]
