@@ -46,12 +46,12 @@ static Xenlevel__File *sample_host(void)
     host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
     host->levelling_caps = 0; /* known to be none: not the same as unknown */
     host->n_featuresets = 1;
-    host->featuresets = xcalloc(1, sizeof(*host->featuresets));
+    host->featuresets = xcalloc(1, sizeof(Xenlevel__HostFeatureset *));
     host->featuresets[0] = xcalloc(1, sizeof(*host->featuresets[0]));
     xenlevel__host_featureset__init(host->featuresets[0]);
     host->featuresets[0]->featureset = xlp_featureset_new(words, 3);
     host->n_policies = 2;
-    host->policies = xcalloc(2, sizeof(*host->policies));
+    host->policies = xcalloc(2, sizeof(Xenlevel__HostPolicy *));
     for (unsigned int i = 0; i < 2; i++) {
         host->policies[i] = xcalloc(1, sizeof(*host->policies[i]));
         xenlevel__host_policy__init(host->policies[i]);
@@ -253,6 +253,8 @@ static void test_no_field(void **state)
 {
     /* Wire type 3 at the top level; a number of eleven bytes; field 0. */
     static const unsigned char group[] = {0x53, 0x01}, zero[] = {0x02, 0x00},
+                               overflow[] = {0x50, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                             0xff, 0xff, 0xff, 0xff, 0x02},
                                endless[] = {0x50, 0xff, 0xff, 0xff, 0xff, 0xff,
                                             0xff, 0xff, 0xff, 0xff, 0xff, 0x01};
     size_t len;
@@ -265,6 +267,10 @@ static void test_no_field(void **state)
     free(bytes);
     bytes = sample_bytes(&len);
     insert(bytes, &len, 11, zero, sizeof(zero));
+    refused(bytes, len, EINVAL, 11, "byte 11: damaged: no field begins here");
+    free(bytes);
+    bytes = sample_bytes(&len);
+    insert(bytes, &len, 11, overflow, sizeof(overflow));
     refused(bytes, len, EINVAL, 11, "byte 11: damaged: no field begins here");
     free(bytes);
     bytes = sample_bytes(&len);

@@ -69,7 +69,7 @@ static void account(struct pool *pool, struct plan *plan)
 static int make_plan(struct pool *pool, enum subject_type type, bool quiet)
 {
     struct plan *plan = &pool->plans[type];
-    const struct cpu_policy **policies = xcalloc(pool->n, sizeof(*policies));
+    const struct cpu_policy **policies = xcalloc(pool->n, sizeof(const struct cpu_policy *));
     size_t culprit = 0;
     int rc;
 

@@ -54,8 +54,12 @@ static void word_bits(unsigned int word, const struct featureset *level, struct 
 /* A number in bits high..low of a register, the rest as it is. */
 static void number_bits(uint32_t value, unsigned int high, unsigned int low, struct bits *b)
 {
-    for (unsigned int bit = 0; bit < 32; bit++)
-        b->text[31 - bit] = bit < low || bit > high ? 'x' : (value >> (bit - low) & 1 ? '1' : '0');
+    memset(b->text, 'x', 32);
+    for (unsigned int bit = low; bit <= high; bit++) {
+        bool set = value >> (bit - low) & 1;
+
+        b->text[31 - bit] = set ? '1' : '0';
+    }
     b->text[32] = '\0';
 }
 
