@@ -156,15 +156,17 @@ static int fail_at(struct xc_sr_parser *p, uint64_t offset, const char *fmt, ...
     f->type = p->type;
     f->libxl_layer = p->libxl_layer;
     if (p->record == XC_SR_NO_RECORD)
-        snprintf(f->text, sizeof(f->text), "offset %" PRIu64 ": ", offset);
+        (void)snprintf(f->text, sizeof(f->text), "offset %" PRIu64 ": ", offset);
     else if (p->type == XC_SR_NO_RECORD)
-        snprintf(f->text, sizeof(f->text), "offset %" PRIu64 ", %s %u: ", offset, layer, p->record);
+        (void)snprintf(f->text, sizeof(f->text), "offset %" PRIu64 ", %s %u: ", offset, layer,
+                       p->record);
     else
-        snprintf(f->text, sizeof(f->text), "offset %" PRIu64 ", %s %u (%s, type 0x%x): ", offset,
-                 layer, p->record, name, p->type);
+        (void)snprintf(f->text, sizeof(f->text),
+                       "offset %" PRIu64 ", %s %u (%s, type 0x%x): ", offset, layer, p->record,
+                       name, p->type);
     at = strlen(f->text);
     va_start(ap, fmt);
-    vsnprintf(f->text + at, sizeof(f->text) - at, fmt, ap);
+    (void)vsnprintf(f->text + at, sizeof(f->text) - at, fmt, ap);
     va_end(ap);
 
     p->failed = true;
@@ -201,7 +203,7 @@ static int on_xl_header(struct xc_sr_parser *p)
     const uint8_t *b = p->buf;
     uint32_t optdata = le32(b + 44);
 
-    if (memcmp(b, XL_MAGIC, 32))
+    if (memcmp(b, XL_MAGIC, 32) != 0)
         return fail_at(p, 0, "not an image made by `xl save`: its magic is not there");
     if (le32(b + 32) != XL_BYTEORDER)
         return fail_at(p, 32, "byte order is 0x%08x, not 0x%08x: saved on another architecture",
@@ -587,7 +589,7 @@ int xc_sr_end(struct xc_sr_parser *p)
     if (!p->failed && p->state == ST_DONE)
         return 0;
     if (!p->failed && p->state == ST_MARKER && p->have &&
-        memcmp(p->buf, "\xff\xff\xff\xff\xff\xff\xff", p->have))
+        memcmp(p->buf, "\xff\xff\xff\xff\xff\xff\xff", p->have) != 0)
         on_marker(p); /* what there is of it is not a marker: the better reason */
     if (!p->failed) {
         fail_at(p, p->offset, "the stream ends here, %zu bytes short", p->need);
