@@ -141,7 +141,7 @@ static void print_policy(const char *title, const struct cpu_policy *p, bool lea
     (void)printf("\n%s: %s\n", title,
                  plural(count, sizeof(count), featureset_count(&fs), "feature", "features"));
     policy_to_featureset(p, &fs);
-    if (featureset_format(&fs, FEATURESET_WORDS, hex, sizeof(hex)) > 0)
+    if (featureset_format(&fs, featureset_length(&fs), hex, sizeof(hex)) > 0)
         out_text(stdout, 2, 2, "%s", hex);
     show_features(stdout, 2, &fs);
     if (leaves)

@@ -229,7 +229,7 @@ void json_policy(struct json *j, const char *key, const struct cpu_policy *p, bo
 
     policy_to_featureset(p, &fs);
     json_object(j, key);
-    if (featureset_format(&fs, FEATURESET_WORDS, hex, sizeof(hex)) > 0)
+    if (featureset_format(&fs, featureset_length(&fs), hex, sizeof(hex)) > 0)
         json_string(j, "featureset", hex);
     json_features(j, "features", &fs);
     if (leaves)
