@@ -22,7 +22,6 @@ HOSTS["cascadelake_twin"] = "cascadelake"       # for migrations that should cha
 # What the build makes and dom0 gets when it is there: {path in dom0: path in the build directory}.
 BUILT = {
     "/usr/bin/xenlevel": "tools/xenlevel/xenlevel",
-    "/usr/lib/xenlevel/save-helper": "tools/save-helper/save-helper",
 }
 
 

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 from .qmp import QmpError
@@ -58,6 +59,8 @@ class Snapshot:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _prune(self):
-        every = [d for d in self.directory.parent.iterdir() if d.is_dir()]
-        for old in sorted(every, key=lambda d: d.stat().st_mtime)[:-KEEP]:
+        """Forget the least recently used, and what a killed run left half made; never what another run is making."""
+        done = [d for d in self.directory.parent.iterdir() if not d.name.startswith("new-")]
+        half = [d for d in self.directory.parent.glob("new-*") if time.time() - d.stat().st_mtime > 3600]
+        for old in sorted(done, key=lambda d: d.stat().st_mtime)[:-KEEP] + half:
             shutil.rmtree(old, ignore_errors=True)
