@@ -167,7 +167,6 @@ void probe_main(const struct hvm_start_info *info);
 void probe_main(const struct hvm_start_info *info)
 {
     unsigned int kb;
-    uint64_t next;
 
     install_idt();
     read_options((const char *)(uintptr_t)info->cmdline_paddr);
@@ -185,8 +184,8 @@ void probe_main(const struct hvm_start_info *info)
         print("tick %u cpuid=%X mem=%s regs=%s", tick, d, mem, regs);
         if (option.dirty)
             pattern_dirty();
-        next = xen_now_ns() + option.tick_ms * 1000000ull;
         obey();
-        xen_wait(0, next);
+        /* Only now: time is the host's own, and this may be another host than a moment ago. */
+        xen_wait(0, xen_now_ns() + option.tick_ms * 1000000ull);
     }
 }

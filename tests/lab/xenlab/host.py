@@ -19,7 +19,7 @@ from .qmp import Qmp
 from .snapshot import Snapshot
 
 BOOT_TIMEOUT = 180          # seconds; about 10 when the machine is otherwise idle
-COMMAND_TIMEOUT = 120
+COMMAND_TIMEOUT = 300
 XEN_ARGS = ("console=com1 com1=115200,8n1 noreboot dom0_mem={dom0}M,max:{dom0}M dom0_max_vcpus=1 loglvl=all guest_loglvl=all "
             "console_timestamps=boot "
             # For speed under emulation; none of these changes a guest's CPU policy (spec-ctrl=no would).
@@ -227,7 +227,8 @@ class Host:
         return [m.group(1) for m in re.finditer(r"^\(XEN\) (?:\[[^\]]*\] ?)?(.*)$", self.console(), re.M)]
 
     def last_words(self, lines=25):
-        qemu = (self.directory / "qemu.log").read_text(errors="replace").strip()
+        qemu = "\n".join(line for line in (self.directory / "qemu.log").read_text(errors="replace").splitlines()
+                         if "TCG doesn't support requested feature" not in line)
         return "\n".join([qemu] * bool(qemu) + self.console().splitlines()[-lines:] + [f"logs: {self.directory}"])
 
     def probe(self, name, domid=None):
@@ -314,7 +315,7 @@ class Host:
             self.wait_probe(name)
         return result
 
-    def wait_probe(self, name, ticks=1, timeout=30):
+    def wait_probe(self, name, ticks=1, timeout=90):
         """Wait until the probe has ticked that many more times; returns its log."""
         start = None
         deadline = time.monotonic() + timeout
