@@ -254,6 +254,15 @@ def test_odd_chunks_and_lengths(tmp_path, seed):
     passed(Run(tmp_path, data + TRAILING, rng.choice(["pipe", "socket"]), chunk=rng.randrange(1, 5000)), data, TRAILING)
 
 
+def test_a_stream_that_cannot_be_spliced(tmp_path):
+    """Then it is copied; still no byte too many."""
+    if "asan" in str(BUILD):
+        pytest.skip("ASan must be the first library")
+    data = stream(n=40, size=70001)
+    env = {"LD_PRELOAD": str(next(TOOLS.glob("libnosplice*.so")))}
+    passed(Run(tmp_path, data + TRAILING, env=env), data, TRAILING)
+
+
 def test_argv_is_passed_on(tmp_path):
     data = stream()
     run = passed(Run(tmp_path, data), data)
@@ -582,6 +591,9 @@ def test_relay_killed(tmp_path):
     word = f"XENLEVEL_LOG={run.log}".encode()
     (relay,) = [pid for pid in processes(word) if pid != run.p.pid]
     assert Path(f"/proc/{relay}/comm").read_text() == "xenlevel-relay\n"
+    # It holds nothing of the helper's: libxl must see the control pipe close when the helper goes.
+    fds = {fd: os.readlink(f"/proc/{relay}/fd/{fd}") for fd in os.listdir(f"/proc/{relay}/fd")}
+    assert set(fds) == {"0", "1", "2", "3", "4"} and fds["0"] == fds["1"] == "/dev/null"
     os.kill(relay, signal.SIGKILL)
     assert run.p.wait(TIMEOUT) == 3
     run.stopped.set()
