@@ -387,6 +387,10 @@ def test_hazard_untold(tmp_path):
     text = refused(run)
     assert "1 hazard of this host that it has not been told of:" in text and " rsba " in text
     assert "untold rsba" in run.log_message()
+    data = stream(have="arch-caps")
+    run = passed(Run(tmp_path, data, env={"FAKE_XEN_SET": "arch-caps,rsba", "XENLEVEL_ALLOW": "rsba"}), data)
+    assert "rsba: given up by XENLEVEL_ALLOW" in run.stderr
+    assert "silently" not in run.stderr  # its CPU stays what it was
 
 
 def test_other_vendor_cannot_be_given_up(tmp_path):

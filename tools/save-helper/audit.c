@@ -347,6 +347,7 @@ static void begin(const struct audit_case *c, struct audit *a, struct text *t, s
     memset(a->summary, 0, sizeof(a->summary));
     memset(a->allowed, 0, sizeof(a->allowed));
     a->given_up = 0;
+    a->clamped = false;
     a->refused = true;
     text_init(t, a->text, sizeof(a->text), c->width);
     text_init(summary, a->summary, sizeof(a->summary), 0);
@@ -445,6 +446,7 @@ static size_t waive(const struct audit_case *c, struct audit *a, size_t n)
             continue;
         }
         a->given_up++;
+        a->clamped |= a->faults[i].kind != FAULT_HAZARD_UNTOLD;
         fault_word(&a->faults[i], word, sizeof(word));
         (void)xc_fault_text(&a->faults[i], line, sizeof(line));
         text_line(&t, 0, "%s: given up by XENLEVEL_ALLOW: %s", word, line);

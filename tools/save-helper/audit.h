@@ -51,6 +51,7 @@ struct audit_case {
 struct audit {
     bool refused;
     unsigned int given_up;       /* what was allowed only because the administrator said so */
+    bool clamped;                /* of that, something that the host cannot give */
     char text[AUDIT_TEXT];       /* when refused: for people, wrapped; lines end with \n */
     char summary[AUDIT_SUMMARY]; /* when refused: all of it in one line without \n */
     char allowed[AUDIT_TEXT];    /* a line for each thing given up */

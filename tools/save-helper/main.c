@@ -168,7 +168,7 @@ static void say_given_up(void)
         report_line(LOG_WARNING, "'%s': %.*s", host.name, (int)n, s);
         s += n + (s[n] == '\n');
     }
-    if (!head.has_cpuid)
+    if (!verdict.clamped)
         return;
     report_line(
         LOG_WARNING,
