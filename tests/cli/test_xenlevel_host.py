@@ -145,7 +145,7 @@ def test_dry_run_changes_nothing(host):
 
 
 @pytest.mark.parametrize("fake, words", [
-    ("paused ran", "has run already"),
+    ("paused ran", "Create it with `xl create -p`"),
     ("", "is not paused"),
     ("paused dying", "has shut down"),
     ("paused shutdown", "has shut down"),

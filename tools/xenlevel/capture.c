@@ -210,8 +210,10 @@ static void derive(Xenlevel__Host *host, const struct cpu_policy *raw)
     host_policy_from_raw(&p[XC_POLICY_HOST], &p[XC_POLICY_RAW]);
     host_policy_guest_max(&p[XC_POLICY_PV_MAX], &p[XC_POLICY_HOST], GUEST_PV);
     host_policy_guest_max(&p[XC_POLICY_HVM_MAX], &p[XC_POLICY_HOST], GUEST_HVM_HAP);
-    host_policy_guest_default(&p[XC_POLICY_PV_DEFAULT], &p[XC_POLICY_PV_MAX], GUEST_PV);
-    host_policy_guest_default(&p[XC_POLICY_HVM_DEFAULT], &p[XC_POLICY_HVM_MAX], GUEST_HVM_HAP);
+    host_policy_guest_default(&p[XC_POLICY_PV_DEFAULT], &p[XC_POLICY_PV_MAX], &p[XC_POLICY_HOST],
+                              GUEST_PV);
+    host_policy_guest_default(&p[XC_POLICY_HVM_DEFAULT], &p[XC_POLICY_HVM_MAX], &p[XC_POLICY_HOST],
+                              GUEST_HVM_HAP);
     for (unsigned int i = 0; i < XC_POLICIES; i++)
         add_policy(host, i, xlp_policy_from(&p[i]));
     for (unsigned int i = 0; i < XC_FEATURESETS; i++) {

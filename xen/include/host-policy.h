@@ -22,9 +22,10 @@ void host_policy_from_raw(struct cpu_policy *host, const struct cpu_policy *raw)
 void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *host,
                            enum guest_type type);
 
-/* What a guest of this type is born with there.  `max` is what host_policy_guest_max() gave. */
+/* What a guest of this type is born with there.  `max` is what host_policy_guest_max()
+ * made of `host`. */
 void host_policy_guest_default(struct cpu_policy *deflt, const struct cpu_policy *max,
-                               enum guest_type type);
+                               const struct cpu_policy *host, enum guest_type type);
 
 /*
  * The levelling capabilities (XEN_SYSCTL_CPU_LEVELCAP_*) that Xen finds on bare metal of this

@@ -9,14 +9,23 @@
 #include <xen/sysctl.h>
 
 /* The highest leaves that Xen 4.17 gives to guests. */
-#define GUEST_MAX_BASIC      0xdu
-#define GUEST_MAX_FEAT       2u
-#define GUEST_MAX_EXTD_INTEL 0x80000008u
-#define GUEST_MAX_EXTD_AMD   0x80000021u
+#define GUEST_MAX_BASIC 0xdu
+#define GUEST_MAX_FEAT  2u
+#define GUEST_MAX_EXTD  0x80000021u
 
 /* x87, SSE, AVX, MPX (2), AVX-512 (3), PKRU: the state that Xen 4.17 saves for guests.  There is
  * no supervisor state for guests in it. */
 #define GUEST_XCR0 0x2ffu
+
+/*
+ * What Debian's Xen 4.17.7 was seen to add to the maximum on Intel hosts, whatever the CPU says, so
+ * that a guest from another CPU may come with it: thread topology, flushes that old microcode does
+ * not promise, and the warning that returns may be predicted from elsewhere.
+ */
+#define INTEL_MAX_E1C     (1u << 1)                       /* CMP_LEGACY */
+#define INTEL_MAX_7D0     (1u << 10 | 1u << 29)           /* MD_CLEAR, ARCH_CAPS */
+#define INTEL_MAX_M10A    (1u << 2 | 1u << 17 | 1u << 28) /* RSBA, FB_CLEAR, RFDS_CLEAR */
+#define INTEL_DEFAULT_7D0 (1u << 29)                      /* ARCH_CAPS, even with no bit in it */
 
 /* Bits that Xen sets for its guests whatever the CPU says (SDM vol. 2A, CPUID leaf 1). */
 #define ECX1_X2APIC     (1u << 21)
@@ -93,6 +102,20 @@ static void limit_xstate(struct cpu_policy *p)
             p->xstate[i] = zero;
 }
 
+/* The bits of the list above, on CPUs that reach their leaves. */
+static void add_intel_max(const struct cpu_policy *p, enum guest_type type, struct featureset *fs)
+{
+    if (p->basic[0].b != VENDOR_INTEL)
+        return;
+    if (type == GUEST_PV)
+        fs->w[FEATURESET_1c] |= ECX1_X2APIC;
+    fs->w[FEATURESET_e1c] |= INTEL_MAX_E1C;
+    if (p->basic[0].a < 7)
+        return;
+    fs->w[FEATURESET_7d0] |= INTEL_MAX_7D0;
+    fs->w[FEATURESET_m10Al] |= INTEL_MAX_M10A;
+}
+
 void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *host,
                            enum guest_type type)
 {
@@ -101,8 +124,7 @@ void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *host
     *max = *host;
     max->basic[0].a = lower_of(max->basic[0].a, GUEST_MAX_BASIC);
     max->feat[0].a = lower_of(max->feat[0].a, GUEST_MAX_FEAT);
-    max->extd[0].a =
-        lower_of(max->extd[0].a, is_amd(max) ? GUEST_MAX_EXTD_AMD : GUEST_MAX_EXTD_INTEL);
+    max->extd[0].a = lower_of(max->extd[0].a, GUEST_MAX_EXTD);
     policy_trim(max);
     clear_machine_leaves(max);
     limit_xstate(max);
@@ -116,6 +138,7 @@ void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *host
         fs.w[FEATURESET_1d] |= EDX1_APIC;
         fs.w[FEATURESET_1c] |= ECX1_X2APIC;
     }
+    add_intel_max(max, type, &fs);
     set_mirrors(max, &fs);
     policy_from_featureset(max, &fs);
 
@@ -128,9 +151,9 @@ void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *host
 }
 
 void host_policy_guest_default(struct cpu_policy *deflt, const struct cpu_policy *max,
-                               enum guest_type type)
+                               const struct cpu_policy *host, enum guest_type type)
 {
-    struct featureset fs, kept;
+    struct featureset fs, kept, own;
 
     *deflt = *max;
     policy_to_featureset(deflt, &fs);
@@ -141,6 +164,15 @@ void host_policy_guest_default(struct cpu_policy *deflt, const struct cpu_policy
     if (type != GUEST_PV) {
         fs.w[FEATURESET_1d] |= kept.w[FEATURESET_1d] & EDX1_APIC;
         fs.w[FEATURESET_1c] |= kept.w[FEATURESET_1c] & ECX1_X2APIC;
+    }
+    if (deflt->basic[0].b == VENDOR_INTEL) {
+        /* Of what the maximum has beyond the CPU only ARCH_CAPS is given, even with no bit in it.
+         */
+        policy_to_featureset(host, &own);
+        fs.w[FEATURESET_e1c] &= ~INTEL_MAX_E1C | own.w[FEATURESET_e1c];
+        fs.w[FEATURESET_7d0] &= ~INTEL_MAX_7D0 | own.w[FEATURESET_7d0];
+        fs.w[FEATURESET_m10Al] &= ~INTEL_MAX_M10A | own.w[FEATURESET_m10Al];
+        fs.w[FEATURESET_7d0] |= kept.w[FEATURESET_7d0] & INTEL_DEFAULT_7D0;
     }
     set_mirrors(deflt, &fs);
     policy_from_featureset(deflt, &fs);
