@@ -214,7 +214,7 @@ def test_policies_narrow_from_raw_to_default(hosts, cpu):
         assert sets[f"{kind}-default"] - given <= sets["host"]
         assert sets[f"{kind}-default"] <= sets[f"{kind}-max"]
         assert "vmx" not in sets[f"{kind}-default"] and "svm" not in sets[f"{kind}-default"]
-        assert not sets[f"{kind}-max"] & {"monitor", "dca", "acpi", "tm1", "est", "smx", "pdcm"}
+        assert not sets[f"{kind}-max"] & {"monitor", "dca", "tm1", "eist", "smx", "pdcm"}
     assert not sets["pv-max"] & {"vmx", "svm", "smep", "smap", "invpcid", "vme", "pse36", "page1gb"}
     assert sets["pv-default"] - given <= sets["hvm-default"] | {"hypervisor"}
 
