@@ -29,7 +29,7 @@ static void ring_put(char c)
 void console_line(const char *line, size_t len)
 {
     for (size_t i = 0; i < len; i++)
-        asm volatile("outb %0, %1" :: "a"(line[i]), "Nd"((uint16_t)0xe9));
+        asm volatile("outb %0, %1" ::"a"(line[i]), "Nd"((uint16_t)0xe9));
     if (!ring)
         return;
     for (size_t i = 0; i < len; i++) {

@@ -18,27 +18,45 @@ struct snapshot {
 static struct snapshot boot, now;
 static uint64_t last_digest;
 
-static void add(struct snapshot *s, uint32_t leaf, uint32_t subleaf, bool has_subleaves, struct cpuid_regs regs)
+static void add(struct snapshot *s, uint32_t leaf, uint32_t subleaf, bool has_subleaves,
+                struct cpuid_regs regs)
 {
     if (s->n < MAX_LEAVES)
-        s->entry[s->n++] = (struct entry){ leaf, subleaf, has_subleaves, regs };
+        s->entry[s->n++] = (struct entry){leaf, subleaf, has_subleaves, regs};
 }
 
-/* Is subleaf `i` there, given subleaf 0 and itself? The ways to tell are the SDM's (vol. 2A, CPUID) and the APM's (vol. 3, E). */
-static bool has_subleaf(uint32_t leaf, uint32_t i, const struct cpuid_regs *first, const struct cpuid_regs *r)
+/* Is subleaf `i` there, given subleaf 0 and itself? The ways to tell are the SDM's (vol. 2A, CPUID)
+ * and the APM's (vol. 3, E). */
+static bool has_subleaf(uint32_t leaf, uint32_t i, const struct cpuid_regs *first,
+                        const struct cpuid_regs *r)
 {
     switch (leaf) {
-    case 0x4: case 0x8000001d:
-        return r->reg[0] & 0x1f;                /* cache type */
-    case 0xb: case 0x1f: case 0x80000026:
-        return r->reg[2] & 0xff00;              /* level type */
-    case 0x7: case 0x14: case 0x17: case 0x18: case 0x1d: case 0x20: case 0x23: case 0x24:
-        return i <= first->reg[0];              /* highest subleaf */
+    case 0x4:
+    case 0x8000001d:
+        return r->reg[0] & 0x1f; /* cache type */
+    case 0xb:
+    case 0x1f:
+    case 0x80000026:
+        return r->reg[2] & 0xff00; /* level type */
+    case 0x7:
+    case 0x14:
+    case 0x17:
+    case 0x18:
+    case 0x1d:
+    case 0x20:
+    case 0x23:
+    case 0x24:
+        return i <= first->reg[0]; /* highest subleaf */
     case 0xd:
-        return true;                            /* a component may be anywhere */
-    case 0xf: case 0x1e:
+        return true; /* a component may be anywhere */
+    case 0xf:
+    case 0x1e:
         return i <= 1;
-    case 0x10: case 0x12: case 0x19: case 0x1b: case 0x80000020:
+    case 0x10:
+    case 0x12:
+    case 0x19:
+    case 0x1b:
+    case 0x80000020:
         return i <= 4;
     }
     return false;
@@ -47,8 +65,8 @@ static bool has_subleaf(uint32_t leaf, uint32_t i, const struct cpuid_regs *firs
 static bool has_subleaves(uint32_t leaf)
 {
     static const uint32_t leaves[] = {
-        0x4, 0x7, 0xb, 0xd, 0xf, 0x10, 0x12, 0x14, 0x17, 0x18, 0x19, 0x1b, 0x1d, 0x1e, 0x1f, 0x20, 0x23, 0x24,
-        0x8000001d, 0x80000020, 0x80000026,
+        0x4,  0x7,  0xb,  0xd,  0xf,  0x10, 0x12, 0x14,       0x17,       0x18,       0x19,
+        0x1b, 0x1d, 0x1e, 0x1f, 0x20, 0x23, 0x24, 0x8000001d, 0x80000020, 0x80000026,
     };
 
     for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++)
@@ -101,7 +119,8 @@ static uint64_t digest(const struct snapshot *s)
 
     for (unsigned int i = 0; i < s->n; i++) {
         const struct entry *e = &s->entry[i];
-        const uint32_t words[6] = { e->leaf, e->subleaf, e->regs.reg[0], e->regs.reg[1], e->regs.reg[2], e->regs.reg[3] };
+        const uint32_t words[6] = {e->leaf,        e->subleaf,     e->regs.reg[0],
+                                   e->regs.reg[1], e->regs.reg[2], e->regs.reg[3]};
 
         for (int w = 0; w < 6; w++)
             for (int b = 0; b < 32; b += 8)
@@ -121,7 +140,7 @@ static const struct entry *find(const struct snapshot *s, uint32_t leaf, uint32_
 /* Leaves that are not there read as zeros. */
 static void name_difference(const struct entry *a, const struct entry *b)
 {
-    static const char *const names[4] = { "eax", "ebx", "ecx", "edx" };
+    static const char *const names[4] = {"eax", "ebx", "ecx", "edx"};
     static const struct cpuid_regs none;
     const struct entry *e = a ? a : b;
     const struct cpuid_regs *x = a ? &a->regs : &none, *y = b ? &b->regs : &none;
@@ -130,7 +149,8 @@ static void name_difference(const struct entry *a, const struct entry *b)
         if (x->reg[i] == y->reg[i])
             continue;
         if (e->has_subleaves)
-            print("changed leaf %x.%x %s %w -> %w", e->leaf, e->subleaf, names[i], x->reg[i], y->reg[i]);
+            print("changed leaf %x.%x %s %w -> %w", e->leaf, e->subleaf, names[i], x->reg[i],
+                  y->reg[i]);
         else
             print("changed leaf %x %s %w -> %w", e->leaf, names[i], x->reg[i], y->reg[i]);
     }
@@ -152,7 +172,8 @@ void cpuid_boot(bool dump)
     for (unsigned int i = 0; dump && i < boot.n; i++) {
         const struct entry *e = &boot.entry[i];
 
-        print("leaf %x.%x %w %w %w %w", e->leaf, e->subleaf, e->regs.reg[0], e->regs.reg[1], e->regs.reg[2], e->regs.reg[3]);
+        print("leaf %x.%x %w %w %w %w", e->leaf, e->subleaf, e->regs.reg[0], e->regs.reg[1],
+              e->regs.reg[2], e->regs.reg[3]);
     }
 }
 

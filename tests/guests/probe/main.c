@@ -2,53 +2,58 @@
 /*
  * The probe: a PVH guest that keeps asking itself whether it still is the machine it booted on.
  *
- * Each tick it compares all of CPUID, a pattern in memory and one in the vector registers with what they were, says so
- *     probe:NAME: tick N cpuid=DIGEST mem=ok regs=ok
- *     probe:NAME: changed leaf 7.0 ebx 01880329 -> 01880201
- * and looks whether the toolstack wants it to suspend, power off or reboot. Options on the command line:
- *     name=WORD       up to 15 characters (default "-")
- *     tick_ms=N       time between ticks (default 250)
- *     mb=N            megabytes of memory under watch beyond 256 KB, up to 255 (default 0)
- *     dirty           rewrite 32 pages each tick
- *     noavx           do not enable XSAVE, and leave the AVX registers alone
- *     dump            say all of CPUID at boot
+ * Each tick it compares all of CPUID, a pattern in memory and one in the vector registers with what
+ * they were, says so probe:NAME: tick N cpuid=DIGEST mem=ok regs=ok probe:NAME: changed leaf 7.0
+ * ebx 01880329 -> 01880201 and looks whether the toolstack wants it to suspend, power off or
+ * reboot. Options on the command line: name=WORD       up to 15 characters (default "-") tick_ms=N
+ * time between ticks (default 250) mb=N            megabytes of memory under watch beyond 256 KB,
+ * up to 255 (default 0) dirty           rewrite 32 pages each tick noavx           do not enable
+ * XSAVE, and leave the AVX registers alone dump            say all of CPUID at boot
  */
 #include "probe.h"
 
 #include <xen/arch-x86/hvm/start_info.h>
 #include <xen/sched.h>
 
-#define EXTRA_START 0x400000ull         /* behind the image and what the domain builder puts after it */
+#define EXTRA_START 0x400000ull /* behind the image and what the domain builder puts after it */
 
 static struct {
     unsigned int tick_ms, mb;
     bool dirty, noavx, dump;
-} option = { .tick_ms = 250 };
+} option = {.tick_ms = 250};
 
-struct gate { uint16_t low, selector, flags, middle; uint32_t high, zero; };
+struct gate {
+    uint16_t low, selector, flags, middle;
+    uint32_t high, zero;
+};
 static struct gate idt[32];
 
-/* Nothing here expects an exception outside guarded(): say what it was and let the toolstack see a crash. */
+/* Nothing here expects an exception outside guarded(): say what it was and let the toolstack see a
+ * crash. */
 void fault(const uint64_t *frame);
 void fault(const uint64_t *frame)
 {
     uint64_t cr2;
 
     asm volatile("mov %%cr2, %0" : "=r"(cr2));
-    print("fault %u error %x at %X address %X", (unsigned int)frame[0], (unsigned int)frame[1], frame[2], cr2);
+    print("fault %u error %x at %X address %X", (unsigned int)frame[0], (unsigned int)frame[1],
+          frame[2], cr2);
     xen_shutdown(SHUTDOWN_crash);
 }
 
 static void install_idt(void)
 {
-    struct { uint16_t limit; uint64_t base; } __attribute__((packed)) pointer = { sizeof(idt) - 1, (uintptr_t)idt };
+    struct {
+        uint16_t limit;
+        uint64_t base;
+    } __attribute__((packed)) pointer = {sizeof(idt) - 1, (uintptr_t)idt};
 
     for (int i = 0; i < 32; i++) {
         uint64_t stub = (uintptr_t)fault_stubs[i];
 
-        idt[i] = (struct gate){ stub, 8, 0x8e00, stub >> 16, stub >> 32, 0 };
+        idt[i] = (struct gate){stub, 8, 0x8e00, stub >> 16, stub >> 32, 0};
     }
-    asm volatile("lidt %0" :: "m"(pointer));
+    asm volatile("lidt %0" ::"m"(pointer));
 }
 
 static bool same(const char *a, const char *b)
@@ -118,7 +123,8 @@ static uint64_t ram_end(const struct hvm_start_info *info)
     const struct hvm_memmap_table_entry *e = (void *)(uintptr_t)info->memmap_paddr;
 
     for (uint32_t i = 0; info->version >= 1 && i < info->memmap_entries; i++)
-        if (e[i].type == XEN_HVM_MEMMAP_TYPE_RAM && e[i].addr <= EXTRA_START && e[i].addr + e[i].size > EXTRA_START)
+        if (e[i].type == XEN_HVM_MEMMAP_TYPE_RAM && e[i].addr <= EXTRA_START &&
+            e[i].addr + e[i].size > EXTRA_START)
             return e[i].addr + e[i].size;
     return EXTRA_START;
 }

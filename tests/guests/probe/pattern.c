@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory that holds what can be computed again: every word from its page, the page's generation and its place. */
+/* Memory that holds what can be computed again: every word from its page, the page's generation and
+ * its place. */
 #include "probe.h"
 
 enum {
     PAGE = 4096,
-    OWN_PAGES = 64,             /* 256 KB in the image */
+    OWN_PAGES = 64, /* 256 KB in the image */
     MAX_PAGES = OWN_PAGES + 255 * 256,
     DIRTY_PER_TICK = 32,
-    SHARES = 8,                 /* a tick looks at one share of the further memory */
+    SHARES = 8, /* a tick looks at one share of the further memory */
 };
 
 static uint64_t own[OWN_PAGES][PAGE / 8] __attribute__((aligned(PAGE)));
-static uint64_t extra;          /* physical address of the further pages */
+static uint64_t extra; /* physical address of the further pages */
 static uint32_t pages;
 static uint16_t generation[MAX_PAGES];
 static uint32_t next_dirty, share;

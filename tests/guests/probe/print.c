@@ -49,11 +49,21 @@ void print(const char *fmt, ...)
             continue;
         }
         switch (*++fmt) {
-        case 's': put_string(va_arg(ap, const char *)); break;
-        case 'u': put_number(va_arg(ap, unsigned int), 10, 1); break;
-        case 'x': put_number(va_arg(ap, unsigned int), 16, 1); break;
-        case 'w': put_number(va_arg(ap, unsigned int), 16, 8); break;
-        case 'X': put_number(va_arg(ap, uint64_t), 16, 16); break;
+        case 's':
+            put_string(va_arg(ap, const char *));
+            break;
+        case 'u':
+            put_number(va_arg(ap, unsigned int), 10, 1);
+            break;
+        case 'x':
+            put_number(va_arg(ap, unsigned int), 16, 1);
+            break;
+        case 'w':
+            put_number(va_arg(ap, unsigned int), 16, 8);
+            break;
+        case 'X':
+            put_number(va_arg(ap, uint64_t), 16, 16);
+            break;
         }
     }
     va_end(ap);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The least xenstore client: one request at a time over the ring in the store frame, and its answer. */
+/* The least xenstore client: one request at a time over the ring in the store frame, and its
+ * answer. */
 #include "probe.h"
 
 #include <xen/hvm/params.h>
 #include <xen/io/xs_wire.h>
 
-#define ANSWER_NS 5000000000ull         /* after that the store is taken for dead */
+#define ANSWER_NS 5000000000ull /* after that the store is taken for dead */
 
 static volatile struct xenstore_domain_interface *ring;
 static evtchn_port_t port;
@@ -73,10 +74,12 @@ static size_t length(const char *s)
     return n;
 }
 
-/* Returns true when the store said yes; *len: in the room in `value`, out the bytes of the answer. */
+/* Returns true when the store said yes; *len: in the room in `value`, out the bytes of the answer.
+ */
 static bool request(uint32_t type, const char *key, const char *arg, char *value, size_t *len)
 {
-    struct xsd_sockmsg m = { .type = type, .req_id = ++request_id, .len = length(key) + 1 + (arg ? length(arg) : 0) };
+    struct xsd_sockmsg m = {
+        .type = type, .req_id = ++request_id, .len = length(key) + 1 + (arg ? length(arg) : 0)};
     uint64_t deadline;
     size_t take;
 
@@ -94,7 +97,7 @@ static bool request(uint32_t type, const char *key, const char *arg, char *value
         if (!ring_read(value, take, deadline) || !ring_read(NULL, m.len - take, deadline))
             return false;
         xen_notify(port);
-    } while (m.req_id != request_id);   /* an answer that came too late for its request */
+    } while (m.req_id != request_id); /* an answer that came too late for its request */
     *len = take;
     return m.type == type;
 }

@@ -2,17 +2,18 @@
 /*
  * The lab's hand inside dom0: runs commands and carries their streams over one virtio-serial port.
  *
- * The port is a byte pipe that never ends, so every end is said in a frame. A frame is a 12-byte header (native byte
- * order: little endian, both ends are x86) and `len` bytes:
+ * The port is a byte pipe that never ends, so every end is said in a frame. A frame is a 12-byte
+ * header (native byte order: little endian, both ends are x86) and `len` bytes:
  *
  *     u32 len   u32 channel   u8 type   u8 stream   u16 0
  *
- * A channel is either a command that the lab started (EXEC; number chosen by the lab, below 2^31) or a program in dom0
- * that asked for a connection to the outside (`agent connect ARG...`, the lab's ssh; number chosen here, 2^31 and up).
- * Streams are named from the program's view: 0 is what it reads, 1 and 2 are what it writes. A connecting program's
- * streams are seen the other way round, because the lab plays the command: 1 and 2 go to it, 0 comes from it.
- * DATA with no bytes is the end of that stream. A sender may be WINDOW bytes ahead of the ACKs, so a stream that nobody
- * reads cannot stop the others. EXIT is a channel's last frame.
+ * A channel is either a command that the lab started (EXEC; number chosen by the lab, below 2^31)
+ * or a program in dom0 that asked for a connection to the outside (`agent connect ARG...`, the
+ * lab's ssh; number chosen here, 2^31 and up). Streams are named from the program's view: 0 is what
+ * it reads, 1 and 2 are what it writes. A connecting program's streams are seen the other way
+ * round, because the lab plays the command: 1 and 2 go to it, 0 comes from it. DATA with no bytes
+ * is the end of that stream. A sender may be WINDOW bytes ahead of the ACKs, so a stream that
+ * nobody reads cannot stop the others. EXIT is a channel's last frame.
  *
  * As process 1 it also collects orphans.
  */
@@ -35,11 +36,11 @@
 enum { T_HELLO = 1, T_EXEC, T_DATA, T_ACK, T_KILL, T_EXIT, T_OPEN, T_POWEROFF };
 
 enum {
-    WINDOW = 256 * 1024,        /* bytes a stream may be ahead of its reader */
-    CHUNK = 32 * 1024,          /* payload of one DATA frame */
+    WINDOW = 256 * 1024, /* bytes a stream may be ahead of its reader */
+    CHUNK = 32 * 1024,   /* payload of one DATA frame */
     CHANNELS = 64,
-    OUT_MAX = 1024 * 1024,      /* bytes waiting for the port */
-    STRINGS = 1024,             /* argv and environment entries of one command */
+    OUT_MAX = 1024 * 1024, /* bytes waiting for the port */
+    STRINGS = 1024,        /* argv and environment entries of one command */
 };
 
 #define SOCKET_PATH "/run/xenlab.sock"
@@ -51,15 +52,15 @@ struct header {
     uint16_t zero;
 };
 
-struct sink {                   /* bytes on their way to a file descriptor of ours */
-    int fd;                     /* -1: none, or gone */
-    int shared;                 /* someone else's open file: must stay blocking, so write in small pieces */
-    int ended;                  /* close after the last byte */
+struct sink {   /* bytes on their way to a file descriptor of ours */
+    int fd;     /* -1: none, or gone */
+    int shared; /* someone else's open file: must stay blocking, so write in small pieces */
+    int ended;  /* close after the last byte */
     uint8_t *buf;
     size_t head, len;
 };
 
-struct source {                 /* bytes on their way to the lab */
+struct source { /* bytes on their way to the lab */
     int fd;
     size_t credit;
 };
@@ -67,10 +68,10 @@ struct source {                 /* bytes on their way to the lab */
 struct channel {
     uint32_t id;
     int used;
-    pid_t pid;                  /* command: the process; 0 once it was waited for */
+    pid_t pid; /* command: the process; 0 once it was waited for */
     int status, exited;
-    int sock;                   /* connection: the waiting program */
-    struct sink sink[3];        /* by stream number */
+    int sock;            /* connection: the waiting program */
+    struct sink sink[3]; /* by stream number */
     struct source source[3];
 };
 
@@ -97,10 +98,11 @@ static size_t out_room(void)
     return sizeof(out) - out_len;
 }
 
-/* Queue a frame. Callers that queue data have looked at out_room(); control frames have the reserve kept by them. */
+/* Queue a frame. Callers that queue data have looked at out_room(); control frames have the reserve
+ * kept by them. */
 static void frame(uint8_t type, uint32_t channel, uint8_t stream, const void *data, size_t len)
 {
-    struct header h = { .len = len, .channel = channel, .type = type, .stream = stream };
+    struct header h = {.len = len, .channel = channel, .type = type, .stream = stream};
 
     if (out_room() < sizeof(h) + len) {
         errno = ENOBUFS;
@@ -188,7 +190,8 @@ static void ack(struct channel *c, int s, uint32_t n)
 
 /* ---- from us to programs ---- */
 
-/* The reader is gone: swallow what is still coming, so that the sender's window does not stay shut. */
+/* The reader is gone: swallow what is still coming, so that the sender's window does not stay shut.
+ */
 static void sink_broken(struct channel *c, int s)
 {
     struct sink *k = &c->sink[s];
@@ -237,7 +240,7 @@ static void sink_write(struct channel *c, int s)
     ssize_t w;
 
     if (k->shared && n > 4096)
-        n = 4096;               /* PIPE_BUF: never blocks after POLLOUT */
+        n = 4096; /* PIPE_BUF: never blocks after POLLOUT */
     w = write(k->fd, k->buf + k->head, n);
     if (w < 0) {
         if (errno != EAGAIN && errno != EINTR)
@@ -302,7 +305,7 @@ static void child(int p[3][2], char **argv, char **envp)
 /* Payload: u32 argc, then NUL-terminated strings: the arguments, then NAME=VALUE for the rest. */
 static void do_exec(uint32_t id, char *data, size_t len)
 {
-    char *strings[STRINGS + 2] = { 0 }, *argv[STRINGS + 2] = { 0 };
+    char *strings[STRINGS + 2] = {0}, *argv[STRINGS + 2] = {0};
     uint32_t argc, n = 0;
     struct channel *c;
     int p[3][2];
@@ -323,7 +326,8 @@ static void do_exec(uint32_t id, char *data, size_t len)
     for (int i = 0; i < 3; i++) {
         if (pipe2(p[i], O_CLOEXEC))
             die("pipe");
-        fcntl(p[i][0], F_SETPIPE_SZ, WINDOW / 2);       /* fewer wakeups; the default will do where it fails */
+        fcntl(p[i][0], F_SETPIPE_SZ,
+              WINDOW / 2); /* fewer wakeups; the default will do where it fails */
     }
     pid = fork();
     if (pid < 0)
@@ -357,8 +361,9 @@ static void reap(void)
 }
 
 /*
- * A command is over when it exited and what it wrote has been read. Daemons it left behind (xl create makes one) may
- * hold its stdout for ever: what is in the pipe at the time of the exit is all that counts.
+ * A command is over when it exited and what it wrote has been read. Daemons it left behind (xl
+ * create makes one) may hold its stdout for ever: what is in the pipe at the time of the exit is
+ * all that counts.
  */
 static void finish_commands(void)
 {
@@ -371,12 +376,12 @@ static void finish_commands(void)
         sink_broken(c, 0);
         for (int s = 1; s < 3; s++) {
             struct source *r = &c->source[s];
-            struct pollfd f = { .fd = r->fd, .events = POLLIN };
+            struct pollfd f = {.fd = r->fd, .events = POLLIN};
 
             if (r->fd < 0)
                 continue;
             if (poll(&f, 1, 0) > 0) {
-                busy = 1;       /* data, or its end: the main loop fetches it */
+                busy = 1; /* data, or its end: the main loop fetches it */
             } else {
                 close_fd(&r->fd);
                 frame(T_DATA, c->id, s, NULL, 0);
@@ -391,13 +396,15 @@ static void finish_commands(void)
 
 /* ---- connections ---- */
 
-/* A program hands over its stdin, stdout and stderr with its arguments, and then waits for one byte: its exit code. */
+/* A program hands over its stdin, stdout and stderr with its arguments, and then waits for one
+ * byte: its exit code. */
 static void do_accept(int listener)
 {
     static char args[16384];
     char control[CMSG_SPACE(3 * sizeof(int))];
-    struct iovec io = { args, sizeof(args) };
-    struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+    struct iovec io = {args, sizeof(args)};
+    struct msghdr m = {
+        .msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC), fds[3];
     struct cmsghdr *cm;
     struct channel *c;
@@ -430,8 +437,9 @@ static void finish_connections(void)
 
         if (!c->used || c->sock < 0)
             continue;
-        if (c->exited && !(c->sink[1].fd >= 0 && c->sink[1].len) && !(c->sink[2].fd >= 0 && c->sink[2].len)) {
-            send(c->sock, &code, 1, MSG_NOSIGNAL);      /* it may not have waited for us */
+        if (c->exited && !(c->sink[1].fd >= 0 && c->sink[1].len) &&
+            !(c->sink[2].fd >= 0 && c->sink[2].len)) {
+            send(c->sock, &code, 1, MSG_NOSIGNAL); /* it may not have waited for us */
             free_channel(c);
         }
     }
@@ -439,12 +447,13 @@ static void finish_connections(void)
 
 static int connect_main(int argc, char **argv)
 {
-    struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = SOCKET_PATH };
-    char control[CMSG_SPACE(3 * sizeof(int))] = { 0 }, args[16384];
-    struct iovec io = { args, 0 };
-    struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+    struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = SOCKET_PATH};
+    char control[CMSG_SPACE(3 * sizeof(int))] = {0}, args[16384];
+    struct iovec io = {args, 0};
+    struct msghdr m = {
+        .msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
     struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
-    int fds[3] = { 0, 1, 2 }, s = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+    int fds[3] = {0, 1, 2}, s = socket(AF_UNIX, SOCK_SEQPACKET, 0);
     uint8_t code;
 
     for (int i = 0; i < argc; i++) {
@@ -536,7 +545,8 @@ static void take_frames(void)
     in_len -= at;
 }
 
-/* The port gives at most a page at a time: take many at once, system calls are what costs under emulation. */
+/* The port gives at most a page at a time: take many at once, system calls are what costs under
+ * emulation. */
 static void read_port(void)
 {
     for (int i = 0; i < 32; i++) {
@@ -551,13 +561,17 @@ static void read_port(void)
     take_frames();
 }
 
-struct target { struct channel *c; int stream, what; };
+struct target {
+    struct channel *c;
+    int stream, what;
+};
 enum { W_PORT, W_SIGNAL, W_LISTEN, W_SINK, W_SOURCE, W_SOCK };
 
-static int watch(struct pollfd *f, struct target *t, int n, int fd, short events, struct channel *c, int s, int what)
+static int watch(struct pollfd *f, struct target *t, int n, int fd, short events, struct channel *c,
+                 int s, int what)
 {
-    f[n] = (struct pollfd){ .fd = fd, .events = events };
-    t[n] = (struct target){ c, s, what };
+    f[n] = (struct pollfd){.fd = fd, .events = events};
+    t[n] = (struct target){c, s, what};
     return n + 1;
 }
 
@@ -631,7 +645,7 @@ int main(int argc, char **argv)
 {
     static struct pollfd f[3 + CHANNELS * 7];
     static struct target t[3 + CHANNELS * 7];
-    struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = SOCKET_PATH };
+    struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = SOCKET_PATH};
     sigset_t mask;
     int sigfd, listener;
 
