@@ -714,7 +714,7 @@ def test_xlcfg_bits_as_libxl_reads_them(hosts, libxl, tmp_path, kind, members):
             continue
         place, bit = feature["location"][:-1].split("[")
         *leaf, reg = place.split(".")
-        key = ",".join(f"{int(x, 16):#x}" for x in leaf) + ":" + reg
+        key = f"{int(leaf[0], 16):#x}" + "".join(f",{int(x, 16)}" for x in leaf[1:]) + ":" + reg
         lines = [e.split("=")[1] for e in values["cpuid"] if e.startswith(key + "=")]
         number = int(leaf[0], 16)
         sub = int(leaf[1], 16) if len(leaf) > 1 else 0
