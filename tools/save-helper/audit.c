@@ -137,10 +137,21 @@ static bool is_allowed(const struct policy_fault *f, const struct audit_allow *a
     }
 }
 
+/* The feature's name; "e8b:10" for a bit that has none: feature_by_name() takes both. */
+static void feature_word(unsigned int feature, char *buf, size_t size)
+{
+    const struct feature_info *info = feature_info(feature);
+    const struct featureset_word_info *word = featureset_word_info(feature / 32);
+
+    if (info)
+        (void)snprintf(buf, size, "%s", info->name);
+    else
+        (void)snprintf(buf, size, "%s:%u", word ? word->name : "?", feature % 32);
+}
+
 /* The word of XENLEVEL_ALLOW that gives this up, for the one-line summary; "" when none does. */
 static void fault_word(const struct policy_fault *f, char *buf, size_t size)
 {
-    const struct feature_info *info;
     const struct featureset_field_info *field;
 
     buf[0] = '\0';
@@ -148,11 +159,7 @@ static void fault_word(const struct policy_fault *f, char *buf, size_t size)
     case FAULT_FEATURE_MISSING:
     case FAULT_HAZARD_UNTOLD:
     case FAULT_PREREQUISITE:
-        info = feature_info(f->feature);
-        if (info)
-            (void)snprintf(buf, size, "%s", info->name);
-        else
-            (void)feature_location(f->feature, buf, size);
+        feature_word(f->feature, buf, size);
         return;
     case FAULT_FIELD:
         field = featureset_field_info(f->feature);
@@ -221,43 +228,45 @@ struct columns {
     unsigned int name, place;
 };
 
-static const char *feature_names(unsigned int feature, char place[32])
-{
-    const struct feature_info *info = feature_info(feature);
+struct feature_row {
+    char name[64], place[32];
+};
 
-    place[0] = '\0';
-    (void)feature_location(feature, place, 32);
-    return info ? info->name : "(no name)";
+static struct feature_row name_feature(unsigned int feature)
+{
+    struct feature_row row = {"", ""};
+
+    feature_word(feature, row.name, sizeof(row.name));
+    (void)feature_location(feature, row.place, sizeof(row.place));
+    return row;
 }
 
 /* How wide the columns of a table of features must be. */
 static struct columns measure(const struct audit *a, size_t n)
 {
     struct columns w = {0, 0};
-    char place[32];
 
     for (size_t i = 0; i < n; i++) {
-        const char *name;
+        struct feature_row row;
 
         if (a->waived[i] || !is_feature_kind(a->faults[i].kind))
             continue;
-        name = feature_names(a->faults[i].feature, place);
-        if (strlen(name) > w.name)
-            w.name = (unsigned int)strlen(name);
-        if (strlen(place) > w.place)
-            w.place = (unsigned int)strlen(place);
+        row = name_feature(a->faults[i].feature);
+        if (strlen(row.name) > w.name)
+            w.name = (unsigned int)strlen(row.name);
+        if (strlen(row.place) > w.place)
+            w.place = (unsigned int)strlen(row.place);
     }
     return w;
 }
 
-static void feature_row(const struct policy_fault *f, struct columns w, struct text *t)
+static void feature_line(const struct policy_fault *f, struct columns w, struct text *t)
 {
     const struct feature_info *info = feature_info(f->feature);
-    char place[32];
-    const char *name = feature_names(f->feature, place);
+    struct feature_row row = name_feature(f->feature);
 
-    text_line(t, 4 + w.name + 2 + w.place + 2, "    %-*s  %-*s  %s", (int)w.name, name,
-              (int)w.place, place, info ? info->description : "");
+    text_line(t, 4 + w.name + 2 + w.place + 2, "    %-*s  %-*s  %s", (int)w.name, row.name,
+              (int)w.place, row.place, info ? info->description : "");
 }
 
 static size_t count_kind(const struct audit *a, size_t n, enum policy_fault_kind kind)
@@ -284,7 +293,7 @@ static void feature_table(const struct audit *a, size_t n, enum policy_fault_kin
         text_line(t, 4, "  %zu %s", count, many);
     for (size_t i = 0; i < n; i++)
         if (a->faults[i].kind == kind && !a->waived[i])
-            feature_row(&a->faults[i], w, t);
+            feature_line(&a->faults[i], w, t);
 }
 
 /* Faults [from, to) that are not features, each in a line of words, with a heading. */

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The gate's audit: every pair of real processors, guest and host; what is given up; and how it is
+ * said at every width.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "audit.h"
+#include "cpus.h"
+#include "text.h"
+
+static struct audit a;
+static struct xc_sr_head head;
+static struct audit_allow allow;
+static char why[512];
+
+static struct audit_case ask(const struct cpu_policy *guest, const struct cpu_policy *host)
+{
+    head.version = 3;
+    head.xen_major = 4;
+    head.xen_minor = 17;
+    head.has_cpuid = head.has_msrs = true;
+    head.nr_leaves = POLICY_MAX_LEAVES;
+    head.nr_msrs = POLICY_MAX_MSRS;
+    assert_int_equal(
+        policy_to_leaves(guest, head.leaves, &head.nr_leaves, head.msrs, &head.nr_msrs), 0);
+    return (struct audit_case){.domain = "web1",
+                               .type = "PVH",
+                               .host = "a host",
+                               .guest = GUEST_HVM_HAP,
+                               .width = 100,
+                               .head = &head,
+                               .max = host,
+                               .deflt = host,
+                               .allow = &allow};
+}
+
+static void give_up(const char *list)
+{
+    if (audit_allow_parse(list, &allow, why, sizeof(why)))
+        fail_msg("%s", why);
+}
+
+/* The answer is the library's: nothing is waved through, nothing is made up. */
+static void test_every_pair(void **state)
+{
+    const struct test_cpu *cpus;
+    size_t n = test_cpus(&cpus);
+
+    (void)state;
+    give_up(NULL);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < n; j++) {
+            struct audit_case c = ask(&cpus[i].policy, &cpus[j].policy);
+            struct policy_host host = {&cpus[j].policy, &cpus[j].policy};
+            bool fits = !policy_check(&cpus[i].policy, &host, NULL);
+
+            audit_run(&c, &a);
+            if (a.refused == fits)
+                fail_msg("%s on %s: %s", cpus[i].name, cpus[j].name, a.text);
+            assert_int_equal(a.given_up, 0);
+            assert_true(!a.refused || strstr(a.text, "xenlevel: refused: 'web1' (PVH, from Xen "
+                                                     "4.17) cannot run on this host (a host)"));
+            assert_null(strchr(a.summary, '\n'));
+        }
+    }
+}
+
+/* The words that the refusal names are the words that give it up: all of them, then one less. */
+static void test_naming_all_lets_it_pass(void **state)
+{
+    const struct test_cpu *cpus;
+    size_t n = test_cpus(&cpus);
+
+    (void)state;
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < n; j++) {
+            struct audit_case c = ask(&cpus[i].policy, &cpus[j].policy);
+            char list[AUDIT_SUMMARY] = "", *word, *save = NULL;
+
+            give_up(NULL);
+            audit_run(&c, &a);
+            if (!a.refused || strstr(a.summary, "its CPU is a"))
+                continue;
+            for (word = strtok_r(strstr(a.summary, "): ") + 3, " ;", &save); word;
+                 word = strtok_r(NULL, " ;", &save)) {
+                if (!strcmp(word, "missing") || !strcmp(word, "untold") || !strcmp(word, "differs"))
+                    continue;
+                (void)snprintf(list + strlen(list), sizeof(list) - strlen(list), ",%s", word);
+            }
+            give_up(list);
+            audit_run(&c, &a);
+            if (a.refused)
+                fail_msg("%s on %s with %s: %s", cpus[i].name, cpus[j].name, list, a.text);
+            assert_true(a.given_up > 0 && a.allowed[0]);
+            *strrchr(list, ',') = '\0';
+            give_up(list);
+            audit_run(&c, &a);
+            assert_true(a.refused);
+        }
+    }
+}
+
+static void test_other_vendor(void **state)
+{
+    struct audit_case c = ask(test_cpu("intel-haswell-ep"), test_cpu("amd-bergamo"));
+
+    (void)state;
+    give_up("maxphysaddr,linearaddr,clflush,max-leaf,xstate,msr,unverified");
+    allow.kinds = UINT32_MAX & ~(1u << FAULT_VENDOR); /* all that any word can set, and more */
+    audit_run(&c, &a);
+    assert_true(a.refused);
+    assert_non_null(strstr(a.text, "Its CPU is a GenuineIntel, this host's a"));
+}
+
+static void test_no_policy(void **state)
+{
+    struct audit_case c = ask(test_cpu("intel-haswell-ep"), test_cpu("intel-haswell-ep"));
+
+    (void)state;
+    head.has_cpuid = false;
+    give_up("avx2,xstate");
+    audit_run(&c, &a);
+    assert_true(a.refused);
+    assert_non_null(strstr(a.text, "X86_CPUID_POLICY is not in it"));
+    head.version = 2;
+    audit_run(&c, &a);
+    assert_non_null(strstr(a.text, "version 2 and has no CPU policy"));
+    give_up("unverified");
+    audit_run(&c, &a);
+    assert_false(a.refused);
+    assert_int_equal(a.given_up, 1);
+    assert_false(a.clamped);
+}
+
+static void test_shadow_has_less_than_hap(void **state)
+{
+    const struct cpu_policy *cpu = test_cpu("intel-sapphire-rapids");
+    struct audit_case c = ask(cpu, cpu);
+    struct featureset fs, only_hap;
+
+    (void)state;
+    featureset_andnot(&only_hap, featureset_guest_max(GUEST_HVM_HAP),
+                      featureset_guest_max(GUEST_HVM_SHADOW));
+    policy_to_featureset(cpu, &fs);
+    featureset_and(&fs, &fs, &only_hap);
+    give_up(NULL);
+    audit_run(&c, &a);
+    assert_false(a.refused);
+    c.guest = GUEST_HVM_SHADOW;
+    audit_run(&c, &a);
+    assert_int_equal(a.refused, !featureset_empty(&fs));
+}
+
+static void test_allow_parse(void **state)
+{
+    static const char *const good[] = {"",
+                                       ",",
+                                       " ",
+                                       "avx2",
+                                       "AVX2",
+                                       "avx512-vnni",
+                                       "avx512_vnni",
+                                       "avx2, bmi1\tbmi2\nfma",
+                                       ",,avx2,,",
+                                       "7b0:22",
+                                       "xstate",
+                                       "Unverified",
+                                       "pmu-version",
+                                       "rsba"};
+    static const char *const bad[] = {"avx22",          "avx2;bmi1", "all",       "*",
+                                      "avx2,,nonsense", "xstat",     "unverifie", "-"};
+
+    (void)state;
+    assert_int_equal(audit_allow_parse(NULL, &allow, why, sizeof(why)), 0);
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        give_up(good[i]);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        if (!audit_allow_parse(bad[i], &allow, why, sizeof(why)))
+            fail_msg("'%s' was taken", bad[i]);
+        assert_non_null(strstr(why, "is neither a feature nor one of"));
+    }
+}
+
+static void test_names(void **state)
+{
+    char with[] = "web1--incoming", without[] = "web1", only[] = "--incoming",
+         inside[] = "web--incoming1";
+
+    (void)state;
+    audit_strip_name(with);
+    audit_strip_name(without);
+    audit_strip_name(only);
+    audit_strip_name(inside);
+    assert_string_equal(with, "web1");
+    assert_string_equal(without, "web1");
+    assert_string_equal(only, "--incoming");
+    assert_string_equal(inside, "web--incoming1");
+}
+
+/* At every width: no line is longer, and no word is lost. */
+static void test_width(void **state)
+{
+    static char words[2][AUDIT_TEXT];
+    struct audit_case c = ask(test_cpu("intel-cascadelake-sp"), test_cpu("intel-sandybridge-ep"));
+
+    (void)state;
+    give_up(NULL);
+    for (unsigned int width = 40; width <= 200; width++) {
+        char *out = words[width > 40];
+
+        c.width = width;
+        audit_run(&c, &a);
+        for (const char *s = a.text; *s; s += strcspn(s, "\n") + 1)
+            if (strcspn(s, "\n") > width)
+                fail_msg("at %u: %.*s", width, (int)strcspn(s, "\n"), s);
+        for (const char *s = a.text; *s; s++)
+            if (*s != ' ' && *s != '\n')
+                *out++ = *s;
+        *out = '\0';
+        assert_string_equal(words[0], words[width > 40]);
+    }
+}
+
+static void test_text(void **state)
+{
+    char buf[64];
+    struct text t;
+
+    (void)state;
+    text_init(&t, buf, sizeof(buf), 40);
+    text_line(&t, 4, "  %s", "aaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbbbbbb");
+    assert_string_equal(buf, "  aaaaaaaaaaaaaaaaaaaa\n    bbbbbbbbbbbbbbbbbbbbbbbb\n");
+    assert_false(t.cut);
+    text_line(&t, 4, "does not fit any more");
+    assert_true(t.cut);
+    assert_int_equal(strlen(buf), sizeof(buf) - 1);
+    text_init(&t, buf, sizeof(buf), 40);
+    text_line(&t, 0, "%s", "");
+    assert_string_equal(buf, "\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_pair),
+        cmocka_unit_test(test_naming_all_lets_it_pass),
+        cmocka_unit_test(test_other_vendor),
+        cmocka_unit_test(test_no_policy),
+        cmocka_unit_test(test_shadow_has_less_than_hap),
+        cmocka_unit_test(test_allow_parse),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_width),
+        cmocka_unit_test(test_text),
+    };
+
+    return cmocka_run_group_tests_name("audit", tests, NULL, NULL);
+}
