@@ -64,13 +64,14 @@ class Process:
         argv = ["/bin/sh", "-c", command] if isinstance(command, str) else [str(a) for a in command]
         if not isinstance(command, str):
             self.command = shlex.join(argv)
-        self.channel = host.agent.execute(argv, env, self._setup)
+        host.agent.execute(argv, env, self._setup)
         if stdin is not None:
             if stdin:
                 self.write(stdin)
             self.close_stdin()
 
     def _setup(self, channel):
+        self.channel = channel      # before the first byte can arrive
         channel.on_data = self._on_data
         channel.on_exit = self._on_exit
         if "ack" in self._handlers:
