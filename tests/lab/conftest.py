@@ -15,15 +15,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from xenlab import HostError, Lab       # noqa: E402
 from xenlab.cpus import CPUS            # noqa: E402
+from xenlab.tools import our_files      # noqa: E402
 
 HOSTS = {name.replace("-", "_"): name for name in CPUS}
 HOSTS["cascadelake_twin"] = "cascadelake"       # for migrations that should change nothing
-
-# What the build makes and dom0 gets when it is there: {path in dom0: path in the build directory}.
-BUILT = {
-    "/usr/bin/xenlevel": "tools/xenlevel/xenlevel",
-}
-
 
 class Pool:
     """The session's hosts, booted when they are first wanted, several at once when several are."""
@@ -57,13 +52,9 @@ def build_directory():
 
 
 @pytest.fixture(scope="session")
-def lab_files(lab, build_directory):
+def lab_files(build_directory):
     """What every host gets at boot; libraries come along. Tests that want more use host.install()."""
-    files = {"/root/probe.elf": lab.probe_elf()}
-    for target, source in BUILT.items():
-        if (build_directory / source).exists():
-            files[target] = build_directory / source
-    return files
+    return our_files(build_directory)
 
 
 @pytest.fixture(scope="session")

@@ -31,8 +31,7 @@ def in_place(request, gate):
     for name in ("cascadelake", "cascadelake_twin", "sandybridge", "amd_rich", "amd_poor"):
         if name in request.fixturenames:
             host = request.getfixturevalue(name)
-            if host.run(f"[ -x {GATE} ]").rc:
-                host.install({GATE: gate})
+            if host.run("[ -x /root/tracer ]").rc:
                 host.put("/root/tracer", TRACER)
             host.run(f"rm -f {LOG} {SEEN} /root/*.img")
 
