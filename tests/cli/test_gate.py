@@ -27,6 +27,7 @@ END, PAGE_DATA, PV_INFO, P2M = 0x0, 0x1, 0x2, 0x3
 STATIC_DATA_END, CPUID, MSR, OPTIONAL = 0x10, 0x11, 0x12, 0x80000000
 TRAILING = b"what follows END is libxl's to read" * 100
 TIMEOUT = 30
+HOWS = ["pipe", "socket", "file", "relay-pipe", "relay-socket"]
 
 
 # ---- streams ----
@@ -76,12 +77,14 @@ class Run:
         self.log = tmp_path / "log"
         self.data = data
         self.left = None
-        self.how = how
+        self.how = how.removeprefix("relay-")
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("XENLEVEL_", "FAKE_"))}
         self.env.update(XENLEVEL_STOCK_HELPER=str(HELPER), XENLEVEL_LOG=str(self.log), FAKE_HELPER_OUT=str(self.out),
                         FAKE_HELPER_MODE=mode, FAKE_XEN_NAME="web1--incoming")
         if cpu:
             self.env["FAKE_XEN_CPU"] = cpu
+        if how.startswith("relay-"):
+            self.env["FAKE_GATE_RELAY"] = "1"   # or the gate only looks at the head, and nothing stands in between
         self.env.update(env or {})
         self._open(tmp_path)
         if save:
@@ -225,7 +228,7 @@ def gone(run):
 
 # ---- what passes ----
 
-@pytest.mark.parametrize("how", ["pipe", "socket", "file", "nonblocking"])
+@pytest.mark.parametrize("how", HOWS + ["nonblocking", "relay-nonblocking"])
 @pytest.mark.parametrize("trailing", [b"", TRAILING], ids=["", "trailing"])
 def test_passes_every_byte_and_none_more(tmp_path, how, trailing):
     data = stream(n=20)
@@ -234,13 +237,13 @@ def test_passes_every_byte_and_none_more(tmp_path, how, trailing):
     assert "passed: 'web1' (PVH, from Xen 4.17)" in run.log.read_text()
 
 
-@pytest.mark.parametrize("how", ["pipe", "socket", "file"])
+@pytest.mark.parametrize("how", HOWS)
 def test_big_records(tmp_path, how):
     data = stream(n=12, size=4 << 20)
     passed(Run(tmp_path, data + TRAILING, how), data, TRAILING)
 
 
-@pytest.mark.parametrize("how", ["pipe", "socket"])
+@pytest.mark.parametrize("how", ["pipe", "socket", "relay-pipe", "relay-socket"])
 def test_one_byte_at_a_time(tmp_path, how):
     data = stream(n=2)
     passed(Run(tmp_path, data + TRAILING, how, chunk=1), data, TRAILING)
@@ -251,7 +254,7 @@ def test_odd_chunks_and_lengths(tmp_path, seed):
     rng = random.Random(seed)
     data = head() + b"".join(record(rng.choice([PAGE_DATA, 0x8, 0x9, OPTIONAL | 5]), rng.randbytes(rng.randrange(9000)))
                              for _ in range(60)) + record(END)
-    passed(Run(tmp_path, data + TRAILING, rng.choice(["pipe", "socket"]), chunk=rng.randrange(1, 5000)), data, TRAILING)
+    passed(Run(tmp_path, data + TRAILING, rng.choice(HOWS), chunk=rng.randrange(1, 5000)), data, TRAILING)
 
 
 def test_a_stream_that_cannot_be_spliced(tmp_path):
@@ -260,7 +263,7 @@ def test_a_stream_that_cannot_be_spliced(tmp_path):
         pytest.skip("ASan must be the first library")
     data = stream(n=40, size=70001)
     env = {"LD_PRELOAD": str(next(TOOLS.glob("libnosplice*.so")))}
-    passed(Run(tmp_path, data + TRAILING, env=env), data, TRAILING)
+    passed(Run(tmp_path, data + TRAILING, "relay-pipe", env=env), data, TRAILING)
 
 
 def test_argv_is_passed_on(tmp_path):
@@ -270,14 +273,14 @@ def test_argv_is_passed_on(tmp_path):
     assert argv == [os.fsencode(HELPER)] + [os.fsencode(str(a)) for a in run.argv[1:]]
 
 
-@pytest.mark.parametrize("how", ["pipe", "socket", "file"])
+@pytest.mark.parametrize("how", HOWS)
 def test_no_descriptor_leaks_into_the_helper(tmp_path, how):
     data = stream()
     run = passed(Run(tmp_path, data, how), data)
     assert set(run.file("fds").split()) == {b"0", b"1", b"2", str(run.fd).encode()}
 
 
-@pytest.mark.parametrize("how", ["pipe", "file"])
+@pytest.mark.parametrize("how", ["pipe", "relay-pipe", "file"])
 def test_control_pipe_is_the_helpers(tmp_path, how):
     data = stream()
     run = Run(tmp_path, data, how, mode="control")
@@ -293,23 +296,24 @@ def test_the_helper_is_the_process_that_libxl_started(tmp_path):
     assert int(run.file("pid")) == run.p.pid
 
 
-@pytest.mark.parametrize("how", ["pipe", "file"])
+@pytest.mark.parametrize("how", ["pipe", "relay-pipe", "file"])
 @pytest.mark.parametrize("status", [1, 2, 42, 255])
 def test_exit_status(tmp_path, how, status):
     run = Run(tmp_path, stream(), how, mode=f"exit:{status}").finish()
     assert run.p.returncode == status
 
 
-@pytest.mark.parametrize("how", ["pipe", "file"])
+@pytest.mark.parametrize("how", ["pipe", "relay-pipe", "file"])
 @pytest.mark.parametrize("sig", [signal.SIGABRT, signal.SIGTERM, signal.SIGKILL])
 def test_death_by_signal(tmp_path, how, sig):
     run = Run(tmp_path, stream(), how, mode=f"kill:{int(sig)}").finish()
     assert run.p.returncode == -sig
 
 
+@pytest.mark.parametrize("how", ["pipe", "relay-pipe"])
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_a_signal_reaches_the_helper(tmp_path, sig):
-    run = Run(tmp_path, stream(n=200, size=1 << 20), mode="hang")
+def test_a_signal_reaches_the_helper(tmp_path, how, sig):
+    run = Run(tmp_path, stream(n=200, size=1 << 20), how, mode="hang")
     run.wait_for("hanging")
     run.p.send_signal(sig)
     run.finish()
@@ -317,15 +321,17 @@ def test_a_signal_reaches_the_helper(tmp_path, sig):
     assert gone(run)
 
 
+@pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("n", [0, 10, 40, 5000, 300000])
-def test_helper_dies_early(tmp_path, n):
-    run = Run(tmp_path, stream(n=100, size=100000), mode=f"early:{n}").finish()
+def test_helper_dies_early(tmp_path, how, n):
+    run = Run(tmp_path, stream(n=100, size=100000), how, mode=f"early:{n}").finish()
     assert run.p.returncode == 7
     assert gone(run)
 
 
-def test_helper_dies_while_the_sender_is_silent(tmp_path):
-    run = Run(tmp_path, stream(n=10)[:-100], mode="early:8000", hold=True)
+@pytest.mark.parametrize("how", ["pipe", "relay-pipe", "relay-socket"])
+def test_helper_dies_while_the_sender_is_silent(tmp_path, how):
+    run = Run(tmp_path, stream(n=10)[:-100], how, mode="early:8000", hold=True)
     run.p.wait(TIMEOUT)
     assert run.p.returncode == 7
     assert gone(run)
@@ -334,7 +340,7 @@ def test_helper_dies_while_the_sender_is_silent(tmp_path):
 
 
 @pytest.mark.parametrize("ignored", [True, False])
-@pytest.mark.parametrize("how", ["pipe", "file"])
+@pytest.mark.parametrize("how", ["pipe", "relay-pipe", "file"])
 def test_sigpipe_is_as_libxl_left_it(tmp_path, how, ignored):
     before = signal.signal(signal.SIGPIPE, signal.SIG_IGN if ignored else signal.SIG_DFL)
     try:
@@ -358,7 +364,7 @@ def test_optional_record_in_the_head(tmp_path):
 
 # ---- what is refused ----
 
-@pytest.mark.parametrize("how", ["pipe", "socket", "file"])
+@pytest.mark.parametrize("how", HOWS)
 def test_missing_features_are_named(tmp_path, how):
     run = Run(tmp_path, stream(), how, cpu=RICH, env={"FAKE_XEN_DROP": "avx2,bmi1,movbe"})
     text = refused(run)
@@ -375,11 +381,30 @@ def test_missing_features_are_named(tmp_path, how):
     assert all(len(line) <= 100 for line in text.splitlines())
 
 
-def test_refusal_reads_only_the_head(tmp_path):
+@pytest.mark.parametrize("how", ["pipe", "socket", "relay-pipe", "relay-socket"])
+def test_refusal_takes_the_head_at_most(tmp_path, how):
     data = stream(n=1)
-    run = Run(tmp_path, data, cpu=POOR)
+    run = Run(tmp_path, data, how, cpu=POOR)
     refused(run)
-    assert run.left == data[len(head()):]
+    assert run.left == (data[len(head()):] if how.startswith("relay-") else data)
+
+
+@pytest.mark.parametrize("how", ["pipe", "socket"])
+@pytest.mark.parametrize("first", [0, 7, 40, 3000])
+def test_a_sender_that_pauses_in_the_head(tmp_path, how, first):
+    """Longer than the gate is patient: it goes the other way, and nothing is lost."""
+    data = stream(n=5)
+    run = Run(tmp_path, data[:first], how, hold=True)
+    time.sleep(0.7)
+    os.write(run.wfd, data[first:] + TRAILING)
+    run.stopped.set()
+    passed(run, data, TRAILING)
+
+
+@pytest.mark.parametrize("how", ["pipe", "socket"])
+def test_a_head_larger_than_a_pipe(tmp_path, how):
+    data = headers() + record(OPTIONAL | 1, bytes(60000)) + record(OPTIONAL | 1, bytes(60000)) + head()[40:] + pages(3) + record(END)
+    passed(Run(tmp_path, data + TRAILING, how), data, TRAILING)
 
 
 def test_hazard_untold(tmp_path):
@@ -412,7 +437,7 @@ def test_version_2(tmp_path):
     assert "version 2" in text and "XENLEVEL_ALLOW=unverified" in text
 
 
-@pytest.mark.parametrize("how", ["pipe", "socket", "file"])
+@pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("guest", [1, 2])
 def test_version_2_unverified(tmp_path, how, guest):
     first = b"" if guest == 2 else record(PV_INFO, struct.pack("<BBHI", 8, 4, 0, 0)) + record(P2M, b"p" * 4096)
@@ -445,7 +470,7 @@ def test_version_2_that_ends_at_once(tmp_path):
     ("4 GiB optional", headers() + struct.pack("<II", OPTIONAL, 2**32 - 1) + bytes(1000), "at most"),
     ("policy twice", headers() + head()[40:-8] + head()[40:], "a second time"),
 ], ids=lambda v: v if isinstance(v, str) and len(v) < 16 else "")
-@pytest.mark.parametrize("how", ["pipe", "file"])
+@pytest.mark.parametrize("how", ["pipe", "relay-pipe", "file"])
 def test_bad_streams(tmp_path, how, name, data, words):
     assert words in refused(Run(tmp_path, data, how)).replace("\n    ", " ")
 
@@ -459,7 +484,7 @@ def test_unsorted_leaves(tmp_path):
 
 def test_policy_behind_the_head_stops_the_stream(tmp_path):
     good = head() + pages(2)
-    run = Run(tmp_path, good + record(CPUID, policy("leaves")) + pages(2) + record(END)).finish()
+    run = Run(tmp_path, good + record(CPUID, policy("leaves")) + pages(2) + record(END), "relay-pipe").finish()
     assert run.p.returncode == 3  # the helper saw its stream end
     assert run.file("stream") == good
     assert "stopped: record X86_CPUID_POLICY" in run.stderr
@@ -468,10 +493,13 @@ def test_policy_behind_the_head_stops_the_stream(tmp_path):
 @pytest.mark.parametrize("cut", [1, 7, 8, 9, 100, 4000])
 def test_stream_ends_too_early(tmp_path, cut):
     data = stream(n=4)
-    run = Run(tmp_path, data[:-cut]).finish()
-    assert run.p.returncode == 3
-    assert data.startswith(run.file("stream"))
-    assert "the stream ended at offset" in run.stderr
+    for how in HOWS:
+        run = Run(tmp_path, data[:-cut], how).finish()
+        assert run.p.returncode == 3
+        got = run.file("stream")
+        # The relay keeps a part of a record header to itself.
+        assert data[:-cut].startswith(got) and len(data) - cut - len(got) < (8 if how.startswith("relay-") else 1)
+        assert ("the stream ended at offset" in run.stderr) == how.startswith("relay-")
 
 
 # ---- giving up ----
@@ -575,7 +603,7 @@ def test_killed_at_any_moment(tmp_path, seed):
     """However far it got: what the helper has is a part of the stream, and nothing stays behind."""
     rng = random.Random(seed)
     data = stream(n=400, size=100000)
-    run = Run(tmp_path, data, "socket" if seed % 2 else "pipe", hold=True)
+    run = Run(tmp_path, data, ["pipe", "relay-pipe", "relay-socket"][seed % 3], hold=True)
     time.sleep(rng.random() * 0.12)
     run.p.kill()
     run.p.wait(TIMEOUT)
@@ -589,7 +617,7 @@ def test_killed_at_any_moment(tmp_path, seed):
 
 def test_relay_killed(tmp_path):
     """Without the relay the helper sees its stream end, and fails by itself."""
-    run = Run(tmp_path, head() + pages(2), hold=True)
+    run = Run(tmp_path, head() + pages(2), "relay-pipe", hold=True)
     run.wait_for("pid")
     time.sleep(0.1)
     word = f"XENLEVEL_LOG={run.log}".encode()

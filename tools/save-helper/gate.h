@@ -54,7 +54,17 @@ char *gate_name_lookup(uint32_t domid); /* malloc'ed or NULL */
  */
 int gate_find_helper(unsigned int major, unsigned int minor, char path[PATH_MAX], char *why);
 
-/* ---- the stream behind the head (relay.c) ---- */
+/* ---- the head, without taking it (peek.c) ---- */
+
+/*
+ * true: *head is complete and not a byte was taken from fd.  false: nothing was taken either, and
+ * the head must be read: this is no pipe or socket, it is wrong or cut, or it came too slowly.
+ */
+bool peek_head(int fd, struct xc_sr_head *head);
+/* Always true in the real gate; the tests want to see the other way too (transport_xen.c). */
+bool gate_may_peek(void);
+
+/* ---- the stream behind the head, when it had to be taken (relay.c) ---- */
 
 struct relay {
     int stream;      /* the real stream */

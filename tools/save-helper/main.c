@@ -72,6 +72,7 @@ struct restore {
     int stream;
     uint32_t domid;
     off_t start; /* where the stream begins in its file; -1 when it cannot be wound back */
+    bool taken;  /* the head is no longer in the stream */
     char path[PATH_MAX];
     struct audit_allow allow;
     struct audit_case c;
@@ -192,7 +193,9 @@ static int hand_on(struct restore *r, char **argv)
     pid_t pid = -1;
     int out;
 
-    if (r->start < 0 || lseek(r->stream, r->start, SEEK_SET) != r->start) {
+    if (r->start >= 0 && lseek(r->stream, r->start, SEEK_SET) == r->start)
+        r->taken = false;
+    if (r->taken) {
         pid = relay_start(&relay, &out);
         if (pid < 0 || dup2(out, r->stream) < 0) {
             (void)snprintf(why, sizeof(why), "handing the stream on: %s", strerror(errno));
@@ -232,7 +235,8 @@ static int restore(int argc, char **argv)
     if (prepare(&r, why))
         return broken(&r, why);
 
-    if (xc_sr_head_read(r.stream, XC_SR_LIBXC, &head, raw, sizeof(raw), &fault)) {
+    r.taken = !peek_head(r.stream, &head);
+    if (r.taken && xc_sr_head_read(r.stream, XC_SR_LIBXC, &head, raw, sizeof(raw), &fault)) {
         audit_bad_stream(&r.c, &fault, &verdict);
         return refuse();
     }

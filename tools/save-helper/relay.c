@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "gate.h"
@@ -32,14 +33,23 @@ struct walk {
     uint64_t record; /* how many headers came by here */
     uint32_t type;
     bool copy; /* this kind of stream cannot be spliced */
+    unsigned int splice_flags;
 };
 
-/* After EAGAIN: somebody made the descriptor non-blocking. */
-static int wait_for(int fd, short events)
+/*
+ * After EAGAIN: until there is something to read, and then until there is room for it (unless that
+ * is not asked).  Returns early when the helper has gone.
+ */
+static int wait_for(bool room)
 {
-    struct pollfd pfd = {.fd = fd, .events = events};
+    struct pollfd in[2] = {{.fd = RELAY_IN, .events = POLLIN}, {.fd = RELAY_OUT, .events = 0}};
+    struct pollfd out = {.fd = RELAY_OUT, .events = POLLOUT};
 
-    return poll(&pfd, 1, -1) < 0 && errno != EINTR ? -1 : 0;
+    if (poll(in, 2, -1) < 0 && errno != EINTR)
+        return -1;
+    if (room && poll(&out, 1, -1) < 0 && errno != EINTR)
+        return -1;
+    return 0;
 }
 
 /* 0, or -1 when the helper is gone. */
@@ -68,7 +78,7 @@ static ssize_t get_some(void *buf, size_t size)
 
         if (n >= 0)
             return n;
-        if (errno == EAGAIN ? wait_for(RELAY_IN, POLLIN) : errno != EINTR)
+        if (errno == EAGAIN ? wait_for(false) : errno != EINTR)
             return -1;
     }
 }
@@ -106,7 +116,7 @@ static ssize_t move_some(struct walk *w, uint64_t left)
     ssize_t n;
 
     if (!w->copy) {
-        n = splice(RELAY_IN, NULL, RELAY_OUT, NULL, want, SPLICE_F_MOVE | SPLICE_F_MORE);
+        n = splice(RELAY_IN, NULL, RELAY_OUT, NULL, want, w->splice_flags);
         if (n >= 0 || errno != EINVAL)
             return n;
         w->copy = true;
@@ -128,7 +138,7 @@ static int move_body(struct walk *w, uint64_t left)
         } else if (n == 0) {
             return ended(w, 0);
         } else if (errno == EAGAIN) {
-            if (wait_for(RELAY_IN, POLLIN))
+            if (wait_for(true))
                 return ended(w, -1);
         } else if (errno == EPIPE) {
             return -1; /* the helper has gone, and has said why */
@@ -144,6 +154,19 @@ static uint32_t le32(const uint8_t *b)
     return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
 }
 
+/*
+ * A splice that waits for a socket holds the pipe's lock meanwhile (seen with Linux 6.18), and the
+ * helper could not even read what is in the pipe already.  Between pipes there is no such thing.
+ */
+static unsigned int splice_flags(void)
+{
+    struct stat st;
+
+    if (fstat(RELAY_IN, &st) == 0 && S_ISFIFO(st.st_mode))
+        return SPLICE_F_MOVE | SPLICE_F_MORE;
+    return SPLICE_F_MOVE | SPLICE_F_MORE | SPLICE_F_NONBLOCK;
+}
+
 /* Everything up to END.  0 when END came by. */
 static int walk_records(const struct relay *r)
 {
@@ -151,6 +174,7 @@ static int walk_records(const struct relay *r)
     uint32_t length = r->length;
     bool in_record = r->in_record;
 
+    w.splice_flags = splice_flags();
     if (put(r->raw, r->raw_size))
         return -1;
     for (;; in_record = false) {

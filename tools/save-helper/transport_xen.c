@@ -8,3 +8,8 @@ char *gate_name_lookup(uint32_t domid)
 {
     return xc_domain_name(domid);
 }
+
+bool gate_may_peek(void)
+{
+    return true;
+}

@@ -7,6 +7,7 @@
  * FAKE_XEN_TYPE  what every domain is: pv, hvm, pvh (the default), shadow (PVH without HAP)
  * FAKE_XEN_NAME  the domain's name in xenstore
  * FAKE_XEN_FAIL  the hypercall that fails: version, getdomaininfo, policy, domain-policy
+ * FAKE_GATE_RELAY the head is taken from the stream and the rest relayed, whatever the stream is
  * FAKE_XEN_MINOR its version is 4.this (17)
  */
 #include <errno.h>
@@ -172,4 +173,9 @@ char *gate_name_lookup(uint32_t domid)
 
     (void)domid;
     return name ? strdup(name) : NULL;
+}
+
+bool gate_may_peek(void)
+{
+    return !getenv("FAKE_GATE_RELAY");
 }
