@@ -63,11 +63,10 @@ def test_the_lines_of_xlcfg_build_the_same_cpu(lab, cascadelake, sandybridge, le
     assert not sandybridge.wait_probe("pasted", 3).changes
 
 
-def trimmed(featureset):
-    """Without trailing zero words: one side prints them, the other does not."""
-    while featureset.endswith(":00000000"):
-        featureset = featureset[:-9]
-    return featureset
+def abi_words(featureset):
+    """The 19 words of Xen's ABI; we print more, and each side leaves out zeros at the end."""
+    words = featureset.split(":")[:19]
+    return words + ["00000000"] * (19 - len(words))
 
 
 def test_a_capture_is_what_xen_says(cascadelake):
@@ -81,4 +80,4 @@ def test_a_capture_is_what_xen_says(cascadelake):
             xen[name.strip()] = text
     for ours, theirs in (("raw", "Raw"), ("host", "Host"), ("pv-default", "PV Default"), ("hvm-default", "HVM Default"),
                          ("pv-max", "PV Max"), ("hvm-max", "HVM Max")):
-        assert trimmed(shown["policies"][ours]["featureset"]) == trimmed(xen[theirs]), ours
+        assert abi_words(shown["policies"][ours]["featureset"]) == abi_words(xen[theirs]), ours
