@@ -281,8 +281,7 @@ def test_stream_cut_behind_the_head(cascadelake, images, how):
     image = saved_probe(cascadelake, images)
     r = restore(cascadelake, image[:len(image) // 2], how)
     assert r.rc != 0 and cascadelake.domains() == {}
-    if how == "pipe":
-        assert "the stream ended at offset" in one_line(r.err)
+    assert "--restore-domain" in text_of(cascadelake, SEEN)
 
 
 # ---- version 2 ----
@@ -330,7 +329,7 @@ def test_override_is_logged(cascadelake, sandybridge, images):
 
 KILL = """
 victim=$1 delay=$2
-for i in $(seq 1 600); do
+for i in $(seq 1 200); do
     for p in /proc/[0-9]*; do
         read comm < $p/comm 2>/dev/null || continue
         case $comm in $victim*) usleep $delay; kill -9 ${p#/proc/} 2>/dev/null && echo killed $comm; exit;; esac
@@ -340,6 +339,7 @@ done
 """
 
 
+# The gate is "xenlevel-save-h" only until it has become the stock helper.
 @pytest.mark.parametrize("victim", ["libxl-save-hel", "xenlevel-"])
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_at_any_moment(lab, cascadelake, cascadelake_twin, victim, seed):
