@@ -81,8 +81,9 @@ static int verify_text(const struct policy_fault *f, const char *place, char *bu
     case FAULT_VENDOR_UNKNOWN:
         return snprintf(buf, size, "the vendor in leaf 0 is not one that makes these CPUs");
     case FAULT_MAX_LEAF:
-        return snprintf(buf, size, "%s: the highest leaf it names, %#" PRIx64 ", is out of range",
-                        place, f->guest);
+        return snprintf(buf, size,
+                        "%s: the highest leaf it names, %#" PRIx64 ", is above %#" PRIx64, place,
+                        f->guest, f->host);
     case FAULT_BEYOND_MAX:
         return snprintf(buf, size, "%s is above the highest leaf, and not zero", place);
     case FAULT_LINEARADDR:

@@ -18,25 +18,22 @@
 
 /* How much of each family of leaves a policy can hold. */
 enum {
-    POLICY_NR_BASIC = 0x25,   /* leaves 0 .. 0x24 */
-    POLICY_NR_CACHE = 8,      /* leaf 4, subleaves 0 .. 7 */
-    POLICY_NR_FEAT = 4,       /* leaf 7, subleaves 0 .. 3 */
-    POLICY_NR_TOPO = 8,       /* leaf B */
-    POLICY_NR_XSTATE = 64,    /* leaf D: a subleaf a component, 0 and 1 being special */
-    POLICY_NR_MONITOR = 2,    /* leaf F */
-    POLICY_NR_TILE = 2,       /* leaf 1D */
-    POLICY_NR_TMUL = 2,       /* leaf 1E */
-    POLICY_NR_TOPO_V2 = 8,    /* leaf 1F */
-    POLICY_NR_AVX10 = 2,      /* leaf 24 */
-    POLICY_NR_EXTD = 0x29,    /* leaves 80000000 .. 80000028 */
-    POLICY_NR_EXTD_CACHE = 8, /* leaf 8000001D */
-    POLICY_NR_EXTD_TOPO = 8,  /* leaf 80000026 */
+    POLICY_NR_BASIC = 0x25, /* leaves 0 .. 0x24 */
+    POLICY_NR_CACHE = 8,    /* leaf 4, subleaves 0 .. 7 */
+    POLICY_NR_FEAT = 4,     /* leaf 7, subleaves 0 .. 3 */
+    POLICY_NR_TOPO = 8,     /* leaf B */
+    POLICY_NR_XSTATE = 64,  /* leaf D: a subleaf a component, 0 and 1 being special */
+    POLICY_NR_MONITOR = 2,  /* leaf F */
+    POLICY_NR_TILE = 2,     /* leaf 1D */
+    POLICY_NR_TMUL = 2,     /* leaf 1E */
+    POLICY_NR_TOPO_V2 = 8,  /* leaf 1F */
+    POLICY_NR_AVX10 = 2,    /* leaf 24 */
+    POLICY_NR_EXTD = 0x29,  /* leaves 80000000 .. 80000028 */
 
     /* The most entries policy_to_leaves can write: every slot, and the two hypervisor leaves. */
     POLICY_MAX_LEAVES = POLICY_NR_BASIC + POLICY_NR_CACHE + POLICY_NR_FEAT + POLICY_NR_TOPO +
                         POLICY_NR_XSTATE + POLICY_NR_MONITOR + POLICY_NR_TILE + POLICY_NR_TMUL +
-                        POLICY_NR_TOPO_V2 + POLICY_NR_AVX10 + POLICY_NR_EXTD +
-                        POLICY_NR_EXTD_CACHE + POLICY_NR_EXTD_TOPO + 2,
+                        POLICY_NR_TOPO_V2 + POLICY_NR_AVX10 + POLICY_NR_EXTD + 2,
     POLICY_MAX_MSRS = 2,
 };
 
@@ -49,8 +46,9 @@ struct cpuid_regs {
 };
 
 /*
- * The slots of basic[] and extd[] whose leaf has subleaves (4, 7, B, D, F, 1D, 1E, 1F, 24,
- * 8000001D, 80000026) are not used: those leaves live in their own arrays.
+ * The slots of basic[] whose leaf has subleaves (4, 7, B, D, F, 1D, 1E, 1F, 24) are not used: those
+ * leaves live in their own arrays.  Extended leaves are flat, as in the hypervisor's arrays, though
+ * 8000001D and 80000026 have subleaves on real CPUs: their subleaf 0 is held.
  */
 struct cpu_policy {
     struct cpuid_regs basic[POLICY_NR_BASIC];
@@ -64,8 +62,6 @@ struct cpu_policy {
     struct cpuid_regs topo_v2[POLICY_NR_TOPO_V2];
     struct cpuid_regs avx10[POLICY_NR_AVX10];
     struct cpuid_regs extd[POLICY_NR_EXTD];
-    struct cpuid_regs extd_cache[POLICY_NR_EXTD_CACHE];
-    struct cpuid_regs extd_topo[POLICY_NR_EXTD_TOPO];
     uint32_t hv_limit, hv2_limit; /* EAX of leaves 40000000 and 40000100; 0 = Xen's choice */
     uint64_t platform_info;       /* MSR CE */
     uint64_t arch_caps;           /* MSR 10A */

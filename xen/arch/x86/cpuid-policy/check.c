@@ -46,7 +46,7 @@ static bool word_visible(const struct cpu_policy *guest, const struct featureset
     const struct featureset_word_info *w = featureset_word_info(word);
 
     if (w->msr != POLICY_NONE)
-        return featureset_test(fs, X86_FEATURE_ARCH_CAPS);
+        return true; /* told by a feature, which the MSR's bits need: concerns() */
     if (word == FEATURESET_Ab)
         return (fs->w[FEATURESET_Aa] & 0xff) != 0; /* a PMU of version 0 is none */
     if (w->leaf >= EXTD_FIRST)
@@ -54,6 +54,14 @@ static bool word_visible(const struct cpu_policy *guest, const struct featureset
     if (w->leaf == 7)
         return policy_max_basic(guest) >= 7 && w->subleaf <= guest->feat[0].a;
     return w->leaf <= policy_max_basic(guest);
+}
+
+/* A hazard of something that the guest does not have is none for it. */
+static bool concerns(const struct featureset *fs, unsigned int hazard)
+{
+    const struct featureset *needs = feature_needs(hazard);
+
+    return !needs || featureset_subset(needs, fs);
 }
 
 static void check_hazards(const struct cpu_policy *guest, const struct featureset *fs,
@@ -70,7 +78,8 @@ static void check_hazards(const struct cpu_policy *guest, const struct featurese
     }
     for (int f = featureset_next(&untold, 0); f >= 0;
          f = featureset_next(&untold, (unsigned int)f + 1))
-        feature_fault(FAULT_HAZARD_UNTOLD, (unsigned int)f, 0, 1, r);
+        if (concerns(fs, (unsigned int)f))
+            feature_fault(FAULT_HAZARD_UNTOLD, (unsigned int)f, 0, 1, r);
 }
 
 static void check_fields(const struct featureset *guest, const struct featureset *max,

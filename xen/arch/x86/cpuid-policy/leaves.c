@@ -8,17 +8,11 @@
     }
 
 const struct leaf_family policy_families[POLICY_NR_FAMILIES] = {
-    FAMILY(0x4, cache, POLICY_NR_CACHE),
-    FAMILY(0x7, feat, POLICY_NR_FEAT),
-    FAMILY(0xb, topo, POLICY_NR_TOPO),
-    FAMILY(0xd, xstate, POLICY_NR_XSTATE),
-    FAMILY(0xf, monitor, POLICY_NR_MONITOR),
-    FAMILY(0x1d, tile, POLICY_NR_TILE),
-    FAMILY(0x1e, tmul, POLICY_NR_TMUL),
-    FAMILY(0x1f, topo_v2, POLICY_NR_TOPO_V2),
+    FAMILY(0x4, cache, POLICY_NR_CACHE),     FAMILY(0x7, feat, POLICY_NR_FEAT),
+    FAMILY(0xb, topo, POLICY_NR_TOPO),       FAMILY(0xd, xstate, POLICY_NR_XSTATE),
+    FAMILY(0xf, monitor, POLICY_NR_MONITOR), FAMILY(0x1d, tile, POLICY_NR_TILE),
+    FAMILY(0x1e, tmul, POLICY_NR_TMUL),      FAMILY(0x1f, topo_v2, POLICY_NR_TOPO_V2),
     FAMILY(0x24, avx10, POLICY_NR_AVX10),
-    FAMILY(0x8000001d, extd_cache, POLICY_NR_EXTD_CACHE),
-    FAMILY(0x80000026, extd_topo, POLICY_NR_EXTD_TOPO),
 };
 
 static const struct leaf_family *family_of(uint32_t leaf)
@@ -352,7 +346,7 @@ void policy_trim(struct cpu_policy *p)
     for (unsigned int i = 0; i < POLICY_NR_FAMILIES; i++) {
         const struct leaf_family *f = &policy_families[i];
 
-        if (f->leaf > (f->leaf >= EXTD_FIRST ? extd : basic))
+        if (f->leaf > basic)
             zero_family(p, f, 0);
     }
     if (p->feat[0].a >= POLICY_NR_FEAT)

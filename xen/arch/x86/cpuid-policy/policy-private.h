@@ -124,7 +124,7 @@ struct leaf_family {
     uint16_t count;
 };
 
-#define POLICY_NR_FAMILIES 11
+#define POLICY_NR_FAMILIES 9
 extern const struct leaf_family policy_families[POLICY_NR_FAMILIES];
 
 /* Iterate set bits of a 64-bit component mask. */

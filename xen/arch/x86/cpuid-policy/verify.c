@@ -40,13 +40,12 @@ static void verify_beyond(const struct cpu_policy *p, struct policy_report *r)
         const struct leaf_family *f = &policy_families[i];
         const struct cpuid_regs *regs =
             (const struct cpuid_regs *)(const void *)((const char *)p + f->offset);
-        uint32_t max = f->leaf >= EXTD_FIRST ? extd : basic;
 
-        if (f->leaf <= max)
+        if (f->leaf <= basic)
             continue;
         for (uint32_t s = 0; s < f->count; s++)
             if (!regs_empty(&regs[s]))
-                beyond(f->leaf, s, max, r);
+                beyond(f->leaf, s, basic, r);
     }
     for (uint32_t s = 1; basic >= 7 && s < POLICY_NR_FEAT; s++)
         if (s > p->feat[0].a && !regs_empty(&p->feat[s]))
