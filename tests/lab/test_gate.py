@@ -213,23 +213,11 @@ def test_without_the_stock_helper_nothing_is_lost(lab, cascadelake, cascadelake_
 
 # ---- PV ----
 
-def pv_ticks(host):
-    return [int(line.split()[1]) for line in host.guest_console("pv").splitlines() if line.startswith("tick ")]
-
-
-def wait_pv(host, n):
-    for _ in range(120):
-        if pv_ticks(host)[-1:] > [n]:
-            return
-        host.run("usleep 500000")
-    raise AssertionError(f"no tick after {n}: {host.guest_console('pv')[-500:]}")
-
-
 def test_pv_linux(cascadelake, sandybridge):
     cascadelake.create_pv_linux("pv").check()
-    wait_pv(cascadelake, 1)
+    cascadelake.wait_pv_tick("pv", 1)
     cascadelake.run("xl save pv /root/pv.img", env=env(), timeout=120).check()
-    before = pv_ticks(cascadelake)[-1]
+    before = cascadelake.pv_ticks("pv")[-1]
 
     # A refusal needs no more of the image than its head.
     head = cascadelake.run("head -c 200000 /root/pv.img").check().raw
@@ -240,7 +228,7 @@ def test_pv_linux(cascadelake, sandybridge):
 
     r = cascadelake.run("mv /root/pv.img /root/x.img;" + FROM_PIPE, env=env(), timeout=120)
     assert r.rc == 0, r.err
-    wait_pv(cascadelake, before)
+    cascadelake.wait_pv_tick("pv", before)
     assert "passed: 'pv' (PV" in text_of(cascadelake, LOG)
 
 

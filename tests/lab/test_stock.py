@@ -106,21 +106,12 @@ def test_power_off_on_request(cascadelake):
 
 
 def test_pv_linux_save_and_restore(cascadelake):
-    def ticks():
-        return [int(line.split()[1]) for line in cascadelake.guest_console("pv").splitlines() if line.startswith("tick ")]
-
-    def wait_for(n):
-        for _ in range(60):
-            if ticks()[-1:] > [n]:
-                return
-            cascadelake.run("usleep 500000")
-        raise AssertionError(f"no tick after {n}: {cascadelake.guest_console('pv')[-500:]}")
-
     cascadelake.create_pv_linux("pv").check()
-    wait_for(1)
+    cascadelake.wait_pv_tick("pv", 1)
     cascadelake.save("pv").check()
-    before = ticks()[-1]
+    before = cascadelake.pv_ticks("pv")[-1]
     assert cascadelake.domains() == {}
     cascadelake.restore("/root/guests/pv.save").check()
-    wait_for(before)
-    assert ticks() == sorted(set(ticks())), "it began anew"
+    cascadelake.wait_pv_tick("pv", before)
+    ticks = cascadelake.pv_ticks("pv")
+    assert ticks == sorted(set(ticks)), "it began anew"

@@ -340,6 +340,19 @@ class Host:
                   f'extra="console=hvc0 earlyprintk=xen quiet panic=-1 rdinit=/init"\non_crash="preserve"\n')
         return self.create(name, config + extra + "\n", paused, env)
 
+    def pv_ticks(self, name):
+        """The numbers that a PV Linux guest of that name has counted here."""
+        return [int(line.split()[1]) for line in self.guest_console(name).splitlines() if line.startswith("tick ")]
+
+    def wait_pv_tick(self, name, after, timeout=90):
+        """Wait until the PV Linux guest has counted beyond `after`."""
+        deadline = time.monotonic() + timeout
+        while self.pv_ticks(name)[-1:] <= [after]:
+            if time.monotonic() > deadline:
+                raise HostError(f"{self.name}: PV guest {name} counted no further than {after} in {timeout} s\n"
+                                f"{self.guest_console(name)[-500:]}")
+            time.sleep(0.25)
+
     def guest_console(self, name):
         """All that a guest of that name wrote on its PV console here."""
         name = shlex.quote(name)
