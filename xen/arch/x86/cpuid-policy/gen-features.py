@@ -297,13 +297,15 @@ def c_number(value):
 
 def write_source(table, source, header, out):
     order = table.in_order()
-    lines = banner(source) + [f'#include "{header.split("/")[-1]}"', ""]
+    lines = banner(source) + [f'#include "{header.split("/")[-1]}"', "",
+                              "/* Where every byte counts a build defines it as \"\". */",
+                              "#ifndef DESCRIPTION", "#define DESCRIPTION(text) text", "#endif", ""]
     # The words' numbers are written down twice, here and in featureset.h: they must agree.
     lines += [f'_Static_assert(FEATURESET_{name} == {i}, "word {name}");'
               for i, (name, *_) in enumerate(WORDS)]
     lines += [f'_Static_assert(FEATURESET_WORDS == {len(WORDS)}, "number of words");', ""]
     lines += c_array("const struct feature_info feature_rows[NR_FEATURES]", [
-        f'{{"{spoken(f.name)}", "{f.description}", {f.number}, MERGE_{f.merge}, '
+        f'{{"{spoken(f.name)}", DESCRIPTION("{f.description}"), {f.number}, MERGE_{f.merge}, '
         f"{f.guests_max}, {f.guests_default}}}" for f in order], 1)
     at = [0] * BITS
     for i, feature in enumerate(order):
@@ -315,7 +317,7 @@ def write_source(table, source, header, out):
         f'{{"{name}", "{location}", {c_number(leaf)}, {c_number(subleaf)}, {c_number(msr)}, {reg}}}'
         for name, location, leaf, subleaf, msr, reg in WORDS], 1)
     lines += c_array("const struct featureset_field_info featureset_fields[NR_FEATURE_FIELDS]", [
-        f'{{"{spoken(f.name)}", "{f.description}", {f.word}, {f.shift}, {f.width}}}'
+        f'{{"{spoken(f.name)}", DESCRIPTION("{f.description}"), {f.word}, {f.shift}, {f.width}}}'
         for f in table.fields.values()], 1)
     lines += c_array("const struct feature_need feature_needs_direct[NR_FEATURE_NEEDS]", [
         "{X86_FEATURE_%s, X86_FEATURE_%s}" % pair[1:] for pair in table.needs], 1)
