@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the hypervisor is told to replace, and the test that it must pass first.
+ *
+ * The pre-apply hook runs before anything is patched, and its error keeps the patch from being
+ * applied.  It holds what the payload was built on against the running hypervisor.
+ */
+#include "payload.h"
+
+#include <xen/errno.h>
+
+/* The payload's own record format: struct livepatch_func, version 2, of Xen's public sysctl.h. */
+struct patched_function {
+    const char *name;
+    void *new_addr, *old_addr;
+    uint32_t new_size, old_size;
+    uint8_t version, pad[39];
+    struct {
+        uint8_t enabled : 1, len : 5, reserved : 2;
+        uint8_t data[31];
+    } expect; /* the bytes that must be there, or the hypervisor refuses */
+};
+_Static_assert(sizeof(struct patched_function) == 104, "the public layout");
+
+__attribute__((section(".livepatch.funcs"), used)) struct patched_function audit_functions = {
+    .name = "x86_cpu_policies_are_compatible",
+    .new_addr = (void *)audit_entry,
+    .new_size = 16,
+    .old_size = AUDIT_OLD_SIZE,
+    .version = 2,
+    .expect = {.enabled = 1, .len = 5, .data = {AUDIT_FIRST_BYTES}},
+};
+
+static struct {
+    uint8_t native[LAYOUT_SIZE] __attribute__((aligned(8)));
+    struct cpu_policy policy;
+    uint32_t words[FEATURESET_WORDS + LAYOUT_XEN_WORDS];
+} space;
+
+static int wrong(const char *what, uint32_t leaf, uint32_t subleaf)
+{
+    printk(LOG_ERROR "xenlevel: not applied: %s (leaf %08x subleaf %08x): this is not the "
+                     "hypervisor that the payload was built for\n",
+           what, leaf, subleaf);
+    return -XEN_EINVAL;
+}
+
+/* Our conversion and the hypervisor's own reading give the same feature words. */
+static int test_words(const void *policy, const char *what)
+{
+    struct featureset fs;
+
+    convert_policy(&space.policy, policy);
+    policy_to_featureset(&space.policy, &fs);
+    for (unsigned int i = 0; i < FEATURESET_WORDS + LAYOUT_XEN_WORDS; i++)
+        space.words[i] = 0;
+    x86_cpu_policy_to_featureset(policy, space.words);
+    for (unsigned int i = 0; i < LAYOUT_XEN_WORDS; i++)
+        if (space.words[i] != fs.w[i])
+            return wrong(what, i, 0);
+    /* Nor does it know more words than the payload. */
+    for (unsigned int i = LAYOUT_XEN_WORDS; i < FEATURESET_WORDS + LAYOUT_XEN_WORDS; i++)
+        if (space.words[i])
+            return wrong("more feature words than expected", i, 0);
+    return 0;
+}
+
+static void cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *r)
+{
+    __asm__ volatile("cpuid"
+                     : "=a"(r->a), "=b"(r->b), "=c"(r->c), "=d"(r->d)
+                     : "0"(leaf), "2"(subleaf));
+}
+
+/* What differs from one reading to the next: APIC id, state sizes by XCR0, OSXSAVE, OSPKE. */
+static void mask_dynamic(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *r)
+{
+    if (leaf == 1) {
+        r->b &= 0x00ffffffu;
+        r->c &= ~(1u << 27);
+    }
+    if (leaf == 7 && subleaf == 0)
+        r->c &= ~(1u << 4);
+    if (leaf == 0xd && subleaf < 2)
+        r->b = 0;
+}
+
+static int test_leaf(uint32_t leaf, uint32_t subleaf)
+{
+    const struct cpuid_regs *at = policy_leaf_const(&space.policy, leaf, subleaf);
+    struct cpuid_regs ours, real;
+
+    if (!at)
+        return wrong("no such leaf in the policy", leaf, subleaf);
+    ours = *at;
+    cpuid(leaf, subleaf == POLICY_NONE ? 0 : subleaf, &real);
+    mask_dynamic(leaf, subleaf, &ours);
+    mask_dynamic(leaf, subleaf, &real);
+    if ((ours.a ^ real.a) | (ours.b ^ real.b) | (ours.c ^ real.c) | (ours.d ^ real.d))
+        return wrong("a leaf is not where it should be", leaf, subleaf);
+    return 0;
+}
+
+/* The hypervisor reads this processor into an object of its own; ours must find every leaf in it.
+ */
+static int test_leaves(void)
+{
+    uint32_t basic, extd;
+    int rc = 0;
+
+    x86_cpu_policy_fill_native(space.native);
+    convert_policy(&space.policy, space.native);
+    basic = space.policy.basic[0].a;
+    extd = space.policy.extd[0].a;
+    if (!basic || extd < 0x80000001u)
+        return wrong("no maxima", basic, extd);
+
+    for (uint32_t leaf = 1; !rc && leaf < LAYOUT_NR_BASIC && leaf <= basic; leaf++)
+        if (!policy_leaf_has_subleaves(leaf))
+            rc = test_leaf(leaf, POLICY_NONE);
+    for (uint32_t s = 1; !rc && basic >= 7 && s < LAYOUT_NR_FEAT && s <= space.policy.feat[0].a;
+         s++)
+        rc = test_leaf(7, s);
+    for (uint32_t s = 0; !rc && basic >= 0xd && s < LAYOUT_NR_XSTATE; s++) {
+        uint64_t components = space.policy.xstate[0].a | (uint64_t)space.policy.xstate[0].d << 32;
+
+        if (s < 2 || ((components >> s) & 1))
+            rc = test_leaf(0xd, s);
+    }
+    for (uint32_t leaf = 0x80000001u; !rc && leaf <= extd && leaf < 0x80000000u + LAYOUT_NR_EXTD;
+         leaf++)
+        if (!policy_leaf_has_subleaves(leaf))
+            rc = test_leaf(leaf, POLICY_NONE);
+    return rc;
+}
+
+/* A host that could not take its own guests would refuse everything. */
+static int test_verdicts(const void *max, const void *deflt, const char *what)
+{
+    convert_policy(&space.policy, max);
+    if (!space.policy.basic[0].a)
+        return 0; /* this type of guest is compiled out */
+    if (audit(max, max, NULL, NULL) || audit(max, deflt, NULL, NULL))
+        return wrong(what, space.policy.basic[0].a, 0);
+    return 0;
+}
+
+/* Cycles of one call, the best of some: an interrupt is in the others. */
+static uint64_t best_of(int (*call)(const void *max, const void *guest, struct audit_where *w))
+{
+    uint64_t best = UINT64_MAX;
+    struct audit_where w;
+
+    for (unsigned int i = 0; i < 200; i++) {
+        uint64_t begun = read_tsc(), cycles;
+
+        call(hvm_max_cpu_policy, hvm_def_cpu_policy, &w);
+        cycles = read_tsc() - begun;
+        if (cycles < best)
+            best = cycles;
+    }
+    return best;
+}
+
+static int ours(const void *max, const void *guest, struct audit_where *w)
+{
+    return audit(max, guest, w, NULL);
+}
+
+static int self_test(void *payload)
+{
+    uint64_t stock, mine;
+    int rc;
+
+    (void)payload;
+    rc = test_words(raw_cpu_policy, "the words of the raw policy differ");
+    rc = rc ? rc : test_words(host_cpu_policy, "the words of the host policy differ");
+    rc = rc ? rc : test_words(pv_max_cpu_policy, "the words of the PV maximum differ");
+    rc = rc ? rc : test_words(hvm_max_cpu_policy, "the words of the HVM maximum differ");
+    rc = rc ? rc : test_leaves();
+    if (rc)
+        return rc;
+    audit_prepare();
+    rc = test_verdicts(pv_max_cpu_policy, pv_def_cpu_policy, "PV guests of its own refused");
+    rc =
+        rc ? rc
+           : test_verdicts(hvm_max_cpu_policy, hvm_def_cpu_policy, "HVM guests of its own refused");
+    if (rc)
+        return rc;
+
+    /* Not patched yet: old_addr is the stock function still. */
+    stock = best_of(
+        (int (*)(const void *, const void *, struct audit_where *))audit_functions.old_addr);
+    mine = best_of(ours);
+    printk(LOG_INFO "xenlevel: self-test passed; an audit takes %lu cycles, the stock one %lu "
+                    "(%lu kHz)\n",
+           mine, stock, cpu_khz);
+    audit_prepare(); /* the statistics begin here */
+    return 0;
+}
+
+static void say_statistics(void *payload)
+{
+    struct audit_stats s;
+
+    (void)payload;
+    audit_statistics(&s);
+    printk(LOG_INFO "xenlevel: reverted; %lu audits, %lu refused, %lu cycles each, %lu at most\n",
+           s.calls, s.refused, s.calls ? s.cycles_total / s.calls : 0, s.cycles_max);
+}
+
+/* Arrays of function pointers, one section a hook: Xen's livepatch design, "Payload hooks". */
+__attribute__((section(".livepatch.hooks.preapply"),
+               used)) int (*const audit_preapply)(void *) = self_test;
+__attribute__((section(".livepatch.hooks.postrevert"),
+               used)) void (*const audit_postrevert)(void *) = say_statistics;
