@@ -156,6 +156,31 @@ int xc_policy_from_leaves(xc_handle *xch, const char *what, const struct xc_leav
                           struct cpu_policy *p, char *why, size_t why_size);
 int xc_policy_to_leaves(const struct cpu_policy *p, struct xc_leaves *l);
 
+/* ---- live patches (xc_livepatch.c) ---- */
+
+enum xc_livepatch_state {
+    XC_LIVEPATCH_ABSENT,
+    XC_LIVEPATCH_CHECKED, /* uploaded, not in effect */
+    XC_LIVEPATCH_APPLIED,
+};
+
+struct xc_livepatch_status {
+    enum xc_livepatch_state state;
+    int error; /* errno of the last action; EAGAIN while one is under way; 0 */
+};
+
+enum xc_livepatch_action {
+    XC_LIVEPATCH_APPLY,
+    XC_LIVEPATCH_REVERT,
+    XC_LIVEPATCH_UNLOAD,
+};
+
+/* EOPNOTSUPP: this hypervisor has no live patches.  That one is not there is no failure of _get. */
+int xc_livepatch_get(xc_handle *xch, const char *name, struct xc_livepatch_status *status);
+int xc_livepatch_upload(xc_handle *xch, const char *name, const void *image, size_t size);
+/* Returns when it is done, or has failed. */
+int xc_livepatch_action(xc_handle *xch, const char *name, enum xc_livepatch_action action);
+
 /* ---- domains (xc_domain.c, xc_xenstore.c) ---- */
 
 enum xc_domain_type {

@@ -47,6 +47,6 @@ int cmd_usage(const struct command *cmd, const char *what);
     }
 
 extern const struct command cmd_host, cmd_show, cmd_diff, cmd_verify, cmd_level, cmd_check,
-    cmd_apply, cmd_xlcfg;
+    cmd_apply, cmd_xlcfg, cmd_livepatch;
 
 #endif /* XENLEVEL_CMD_H */

@@ -11,7 +11,8 @@
 #include "out.h"
 
 static const struct command *const commands[] = {
-    &cmd_host, &cmd_show, &cmd_diff, &cmd_verify, &cmd_level, &cmd_check, &cmd_apply, &cmd_xlcfg,
+    &cmd_host,  &cmd_show,  &cmd_diff,  &cmd_verify,    &cmd_level,
+    &cmd_check, &cmd_apply, &cmd_xlcfg, &cmd_livepatch,
 };
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 #define MAX_OPTIONS 16

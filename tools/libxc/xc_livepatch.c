@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Live patches: code put into the running hypervisor.  Actions are asynchronous there; here they
+ * are waited for.
+ */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "xc_private.h"
+
+/* How often, and how long, an action is asked after. */
+enum { POLL_MS = 2, WAIT_MS = 30000 };
+
+static int fill_name(xc_handle *xch, const char *name, struct xen_livepatch_name *n, char **buffer)
+{
+    size_t size = strlen(name) + 1;
+
+    if (size > XEN_LIVEPATCH_NAME_SIZE)
+        return xc_fail(xch, EINVAL, "'%s' is too long a name for a live patch", name);
+    *buffer = xch->ops->alloc(xch->state, size);
+    if (!*buffer)
+        return xc_fail(xch, ENOMEM, "out of memory for a hypercall");
+    memcpy(*buffer, name, size);
+    n->size = (uint16_t)size;
+    set_xen_guest_handle(n->name, *buffer);
+    return 0;
+}
+
+static int livepatch_op(xc_handle *xch, struct xen_sysctl *op)
+{
+    op->cmd = XEN_SYSCTL_livepatch_op;
+    if (xc_sysctl(xch, op) >= 0)
+        return 0;
+    if (errno == ENOSYS || errno == EOPNOTSUPP) {
+        (void)xc_fail(xch, EOPNOTSUPP, "this Xen has no support for live patches");
+        return -1;
+    }
+    return -1;
+}
+
+int xc_livepatch_get(xc_handle *xch, const char *name, struct xc_livepatch_status *status)
+{
+    struct xen_sysctl op = {.u.livepatch.cmd = XEN_SYSCTL_LIVEPATCH_GET};
+    char *buffer;
+    int rc, err;
+
+    *status = (struct xc_livepatch_status){XC_LIVEPATCH_ABSENT, 0};
+    if (fill_name(xch, name, &op.u.livepatch.u.get.name, &buffer))
+        return -1;
+    rc = livepatch_op(xch, &op);
+    err = errno;
+    xch->ops->release(xch->state, buffer);
+    if (rc && err == ENOENT)
+        return 0;
+    if (rc) {
+        errno = err;
+        return err == EPROTO || err == EOPNOTSUPP
+                   ? -1
+                   : xc_fail(xch, err, "asking Xen for the live patch %s: %s", name,
+                             xc_reason(err));
+    }
+    status->state = op.u.livepatch.u.get.status.state == LIVEPATCH_STATE_APPLIED
+                        ? XC_LIVEPATCH_APPLIED
+                        : XC_LIVEPATCH_CHECKED;
+    status->error = -op.u.livepatch.u.get.status.rc;
+    return 0;
+}
+
+int xc_livepatch_upload(xc_handle *xch, const char *name, const void *image, size_t size)
+{
+    struct xen_sysctl op = {.u.livepatch.cmd = XEN_SYSCTL_LIVEPATCH_UPLOAD};
+    struct xen_sysctl_livepatch_upload *up = &op.u.livepatch.u.upload;
+    char *buffer;
+    uint8_t *payload;
+    int rc, err;
+
+    if (fill_name(xch, name, &up->name, &buffer))
+        return -1;
+    payload = xch->ops->alloc(xch->state, size);
+    if (!payload) {
+        xch->ops->release(xch->state, buffer);
+        return xc_fail(xch, ENOMEM, "out of memory for the live patch");
+    }
+    memcpy(payload, image, size);
+    up->size = size;
+    set_xen_guest_handle(up->payload, payload);
+    rc = livepatch_op(xch, &op);
+    err = errno;
+    xch->ops->release(xch->state, payload);
+    xch->ops->release(xch->state, buffer);
+    if (!rc)
+        return 0;
+    errno = err;
+    if (err == EPROTO || err == EOPNOTSUPP)
+        return -1;
+    return xc_fail(xch, err, "Xen does not take the live patch %s: %s", name, xc_reason(err));
+}
+
+static int start_action(xc_handle *xch, const char *name, uint32_t action)
+{
+    struct xen_sysctl op = {.u.livepatch.cmd = XEN_SYSCTL_LIVEPATCH_ACTION};
+    char *buffer;
+    int rc, err;
+
+    if (fill_name(xch, name, &op.u.livepatch.u.action.name, &buffer))
+        return -1;
+    op.u.livepatch.u.action.cmd = action;
+    rc = livepatch_op(xch, &op);
+    err = errno;
+    xch->ops->release(xch->state, buffer);
+    errno = err;
+    return rc;
+}
+
+/* Until the hypervisor no longer says EAGAIN. */
+static int wait_action(xc_handle *xch, const char *name, struct xc_livepatch_status *status)
+{
+    const struct timespec nap = {.tv_nsec = POLL_MS * 1000000L};
+
+    for (int waited = 0; waited < WAIT_MS; waited += POLL_MS) {
+        if (xc_livepatch_get(xch, name, status))
+            return -1;
+        if (status->error != EAGAIN)
+            return 0;
+        (void)nanosleep(&nap, NULL);
+    }
+    return xc_fail(xch, ETIMEDOUT, "Xen is still at work on the live patch %s after %d s", name,
+                   WAIT_MS / 1000);
+}
+
+int xc_livepatch_action(xc_handle *xch, const char *name, enum xc_livepatch_action action)
+{
+    static const struct {
+        uint32_t number;
+        const char *verb;
+        enum xc_livepatch_state after;
+    } actions[] = {
+        [XC_LIVEPATCH_APPLY] = {LIVEPATCH_ACTION_APPLY, "apply", XC_LIVEPATCH_APPLIED},
+        [XC_LIVEPATCH_REVERT] = {LIVEPATCH_ACTION_REVERT, "revert", XC_LIVEPATCH_CHECKED},
+        [XC_LIVEPATCH_UNLOAD] = {LIVEPATCH_ACTION_UNLOAD, "unload", XC_LIVEPATCH_ABSENT},
+    };
+    struct xc_livepatch_status status;
+    int rc = start_action(xch, name, actions[action].number);
+
+    if (!rc && actions[action].after == XC_LIVEPATCH_ABSENT)
+        return 0; /* unloading is done when the call returns */
+    if (rc && (errno == EPROTO || errno == EOPNOTSUPP))
+        return -1;
+    if (!rc && wait_action(xch, name, &status))
+        return -1;
+    if (!rc && status.state == actions[action].after && !status.error)
+        return 0;
+    rc = rc ? errno : status.error ? status.error : EIO;
+    return xc_fail(xch, rc, "Xen does not %s the live patch %s: %s", actions[action].verb, name,
+                   xc_reason(rc));
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Build-ids in ELF files, read with libelf.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "out.h"
+#include "payload.h"
+#include "util.h"
+
+enum { MAX_PAYLOAD = 2 * 1024 * 1024 }; /* what the hypervisor takes at most */
+
+/* The first build-id note of a section, in hexadecimal. */
+static int note_id(Elf_Data *data, char id[static BUILD_ID_TEXT])
+{
+    size_t offset = 0, name_at, desc_at;
+    GElf_Nhdr note;
+
+    while ((offset = gelf_getnote(data, offset, &note, &name_at, &desc_at)) > 0) {
+        const uint8_t *desc = (const uint8_t *)data->d_buf + desc_at;
+
+        if (note.n_type != NT_GNU_BUILD_ID || !note.n_descsz ||
+            note.n_descsz > (BUILD_ID_TEXT - 1) / 2)
+            continue;
+        for (size_t i = 0; i < note.n_descsz; i++)
+            (void)snprintf(id + 2 * i, 3, "%02x", desc[i]);
+        return 0;
+    }
+    return -1;
+}
+
+static int section_id(Elf *elf, const char *wanted, char id[static BUILD_ID_TEXT])
+{
+    Elf_Scn *section = NULL;
+    size_t strings;
+
+    if (elf_getshdrstrndx(elf, &strings))
+        return -1;
+    while ((section = elf_nextscn(elf, section))) {
+        GElf_Shdr header;
+        const char *name;
+        Elf_Data *data;
+
+        if (!gelf_getshdr(section, &header) || !(name = elf_strptr(elf, strings, header.sh_name)) ||
+            strcmp(name, wanted) != 0)
+            continue;
+        data = elf_getdata(section, NULL);
+        return data ? note_id(data, id) : -1;
+    }
+    return -1;
+}
+
+static int with_elf(const char *path, const char *section, char id[static BUILD_ID_TEXT])
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC), rc = -1;
+    Elf *elf;
+
+    if (fd < 0)
+        return -1;
+    (void)elf_version(EV_CURRENT);
+    elf = elf_begin(fd, ELF_C_READ, NULL);
+    if (elf && elf_kind(elf) == ELF_K_ELF)
+        rc = section_id(elf, section, id);
+    (void)elf_end(elf);
+    (void)close(fd);
+    return rc;
+}
+
+int elf_build_id(const char *path, char id[static BUILD_ID_TEXT])
+{
+    return with_elf(path, ".note.gnu.build-id", id);
+}
+
+int payload_read(const char *path, struct payload *p)
+{
+    struct stat st;
+    FILE *f;
+
+    memset(p, 0, sizeof(*p));
+    f = fopen(path, "re");
+    if (!f || fstat(fileno(f), &st)) {
+        warn("%s: %s", path, strerror(errno)); /* NOLINT(concurrency-mt-unsafe): one thread */
+        if (f)
+            (void)fclose(f);
+        return -1;
+    }
+    if (st.st_size <= 0 || st.st_size > MAX_PAYLOAD) {
+        warn("%s: a payload has 1 to %d bytes, this has %lld", path, MAX_PAYLOAD,
+             (long long)st.st_size);
+        (void)fclose(f);
+        return -1;
+    }
+    p->size = (size_t)st.st_size;
+    p->image = xcalloc(1, p->size);
+    if (fread(p->image, 1, p->size, f) != p->size) {
+        warn("%s: cannot be read", path);
+        (void)fclose(f);
+        payload_free(p);
+        return -1;
+    }
+    (void)fclose(f);
+    if (with_elf(path, ".livepatch.xen_depends", p->xen_build_id)) {
+        warn("%s: not a live patch: it does not say which hypervisor it is for", path);
+        payload_free(p);
+        return -1;
+    }
+    return 0;
+}
+
+void payload_free(struct payload *p)
+{
+    free(p->image);
+    memset(p, 0, sizeof(*p));
+}

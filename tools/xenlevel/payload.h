@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Build-ids in ELF files: which hypervisor a file is, and which one a payload is for.
+ */
+#ifndef XENLEVEL_PAYLOAD_H
+#define XENLEVEL_PAYLOAD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define BUILD_ID_TEXT 65
+
+/* A payload, whole in memory. */
+struct payload {
+    uint8_t *image;
+    size_t size;
+    char xen_build_id[BUILD_ID_TEXT]; /* of the hypervisor that it is for */
+};
+
+/* -1 after a message: not there, not ELF, not a payload, larger than any is. */
+int payload_read(const char *path, struct payload *p);
+void payload_free(struct payload *p);
+
+/* The build-id of an ELF file in hexadecimal; -1 without a message when it has none. */
+int elf_build_id(const char *path, char id[static BUILD_ID_TEXT]);
+
+#endif /* XENLEVEL_PAYLOAD_H */
