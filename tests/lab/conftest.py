@@ -41,7 +41,7 @@ class Pool:
 
 @pytest.fixture(scope="session")
 def lab():
-    with Lab() as lab:
+    with Lab(debug=True) as lab:
         yield lab
 
 

@@ -7,6 +7,7 @@ usage: demo.py --build DIR [--keep]
   (a) stock xl migrate: says success, and the VM's CPU changes under it
   (b) the same with Xenlevel's gate: refused by name, the VM runs on at home
   (c) both hosts levelled, a VM built on the level: it moves there and back and notices nothing
+  (d) no gate at all, our audit in the running hypervisor: refused by Xen itself
 
 Exit status 0 only if all of that happened.
 """
@@ -14,12 +15,13 @@ Exit status 0 only if all of that happened.
 import argparse
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from xenlab import HostError, Lab, PackageError  # noqa: E402
-from xenlab.tools import GATE, HELPER_ENV, feature_names, our_files  # noqa: E402
+from xenlab.tools import GATE, HELPER_ENV, build_livepatch, feature_names, our_files  # noqa: E402
 
 RICH, POOR = "cascadelake", "sandybridge"
 
@@ -160,6 +162,30 @@ def scene_c(lab, show, rich, poor):
                 f"{'intact' if all(log.healthy for log in logs) else 'NOT intact'}", good)
 
 
+def scene_d(lab, show, rich, poor):
+    show.scene("(d) The audit inside the running, stock Xen: no gate, and the hypervisor itself refuses")
+    with tempfile.TemporaryDirectory() as tmp:
+        payload = Path(tmp) / "xenlevel.livepatch"
+        show.output(build_livepatch(lab.packages, payload))
+        poor.put("/root/xenlevel.livepatch", payload, 0o644)
+    show.command(poor, "xenlevel livepatch load xenlevel.livepatch")
+    show.output(poor.run("xenlevel livepatch load /root/xenlevel.livepatch").check().out)
+    rich.create_probe("web4").check()
+    rich.wait_probe("web4", 2)
+    result = migrate(lab, show, rich, poor, "web4")
+    show.command(poor, "xl dmesg | grep xenlevel:")
+    said = [line for line in poor.xen_log() if line.startswith("xenlevel: ")]
+    show.output("\n".join(said))
+    log = rich.wait_probe("web4", 3)
+    named = any("avx2(7.0.ebx[5])" in line for line in said)
+    at_home = "web4" in rich.domains() and log.healthy and not log.changes
+    show.command(poor, "xenlevel livepatch unload")
+    show.output(poor.run("xenlevel livepatch unload").check().out)
+    show.result("(d) hypervisor", "Xen refuses by name, runs on at home",
+                f"exit {result.src.rc}, {'features named' if named else 'NO feature named'}, "
+                f"{'ticks at home' if at_home else 'NOT at home'}", result.src.rc != 0 and named and at_home)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True, type=Path, help="the build directory")
@@ -168,7 +194,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     show = Show()
     try:
-        with Lab(verbose=True) as lab:
+        with Lab(debug=True) as lab:
             lab.keep = args.keep
             show.scene(f"Two stock Debian Xen hosts: an Intel {RICH} and an Intel {POOR} (QEMU software emulation)")
             # Inside an emulator Xen cannot see whether microcode mitigates GDS, and would hide AVX from guests.
@@ -180,6 +206,7 @@ def main():
             scene_a(lab, show, rich, poor, args.build)
             scene_b(lab, show, rich, poor)
             scene_c(lab, show, rich, poor)
+            scene_d(lab, show, rich, poor)
             good = show.table()
             lab.keep = lab.keep or not good
     except (PackageError, HostError) as e:

@@ -2,11 +2,14 @@
 """What we put into a host: our programs where `make install` puts them, and the names of features."""
 
 import json
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 GATE = "/usr/lib/xenlevel/xenlevel-save-helper"
+XEN_SYMS = "usr/lib/debug/boot/xen-syms-*-amd64"
 HELPER_ENV = {"LIBXL_SAVE_HELPER": GATE}
 
 
@@ -22,6 +25,15 @@ def our_files(build):
     if missing:
         raise FileNotFoundError(f"not built: {' '.join(missing)} (run make first)")
     return files
+
+
+def build_livepatch(packages, out):
+    """The audit as a live patch for the lab's hypervisor, made from its debug symbols; returns what the build said."""
+    r = subprocess.run([sys.executable, ROOT / "xen/livepatch/build.py", "--policy", ROOT / "xen/arch/x86/cpuid-policy",
+                        "--include", ROOT / "xen/include", packages.find(XEN_SYMS), out], capture_output=True, text=True)
+    if r.returncode:
+        raise RuntimeError(r.stderr.strip())
+    return r.stdout.strip()
 
 
 @cache
