@@ -2,6 +2,7 @@
 """The audit inside a running, stock Xen: no gate anywhere in these tests."""
 
 import re
+import shutil
 import subprocess
 import sys
 
@@ -101,6 +102,28 @@ def test_what_is_no_payload(cascadelake):
         assert r.rc == 2 and word in r.err and r.err.count("\n") == 1, path
 
 
+@pytest.mark.parametrize("wrong, said", [
+    ('"LAYOUT_XSTATE": base["xstate"] + 16', "differ"),                     # a family of leaves is elsewhere
+    ('"LAYOUT_NR_BASIC": 4, "LAYOUT_EXTD": base["extd"] + 16', "differ"),
+    ('"LAYOUT_ARCH_CAPS": base["arch_caps"] - 8', "differ"),                # the MSR is elsewhere
+])
+def test_a_payload_with_a_wrong_idea_of_this_hypervisor_is_not_applied(cascadelake, lab, tmp_path, wrong, said):
+    """The self-test is what stands between a wrong layout and ring 0: give it some."""
+    copy = tmp_path / "livepatch"
+    shutil.copytree(ROOT / "xen/livepatch", copy)
+    generator = copy / "gen-layout.py"
+    text = generator.read_text()
+    assert '"AUDIT_OLD_SIZE": audit[1]}' in text
+    generator.write_text(text.replace('"AUDIT_OLD_SIZE": audit[1]}', f'"AUDIT_OLD_SIZE": audit[1], {wrong}}}'))
+    out = tmp_path / "wrong.livepatch"
+    build_livepatch(lab.packages, out, copy)
+    cascadelake.put("/root/wrong.livepatch", out, 0o644)
+    r = cascadelake.run("xenlevel livepatch load /root/wrong.livepatch")
+    assert r.rc == 2, r.out
+    assert said in [line for line in audit_lines(cascadelake) if "not applied" in line][-1]
+    assert cascadelake.run("xenlevel livepatch status").out.endswith("the audit is not loaded\n")
+
+
 def test_missing_symbols_are_named(cascadelake):
     r = cascadelake.run("xenlevel livepatch build")
     assert r.rc == 2 and "xen-hypervisor-4.17-amd64-dbg" in r.err and r.err.count("\n") == 1
@@ -179,6 +202,18 @@ def test_load_and_unload_under_a_running_guest(cascadelake, payload):
     cascadelake.run("xenlevel livepatch unload").check()
     log = cascadelake.wait_probe("run1", 2)
     assert log.healthy and not log.changes
+
+
+def test_on_amd(lab, amd_rich, amd_poor, audited):
+    """Mirrored bits and flat extended leaves: an AMD host takes its own guests, and refuses what it lacks."""
+    audited(amd_rich)
+    amd_rich.create_probe("amd1").check()
+    assert amd_rich.wait_probe("amd1", 2).healthy
+    audited(amd_poor)
+    moved = lab.migrate(amd_rich, amd_poor, "amd1")
+    assert not moved.ok
+    assert "avx2(7.0.ebx[5])" in "\n".join(audit_lines(amd_poor))
+    assert amd_rich.wait_probe("amd1", 2).healthy
 
 
 def free_memory(host):

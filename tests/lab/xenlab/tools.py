@@ -27,9 +27,9 @@ def our_files(build):
     return files
 
 
-def build_livepatch(packages, out):
+def build_livepatch(packages, out, sources=ROOT / "xen/livepatch"):
     """The audit as a live patch for the lab's hypervisor, made from its debug symbols; returns what the build said."""
-    r = subprocess.run([sys.executable, ROOT / "xen/livepatch/build.py", "--policy", ROOT / "xen/arch/x86/cpuid-policy",
+    r = subprocess.run([sys.executable, Path(sources) / "build.py", "--policy", ROOT / "xen/arch/x86/cpuid-policy",
                         "--include", ROOT / "xen/include", packages.find(XEN_SYMS), out], capture_output=True, text=True)
     if r.returncode:
         raise RuntimeError(r.stderr.strip())
