@@ -180,3 +180,25 @@ def test_apply_never_to_domain_0(host):
 def test_the_domain_and_its_file_are_told_apart(host):
     shutil.copy(host.domain, host.path / "7")  # a file named like a number is a file
     assert "is not a domain" in host.run("apply", "7", "pool.xlp", status=2).stderr
+
+
+# ---- livepatch ----
+
+@pytest.mark.parametrize("verb", ["status", "unload"])
+def test_a_xen_without_live_patches_says_so_in_one_line(host, verb):
+    done = host.run("livepatch", verb, status=2)
+    assert done.stderr == "xenlevel: error: this Xen has no support for live patches\n" and not done.stdout
+
+
+@pytest.mark.parametrize("args", [(), ("apply",), ("load",), ("load", "a", "b"), ("status", "x"), ("unload", "x"),
+                                  ("build", "x")])
+def test_livepatch_wants_a_verb_and_its_arguments(host, args):
+    done = host.run("livepatch", *args, status=2)
+    assert "usage: xenlevel livepatch" in done.stderr and not done.stdout
+
+
+def test_a_livepatch_is_built_from_a_hypervisor_only(host):
+    (host.path / "text").write_text("not ELF\n")
+    for file in ("text", "none"):
+        done = host.run("livepatch", "build", "--xen-syms", file, status=2)
+        assert "no ELF file with a build-id" in done.stderr and done.stderr.count("\n") == 1
