@@ -333,6 +333,8 @@ class Host:
 
     def create_pv_linux(self, name, memory=96, paused=False, extra="", env=None):
         """Boot Debian's kernel as a PV guest that says `tick N` on Xen's console."""
+        # The ticks of an earlier guest of that name are not this one's.
+        self.run(["rm", "-f", f"/var/log/xen/console/guest-{name}.log", f"/var/log/xen/console/guest-{name}--incoming.log"])
         if self.run("[ -e /run/guest.cpio.gz ]").rc:
             self.put("/run/vmlinux.gz", self.image.guest_kernel)
             self.put("/run/guest.cpio.gz", self.image.guest_initrd)
