@@ -288,7 +288,7 @@ class Host:
         """Destroy every guest; between tests."""
         for name in self.domains():
             self.destroy(name)
-        self.run(f"rm -rf {GUEST_DIR}/*.save")
+        self.run(f"rm -rf {GUEST_DIR}/*.save /root/*.save /root/*.img")     # dom0 has only its memory
 
     def create(self, name, config, paused=False, env=None, timeout=COMMAND_TIMEOUT):
         """xl create with that configuration (text). Returns the Result; raises nothing."""
