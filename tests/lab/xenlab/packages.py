@@ -94,6 +94,13 @@ class Packages:
                 have[name] = (version, deb)
         return have
 
+    def _renew_lists(self):
+        """Old package lists name files that are gone from the mirror; only root can renew them."""
+        if os.geteuid() != 0:
+            return False
+        self.say("renewing the package lists")
+        return subprocess.run(["apt-get", "update", "-qq"], capture_output=True).returncode == 0
+
     def _kernel_name(self):
         p = subprocess.run(["apt-cache", "depends", KERNEL_META], capture_output=True, text=True)
         for word in p.stdout.split():
@@ -105,11 +112,16 @@ class Packages:
 
     def _download(self, names):
         self.say(f"downloading {' '.join(names)}")
-        with tempfile.TemporaryDirectory(dir=self.cache) as tmp:
-            p = subprocess.run(["apt-get", "download", "-q", *names], cwd=tmp, capture_output=True, text=True)
-            for deb in Path(tmp).glob("*.deb"):
-                shutil.move(str(deb), self.debs / deb.name)
-        have = self._cached()
+        have, p = {}, None
+        for _ in range(2):
+            with tempfile.TemporaryDirectory(dir=self.cache) as tmp:
+                p = subprocess.run(["apt-get", "download", "-q", *[n for n in names if n not in have]], cwd=tmp,
+                                   capture_output=True, text=True)
+                for deb in Path(tmp).glob("*.deb"):
+                    shutil.move(str(deb), self.debs / deb.name)
+            have = self._cached()
+            if all(n in have for n in names) or not self._renew_lists():
+                break
         missing = [n for n in names if n not in have]
         if missing:
             raise PackageError(f"missing packages: {' '.join(missing)}\n"
