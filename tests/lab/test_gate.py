@@ -20,14 +20,9 @@ TRACER = f"#!/bin/sh\necho \"$@\" >> {SEEN}\nexec {STOCK} \"$@\"\n".encode()
 PAGE_DATA, STATIC_DATA = 0x1, (0x10, 0x11, 0x12)
 
 
-@pytest.fixture(scope="module")
-def gate(build_directory):
-    return build_directory / "tools/save-helper/xenlevel-save-helper"
-
-
 @pytest.fixture(autouse=True)
-def in_place(request, gate):
-    """The gate and the tracer are in every host of the test, and the logs are new."""
+def in_place(request):
+    """The tracer is in every host of the test, as the gate is, and the logs are new."""
     for name in ("cascadelake", "cascadelake_twin", "sandybridge", "amd_rich", "amd_poor"):
         if name in request.fixturenames:
             host = request.getfixturevalue(name)

@@ -32,10 +32,8 @@ static int livepatch_op(xc_handle *xch, struct xen_sysctl *op)
     op->cmd = XEN_SYSCTL_livepatch_op;
     if (xc_sysctl(xch, op) >= 0)
         return 0;
-    if (errno == ENOSYS || errno == EOPNOTSUPP) {
-        (void)xc_fail(xch, EOPNOTSUPP, "this Xen has no support for live patches");
-        return -1;
-    }
+    if (errno == ENOSYS || errno == EOPNOTSUPP)
+        return xc_fail(xch, EOPNOTSUPP, "this Xen has no support for live patches");
     return -1;
 }
 

@@ -57,25 +57,25 @@ static int section_id(Elf *elf, const char *wanted, char id[static BUILD_ID_TEXT
     return -1;
 }
 
-static int with_elf(const char *path, const char *section, char id[static BUILD_ID_TEXT])
+/* Takes `elf` over. */
+static int elf_id(Elf *elf, const char *section, char id[static BUILD_ID_TEXT])
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC), rc = -1;
-    Elf *elf;
+    int rc = elf && elf_kind(elf) == ELF_K_ELF ? section_id(elf, section, id) : -1;
 
-    if (fd < 0)
-        return -1;
-    (void)elf_version(EV_CURRENT);
-    elf = elf_begin(fd, ELF_C_READ, NULL);
-    if (elf && elf_kind(elf) == ELF_K_ELF)
-        rc = section_id(elf, section, id);
     (void)elf_end(elf);
-    (void)close(fd);
     return rc;
 }
 
 int elf_build_id(const char *path, char id[static BUILD_ID_TEXT])
 {
-    return with_elf(path, ".note.gnu.build-id", id);
+    int fd = open(path, O_RDONLY | O_CLOEXEC), rc;
+
+    if (fd < 0)
+        return -1;
+    (void)elf_version(EV_CURRENT);
+    rc = elf_id(elf_begin(fd, ELF_C_READ, NULL), ".note.gnu.build-id", id);
+    (void)close(fd);
+    return rc;
 }
 
 int payload_read(const char *path, struct payload *p)
@@ -106,7 +106,9 @@ int payload_read(const char *path, struct payload *p)
         return -1;
     }
     (void)fclose(f);
-    if (with_elf(path, ".livepatch.xen_depends", p->xen_build_id)) {
+    /* Of the very bytes that will be uploaded: the file may change meanwhile. */
+    (void)elf_version(EV_CURRENT);
+    if (elf_id(elf_memory((char *)p->image, p->size), ".livepatch.xen_depends", p->xen_build_id)) {
         warn("%s: not a live patch: it does not say which hypervisor it is for", path);
         payload_free(p);
         return -1;

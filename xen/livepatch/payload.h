@@ -7,7 +7,7 @@
 
 #include "layout-gen.h"
 
-/* The hypervisor's own: this list is all that the payload refers to (tests/livepatch holds it). */
+/* The hypervisor's own: this list is all that the payload refers to (build.py holds it). */
 int printk(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void x86_cpu_policy_to_featureset(const void *policy, uint32_t *featureset);
 void x86_cpu_policy_fill_native(void *policy);
