@@ -15,6 +15,32 @@
 
 #include <cpuid-policy/policy.h>
 
+/*
+ * What the command line says about CPUs.  `cpuid_mask_cpu=` is Xen's seldom used shorthand and is
+ * refused, as every option about CPUs that is not known.
+ */
+struct host_options {
+    struct featureset cpuid_off; /* cpuid=no-FEAT */
+    struct featureset cpuid_on; /* cpuid=FEAT: as stock Xen takes it, only what is off by default */
+    bool no_gds_mit;            /* spec-ctrl=no-gds-mit: AVX is not hidden under a hypervisor */
+    /* cpuid_mask_{ecx,edx,ext_ecx,ext_edx,xsave_eax,l7s0_eax,l7s0_ebx,therm_ecx}=: AND masks for
+     * the masking MSRs' defaults; all ones when not given. */
+    uint32_t mask_ecx, mask_edx, mask_ext_ecx, mask_ext_edx, mask_xsave_eax, mask_l7s0_eax,
+        mask_l7s0_ebx, mask_therm_ecx;
+};
+
+/*
+ * Xen's command line: words between blanks.  Options that are not about CPUs are passed over, as
+ * Xen does.  0; or -EINVAL with *where = offset of the word in `cmdline` that is wrong.
+ */
+int host_options_parse(struct host_options *options, const char *cmdline, size_t *where);
+/* No options: what host_options_parse() makes of "". */
+void host_options_init(struct host_options *options);
+
+/* Raw: everything that CPUID and the policy's MSRs say on pCPU 0 of this platform. */
+struct platform;
+void host_policy_read(struct platform *p, struct cpu_policy *raw);
+
 /* The host's policy: raw, less every bit that has no name and every leaf that no policy has. */
 void host_policy_from_raw(struct cpu_policy *host, const struct cpu_policy *raw);
 

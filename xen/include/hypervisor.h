@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hypervisor: one of them a machine.  All its state is here; nothing is global, so that one
+ * process can run many machines.
+ */
+#ifndef HYPERVISOR_H
+#define HYPERVISOR_H
+
+#include <cpuid-policy/policy.h>
+#include <domain.h>
+#include <host-policy.h>
+#include <levelling.h>
+#include <platform.h>
+
+/* A physical CPU, and what runs there. */
+struct pcpu {
+    struct hypervisor *hv;
+    unsigned int id;
+    bool online;
+    struct vcpu *current; /* never NULL when online: the idle vCPU at least */
+    struct vcpu *idle;
+    struct vcpu *head, *tail; /* run queue: runnable, not running */
+    uint32_t nr_queued;
+    uint64_t slice_end;   /* ns */
+    uint64_t last_switch; /* ns; for accounting */
+    uint64_t context_switches;
+    struct levelling_pcpu levelling;
+    uint64_t cr4, xcr0; /* as last written there */
+};
+
+#define DOMAIN_HASH 4096u
+
+struct xen_sysctl;
+
+struct hypervisor {
+    struct platform *platform;
+    struct host_options options; /* from the command line */
+
+    /* By XEN_SYSCTL_cpu_policy_*: raw, host, PV max, HVM max, PV default, HVM default. */
+    struct cpu_policy policies[6];
+    bool has_hvm, has_hap;
+    struct levelling levelling;
+
+    unsigned int nr_pcpus;
+    struct pcpu pcpus[PLATFORM_MAX_PCPUS];
+    struct domain idle_domain;
+    uint64_t slice; /* ns */
+
+    struct domain *domains; /* ascending ids */
+    struct domain *by_id[DOMAIN_HASH];
+    uint32_t nr_domains;
+    uint16_t last_domid;
+
+    /* Machine frames (common/memory.c): owner, and where it has them. */
+    uint64_t nr_pages, free_pages;
+    uint32_t *free_list; /* stack of free mfns */
+};
+
+/* ---- common/boot.c ---- */
+
+/*
+ * Boot on this platform: read CPUID, derive the policies, find out about levelling, start every
+ * pCPU, create dom0 (a PV domain without memory: the toolstack is its only program).
+ * -EINVAL: a command line option is wrong (what is on the console); -ENOMEM.
+ */
+int hypervisor_boot(struct hypervisor *hv, struct platform *p, const char *cmdline);
+/* All domains and memory; the pCPUs back to unmasked CPUID. */
+void hypervisor_shutdown(struct hypervisor *hv);
+
+/* ---- common/sched.c ---- */
+
+/*
+ * Let the scheduler decide what this pCPU runs from now on, switching to it when that is another
+ * vCPU: accounting, XCR0, levelling.  To be called whenever time has passed or something changed.
+ * Returns the vCPU to run: the idle one when there is nothing to do.
+ */
+struct vcpu *schedule(struct hypervisor *hv, unsigned int pcpu);
+/* The next context switch comes at once (the vCPU's own doing). */
+void vcpu_yield(struct vcpu *v);
+/* Not runnable until wake_time (0: until vcpu_wake). */
+void vcpu_block(struct vcpu *v, uint64_t wake_time);
+void vcpu_wake(struct vcpu *v);
+/* Can it run: online, not blocked, domain neither paused, dying nor shut down. */
+bool vcpu_runnable(const struct vcpu *v);
+/* Queue or unqueue every vCPU of d after a change of d's state. */
+void sched_domain_changed(struct domain *d);
+/* Take a pCPU out of and back into service; its vCPUs go elsewhere.  -EBUSY: the last one, or
+ * pCPU 0; -EINVAL. */
+int pcpu_offline(struct hypervisor *hv, unsigned int pcpu);
+int pcpu_online(struct hypervisor *hv, unsigned int pcpu);
+
+/* ---- arch/x86/domain.c ---- */
+
+/* The x86 part of a context switch on this pCPU: real XCR0 and CR4, and levelling. */
+void context_switch(struct hypervisor *hv, unsigned int pcpu, struct vcpu *prev, struct vcpu *next);
+/* Guest writes, checked against its policy.  0 or -EINVAL (#GP).  `running` on a pCPU or not. */
+int vcpu_write_cr4(struct vcpu *v, uint64_t value);
+int vcpu_write_xcr0(struct vcpu *v, uint64_t value);
+
+/* ---- arch/x86/cpuid.c ---- */
+
+/*
+ * What this vCPU reads with CPUID: its domain's policy, the dynamic bits, and its place in the
+ * topology; hypervisor leaves from 0x40000000.  What is in no policy reads as zero.
+ */
+void guest_cpuid(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_regs *regs);
+/* Recompute what of it is kept in the vCPU; after a change of policy, topology, XCR0 or XSS. */
+void guest_cpuid_update(struct vcpu *v);
+
+/* ---- common/hypercall.c and what it dispatches to ---- */
+
+#define HYPERCALL_ARGS 5
+/* A hypercall of dom0: __HYPERVISOR_*, its arguments.  >= 0, or a negative errno (XEN_E*). */
+long hypercall(struct hypervisor *hv, unsigned int op, const uint64_t args[HYPERCALL_ARGS]);
+long do_sysctl(struct hypervisor *hv, uint64_t op_addr);                    /* common/sysctl.c */
+long do_domctl(struct hypervisor *hv, uint64_t op_addr);                    /* common/domctl.c */
+long do_memory_op(struct hypervisor *hv, unsigned int cmd, uint64_t arg);   /* common/memory_op.c */
+long do_xen_version(struct hypervisor *hv, unsigned int cmd, uint64_t arg); /* common/version.c */
+/* The x86 halves; -XEN_ENOSYS: not one of theirs.  *copyback: the op struct has to go back. */
+long arch_do_sysctl(struct hypervisor *hv, struct xen_sysctl *op, bool *copyback);
+long arch_do_domctl(struct hypervisor *hv, struct domain *d, struct xen_domctl *op, bool *copyback);
+
+/* ---- common/printk.c ---- */
+
+/* To the console.  %s %c %d %u %x with l, ll, 0 and width, %%; one line a call, cut at 256. */
+void printk(struct hypervisor *hv, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int format_text(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+#endif /* HYPERVISOR_H */

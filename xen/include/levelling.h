@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Levelling: what a PV guest's CPUID instruction, which runs on the hardware, can be made to say.
+ *
+ * Four mechanisms, by CPU: none (virtualised, or too old); masking MSRs (Intel: AND masks; AMD:
+ * override values, which this code never lets go beyond what the CPU has); CPUID faulting (Intel);
+ * CpuidUserDis (AMD).  With faulting the hypervisor answers, and masks are neither needed nor
+ * touched.  Without it each PV domain has values for the masking MSRs, and they are switched with
+ * the vCPU, each written only when the pCPU holds another value.
+ *
+ * HVM guests never see hardware CPUID, so a pCPU keeps whatever a PV guest left there while HVM
+ * and idle vCPUs run.
+ */
+#ifndef LEVELLING_H
+#define LEVELLING_H
+
+#include <cpuid-policy/policy.h>
+
+struct hypervisor;
+struct domain;
+struct vcpu;
+
+/* The masking MSRs by what they cover.  Which MSR that is, is the CPU's (struct levelling). */
+enum mask_slot {
+    MASK_1,    /* leaf 1: ECX and EDX */
+    MASK_E1,   /* leaf 80000001: ECX and EDX */
+    MASK_Da1,  /* leaf D, subleaf 1: EAX */
+    MASK_7ab0, /* leaf 7, subleaf 0: EAX and EBX */
+    MASK_6c,   /* leaf 6: ECX */
+    MASK_SLOTS,
+};
+
+/* Values of the masking MSRs, as WRMSR takes them. */
+struct cpuid_masks {
+    uint64_t value[MASK_SLOTS];
+};
+
+enum levelling_kind {
+    LEVELLING_NONE,
+    LEVELLING_INTEL_V1, /* 0x478: Penryn, Dunnington */
+    LEVELLING_INTEL_V2, /* 0x130, 0x131: Nehalem, Westmere */
+    LEVELLING_INTEL_V3, /* 0x132, 0x133, 0x134: Sandy Bridge */
+    LEVELLING_INTEL_FAULTING,
+    LEVELLING_AMD,         /* override MSRs */
+    LEVELLING_AMD_USERDIS, /* CpuidUserDis; the override MSRs may be there as well */
+};
+
+/* Of the machine; found out at boot on pCPU 0, constant afterwards. */
+struct levelling {
+    enum levelling_kind kind;
+    uint32_t expected_caps;      /* XEN_SYSCTL_CPU_LEVELCAP_* that family and model promise */
+    uint32_t caps;               /* those that were really found */
+    uint32_t msr[MASK_SLOTS];    /* MSR number, 0: there is none */
+    uint32_t edi;                /* what the MSR accesses need in EDI */
+    struct cpuid_masks defaults; /* host defaults: what Xen itself and PV dom0 run with */
+};
+
+/* Of a pCPU: what its MSRs hold now. */
+struct levelling_pcpu {
+    struct cpuid_masks held;
+    bool faulting;           /* CPUID faulting (or CpuidUserDis) is on */
+    uint64_t writes;         /* WRMSRs that switching has made here */
+    uint64_t switches;       /* context switches to a vCPU that needs masks or faulting */
+    uint64_t write_failures; /* WRMSRs that faulted though probing had not */
+};
+
+/* Of a PV domain, from its policy. */
+struct levelling_domain {
+    struct cpuid_masks masks;  /* with OSXSAVE and APIC clear; the switch adds them per vCPU */
+    struct featureset visible; /* features its policy lacks and its CPUID shows nevertheless */
+    bool costs_switches;       /* masks differ from the host's defaults: WRMSRs at switches */
+};
+
+/*
+ * On pCPU 0, with the host policies still to be made from unmasked CPUID: probe, log what is
+ * missing or surprising, compute defaults (host policy's features; `cpuid_mask_*=` of the command
+ * line), and write them.  Needs hv->platform and hv->options; fills hv->levelling.
+ */
+void levelling_init(struct hypervisor *hv);
+/* On each pCPU (0 included) when it comes up: to the host's defaults, whatever it held. */
+void levelling_pcpu_online(struct hypervisor *hv, unsigned int pcpu);
+/* Crash, kexec, shutdown: the pCPU as the next kernel expects it, everything unmasked. */
+void levelling_pcpu_restore(struct hypervisor *hv, unsigned int pcpu);
+
+/* From d->policy, which has just changed, to d->levelling.  Logs a warning for what stays visible
+ * and for the cost of switching, once a domain (when it first becomes so). */
+void levelling_domain_update(struct hypervisor *hv, struct domain *d);
+
+/*
+ * `next` is about to run on this pCPU.  Idle and HVM: nothing is written.  PV: faulting on, or the
+ * masks as they must be for this vCPU's CR4.  The fast path (nothing to change) makes no MSR
+ * access.
+ */
+void levelling_switch(struct hypervisor *hv, unsigned int pcpu, const struct vcpu *next);
+/* The running PV vCPU has written its CR4 (OSXSAVE is shown, or hidden, through the mask). */
+void levelling_cr4_written(struct hypervisor *hv, unsigned int pcpu, const struct vcpu *v);
+
+/*
+ * For tools and reports, without a machine: the features that `guest` lacks and that a PV guest
+ * would read as set nevertheless, on a host with these capabilities and CPUID.
+ */
+void levelling_visible(uint32_t caps, const struct cpu_policy *raw, const struct cpu_policy *guest,
+                       struct featureset *visible);
+
+/* "CPUID faulting", "Intel masks (V2)", ... */
+const char *levelling_kind_name(enum levelling_kind kind);
+
+#endif /* LEVELLING_H */

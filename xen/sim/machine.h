@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A whole simulated host: a machine read from a file, the hypervisor on it, and its guests
+ * running.  The socket (server.h) is around it, not in it: tests use a host without one.
+ */
+#ifndef SIM_MACHINE_H
+#define SIM_MACHINE_H
+
+#include <hypervisor.h>
+#include <sim/guest.h>
+#include <sim/platform.h>
+
+struct sim_machine_file {
+    char name[64];    /* "intel-penryn" */
+    char source[256]; /* where its values come from */
+    unsigned int nr_pcpus;
+    uint64_t memory_mib;
+    struct sim_cpu_model model;
+};
+
+struct sim_host {
+    struct platform platform;
+    struct hypervisor hv;
+    uint64_t seed; /* decides the jitter of time slices: equal seeds, equal histories */
+    uint64_t rng;
+    uint64_t steps; /* guest steps made since boot */
+    unsigned int next_pcpu;
+};
+
+/* 0; or -1 with errno and why[]: "FILE: line 12: ...". */
+int sim_machine_load(const char *path, struct sim_machine_file *m, char *why, size_t why_size);
+
+/* Switch on and boot.  0; or -1 with errno and why[].  nr_pcpus, memory_mib: 0 = the file's. */
+int sim_host_boot(struct sim_host *h, const struct sim_machine_file *m, unsigned int nr_pcpus,
+                  uint64_t memory_mib, uint64_t seed, const char *cmdline, char *why,
+                  size_t why_size);
+void sim_host_halt(struct sim_host *h);
+
+/*
+ * Run up to n guest steps: pCPUs in turn, time moving with the guests' work.  Returns the number
+ * made; less than n when nothing is runnable (time then moves to the next wake-up, if there is
+ * one).
+ */
+uint64_t sim_host_run(struct sim_host *h, uint64_t n);
+
+#endif /* SIM_MACHINE_H */
