@@ -62,20 +62,25 @@ struct vcpu {
     bool online;        /* VGCF_online: initialised and up */
     bool blocked;       /* waits: until wake_time, or for ever when that is 0 */
     uint64_t wake_time; /* ns */
-    uint64_t cpu_time;  /* ns that it has run */
+    uint32_t timer;     /* its place in the heap of those who wait for a time, from 1; 0: in none */
+    uint64_t cpu_time;  /* ns that it has run, up to the last switch */
 
     struct cpu_place place; /* from the domain's topology */
     /* guest_cpuid_update()'s results: sizes of the XSAVE area for XCR0, and for XCR0 | XSS. */
     uint32_t xstate_size, xstate_compact_size;
 
     struct vcpu_regs regs;
+    /* The rest of its context as the toolstack gave it, which nothing here reads: it goes out again
+     * with the context.  struct vcpu_guest_context (PV), struct hvm_hw_cpu (HVM); NULL: zeroes. */
+    void *context;
 };
 
 /* Memory of a domain (common/memory.c). */
 struct domain_memory {
     uint64_t max_pages, tot_pages;
-    uint64_t nr_gfns;  /* highest gfn in use + 1 */
+    uint64_t nr_gfns;  /* highest gfn that was ever in use + 1 */
     uint32_t **chunks; /* gfn -> mfn + 1, by chunks; 0: nothing there */
+    uint32_t nr_chunks;
     /* log-dirty */
     bool log_dirty;
     uint64_t dirty_count;
@@ -85,7 +90,7 @@ struct domain_memory {
 
 struct domain {
     struct hypervisor *hv;
-    struct domain *next; /* by id, ascending */
+    struct domain *next, *prev; /* by id, ascending */
     struct domain *hash_next;
     uint16_t id;
     bool hvm, hap; /* PV when neither */
@@ -102,6 +107,9 @@ struct domain {
     struct levelling_domain levelling; /* PV only */
 
     struct domain_memory memory;
+
+    struct xen_domctl_tsc_info tsc; /* as the toolstack set it; elapsed_nsec at tsc_set */
+    uint64_t tsc_set;               /* ns */
 
     uint64_t hvm_params[64]; /* HVM_PARAM_*: fewer than 64 in <xen/hvm/params.h> */
 
@@ -142,7 +150,8 @@ void vcpu_reset(struct vcpu *v);
 
 /* ---- common/memory.c ---- */
 
-/* Put a free machine frame, zeroed, at gfn.  -ENOMEM, -EEXIST, -EINVAL. */
+/* Put a free machine frame, zeroed, at gfn.  -ENOMEM, also when the domain has its max_pages (which
+ * are 0 until the toolstack says otherwise); -EEXIST; -EINVAL. */
 int memory_populate(struct domain *d, uint64_t gfn);
 int memory_release(struct domain *d, uint64_t gfn); /* -ENOENT */
 /* The frame at gfn, or -ENOENT. */
@@ -153,6 +162,9 @@ void memory_mark_dirty(struct domain *d, uint64_t gfn);
 int memory_read(struct domain *d, uint64_t gpa, void *dst, size_t size);
 int memory_write(struct domain *d, uint64_t gpa, const void *src, size_t size);
 void memory_free_all(struct domain *d);
+
+int memory_init(struct hypervisor *hv); /* -ENOMEM */
+void memory_fini(struct hypervisor *hv);
 
 int log_dirty_enable(struct domain *d); /* -ENOMEM, -EINVAL when it is on */
 void log_dirty_disable(struct domain *d);

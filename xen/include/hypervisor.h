@@ -28,7 +28,8 @@ struct pcpu {
     uint64_t cr4, xcr0; /* as last written there */
 };
 
-#define DOMAIN_HASH 4096u
+#define DOMAIN_HASH  4096u
+#define CONSOLE_RING 32768u /* bytes; a power of 2 */
 
 struct xen_sysctl;
 
@@ -38,6 +39,8 @@ struct hypervisor {
 
     /* By XEN_SYSCTL_cpu_policy_*: raw, host, PV max, HVM max, PV default, HVM default. */
     struct cpu_policy policies[6];
+    /* The HVM ones for a guest without hardware-assisted paging. */
+    struct cpu_policy shadow_max, shadow_default;
     bool has_hvm, has_hap;
     struct levelling levelling;
 
@@ -46,14 +49,27 @@ struct hypervisor {
     struct domain idle_domain;
     uint64_t slice; /* ns */
 
-    struct domain *domains; /* ascending ids */
+    /* vCPUs that wait for a time: a binary heap by wake_time. */
+    struct vcpu **timers;
+    uint32_t nr_timers, timers_room;
+    uint32_t nr_vcpus; /* of all domains but the idle one: there is room for as many timers */
+
+    struct domain *domains, *last_domain; /* ascending ids */
     struct domain *by_id[DOMAIN_HASH];
     uint32_t nr_domains;
     uint16_t last_domid;
 
     /* Machine frames (common/memory.c): owner, and where it has them. */
     uint64_t nr_pages, free_pages;
-    uint32_t *free_list; /* stack of free mfns */
+    uint64_t next_page;  /* the first frame that was never given to a domain */
+    uint32_t *free_list; /* stack of frames that came back */
+    uint64_t nr_free_list;
+
+    char cmdline[1024];
+
+    /* What printk() wrote: bytes ever written modulo 2^32 are the ABI's index into it. */
+    char console[CONSOLE_RING];
+    uint32_t console_produced, console_consumed;
 };
 
 /* ---- common/boot.c ---- */
@@ -88,6 +104,19 @@ void sched_domain_changed(struct domain *d);
  * pCPU 0; -EINVAL. */
 int pcpu_offline(struct hypervisor *hv, unsigned int pcpu);
 int pcpu_online(struct hypervisor *hv, unsigned int pcpu);
+/* Idle vCPUs and timers.  -ENOMEM: then nothing is left behind. */
+int sched_init(struct hypervisor *hv);
+void sched_fini(struct hypervisor *hv);
+/* A vCPU comes (-ENOMEM) and goes. */
+int sched_add_vcpu(struct vcpu *v);
+void sched_remove_vcpu(struct vcpu *v);
+/* d's vCPUs stop where they run now; those that may still run are queued.  Their state can then be
+ * read and changed. */
+void sched_domain_stop(struct domain *d);
+/* When the next blocked vCPU wants to be woken; 0: none does. */
+uint64_t sched_next_wakeup(const struct hypervisor *hv);
+/* ns that it has run, up to now. */
+uint64_t vcpu_cpu_time(const struct vcpu *v);
 
 /* ---- arch/x86/domain.c ---- */
 
@@ -116,6 +145,8 @@ long do_sysctl(struct hypervisor *hv, uint64_t op_addr);                    /* c
 long do_domctl(struct hypervisor *hv, uint64_t op_addr);                    /* common/domctl.c */
 long do_memory_op(struct hypervisor *hv, unsigned int cmd, uint64_t arg);   /* common/memory_op.c */
 long do_xen_version(struct hypervisor *hv, unsigned int cmd, uint64_t arg); /* common/version.c */
+long do_sched_op(struct hypervisor *hv, unsigned int cmd, uint64_t arg);    /* common/hypercall.c */
+long do_hvm_op(struct hypervisor *hv, unsigned int cmd, uint64_t arg);      /* common/hypercall.c */
 /* The x86 halves; -XEN_ENOSYS: not one of theirs.  *copyback: the op struct has to go back. */
 long arch_do_sysctl(struct hypervisor *hv, struct xen_sysctl *op, bool *copyback);
 long arch_do_domctl(struct hypervisor *hv, struct domain *d, struct xen_domctl *op, bool *copyback);

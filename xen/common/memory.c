@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory of domains: which machine frame is behind which guest frame, and which were written to.
+ *
+ * Guest frames are mapped by chunks of CHUNK, so that a domain costs what it uses.
+ */
+#include <hypervisor.h>
+
+#include <xen/errno.h>
+
+#define CHUNK     1024u
+#define PAGE_SIZE 4096u
+
+int memory_init(struct hypervisor *hv)
+{
+    hv->nr_pages = platform_nr_pages(hv->platform);
+    if (hv->nr_pages >= UINT32_MAX) /* frame numbers are kept in 32 bits, plus one */
+        hv->nr_pages = UINT32_MAX - 1;
+    hv->free_pages = hv->nr_pages;
+    hv->next_page = hv->nr_free_list = 0;
+    hv->free_list = platform_alloc(hv->platform, (hv->nr_pages + 1) * sizeof(*hv->free_list));
+    return hv->free_list ? 0 : -XEN_ENOMEM;
+}
+
+void memory_fini(struct hypervisor *hv)
+{
+    platform_free(hv->platform, hv->free_list);
+    hv->free_list = NULL;
+}
+
+/* A frame that another domain had is cleared before this one sees it; the others are clear since
+ * power-on. */
+static int64_t frame_alloc(struct hypervisor *hv)
+{
+    int64_t mfn;
+
+    if (!hv->free_pages)
+        return -XEN_ENOMEM;
+    hv->free_pages--;
+    if (hv->nr_free_list) {
+        mfn = hv->free_list[--hv->nr_free_list];
+        __builtin_memset(platform_page(hv->platform, (uint64_t)mfn), 0, PAGE_SIZE);
+        return mfn;
+    }
+    return (int64_t)hv->next_page++;
+}
+
+static void frame_free(struct hypervisor *hv, uint32_t mfn)
+{
+    hv->free_list[hv->nr_free_list++] = mfn;
+    hv->free_pages++;
+}
+
+/* The mapping of gfn, or NULL when its chunk is not there. */
+static uint32_t *slot(const struct domain *d, uint64_t gfn)
+{
+    uint64_t chunk = gfn / CHUNK;
+
+    if (chunk >= d->memory.nr_chunks || !d->memory.chunks[chunk])
+        return NULL;
+    return &d->memory.chunks[chunk][gfn % CHUNK];
+}
+
+/* Make the table of chunks reach this one. */
+static int grow(struct domain *d, uint32_t chunk)
+{
+    struct domain_memory *m = &d->memory;
+    struct platform *p = d->hv->platform;
+    uint32_t n = m->nr_chunks ? m->nr_chunks : 1;
+    uint32_t **chunks;
+
+    while (n <= chunk)
+        n *= 2; /* chunk is below DOMAIN_MAX_PAGES / CHUNK */
+    chunks = platform_alloc(p, n * sizeof(*chunks));
+    if (!chunks)
+        return -XEN_ENOMEM;
+    for (uint32_t i = 0; i < m->nr_chunks; i++)
+        chunks[i] = m->chunks[i];
+    platform_free(p, m->chunks);
+    m->chunks = chunks;
+    m->nr_chunks = n;
+    return 0;
+}
+
+static uint32_t *slot_make(struct domain *d, uint64_t gfn)
+{
+    struct domain_memory *m = &d->memory;
+    uint32_t chunk = (uint32_t)(gfn / CHUNK);
+
+    if (chunk >= m->nr_chunks && grow(d, chunk))
+        return NULL;
+    if (!m->chunks[chunk])
+        m->chunks[chunk] = platform_alloc(d->hv->platform, CHUNK * sizeof(**m->chunks));
+    return slot(d, gfn);
+}
+
+static int dirty_grow(struct domain *d, uint64_t gfn);
+
+int memory_populate(struct domain *d, uint64_t gfn)
+{
+    struct domain_memory *m = &d->memory;
+    uint32_t *where;
+    int64_t mfn;
+
+    if (gfn >= DOMAIN_MAX_PAGES || d->dying)
+        return -XEN_EINVAL;
+    where = slot(d, gfn);
+    if (where && *where)
+        return -XEN_EEXIST;
+    if (m->tot_pages >= m->max_pages)
+        return -XEN_ENOMEM;
+    where = slot_make(d, gfn);
+    if (!where || (m->log_dirty && dirty_grow(d, gfn)))
+        return -XEN_ENOMEM;
+    mfn = frame_alloc(d->hv);
+    if (mfn < 0)
+        return -XEN_ENOMEM;
+
+    *where = (uint32_t)mfn + 1;
+    m->tot_pages++;
+    if (gfn >= m->nr_gfns)
+        m->nr_gfns = gfn + 1;
+    memory_mark_dirty(d, gfn);
+    return 0;
+}
+
+int memory_release(struct domain *d, uint64_t gfn)
+{
+    uint32_t *where = slot(d, gfn);
+
+    if (!where || !*where)
+        return -XEN_ENOENT;
+    frame_free(d->hv, *where - 1);
+    *where = 0;
+    d->memory.tot_pages--;
+    memory_mark_dirty(d, gfn); /* the copy elsewhere has to lose it as well */
+    return 0;
+}
+
+int64_t memory_mfn(const struct domain *d, uint64_t gfn)
+{
+    const uint32_t *where = slot(d, gfn);
+
+    return where && *where ? (int64_t)*where - 1 : -XEN_ENOENT;
+}
+
+void memory_free_all(struct domain *d)
+{
+    struct domain_memory *m = &d->memory;
+    struct platform *p = d->hv->platform;
+
+    log_dirty_disable(d);
+    for (uint32_t i = 0; i < m->nr_chunks; i++) {
+        if (!m->chunks[i])
+            continue;
+        for (unsigned int j = 0; j < CHUNK; j++)
+            if (m->chunks[i][j])
+                frame_free(d->hv, m->chunks[i][j] - 1);
+        platform_free(p, m->chunks[i]);
+    }
+    platform_free(p, m->chunks);
+    m->chunks = NULL;
+    m->nr_chunks = 0;
+    m->tot_pages = m->nr_gfns = 0;
+}
+
+/* ---- access by guest-physical address ---- */
+
+/* The bytes of one page from gpa on; *size is cut to what is left of the page. */
+static uint8_t *page_at(struct domain *d, uint64_t gpa, size_t *size)
+{
+    int64_t mfn = memory_mfn(d, gpa / PAGE_SIZE);
+    size_t offset = gpa % PAGE_SIZE;
+
+    if (mfn < 0)
+        return NULL;
+    if (*size > PAGE_SIZE - offset)
+        *size = PAGE_SIZE - offset;
+    return (uint8_t *)platform_page(d->hv->platform, (uint64_t)mfn) + offset;
+}
+
+int memory_read(struct domain *d, uint64_t gpa, void *dst, size_t size)
+{
+    uint8_t *to = dst;
+
+    while (size) {
+        size_t n = size;
+        const uint8_t *from = page_at(d, gpa, &n);
+
+        if (!from)
+            return -XEN_EFAULT;
+        __builtin_memcpy(to, from, n);
+        to += n;
+        gpa += n;
+        size -= n;
+    }
+    return 0;
+}
+
+int memory_write(struct domain *d, uint64_t gpa, const void *src, size_t size)
+{
+    const uint8_t *from = src;
+
+    while (size) {
+        size_t n = size;
+        uint8_t *to = page_at(d, gpa, &n);
+
+        if (!to)
+            return -XEN_EFAULT;
+        __builtin_memcpy(to, from, n);
+        memory_mark_dirty(d, gpa / PAGE_SIZE);
+        from += n;
+        gpa += n;
+        size -= n;
+    }
+    return 0;
+}
+
+/* ---- log-dirty ---- */
+
+void memory_mark_dirty(struct domain *d, uint64_t gfn)
+{
+    struct domain_memory *m = &d->memory;
+    uint64_t bit = 1ull << (gfn % 64);
+
+    if (!m->log_dirty || gfn >= m->nr_dirty_bits || (m->dirty[gfn / 64] & bit))
+        return;
+    m->dirty[gfn / 64] |= bit;
+    m->dirty_count++;
+}
+
+/* Make the bitmap reach gfn; it doubles, so that a domain that grows page by page copies little. */
+static int dirty_grow(struct domain *d, uint64_t gfn)
+{
+    struct domain_memory *m = &d->memory;
+    uint64_t bits = m->nr_dirty_bits ? m->nr_dirty_bits : 64;
+    uint64_t *dirty;
+
+    if (gfn < m->nr_dirty_bits)
+        return 0;
+    while (bits <= gfn)
+        bits *= 2;
+    dirty = platform_alloc(d->hv->platform, bits / 8);
+    if (!dirty)
+        return -XEN_ENOMEM;
+    for (uint64_t i = 0; i < m->nr_dirty_bits / 64; i++)
+        dirty[i] = m->dirty[i];
+    platform_free(d->hv->platform, m->dirty);
+    m->dirty = dirty;
+    m->nr_dirty_bits = bits;
+    return 0;
+}
+
+int log_dirty_enable(struct domain *d)
+{
+    struct domain_memory *m = &d->memory;
+
+    if (m->log_dirty)
+        return -XEN_EINVAL;
+    if (dirty_grow(d, m->nr_gfns ? m->nr_gfns - 1 : 0))
+        return -XEN_ENOMEM;
+    m->dirty_count = 0;
+    m->log_dirty = true;
+    return 0;
+}
+
+void log_dirty_disable(struct domain *d)
+{
+    struct domain_memory *m = &d->memory;
+
+    platform_free(d->hv->platform, m->dirty);
+    m->dirty = NULL;
+    m->nr_dirty_bits = m->dirty_count = 0;
+    m->log_dirty = false;
+}
