@@ -32,9 +32,10 @@ typedef struct xc_interface xc_handle;
 /* ---- the handle (xc_core.c) ---- */
 
 /*
- * Open the hypervisor that this machine runs under.  logger: receives one line for every failure;
+ * Open the hypervisor that this machine runs under; or, when XENLEVEL_HOST is in the environment,
+ * the simulated host whose socket it names.  logger: receives one line for every failure;
  * NULL: they go to standard error.  It must outlive the handle.  NULL with errno on failure:
- * ENOENT: no Xen here.  EACCES, EPERM: not privileged.
+ * ENOENT: no Xen here.  EACCES, EPERM: not privileged.  EIO: the simulated host does not answer.
  */
 xc_handle *xc_interface_open(struct xentoollog_logger *logger);
 /* The same over a given transport; `where` goes to its open(). */
@@ -181,7 +182,7 @@ int xc_livepatch_upload(xc_handle *xch, const char *name, const void *image, siz
 /* Returns when it is done, or has failed. */
 int xc_livepatch_action(xc_handle *xch, const char *name, enum xc_livepatch_action action);
 
-/* ---- domains (xc_domain.c, xc_xenstore.c) ---- */
+/* ---- domains (xc_domain.c, xc_name.c) ---- */
 
 enum xc_domain_type {
     XC_DOMAIN_PV,
@@ -220,12 +221,14 @@ int xc_domain_getinfo(xc_handle *xch, uint32_t domid, struct xc_domain_info *inf
 int xc_domain_list(xc_handle *xch, struct xc_domain_info **list, size_t *n);
 
 /*
- * A domain by number ("7") or by its name in xenstore.  Numbers are tried first, as xl does.
- * ESRCH when there is none.
+ * A domain by number ("7") or by its name in the host's store.  Numbers are tried first, as xl
+ * does.  ESRCH when there is none.
  */
 int xc_domain_resolve(xc_handle *xch, const char *name_or_id, uint32_t *domid);
-/* The domain's name in xenstore, malloc'ed; NULL with errno when it has none (not logged). */
-char *xc_domain_name(uint32_t domid);
+/* The domain's name in the store, malloc'ed; NULL with errno when it has none (not logged). */
+char *xc_domain_name(xc_handle *xch, uint32_t domid);
+/* Give it one; NULL takes it away. */
+int xc_domain_set_name(xc_handle *xch, uint32_t domid, const char *name);
 
 /* ---- findings in words (xc_fault.c) ---- */
 

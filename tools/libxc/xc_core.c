@@ -57,6 +57,11 @@ xc_handle *xc_interface_open_transport(const struct xc_transport_ops *ops, const
 
 xc_handle *xc_interface_open(struct xentoollog_logger *logger)
 {
+    /* secure_: a program with more rights than its user asks the hypervisor that it runs under. */
+    const char *where = secure_getenv("XENLEVEL_HOST");
+
+    if (where && where[0])
+        return xc_interface_open_transport(&xc_transport_sim, where, logger);
     return xc_interface_open_transport(&xc_transport_xen, NULL, logger);
 }
 
@@ -86,8 +91,10 @@ const char *xc_last_error(const xc_handle *xch)
     return xch->error;
 }
 
-const char *xc_reason(int err)
+const char *xc_reason(xc_handle *xch, int err)
 {
+    const char *why = err == EIO ? xch->ops->why(xch->state) : NULL;
+
     switch (err) {
     case EPERM:
         return "not permitted (only dom0, or a domain that its policy allows, may ask)";
@@ -97,7 +104,7 @@ const char *xc_reason(int err)
     case EOPNOTSUPP:
         return "this hypervisor does not offer it";
     default:
-        return strerror(err);
+        return why ? why : strerror(err);
     }
 }
 

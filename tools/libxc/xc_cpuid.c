@@ -41,7 +41,7 @@ static int failed(xc_handle *xch, const char *what, const char *which)
 
     if (err == EPROTO)
         return -1;
-    return xc_fail(xch, err, "%s (%s): %s", what, which, xc_reason(err));
+    return xc_fail(xch, err, "%s (%s): %s", what, which, xc_reason(xch, err));
 }
 
 static int featureset_call(xc_handle *xch, enum xc_featureset_index index, uint32_t *buffer,
@@ -295,7 +295,7 @@ int xc_set_domain_cpu_policy(xc_handle *xch, uint32_t domid, const struct xc_lea
 
     xc_policy_error_text(&where, place, sizeof(place));
     return xc_fail(xch, errno, "domain %u was not given its CPU policy: %s%s%s", domid,
-                   errno == EEXIST ? "it has run already" : xc_reason(errno),
+                   errno == EEXIST ? "it has run already" : xc_reason(xch, errno),
                    place[0] ? "; Xen objects to " : "", place);
 }
 

@@ -80,7 +80,7 @@ int xc_domain_getinfo(xc_handle *xch, uint32_t domid, struct xc_domain_info *inf
             return -1;
         if (errno == ESRCH)
             return xc_fail(xch, ESRCH, "there is no domain %u", domid);
-        return xc_fail(xch, errno, "asking Xen about domain %u: %s", domid, xc_reason(errno));
+        return xc_fail(xch, errno, "asking Xen about domain %u: %s", domid, xc_reason(xch, errno));
     }
     /* Some versions answer with the next domain when the one asked for is not there. */
     if (op.u.getdomaininfo.domain != (domid_t)domid)
@@ -102,7 +102,7 @@ static int list_chunk(xc_handle *xch, uint32_t first, struct xen_domctl_getdomai
     if (xc_sysctl(xch, &op) < 0) {
         if (errno == EPROTO)
             return -1;
-        return xc_fail(xch, errno, "asking Xen for its domains: %s", xc_reason(errno));
+        return xc_fail(xch, errno, "asking Xen for its domains: %s", xc_reason(xch, errno));
     }
     if (op.u.getdomaininfolist.num_domains > LIST_CHUNK)
         return xc_fail(xch, EIO, "Xen says it wrote %u domains where %u fit",

@@ -56,7 +56,7 @@ int xc_livepatch_get(xc_handle *xch, const char *name, struct xc_livepatch_statu
         return err == EPROTO || err == EOPNOTSUPP
                    ? -1
                    : xc_fail(xch, err, "asking Xen for the live patch %s: %s", name,
-                             xc_reason(err));
+                             xc_reason(xch, err));
     }
     status->state = op.u.livepatch.u.get.status.state == LIVEPATCH_STATE_APPLIED
                         ? XC_LIVEPATCH_APPLIED
@@ -92,7 +92,7 @@ int xc_livepatch_upload(xc_handle *xch, const char *name, const void *image, siz
     errno = err;
     if (err == EPROTO || err == EOPNOTSUPP)
         return -1;
-    return xc_fail(xch, err, "Xen does not take the live patch %s: %s", name, xc_reason(err));
+    return xc_fail(xch, err, "Xen does not take the live patch %s: %s", name, xc_reason(xch, err));
 }
 
 static int start_action(xc_handle *xch, const char *name, uint32_t action)
@@ -151,5 +151,5 @@ int xc_livepatch_action(xc_handle *xch, const char *name, enum xc_livepatch_acti
         return 0;
     rc = rc ? errno : status.error ? status.error : EIO;
     return xc_fail(xch, rc, "Xen does not %s the live patch %s: %s", actions[action].verb, name,
-                   xc_reason(rc));
+                   xc_reason(xch, rc));
 }

@@ -53,7 +53,7 @@ int xc_get_cpu_levelling_caps(xc_handle *xch, uint32_t *caps)
         if (errno == EPROTO)
             return -1;
         return xc_fail(xch, errno, "asking Xen for its levelling capabilities: %s",
-                       xc_reason(errno));
+                       xc_reason(xch, errno));
     }
     *caps = op.u.cpu_levelling_caps.caps;
     return 0;
@@ -68,7 +68,7 @@ int xc_physinfo(xc_handle *xch, struct xc_physinfo *info)
     if (xc_sysctl(xch, &op) < 0) {
         if (errno == EPROTO)
             return -1;
-        return xc_fail(xch, errno, "asking Xen about the machine: %s", xc_reason(errno));
+        return xc_fail(xch, errno, "asking Xen about the machine: %s", xc_reason(xch, errno));
     }
     info->threads_per_core = p->threads_per_core;
     info->cores_per_socket = p->cores_per_socket;

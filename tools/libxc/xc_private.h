@@ -34,8 +34,8 @@ int xc_fail(xc_handle *xch, int err, const char *fmt, ...) __attribute__((format
 int xc_sysctl(xc_handle *xch, struct xen_sysctl *op);
 int xc_domctl(xc_handle *xch, struct xen_domctl *op);
 
-/* The reason to give people for a failed hypercall: "not permitted: ..." */
-const char *xc_reason(int err);
+/* The reason to give people for a failed call of the transport: "not permitted: ..." */
+const char *xc_reason(xc_handle *xch, int err);
 
 #pragma GCC visibility pop
 

@@ -5,6 +5,7 @@
 #ifndef XC_TRANSPORT_H
 #define XC_TRANSPORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,9 +45,46 @@ struct xc_transport_ops {
      * errno = the hypervisor's error.  EIO when the hypervisor could not be asked at all.
      */
     int (*hypercall)(void *state, unsigned int op, const uint64_t args[XC_HYPERCALL_ARGS]);
+
+    /*
+     * Called after any member has failed with EIO.  Owes: a sentence without a full stop that says
+     * what is wrong with the way to the hypervisor ("... has closed the connection"), valid until
+     * the next call; or NULL when errno is all there is to say.
+     */
+    const char *(*why)(void *state);
+
+    /*
+     * Called for the toolstack's notes about domains, which live in a tree of small texts beside
+     * the hypervisor: "/local/domain/7/name".  Owes: 0 and *value, malloc'ed; or -1 with errno,
+     * ENOENT when there is no such node.
+     */
+    int (*store_read)(void *state, const char *path, char **value);
+
+    /* Called to leave such a note.  `value` is not empty; NULL takes the node away (that it was
+     * not there is no failure).  Owes: 0; or -1 with errno. */
+    int (*store_write)(void *state, const char *path, const char *value);
+
+    /*
+     * Called to reach the memory of a domain, frames gfns[0] .. gfns[n - 1], n at least 1.  Owes:
+     * pages[i] = that frame's 4096 bytes (the domain's own, not a copy), readable and, when
+     * `write`, writable until unmap(); NULL where the domain has no memory; and something that is
+     * not NULL, for unmap().  Or NULL with errno, and nothing in pages[] is valid.
+     */
+    void *(*map)(void *state, uint32_t domid, const uint64_t *gfns, size_t n, bool write,
+                 void **pages);
+
+    /* Called once for each map(), also when the domain is gone meanwhile.  Owes: that what was
+     * mapped to be written counts as dirtied. */
+    void (*unmap)(void *state, void *mapping);
 };
 
-/* A real host, over libxencall.  `where` must be NULL. */
+/* A real host, over libxencall, libxenforeignmemory and libxenstore.  `where` must be NULL. */
 extern const struct xc_transport_ops xc_transport_xen;
+
+/*
+ * A simulated host (xen/sim/protocol.h).  `where` is the path of its socket.  Hypercall buffers
+ * come from 64 MiB that are shared with it: more at one time is ENOMEM.
+ */
+extern const struct xc_transport_ops xc_transport_sim;
 
 #endif /* XC_TRANSPORT_H */

@@ -54,13 +54,13 @@ int xc_version(xc_handle *xch, struct xc_version *v)
 
     memset(v, 0, sizeof(*v));
     if (rc < 0)
-        return xc_fail(xch, errno, "asking Xen for its version: %s", xc_reason(errno));
+        return xc_fail(xch, errno, "asking Xen for its version: %s", xc_reason(xch, errno));
     v->major = (unsigned int)rc >> 16;
     v->minor = (unsigned int)rc & 0xffff;
     if (ask_text(xch, XENVER_extraversion, v->extra, sizeof(v->extra)) < 0 ||
         ask_text(xch, XENVER_capabilities, v->capabilities, sizeof(v->capabilities)) < 0)
         return xc_fail(xch, errno, "asking Xen for its version and capabilities: %s",
-                       xc_reason(errno));
+                       xc_reason(xch, errno));
     (void)snprintf(v->text, sizeof(v->text), "%u.%u%s", v->major, v->minor, v->extra);
     ask_build_id(xch, v->build_id, sizeof(v->build_id));
     return 0;

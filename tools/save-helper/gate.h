@@ -35,16 +35,15 @@ int gate_host_policies(struct gate_host *h, char *why); /* for the type of h->do
 int gate_host_verify_domain(struct gate_host *h, uint32_t domid, char *why);
 void gate_host_close(struct gate_host *h);
 
-/* "web1" from xenstore, or "domain 7". */
-void gate_domain_name(uint32_t domid, char *buf, size_t size);
+/* "web1" from xenstore, or "domain 7".  The host is open. */
+void gate_domain_name(const struct gate_host *h, uint32_t domid, char *buf, size_t size);
 
 /*
- * Which hypervisor is asked, and who knows names of domains.  transport_xen.c has the real ones;
+ * Which hypervisor is asked, and its store for names of domains.  transport_xen.c has the real one;
  * the tests link their own file in its place.  Never chosen at run time: whoever could choose
  * would be past the gate.
  */
 extern const struct xc_transport_ops *const gate_transport;
-char *gate_name_lookup(uint32_t domid); /* malloc'ed or NULL */
 
 /* ---- the stock helper (helper.c) ---- */
 

@@ -50,9 +50,9 @@ static int failed(char *why, const char *doing)
     return -1;
 }
 
-void gate_domain_name(uint32_t domid, char *buf, size_t size)
+void gate_domain_name(const struct gate_host *h, uint32_t domid, char *buf, size_t size)
 {
-    char *name = gate_name_lookup(domid);
+    char *name = xc_domain_name(h->xch, domid);
 
     if (name && name[0])
         (void)snprintf(buf, size, "%s", name);
@@ -91,7 +91,7 @@ int gate_host_open(struct gate_host *h, char *why)
 
 int gate_host_domain(struct gate_host *h, uint32_t domid, char *why)
 {
-    gate_domain_name(domid, h->name, sizeof(h->name));
+    gate_domain_name(h, domid, h->name, sizeof(h->name));
     if (xc_domain_getinfo(h->xch, domid, &h->domain))
         return failed(why, "asking what the domain is");
     return 0;

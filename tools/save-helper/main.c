@@ -271,12 +271,12 @@ static void look_at_domain(int argc, char **argv)
         return;
     }
     if (gate_host_verify_domain(&host, (uint32_t)domid, why)) {
-        gate_domain_name((uint32_t)domid, name, sizeof(name));
+        gate_domain_name(&host, (uint32_t)domid, name, sizeof(name));
         report_line(LOG_WARNING, "saving '%s': %s", name, why);
     }
     /* Version 3 of the stream, the first with a policy in it, came with Xen 4.14. */
     if (host.version.major < 4 || (host.version.major == 4 && host.version.minor < 14)) {
-        gate_domain_name((uint32_t)domid, name, sizeof(name));
+        gate_domain_name(&host, (uint32_t)domid, name, sizeof(name));
         report_line(LOG_WARNING,
                     "saving '%s': Xen %u.%u writes no CPU policy into the stream; a host with the "
                     "gate will not take it",

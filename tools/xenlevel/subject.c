@@ -175,7 +175,7 @@ static int open_domain(const char *arg, struct subject *s)
     if (xc_domain_resolve(xch, arg, &domid) || xc_domain_getinfo(xch, domid, &info) ||
         xc_version(xch, &v) || xc_get_domain_cpu_policy(xch, domid, &l))
         goto out;
-    name = xc_domain_name(domid);
+    name = xc_domain_name(xch, domid);
     s->kind = SUBJECT_GUEST;
     s->name = name ? name : xstrdup(arg);
     s->origin = xasprintf("domain %u", domid);

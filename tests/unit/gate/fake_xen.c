@@ -156,6 +156,53 @@ static int fake_hypercall(void *state, unsigned int op, const uint64_t args[XC_H
     }
 }
 
+static const char *fake_why(void *state)
+{
+    (void)state;
+    return NULL;
+}
+
+static int fake_store_read(void *state, const char *path, char **value)
+{
+    const char *name = getenv("FAKE_XEN_NAME");
+    size_t len = strlen(path);
+
+    (void)state;
+    *value = NULL;
+    if (name && len > 5 && !strcmp(path + len - 5, "/name"))
+        *value = strdup(name);
+    errno = ENOENT;
+    return *value ? 0 : -1;
+}
+
+static int fake_store_write(void *state, const char *path, const char *value)
+{
+    (void)state;
+    (void)path;
+    (void)value;
+    errno = EACCES;
+    return -1;
+}
+
+static void *fake_map(void *state, uint32_t domid, const uint64_t *gfns, size_t n, bool write,
+                      void **pages)
+{
+    (void)state;
+    (void)domid;
+    (void)gfns;
+    (void)n;
+    (void)write;
+    (void)pages;
+    errno = EPERM;
+    return NULL;
+}
+
+static void fake_unmap(void *state, void *mapping)
+{
+    (void)state;
+    (void)mapping;
+}
+
 static const struct xc_transport_ops fake_ops = {
     .name = "fake",
     .open = fake_open,
@@ -163,17 +210,14 @@ static const struct xc_transport_ops fake_ops = {
     .alloc = fake_alloc,
     .release = fake_release,
     .hypercall = fake_hypercall,
+    .why = fake_why,
+    .store_read = fake_store_read,
+    .store_write = fake_store_write,
+    .map = fake_map,
+    .unmap = fake_unmap,
 };
 
 const struct xc_transport_ops *const gate_transport = &fake_ops;
-
-char *gate_name_lookup(uint32_t domid)
-{
-    const char *name = getenv("FAKE_XEN_NAME");
-
-    (void)domid;
-    return name ? strdup(name) : NULL;
-}
 
 bool gate_may_peek(void)
 {

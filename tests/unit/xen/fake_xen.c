@@ -302,6 +302,47 @@ static int fake_hypercall(void *state, unsigned int op, const uint64_t args[XC_H
     }
 }
 
+static const char *fake_why(void *state)
+{
+    (void)state;
+    return NULL;
+}
+
+static int fake_store_read(void *state, const char *path, char **value)
+{
+    (void)state;
+    (void)path;
+    *value = NULL;
+    return answer(ENOENT);
+}
+
+static int fake_store_write(void *state, const char *path, const char *value)
+{
+    (void)state;
+    (void)path;
+    (void)value;
+    return answer(EACCES);
+}
+
+static void *fake_map(void *state, uint32_t domid, const uint64_t *gfns, size_t n, bool write,
+                      void **pages)
+{
+    (void)state;
+    (void)domid;
+    (void)gfns;
+    (void)n;
+    (void)write;
+    (void)pages;
+    errno = EPERM;
+    return NULL;
+}
+
+static void fake_unmap(void *state, void *mapping)
+{
+    (void)state;
+    (void)mapping;
+}
+
 /* The linker takes this one, and leaves the real one in its archive. */
 const struct xc_transport_ops xc_transport_xen = {
     .name = "fake Xen",
@@ -310,4 +351,9 @@ const struct xc_transport_ops xc_transport_xen = {
     .alloc = fake_alloc,
     .release = fake_release,
     .hypercall = fake_hypercall,
+    .why = fake_why,
+    .store_read = fake_store_read,
+    .store_write = fake_store_write,
+    .map = fake_map,
+    .unmap = fake_unmap,
 };
