@@ -230,6 +230,61 @@ char *xc_domain_name(xc_handle *xch, uint32_t domid);
 /* Give it one; NULL takes it away. */
 int xc_domain_set_name(xc_handle *xch, uint32_t domid, const char *name);
 
+/* ---- making domains (xc_domain_build.c) ---- */
+
+struct xc_domain_config {
+    enum xc_domain_type type;
+    bool hap; /* HVM and PVH: on hardware-assisted paging */
+    uint32_t max_vcpus;
+    uint8_t uuid[16];
+};
+
+/* A new domain, paused, without memory and vCPUs; its CPU is the default of its type. */
+int xc_domain_create(xc_handle *xch, const struct xc_domain_config *config, uint32_t *domid);
+int xc_domain_destroy(xc_handle *xch, uint32_t domid);
+int xc_domain_pause(xc_handle *xch, uint32_t domid);
+int xc_domain_unpause(xc_handle *xch, uint32_t domid);
+/* All of its vCPUs, at once: as many as it was created for. */
+int xc_domain_max_vcpus(xc_handle *xch, uint32_t domid, uint32_t max);
+/* The most memory that it may have. */
+int xc_domain_max_mem(xc_handle *xch, uint32_t domid, uint64_t kib);
+/* Zeroed frames at first_gfn .. first_gfn + n - 1.  ENOMEM: the host has not so many, or the
+ * domain may not have them; it keeps those that it got. */
+int xc_domain_populate(xc_handle *xch, uint32_t domid, uint64_t first_gfn, uint64_t n);
+
+/*
+ * Memory of a domain, n frames of 4096 bytes, n at least 1: pages[i] is frame gfns[i], the
+ * domain's own and not a copy; NULL where it has none.  Valid until the mapping that is returned
+ * has been given back (NULL is allowed there); what was mapped for writing then counts as dirtied.
+ * NULL on failure.
+ */
+void *xc_map_foreign_pages(xc_handle *xch, uint32_t domid, const uint64_t *gfns, size_t n,
+                           bool write, void **pages);
+void xc_unmap_foreign_pages(xc_handle *xch, void *mapping);
+
+/*
+ * The features that a PV domain's programs see though its policy lacks them, and whether running
+ * it beside others costs writes of masking MSRs.  Hypervisors with our extension say (a simulated
+ * one); others fail with ENOSYS or EOPNOTSUPP, which is not logged: then levelling_visible() is the
+ * answer.
+ */
+int xc_domain_get_visible(xc_handle *xch, uint32_t domid, struct featureset *visible,
+                          bool *costs_switches);
+
+/* ---- vCPUs (xc_vcpu.c) ---- */
+
+/* Registers of a fresh kernel, in 64-bit mode, that begins at rip: of one vCPU of a PV domain,
+ * which is online then; of all vCPUs of an HVM or PVH domain. */
+int xc_vcpu_start_pv(xc_handle *xch, uint32_t domid, uint32_t vcpu, uint64_t rip);
+int xc_vcpus_start_hvm(xc_handle *xch, uint32_t domid, uint32_t nr_vcpus, uint64_t rip);
+
+/* ---- the hypervisor's log (xc_console.c) ---- */
+
+#define XC_CONSOLE_MAX (16u << 20) /* not read beyond it */
+
+/* What is in it: *text is malloc'ed and ends with a NUL.  clear: and empty it. */
+int xc_readconsole(xc_handle *xch, bool clear, char **text, size_t *len);
+
 /* ---- findings in words (xc_fault.c) ---- */
 
 /*
