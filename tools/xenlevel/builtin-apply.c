@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd.h"
+#include "commands.h"
 #include "json.h"
+#include "level.h"
 #include "out.h"
 #include "show.h"
 #include "subject.h"
@@ -18,14 +19,6 @@ static const struct cmd_option options[] = {
     {'d', "dry-run", NULL, "say what would change, change nothing"},
     CMD_JSON,
     CMD_END,
-};
-
-struct change {
-    struct cpu_policy before, wanted, after;
-    struct featureset dropped;
-    struct featureset kept;   /* not in what was wanted, and there all the same */
-    struct featureset absent; /* wanted, and not there */
-    size_t other;             /* registers, other than features, that are not as wanted */
 };
 
 static int refuse_if_run(const struct xc_domain_info *info, const char *name)
@@ -43,30 +36,8 @@ static int refuse_if_run(const struct xc_domain_info *info, const char *name)
     return STATUS_YES;
 }
 
-/* What the hypervisor made of it, against what was asked for. */
-static void compare(struct change *c)
-{
-    struct featureset wanted, after;
-
-    policy_to_featureset(&c->wanted, &wanted);
-    policy_to_featureset(&c->after, &after);
-    featureset_andnot(&c->kept, &after, &wanted);
-    featureset_andnot(&c->absent, &wanted, &after);
-    show_comparable(&c->kept);
-    show_comparable(&c->absent);
-    /* Beyond features: numbers above the level's, and a state area of another form. */
-    c->other = (c->after.basic[0].a > c->wanted.basic[0].a) +
-               (c->after.feat[0].a > c->wanted.feat[0].a) +
-               (c->after.extd[0].a > c->wanted.extd[0].a) +
-               ((c->after.extd[8].a & 0xff) > (c->wanted.extd[8].a & 0xff)) +
-               ((c->after.platform_info & ~c->wanted.platform_info) != 0);
-    for (unsigned int i = 2; i < POLICY_NR_XSTATE; i++)
-        if (memcmp(&c->after.xstate[i], &c->wanted.xstate[i], sizeof(c->after.xstate[i])) != 0)
-            c->other++;
-}
-
 static int report_text(const struct subject *domain, const struct subject *pool,
-                       const struct change *c, bool dry)
+                       const struct level_change *c, bool dry)
 {
     char count[32];
 
@@ -93,15 +64,13 @@ static int report_text(const struct subject *domain, const struct subject *pool,
         out_text(stdout, 0, 2,
                  "%s (highest leaves, address width, MSR CE or XSAVE layout) not as asked for",
                  plural(count, sizeof(count), c->other, "register", "registers"));
-    if (featureset_empty(&c->kept) && featureset_empty(&c->absent) && !c->other)
-        return STATUS_YES;
-    return STATUS_NO;
+    return level_taken(c) ? STATUS_YES : STATUS_NO;
 }
 
 static int report_json(const struct subject *domain, const struct subject *pool,
-                       const struct change *c, bool dry)
+                       const struct level_change *c, bool dry)
 {
-    bool taken = featureset_empty(&c->kept) && featureset_empty(&c->absent) && !c->other;
+    bool taken = level_taken(c);
     struct json *j = json_begin();
 
     json_object(j, NULL);
@@ -122,29 +91,10 @@ static int report_json(const struct subject *domain, const struct subject *pool,
     return dry || taken ? STATUS_YES : STATUS_NO;
 }
 
-static int set_and_read_back(xc_handle *xch, const struct subject *domain, struct change *c)
-{
-    struct xc_leaves l;
-    int rc;
-
-    if (xc_policy_to_leaves(&c->wanted, &l))
-        return complain("out of memory");
-    rc = xc_set_domain_cpu_policy(xch, domain->domid, &l, NULL);
-    xc_leaves_free(&l);
-    if (rc || xc_get_domain_cpu_policy(xch, domain->domid, &l))
-        return STATUS_TROUBLE;
-    rc = xc_policy_from_leaves(xch, domain->origin, &l, &c->after, NULL, 0);
-    xc_leaves_free(&l);
-    if (rc)
-        return STATUS_TROUBLE;
-    compare(c);
-    return STATUS_YES;
-}
-
 static int apply(const struct subject *domain, const struct subject *pool, bool dry, bool json)
 {
     xc_handle *xch = xc_interface_open(out_logger());
-    struct change *c = xcalloc(1, sizeof(*c));
+    struct level_change *c = xcalloc(1, sizeof(*c));
     enum subject_type type = domain->type;
     const struct cpu_policy *level = subject_guest_policy(pool, &type);
     struct xc_domain_info info;
@@ -155,7 +105,7 @@ static int apply(const struct subject *domain, const struct subject *pool, bool 
     status = refuse_if_run(&info, domain->name);
     if (status)
         goto out;
-    c->before = c->wanted = domain->guest;
+    c->wanted = domain->guest;
     if (policy_apply_level(&c->wanted, level, &c->dropped)) {
         status = complain("'%s' has another vendor's CPU, or another CLFLUSH size, than the level "
                           "of '%s': it was not made on a host of that pool",
@@ -163,7 +113,7 @@ static int apply(const struct subject *domain, const struct subject *pool, bool 
         goto out;
     }
     if (!dry)
-        status = set_and_read_back(xch, domain, c);
+        status = level_apply(xch, domain->domid, c) ? STATUS_TROUBLE : STATUS_YES;
     if (!status)
         status = (json ? report_json : report_text)(domain, pool, c, dry);
 out:

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cmd.h"
+#include "commands.h"
 #include "enforce.h"
 #include "json.h"
 #include "out.h"

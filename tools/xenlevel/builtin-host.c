@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "capture.h"
-#include "cmd.h"
+#include "commands.h"
 #include "json.h"
 #include "out.h"
 #include "show.h"

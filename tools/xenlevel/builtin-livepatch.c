@@ -12,7 +12,7 @@
 
 #include <xc.h>
 
-#include "cmd.h"
+#include "commands.h"
 #include "json.h"
 #include "out.h"
 #include "payload.h"

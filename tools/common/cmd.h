@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A subcommand: what it is called, what it takes, and the function that does it.
+ * A program is a table of subcommands.  A subcommand: what it is called, what it takes, and the
+ * function that does it.
  */
-#ifndef XENLEVEL_CMD_H
-#define XENLEVEL_CMD_H
+#ifndef COMMON_CMD_H
+#define COMMON_CMD_H
+
+#include <stddef.h>
 
 /* Exit statuses, the same for every subcommand. */
 enum {
@@ -46,7 +49,18 @@ int cmd_usage(const struct command *cmd, const char *what);
         0, (const char *)0, (const char *)0, (const char *)0                                       \
     }
 
-extern const struct command cmd_host, cmd_show, cmd_diff, cmd_verify, cmd_level, cmd_check,
-    cmd_apply, cmd_xlcfg, cmd_livepatch;
+struct program {
+    const char *name;    /* "xenlevel" */
+    const char *version; /* "0.1.0" */
+    const char *manual;  /* "xenlevel(1)" */
+    /* Before the command, and among the options of each.  NULL, and NULL: there are none. */
+    const struct cmd_option *options;
+    void (*option)(int letter, const char *value);
+    const struct command *const *commands;
+    size_t nr_commands;
+};
 
-#endif /* XENLEVEL_CMD_H */
+/* All of main(). */
+int cmd_main(const struct program *program, int argc, char **argv);
+
+#endif /* COMMON_CMD_H */

@@ -5,8 +5,8 @@
  * In memory a file is protobuf-c's message, so that fields this program does not know travel with
  * it and are there again when it is written.
  */
-#ifndef XENLEVEL_XLP_H
-#define XENLEVEL_XLP_H
+#ifndef COMMON_XLP_H
+#define COMMON_XLP_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -55,4 +55,4 @@ Xenlevel__Featureset *xlp_featureset_new(const uint32_t *words, size_t n);
 void xlp_policy_get(const Xenlevel__Policy *policy, struct cpu_policy *p);
 Xenlevel__Policy *xlp_policy_from(const struct cpu_policy *p);
 
-#endif /* XENLEVEL_XLP_H */
+#endif /* COMMON_XLP_H */

@@ -117,7 +117,7 @@ static void message(const char *fmt, va_list ap)
     (void)fflush(stdout);
     if (vasprintf(&text, fmt, ap) < 0)
         return;
-    out_text(stderr, 0, 2, "xenlevel: %s", text);
+    out_text(stderr, 0, 2, "%s: %s", program_name, text);
     free(text);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small things that every part of the command needs.
+ * Small things that every part of our commands needs.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -11,11 +11,12 @@
 
 #include "util.h"
 
+const char *program_name = "xenlevel";
+
 static void out_of_memory(void)
 {
-    static const char text[] = "xenlevel: out of memory\n";
-
-    (void)fputs(text, stderr);
+    (void)fputs(program_name, stderr);
+    (void)fputs(": out of memory\n", stderr);
     exit(2); /* NOLINT(concurrency-mt-unsafe): one thread */
 }
 

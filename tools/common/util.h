@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small things that every part of the command needs.
+ * Small things that every part of our commands needs.
  */
-#ifndef XENLEVEL_UTIL_H
-#define XENLEVEL_UTIL_H
+#ifndef COMMON_UTIL_H
+#define COMMON_UTIL_H
 
 #include <stdbool.h>
 #include <stddef.h>
+
+/* What messages begin with: "xenlevel".  Set once, by main(), when it is another program. */
+extern const char *program_name;
 
 /* Memory that is there, or the program ends with status 2: a command has nothing better to do. */
 void *xcalloc(size_t n, size_t size);
@@ -22,4 +25,4 @@ char *base_name(const char *path, const char *suffix);
 
 bool ends_with(const char *s, const char *suffix);
 
-#endif /* XENLEVEL_UTIL_H */
+#endif /* COMMON_UTIL_H */

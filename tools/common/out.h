@@ -2,8 +2,8 @@
 /*
  * What people read: text wrapped to the terminal, tables, and messages on standard error.
  */
-#ifndef XENLEVEL_OUT_H
-#define XENLEVEL_OUT_H
+#ifndef COMMON_OUT_H
+#define COMMON_OUT_H
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ unsigned int out_width(FILE *f);
 void out_text(FILE *f, unsigned int indent, unsigned int hanging, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* To standard error, "xenlevel: " in front, wrapped. */
+/* To standard error, the program's name in front, wrapped. */
 void warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The same; returns 2, the status for bad usage and bad input. */
 int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -44,4 +44,4 @@ void table_print(struct table *t, FILE *f);
 /* "1 feature", "2 features".  In a buffer of the caller's. */
 const char *plural(char *buf, size_t size, size_t n, const char *one, const char *many);
 
-#endif /* XENLEVEL_OUT_H */
+#endif /* COMMON_OUT_H */

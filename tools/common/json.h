@@ -2,8 +2,8 @@
 /*
  * What programs read: JSON, by yajl (which every dom0 has, since xl uses it).
  */
-#ifndef XENLEVEL_JSON_H
-#define XENLEVEL_JSON_H
+#ifndef COMMON_JSON_H
+#define COMMON_JSON_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,4 +37,4 @@ void json_fault(struct json *j, const struct policy_fault *fault);
 void json_levelling_caps(struct json *j, const char *key, uint32_t caps);
 void json_policy(struct json *j, const char *key, const struct cpu_policy *p, bool leaves);
 
-#endif /* XENLEVEL_JSON_H */
+#endif /* COMMON_JSON_H */

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Subcommands: finding them, their options, and what --help says.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "out.h"
+#include "util.h"
+
+#define MAX_OPTIONS 16
+
+/* The one that runs: set by cmd_main() before anything else. */
+static const struct program *running;
+
+static void option_rows(struct table *t, const struct cmd_option *options)
+{
+    char text[64];
+
+    for (const struct cmd_option *o = options; o && o->letter; o++) {
+        (void)snprintf(text, sizeof(text), "-%c, --%s%s%s", o->letter, o->name, o->arg ? " " : "",
+                       o->arg ? o->arg : "");
+        table_row(t, text, o->help);
+    }
+}
+
+static void print_help(const struct command *cmd)
+{
+    struct table t;
+
+    out_text(stdout, 0, 7, "usage: %s %s [OPTION]... %s", running->name, cmd->name, cmd->args);
+    out_text(stdout, 0, 0, "\n%s\n", cmd->about);
+    table_init(&t, 2, 2);
+    option_rows(&t, cmd->options);
+    option_rows(&t, running->options);
+    table_row(&t, "-h, --help", "this text");
+    table_print(&t, stdout);
+    out_text(stdout, 0, 0,
+             "\nExit status: 0 done, or yes; 1 no, or something is wrong with a policy; 2 bad "
+             "usage, bad input, or it could not be done.");
+}
+
+static void print_commands(FILE *f)
+{
+    struct table t;
+
+    out_text(f, 0, 0, "usage: %s %sCOMMAND [OPTION]... [ARGUMENT]...\n", running->name,
+             running->options ? "[OPTION]... " : "");
+    table_init(&t, 2, 2);
+    for (size_t i = 0; i < running->nr_commands; i++)
+        table_row(&t, running->commands[i]->name, running->commands[i]->summary);
+    table_print(&t, f);
+    if (running->options) {
+        (void)fputc('\n', f);
+        table_init(&t, 2, 2);
+        option_rows(&t, running->options);
+        table_print(&t, f);
+    }
+    out_text(f, 0, 0, "\n`%s COMMAND --help` says more; %s says all.", running->name,
+             running->manual);
+}
+
+int cmd_usage(const struct command *cmd, const char *what)
+{
+    warn("%s: %s", cmd->name, what);
+    out_text(stderr, 0, 7, "usage: %s %s [OPTION]... %s", running->name, cmd->name, cmd->args);
+    return STATUS_TROUBLE;
+}
+
+/* For getopt_long(): the options of a command (may be NULL), the program's, and --help. */
+struct getopt_tables {
+    struct option longs[2 * MAX_OPTIONS + 3];
+    char shorts[4 * MAX_OPTIONS + 8];
+    size_t n, at;
+};
+
+static void add(struct getopt_tables *t, const struct cmd_option *options)
+{
+    size_t n = 0;
+
+    for (const struct cmd_option *o = options; o && o->letter && n < MAX_OPTIONS; o++, n++) {
+        t->longs[t->n++] =
+            (struct option){o->name, o->arg ? required_argument : no_argument, NULL, o->letter};
+        t->shorts[t->at++] = (char)o->letter;
+        if (o->arg)
+            t->shorts[t->at++] = ':';
+    }
+}
+
+static int next_option(struct getopt_tables *t, int argc, char **argv)
+{
+    t->longs[t->n++] = (struct option){"help", no_argument, NULL, 'h'};
+    t->shorts[t->at++] = 'h';
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
+    return getopt_long(argc, argv, t->shorts, t->longs, NULL);
+}
+
+static bool is_program_option(int letter)
+{
+    for (const struct cmd_option *o = running->options; o && o->letter; o++)
+        if (o->letter == letter)
+            return true;
+    return false;
+}
+
+int cmd_option(const struct command *cmd, int argc, char **argv, const char **value, int *first)
+{
+    int letter;
+
+    do {
+        struct getopt_tables t = {.n = 0};
+
+        add(&t, cmd->options);
+        add(&t, running->options);
+        letter = next_option(&t, argc, argv);
+        if (letter > 0 && is_program_option(letter))
+            running->option(letter, optarg);
+    } while (letter > 0 && is_program_option(letter));
+    *value = optarg;
+    *first = optind;
+    if (letter == 'h') {
+        print_help(cmd);
+        exit(STATUS_YES); /* NOLINT(concurrency-mt-unsafe): one thread */
+    }
+    return letter;
+}
+
+static int end(int status)
+{
+    /* A full disk or a closed pipe must not look like success. */
+    if (fflush(stdout) || ferror(stdout)) {
+        (void)fprintf(stderr, "%s: ", running->name);
+        perror("standard output");
+        return STATUS_TROUBLE;
+    }
+    return status;
+}
+
+static int run(const char *name, int argc, char **argv)
+{
+    if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
+        (void)printf("%s %s\n", running->name, running->version);
+        return STATUS_YES;
+    }
+    if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
+        print_commands(stdout);
+        return STATUS_YES;
+    }
+    for (size_t i = 0; i < running->nr_commands; i++)
+        if (!strcmp(name, running->commands[i]->name))
+            return running->commands[i]->run(running->commands[i], argc, argv);
+    warn("there is no command '%s'", name);
+    print_commands(stderr);
+    return STATUS_TROUBLE;
+}
+
+/* Take the program's options in front of the command; returns where that is, 0 after a message. */
+static int before_command(int argc, char **argv)
+{
+    for (int letter;;) {
+        struct getopt_tables t = {.shorts = "+V", .at = 2};
+
+        t.longs[t.n++] = (struct option){"version", no_argument, NULL, 'V'};
+        add(&t, running->options);
+        letter = next_option(&t, argc, argv);
+        if (letter == 'h' || letter == 'V') {
+            /* As a command of that name, so that run() has it all. */
+            argv[optind - 1] = letter == 'h' ? "--help" : "--version";
+            return optind - 1;
+        }
+        if (letter == '?')
+            return 0;
+        if (letter == -1)
+            return optind;
+        running->option(letter, optarg);
+    }
+}
+
+int cmd_main(const struct program *program, int argc, char **argv)
+{
+    int first;
+
+    running = program;
+    program_name = program->name;
+    first = before_command(argc, argv);
+    if (!first)
+        return STATUS_TROUBLE;
+    if (first >= argc) {
+        print_commands(stderr);
+        return STATUS_TROUBLE;
+    }
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
+    optind = 0; /* glibc: begin again, in another vector */
+    return end(run(argv[first], argc - first, argv + first));
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The subcommands of xenlevel; each is a file builtin-NAME.c.
+ */
+#ifndef XENLEVEL_COMMANDS_H
+#define XENLEVEL_COMMANDS_H
+
+#include "cmd.h"
+
+extern const struct command cmd_host, cmd_show, cmd_diff, cmd_verify, cmd_level, cmd_check,
+    cmd_apply, cmd_xlcfg, cmd_livepatch;
+
+#endif /* XENLEVEL_COMMANDS_H */
