@@ -157,6 +157,10 @@ class Steps:
         """the command and the gate, driven as a user or libxl would"""
         return self._pytest("cli", "tests/cli", 900)
 
+    def python(self):
+        """the stream verifier: real streams, each rule broken once, mutations"""
+        return self._pytest("python", "tests/python", 900)
+
     def fuzz(self):
         """libFuzzer on the policy parser and the stream head"""
         return self._command("fuzz", ["tests/fuzz/run.sh", str(FUZZ_SECONDS)], FUZZ_SECONDS * 3 + 300)

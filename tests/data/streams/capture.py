@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Capture the streams of this directory anew: stock Xen hosts of the lab save the probe (PVH) and a Linux (PV).
+
+usage: capture.py OUTPUT-DIRECTORY [hosts] [pvh] [pv]
+
+What is written: HOST.xlp of each host, pvh-HOST.save.xz and pv-HOST.save.xz as `xl save` made them.  A PV guest needs a
+whole Linux, so the *contents* of its ordinary pages are zeroed, except those that hold the p2m (page tables,
+types and everything else stay): such a stream is one that Xen wrote, but nothing to boot.
+"""
+
+import lzma
+import struct
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tests/lab"))
+
+from xenlab import Lab              # noqa: E402
+from xenlab.tools import our_files  # noqa: E402
+
+HOSTS = ["cascadelake", "sandybridge", "amd-rich"]
+PVH_ON = ["cascadelake", "amd-rich"]
+PV_ON = "cascadelake"
+LINUX_MB = 96
+PAGE = 4096
+# Most of an image are frame numbers that count up: their differences compress.
+FILTERS = [{"id": lzma.FILTER_DELTA, "dist": 8}, {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
+WITH_DATA = set(range(0, 5)) | set(range(9, 13))
+
+
+def libxc_records(image):
+    """(type, offset of the body, length) of every libxc record of a plain `xl save` image."""
+    at = image.index(b"\xff" * 8 + b"XENF") + 24 + 16
+    while True:
+        kind, length = struct.unpack_from("<II", image, at)
+        yield kind, at + 8, length
+        if kind == 0:
+            return
+        at += 8 + (length + 7 & ~7)
+
+
+def zero_pages(image):
+    """Zero the ordinary pages of a PV guest."""
+    image = bytearray(image)
+    keep = set()
+    for kind, body, length in libxc_records(bytes(image)):
+        if kind == 3:
+            keep |= set(struct.unpack_from(f"<{length // 8 - 1}Q", image, body + 8))
+        if kind != 1:
+            continue
+        count, = struct.unpack_from("<I", image, body)
+        data = body + 8 + 8 * count
+        for entry in struct.unpack_from(f"<{count}Q", image, body + 8):
+            if entry >> 60 in WITH_DATA:
+                if entry >> 60 == 0 and entry not in keep:
+                    image[data:data + PAGE] = bytes(PAGE)
+                data += PAGE
+    return bytes(image)
+
+
+def save(path, image):
+    path.write_bytes(lzma.compress(image, filters=FILTERS))
+    print(f"{path.name}: {len(image)} bytes, {path.stat().st_size} compressed", flush=True)
+
+
+def capture_host(host, out):
+    host.run(["xenlevel", "host", "-n", host.name, "-o", "/root/host.xlp"]).check()
+    (out / f"{host.name}.xlp").write_bytes(host.get("/root/host.xlp"))
+
+
+def capture_pvh(host, out):
+    host.create_probe("probe").check()
+    host.save("probe", "/root/probe.save").check()
+    save(out / f"pvh-{host.name}.save.xz", host.get("/root/probe.save"))
+    host.cleanup()
+
+
+def capture_pv(host, out):
+    host.create_pv_linux("linux", memory=LINUX_MB).check()
+    host.wait_pv_tick("linux", 1)
+    host.save("linux", "/root/linux.save").check()
+    save(out / f"pv-{host.name}.save.xz", zero_pages(host.get("/root/linux.save")))
+    host.cleanup()
+
+
+def main(out, which):
+    out.mkdir(parents=True, exist_ok=True)
+    with Lab(verbose=True) as lab:
+        # The one with the PV guest needs room for its image.
+        hosts = {name: lab.add(name, files=our_files(ROOT / "build"), memory=1536 if name == PV_ON else 1024,
+                               dom0=900 if name == PV_ON else 512) for name in HOSTS}
+        for host in hosts.values():
+            host.wait_ready()
+        if "hosts" in which:
+            for host in hosts.values():
+                capture_host(host, out)
+        if "pvh" in which:
+            for name in PVH_ON:
+                capture_pvh(hosts[name], out)
+        if "pv" in which:
+            capture_pv(hosts[PV_ON], out)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:] or ["hosts", "pvh", "pv"])

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""The table of features (features.def) as the build's generator writes it for other languages: features.json."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+WORD = 0xffffffff
+
+
+class TableMissing(Exception):
+    """features.json is nowhere, and nothing is there to make it from."""
+
+
+def _load():
+    """The JSON: of $XENLEVEL_FEATURES, of the installation, of a build directory, or made from features.def now."""
+    named = os.environ.get("XENLEVEL_FEATURES")
+    root = HERE.parents[2]
+    policy = Path("xen/arch/x86/cpuid-policy")
+    candidates = [Path(named)] if named else [HERE / "features.json", *(b / policy / "features.json"
+                                                                      for b in sorted(root.glob("build*")))]
+    source = root / policy / "features.def"
+    for path in candidates:
+        if path.is_file() and (named or not source.is_file() or path.stat().st_mtime >= source.stat().st_mtime):
+            with open(path, encoding="ascii") as file:
+                return json.load(file)
+    if named or not source.is_file():
+        raise TableMissing(f"the table of features is missing: {named or HERE / 'features.json'}")
+    return _generate(root / policy)
+
+
+def _generate(directory):
+    import importlib.util
+    import io
+    spec = importlib.util.spec_from_file_location("gen_features", directory / "gen-features.py")
+    generator = importlib.util.module_from_spec(spec)
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(generator)
+    finally:
+        sys.dont_write_bytecode = before
+    out = io.StringIO()
+    generator.write_json(generator.Table(str(directory / "features.def")), out)
+    return json.loads(out.getvalue())
+
+
+class Feature:
+    __slots__ = ("number", "name", "identifier", "location", "merge", "needs", "description")
+
+    def __init__(self, row):
+        self.number = row["word"] * 32 + row["bit"]
+        self.name, self.identifier, self.location = row["name"], row["identifier"], row["location"]
+        self.merge, self.needs, self.description = row["merge"], row["needs"], row["description"]
+
+
+class Table:
+    """Words, features and number fields. A featureset is one integer: bit word * 32 + bit."""
+
+    def __init__(self, data):
+        self.words = data["words"]
+        self.features = {f.number: f for f in map(Feature, data["features"])}
+        self.by_name = {f.name: f for f in self.features.values()}
+        self.fields = data["fields"]
+        self.merge = {}
+        for f in self.features.values():
+            self.merge[f.merge] = self.merge.get(f.merge, 0) | 1 << f.number
+        self.numbers = 0
+        for field in self.fields:
+            self.numbers |= ((1 << field["width"]) - 1) << field["word"] * 32 + field["shift"]
+        self._closures = {}
+
+    def number(self, name):
+        return self.by_name[name].number
+
+    def needs(self, number):
+        """Everything that a feature stands on, as a featureset. The generator vouches that there is no cycle."""
+        if number not in self._closures:
+            feature, closure = self.features.get(number), 0
+            for name in feature.needs if feature else ():
+                other = self.number(name)
+                closure |= 1 << other | self.needs(other)
+            self._closures[number] = closure
+        return self._closures[number]
+
+    def location(self, number):
+        return f"{self.words[number // 32]['location']}[{number % 32}]"
+
+    def text(self, number):
+        feature = self.features.get(number)
+        if not feature:
+            return f"(no name)  {self.location(number)}"
+        return f"{feature.name}  {feature.location}  {feature.description}"
+
+
+_TABLE = []
+
+
+def table():
+    """The table, read once."""
+    if not _TABLE:
+        _TABLE.append(Table(_load()))
+    return _TABLE[0]
+
+
+def bits(featureset):
+    """The numbers of the features in a featureset, ascending."""
+    while featureset:
+        lowest = featureset & -featureset
+        yield lowest.bit_length() - 1
+        featureset ^= lowest

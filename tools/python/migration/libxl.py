@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: MIT
+"""libxl's layer: a header, and records around libxc's stream."""
+
+import struct
+
+from . import libxc
+from .source import Body
+
+END, LIBXC_CONTEXT, XENSTORE_DATA, EMULATOR_CONTEXT, CHECKPOINT_END, CHECKPOINT_STATE = range(6)
+OPTIONAL = 1 << 31
+NAMES = {END: "END", LIBXC_CONTEXT: "LIBXC_CONTEXT", XENSTORE_DATA: "EMULATOR_XENSTORE_DATA",
+         EMULATOR_CONTEXT: "EMULATOR_CONTEXT", CHECKPOINT_END: "CHECKPOINT_END", CHECKPOINT_STATE: "CHECKPOINT_STATE"}
+EMPTY = {END, LIBXC_CONTEXT, CHECKPOINT_END}
+IDENT = 0x4c6962786c466d74
+VERSION = 2
+BIG_ENDIAN, LEGACY = 1, 2
+EMULATORS = {0: "unknown", 1: "QEMU traditional", 2: "QEMU"}
+MAX_XENSTORE = 1 << 20      # bytes of one EMULATOR_XENSTORE_DATA
+MAX_STATE = 3               # CHECKPOINT_STATE: new, suspended, ready, resumed
+HEADER, RECORDS = "libxl header", "libxl records"
+KEY_CHARACTERS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-/_@")
+
+
+def record_name(kind):
+    if kind in NAMES:
+        return NAMES[kind]
+    return f"optional {kind:#x}" if kind & OPTIONAL else f"unknown {kind:#x}"
+
+
+class Stream:
+    """libxl's stream; `libxc` is what is inside, once it has been found."""
+
+    def __init__(self, source, report, make_libxc):
+        self.source, self.report, self.make_libxc = source, report, make_libxc
+        self.libxc = None
+        self.record = -1
+        self.types = {}
+        self.seen = set()
+        self.checkpointed = False       # libxc's stream waits behind a CHECKPOINT
+        self.libxc_ended = False
+        self.emulators = []
+        self._crc, self._left_at = None, 0      # libxc's, while the stream is ours
+
+    def add(self, code, offset, section, text):
+        self.report.problem(code, offset, section, text)
+
+    def header(self):
+        """False when nothing behind it can be read."""
+        self.report.place("libxl", None, None)
+        at = self.source.offset
+        ident, version, options = struct.unpack(">QII", self.source.read(16))
+        if ident != IDENT:
+            self.add("ident", at, HEADER, "libxl's stream does not begin here: no \"LibxlFmt\"")
+            return False
+        if version != VERSION:
+            self.add("version", at + 8, HEADER, f"version {version}; {VERSION} is known, read as that")
+        if options & BIG_ENDIAN:
+            self.add("endian", at + 12, HEADER, "the stream is big-endian; no x86 host writes or reads that")
+            return False
+        if options & LEGACY:
+            self.report.note("converted from a legacy stream")
+        if options & ~(BIG_ENDIAN | LEGACY):
+            self.add("reserved", at + 12, HEADER, "reserved bits are not zero")
+        return True
+
+    def run(self):
+        """Read to END, or to the end of the bytes. True when END was there."""
+        while not self.source.at_end():
+            if self._one() == END:
+                return True
+        self.report.place("libxl", None, None)
+        if not self.libxc or self.libxc_ended or self.checkpointed:
+            self.add("no-end", self.source.offset, "libxl END", "the stream ends without an END record")
+        return False
+
+    def _one(self):
+        start = self.source.offset
+        self.record += 1
+        kind, length = struct.unpack("<II", self.source.read(8))
+        self._place(kind)
+        count, size = self.types.get(kind, (0, 0))
+        if count or len(self.types) < 1000:
+            self.types[kind] = (count + 1, size + length)
+        self._order(kind, start)
+        if kind in EMPTY and length:
+            self.add("length", start + 4, self._section(kind), f"a body of {length} bytes, must have none")
+        body = Body(self.source, length)
+        handler = self.HANDLERS.get(kind)
+        if handler:
+            handler(self, body, start)
+        if kind in NAMES:
+            self.seen.add(kind)
+        body.skip()
+        pad = -length % 8
+        if pad:
+            at = self.source.offset
+            if self.source.read(pad).count(0) != pad:
+                self.add("padding", at, RECORDS, "padding is not zero")
+        if kind == LIBXC_CONTEXT:
+            self._enter()
+        elif kind == CHECKPOINT_END and self.checkpointed:
+            self._leave_checkpoint()
+        return kind
+
+    def _place(self, kind):
+        self.report.place("libxl", self.record, record_name(kind))
+
+    def _section(self, kind):
+        return f"libxl {NAMES[kind]}" if kind == END else NAMES[kind]
+
+    def _order(self, kind, start):
+        if kind not in NAMES:
+            if not kind & OPTIONAL:
+                self.add("unknown-record", start, RECORDS, f"no mandatory record has type {kind:#x}")
+            return
+        if kind == LIBXC_CONTEXT:
+            if self.libxc:
+                self.add("twice", start, RECORDS, "stands here a second time")
+        elif not self.libxc:
+            self.add("order", start, RECORDS, "stands before LIBXC_CONTEXT")
+        if kind in (CHECKPOINT_END, CHECKPOINT_STATE) and self.libxc and not self.libxc.checkpoints:
+            self.add("order", start, RECORDS, "in a stream that is not checkpointed")
+        if kind == END and self.checkpointed:
+            self.add("order", start, RECORDS, "libxc's stream has not ended")
+
+    # ---- libxc's layer ----
+
+    def _enter(self):
+        self.libxc = self.make_libxc()
+        if not self.libxc.headers():
+            self.source.skip_to_end()
+            return
+        self._go_on()
+
+    def _go_on(self):
+        """Read libxc's records until the stream is ours again."""
+        stream = self.libxc
+        how = stream.run()
+        self.checkpointed = how == "checkpoint"
+        self.libxc_ended = how != "cut"
+        self._crc, self.source.crc = self.source.crc, None
+        self._left_at = self.source.offset
+
+    def _leave_checkpoint(self):
+        """Behind CHECKPOINT_END libxc goes on; COLO's CHECKPOINT_STATE may stand in between."""
+        while self.libxc.guest == libxc.HVM and self._state_follows():
+            self._one()
+        self.libxc.resume(self._left_at)
+        self.source.crc = self._crc
+        self._go_on()
+
+    def _state_follows(self):
+        """Type 5 is X86_PV_VCPU_EXTENDED to libxc, which no HVM stream has."""
+        return self.source.peek(4) == struct.pack("<I", CHECKPOINT_STATE)
+
+    # ---- records ----
+
+    def _emulator(self, body, start, name):
+        if body.length < 8:
+            self.add("length", start + 4, name, f"a body of {body.length} bytes, at least 8 are needed")
+            return False
+        at = body.offset
+        emulator, index = struct.unpack("<II", body.read(8))
+        if emulator not in EMULATORS:
+            self.add("emulator", at, name, f"emulator {emulator}; 0, 1 and 2 are known")
+        elif len(self.emulators) < 100:
+            self.emulators.append({"record": name, "emulator": EMULATORS[emulator], "index": index, "bytes": body.length - 8})
+        return True
+
+    def _xenstore_data(self, body, start):
+        name = NAMES[XENSTORE_DATA]
+        if not self._emulator(body, start, name) or not body.left:
+            return
+        at = body.offset
+        if body.left > MAX_XENSTORE:
+            self.add("length", start + 4, name, f"{body.left} bytes of keys and values; {MAX_XENSTORE} are taken")
+            return
+        data = body.read(body.left)
+        if data[-1]:
+            self.add("xenstore", at + len(data) - 1, name, "the last value does not end with a NUL")
+            data += b"\0"
+        parts = data[:-1].split(b"\0")
+        if len(parts) % 2:
+            self.add("xenstore", at, name, f"{len(parts)} strings do not make pairs of key and value")
+        for i, part in enumerate(parts):
+            if not i % 2 and (not part or set(part) - KEY_CHARACTERS):
+                self.add("xenstore", at, name, f"string {i}: not the name of a xenstore node")
+            at += len(part) + 1
+
+    def _emulator_context(self, body, start):
+        if self._emulator(body, start, NAMES[EMULATOR_CONTEXT]) and not body.left:
+            self.add("length", start + 4, NAMES[EMULATOR_CONTEXT], "has no context")
+
+    def _checkpoint_state(self, body, start):
+        name = NAMES[CHECKPOINT_STATE]
+        if body.length not in (4, 8):
+            self.add("length", start + 4, name, f"a body of {body.length} bytes, must be 4 or 8")
+            return
+        at = body.offset
+        state, = struct.unpack("<I", body.read(4))
+        if state > MAX_STATE:
+            self.add("checkpoint-state", at, name, f"state {state}; 0 to {MAX_STATE} are known")
+
+    HANDLERS = {XENSTORE_DATA: _xenstore_data, EMULATOR_CONTEXT: _emulator_context, CHECKPOINT_STATE: _checkpoint_state}

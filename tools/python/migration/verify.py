@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT
+"""From the first byte to the last: what kind of stream it is, and its layers one inside the other."""
+
+import struct
+
+from . import check, libxc, libxl, xl
+from .report import Report
+from .source import Truncated
+
+FORMATS = ("xl", "libxl", "libxc")
+LOOK = 40           # bytes looked at to tell the kinds apart
+AUDIT = "The audit"
+
+
+def _alike(data, wanted):
+    return sum(a == b for a, b in zip(data, wanted))
+
+
+def _legacy(first):
+    """Images of before Xen 4.6: no magic, but these begin in few ways."""
+    if first.startswith(b"LinuxGuestRecord"):
+        return "an image of `xm save`"
+    if len(first) < 16:
+        return None
+    p2m_size, word = struct.unpack_from("<QQ", first)
+    if 0 < p2m_size < 1 << 32 and (word == 0xffffffffffffffff or 0 < word & 0xffffffff <= 1024
+                                   or -20 <= struct.unpack_from("<i", first, 8)[0] < 0):
+        return "a legacy image of libxc, from a 64-bit toolstack"
+    p2m_size, word = struct.unpack_from("<II", first)
+    if 0 < p2m_size < 1 << 31 and word == 0xffffffff:
+        return "a legacy image of libxc, from a 32-bit toolstack"
+    return None
+
+
+def recognise(first):
+    """(format or None, why not)."""
+    if not first:
+        return None, "the input is empty"
+    libxl_ident, marker = libxl.IDENT.to_bytes(8, "big"), b"\xff" * 8
+    if first[:8] == marker or first[8:12] == b"XENF":
+        return "libxc", None
+    if first[:8] == libxl_ident:
+        return "libxl", None
+    if _alike(first, xl.MAGIC) >= min(24, max(4, len(first))):
+        return "xl", None
+    if _alike(first, libxl_ident) >= 6 and len(first) >= 8:
+        return "libxl", None
+    if len(first) < 8 and marker.startswith(first):
+        return "libxc", None
+    legacy = _legacy(first)
+    if legacy:
+        return None, (f"{legacy} (Xen 4.5 or older): restore it once with a Xen that still can (4.6 to 4.19 convert it), and "
+                      "save it anew")
+    return None, "not a migration stream: neither `xl save`'s magic, nor \"LibxlFmt\", nor libxc's marker"
+
+
+class Host:
+    """A host that is asked whether the guest would run there: the policies of its capture."""
+
+    def __init__(self, name, cpu, policies):
+        self.name, self.cpu = name, cpu
+        self.policies = policies        # index of XEN_SYSCTL_get_cpu_policy: Policy
+        self.can_run = None
+        self.faults = []                # (kind, text)
+
+
+class Verification:
+    """One input, looked at. Nothing it holds grows with the input."""
+
+    def __init__(self, source, format_=None, hosts=(), checksums=False):
+        self.source, self.report = source, Report()
+        self.format, self.hosts = format_, list(hosts)
+        self.checksums = checksums
+        self.xl = self.libxl = self.libxc = None
+
+    def run(self):
+        report = self.report
+        if self.format is None:
+            self.format, report.unusable = recognise(self.source.peek(LOOK))
+            if self.format is None:
+                return self
+        try:
+            if self._layers() and report.unusable is None and not self.source.at_end():
+                report.place("input", None, None)
+                report.problem("trailing", self.source.offset, "END", "there are bytes behind the end of the stream")
+        except Truncated as cut:
+            report.problem("truncated", cut.offset, "Records", f"the stream ends here, {cut.missing} bytes short")
+            if self.libxc:
+                self.libxc.finish_policy()
+        if self.libxc and self.libxc.checksums and not self.libxc.checksum_records and self.checksums:
+            report.note("there are no CHECKSUM records")
+        for host in self.hosts:
+            if host.can_run is None and report.unusable is None and self.libxc is None:
+                self._no_policy(host)
+        report.close_place()
+        return self
+
+    def _layers(self):
+        """True when the stream ended as it should, so that nothing may follow."""
+        if self.format == "xl":
+            self.xl = xl.Header(self.source, self.report)
+            if not self.xl.read():
+                return False
+        if self.format == "libxc":
+            return self._only_libxc()
+        self.libxl = libxl.Stream(self.source, self.report, self._make_libxc)
+        return self.libxl.header() and self.libxl.run()
+
+    def _only_libxc(self):
+        stream = self._make_libxc()
+        if not stream.headers():
+            return False
+        how = stream.run()
+        while how == "checkpoint":
+            how = stream.run()
+        return how == "end"
+
+    def _make_libxc(self):
+        self.libxc = libxc.Stream(self.source, self.report, self.checksums, self._ask_hosts)
+        return self.libxc
+
+    # ---- --host ----
+
+    def _ask_hosts(self, stream):
+        for host in self.hosts:
+            if stream.policy is None or stream.policy_faults:
+                self._no_policy(host)
+            else:
+                self._ask(host, stream)
+
+    def _no_policy(self, host):
+        host.can_run = False
+        host.faults = [("no-policy", "the stream has no CPU policy that could be compared")]
+        self.report.problem("host-no-policy", self.source.offset, AUDIT,
+                            f"on {host.name}: {host.faults[0][1]}")
+
+    def _ask(self, host, stream):
+        most, default = (2, 4) if stream.guest == libxc.PV else (3, 5)
+        if most not in host.policies:
+            host.faults = [("type", f"no {libxc.GUESTS.get(stream.guest, 'such')} guests can run there")]
+            self.report.problem("host-type", self.source.offset, AUDIT, f"on {host.name}: {host.faults[0][1]}")
+        else:
+            for fault in check.check(stream.policy, host.policies[most], host.policies.get(default)):
+                text = stream.policy_problem(fault, "host-", AUDIT, host.name)
+                host.faults.append((fault.kind, text))
+        host.can_run = not host.faults

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""Captured hosts (.xlp, proto/cpu_policy.proto), by Python's protobuf; nothing else here needs it."""
+
+import os
+import zlib
+from pathlib import Path
+
+from . import policy
+from .verify import Host
+
+HERE = Path(__file__).resolve().parent
+MAGIC = b"\x09XENLEVEL"
+END_SIZE = 5
+MAX_SIZE = 64 << 20
+POLICIES = 6
+
+
+class XlpError(Exception):
+    """The file cannot be used; one line."""
+
+
+def _file_class():
+    """The class of the file's message, from the descriptor that the build made of the .proto."""
+    try:
+        from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+    except ImportError:
+        raise XlpError("--host needs Python's protobuf, which is not installed (Debian: python3-protobuf)") from None
+    places = [HERE / "cpu_policy.desc", *sorted(HERE.parents[2].glob("build*/tools/python/cpu_policy.desc"))]
+    named = os.environ.get("XENLEVEL_PROTO")
+    for path in [Path(named)] if named else places:
+        if path.is_file():
+            descriptors = descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes())
+            break
+    else:
+        raise XlpError("the descriptor of the file format is missing: run `make`, or set XENLEVEL_PROTO")
+    pool = descriptor_pool.DescriptorPool()
+    for file in descriptors.file:
+        pool.Add(file)
+    message = pool.FindMessageTypeByName("xenlevel.File")
+    if hasattr(message_factory, "GetMessageClass"):
+        return message_factory.GetMessageClass(message)
+    return message_factory.MessageFactory(pool).GetPrototype(message)
+
+
+def policy_of(message):
+    """A Policy of the protobuf message of that name; and the faults of its arrays."""
+    leaves = [(leaf.leaf, leaf.subleaf if leaf.WhichOneof("where") else policy.NONE, leaf.eax, leaf.ebx, leaf.ecx, leaf.edx)
+              for leaf in message.leaves]
+    return policy.from_arrays(leaves, [(m.index, 0, m.value) for m in message.msrs])
+
+
+def load_host(path):
+    """The Host that a file holds."""
+    make = _file_class()
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_SIZE + 1)
+    except OSError as error:
+        raise XlpError(f"{path}: {error.strerror}") from None
+    if not data.startswith(MAGIC):
+        raise XlpError(f"{path}: not a Xenlevel policy file")
+    if len(data) > MAX_SIZE:
+        raise XlpError(f"{path}: too large for a policy file")
+    body = data[:-END_SIZE]
+    if data[-END_SIZE:] != b"\x7d" + zlib.crc32(body).to_bytes(4, "little"):
+        raise XlpError(f"{path}: cut short, or damaged: the checksum at its end does not match")
+    try:
+        file = make.FromString(data)
+    except Exception:       # DecodeError; of which class depends on protobuf's implementation
+        raise XlpError(f"{path}: the content is not what the format says") from None
+    if file.version != 1:
+        raise XlpError(f"{path}: version {file.version} of the file format; this program knows 1")
+    if file.WhichOneof("content") != "host":
+        raise XlpError(f"{path}: not a captured host, but a {file.WhichOneof('content') or 'file of a kind not known'}")
+    policies = {}
+    for held in file.host.policies:
+        if held.index >= POLICIES:      # of a kind that a newer program knows
+            continue
+        policies[held.index], faults = policy_of(held.policy)
+        if faults:
+            raise XlpError(f"{path}: policy {held.index}: {policy.fault_text(faults[0])}")
+    return Host(file.host.name, file.host.cpu, policies)
