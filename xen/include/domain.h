@@ -144,6 +144,9 @@ void domain_resume(struct domain *d);
 /* Replace the policy of a domain that has not run: topology, places, sizes and masks follow. */
 void domain_set_policy(struct domain *d, const struct cpu_policy *p);
 
+/* For XEN_DOMCTL_getdomaininfo and its sysctl. */
+void domain_getinfo(const struct domain *d, struct xen_domctl_getdomaininfo *info);
+
 int vcpu_create(struct domain *d, uint32_t id); /* -ENOMEM, -EINVAL, -EEXIST */
 /* Power-on state: registers zero but for those the SDM says otherwise (vol. 3A, table 10-1). */
 void vcpu_reset(struct vcpu *v);
@@ -168,5 +171,7 @@ void memory_fini(struct hypervisor *hv);
 
 int log_dirty_enable(struct domain *d); /* -ENOMEM, -EINVAL when it is on */
 void log_dirty_disable(struct domain *d);
+/* XEN_DOMCTL_shadow_op; *copyback: pages and statistics have changed.  common/log_dirty.c */
+int log_dirty_op(struct domain *d, struct xen_domctl_shadow_op *op, bool *copyback);
 
 #endif /* DOMAIN_H */

@@ -145,11 +145,48 @@ long do_sysctl(struct hypervisor *hv, uint64_t op_addr);                    /* c
 long do_domctl(struct hypervisor *hv, uint64_t op_addr);                    /* common/domctl.c */
 long do_memory_op(struct hypervisor *hv, unsigned int cmd, uint64_t arg);   /* common/memory_op.c */
 long do_xen_version(struct hypervisor *hv, unsigned int cmd, uint64_t arg); /* common/version.c */
+long readconsole(struct hypervisor *hv, struct xen_sysctl *op);             /* common/console.c */
 long do_sched_op(struct hypervisor *hv, unsigned int cmd, uint64_t arg);    /* common/hypercall.c */
 long do_hvm_op(struct hypervisor *hv, unsigned int cmd, uint64_t arg);      /* common/hypercall.c */
 /* The x86 halves; -XEN_ENOSYS: not one of theirs.  *copyback: the op struct has to go back. */
 long arch_do_sysctl(struct hypervisor *hv, struct xen_sysctl *op, bool *copyback);
 long arch_do_domctl(struct hypervisor *hv, struct domain *d, struct xen_domctl *op, bool *copyback);
+
+/*
+ * A policy into the caller's two arrays.  A null handle asks for the most that any policy has;
+ * -ENOBUFS: too short, and nothing was written.  arch/x86/domctl-policy.c
+ */
+long policy_copy_to_guest(struct hypervisor *hv, const struct cpu_policy *p, uint64_t leaves,
+                          uint32_t *nr_leaves, uint64_t msrs, uint32_t *nr_msrs);
+/* XEN_DOMCTL_{get,set}_cpu_policy.  The second always says in *op what it objects to. */
+long domain_get_cpu_policy(struct domain *d, struct xen_domctl_cpu_policy *op);
+long domain_set_cpu_policy(struct domain *d, struct xen_domctl_cpu_policy *op);
+/* XEN_DOMCTL_{get,set}vcpucontext, for PV.  arch/x86/pv-context.c */
+long pv_get_context(struct domain *d, const struct xen_domctl_vcpucontext *op);
+long pv_set_context(struct domain *d, const struct xen_domctl_vcpucontext *op);
+/* XEN_DOMCTL_{get,set}hvmcontext and gethvmcontext_partial.  arch/x86/hvm-context.c */
+long hvm_get_context(struct domain *d, struct xen_domctl_hvmcontext *op);
+long hvm_set_context(struct domain *d, const struct xen_domctl_hvmcontext *op);
+long hvm_get_context_partial(struct domain *d, struct xen_domctl_hvmcontext_partial *op);
+
+/* What physinfo says about the CPUs, and where in the machine a pCPU is. */
+void arch_physinfo(struct hypervisor *hv, struct xen_sysctl *op);
+void arch_cputopo(const struct hypervisor *hv, unsigned int pcpu, uint32_t *core, uint32_t *socket);
+/* The CPUs' base frequency as CPUID tells it, 0 when it does not. */
+uint32_t host_khz(const struct hypervisor *hv);
+
+/* An index from outside that was found to be below n, for memory accesses: also a CPU that has
+ * guessed the comparison's outcome reads nothing beyond. */
+static inline uint32_t index_nospec(uint32_t index, uint32_t n)
+{
+    uint32_t mask;
+
+    __asm__ volatile("cmp %1, %2; sbb %0, %0" : "=r"(mask) : "r"(n), "r"(index) : "cc");
+    return index & mask;
+}
+
+/* A guest handle of the ABI as an address. */
+#define HANDLE(h) ((uint64_t)(uintptr_t)(h).p)
 
 /* ---- common/printk.c ---- */
 

@@ -149,6 +149,9 @@ bool policy_leaf_has_subleaves(uint32_t leaf);
  */
 int policy_from_leaves(struct cpu_policy *p, const xen_cpuid_leaf_t *leaves, size_t nr_leaves,
                        const xen_msr_entry_t *msrs, size_t nr_msrs, struct policy_report *r);
+/* The same over what *p holds already: what the arrays do not name stays. */
+int policy_merge_leaves(struct cpu_policy *p, const xen_cpuid_leaf_t *leaves, size_t nr_leaves,
+                        const xen_msr_entry_t *msrs, size_t nr_msrs, struct policy_report *r);
 
 /*
  * Write the policy in ascending order: leaves up to each family's maximum, and the two hypervisor

@@ -171,8 +171,8 @@ static size_t bounded(size_t n, size_t limit, bool is_msr, struct policy_report 
     return limit;
 }
 
-int policy_from_leaves(struct cpu_policy *p, const xen_cpuid_leaf_t *leaves, size_t nr_leaves,
-                       const xen_msr_entry_t *msrs, size_t nr_msrs, struct policy_report *r)
+int policy_merge_leaves(struct cpu_policy *p, const xen_cpuid_leaf_t *leaves, size_t nr_leaves,
+                        const xen_msr_entry_t *msrs, size_t nr_msrs, struct policy_report *r)
 {
     struct policy_report count_only = {NULL, 0, 0};
     size_t before;
@@ -180,10 +180,16 @@ int policy_from_leaves(struct cpu_policy *p, const xen_cpuid_leaf_t *leaves, siz
     if (!r)
         r = &count_only;
     before = r->count;
-    *p = (struct cpu_policy){0};
     take_leaves(p, leaves, bounded(nr_leaves, POLICY_MAX_LEAVES, false, r), r);
     take_msrs(p, msrs, bounded(nr_msrs, POLICY_MAX_MSRS, true, r), r);
     return r->count == before ? 0 : -EINVAL;
+}
+
+int policy_from_leaves(struct cpu_policy *p, const xen_cpuid_leaf_t *leaves, size_t nr_leaves,
+                       const xen_msr_entry_t *msrs, size_t nr_msrs, struct policy_report *r)
+{
+    *p = (struct cpu_policy){0};
+    return policy_merge_leaves(p, leaves, nr_leaves, msrs, nr_msrs, r);
 }
 
 /* ---- to arrays ---- */

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * XEN_DOMCTL_*, the x86 half.
+ */
+#include <ext-domctl.h>
+#include <hypervisor.h>
+
+#include <xen/errno.h>
+
+#define TSC_MODES 3u /* XEN_DOMCTL_settscinfo: default, always and never emulated */
+
+/* A null list asks how many words there are. */
+static long get_visible(struct hypervisor *hv, struct domain *d, struct xen_domctl *op,
+                        bool *copyback)
+{
+    struct xenlevel_domctl_visible get;
+    uint32_t n;
+
+    __builtin_memcpy(&get, &op->u, sizeof(get));
+    n = get.nr_words < FEATURESET_WORDS ? get.nr_words : FEATURESET_WORDS;
+    if (!get.words)
+        n = FEATURESET_WORDS;
+    else if (platform_copy_to_guest(hv->platform, get.words, d->levelling.visible.w,
+                                    n * sizeof(uint32_t)))
+        return -XEN_EFAULT;
+    get.nr_words = n;
+    get.costs_switches = d->levelling.costs_switches;
+    __builtin_memcpy(&op->u, &get, sizeof(get));
+    *copyback = true;
+    return n < FEATURESET_WORDS ? -XEN_ENOBUFS : 0;
+}
+
+static long settscinfo(struct domain *d, const struct xen_domctl_tsc_info *info)
+{
+    if (d->id == 0 || info->tsc_mode >= TSC_MODES)
+        return -XEN_EINVAL;
+    d->tsc = *info;
+    d->tsc.pad = 0;
+    d->tsc_set = platform_now(d->hv->platform);
+    return 0;
+}
+
+static long gettscinfo(const struct domain *d, struct xen_domctl_tsc_info *info)
+{
+    *info = d->tsc;
+    if (!info->gtsc_khz)
+        info->gtsc_khz = host_khz(d->hv);
+    info->elapsed_nsec += platform_now(d->hv->platform) - d->tsc_set;
+    return 0;
+}
+
+long arch_do_domctl(struct hypervisor *hv, struct domain *d, struct xen_domctl *op, bool *copyback)
+{
+    long rc;
+
+    switch (op->cmd) {
+    case XEN_DOMCTL_get_cpu_policy:
+        *copyback = true;
+        return domain_get_cpu_policy(d, &op->u.cpu_policy);
+    case XEN_DOMCTL_set_cpu_policy:
+        rc = domain_set_cpu_policy(d, &op->u.cpu_policy);
+        *copyback = rc != 0; /* it says something only when it objects */
+        return rc;
+    case XENLEVEL_DOMCTL_get_visible:
+        return get_visible(hv, d, op, copyback);
+    case XEN_DOMCTL_setvcpucontext:
+        return pv_set_context(d, &op->u.vcpucontext);
+    case XEN_DOMCTL_getvcpucontext:
+        return pv_get_context(d, &op->u.vcpucontext);
+    case XEN_DOMCTL_sethvmcontext:
+        return hvm_set_context(d, &op->u.hvmcontext);
+    case XEN_DOMCTL_gethvmcontext:
+        *copyback = true;
+        return hvm_get_context(d, &op->u.hvmcontext);
+    case XEN_DOMCTL_gethvmcontext_partial:
+        *copyback = true;
+        return hvm_get_context_partial(d, &op->u.hvmcontext_partial);
+    case XEN_DOMCTL_settscinfo:
+        return settscinfo(d, &op->u.tsc_info);
+    case XEN_DOMCTL_gettscinfo:
+        *copyback = true;
+        return gettscinfo(d, &op->u.tsc_info);
+    default:
+        return -XEN_ENOSYS;
+    }
+}
