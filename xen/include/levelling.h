@@ -8,8 +8,12 @@
  * touched.  Without it each PV domain has values for the masking MSRs, and they are switched with
  * the vCPU, each written only when the pCPU holds another value.
  *
- * HVM guests never see hardware CPUID, so a pCPU keeps whatever a PV guest left there while HVM
- * and idle vCPUs run.
+ * HVM guests never see hardware CPUID, so the masks stay as a PV guest left them while HVM and idle
+ * vCPUs run.  Faulting is another matter: a fault by privilege level comes before the VM exit (SDM
+ * vol. 3C, 26.1.1), so for an HVM vCPU it is on exactly when that vCPU asked for it itself.
+ *
+ * dom0 is a PV domain as any other: it reads its policy too.  (Stock Xen excepts it, because its
+ * toolstack executes CPUID to learn about the host; ours asks with sysctls.)
  */
 #ifndef LEVELLING_H
 #define LEVELLING_H
@@ -52,12 +56,15 @@ struct levelling {
     uint32_t caps;               /* those that were really found */
     uint32_t msr[MASK_SLOTS];    /* MSR number, 0: there is none */
     uint32_t edi;                /* what the MSR accesses need in EDI */
-    struct cpuid_masks defaults; /* host defaults: what Xen itself and PV dom0 run with */
+    struct cpuid_masks hardware; /* what they held when the machine was switched on */
+    struct cpuid_masks defaults; /* host defaults: what a pCPU comes up with */
+    bool write_failure_logged;   /* the first one is, the others only counted */
 };
 
 /* Of a pCPU: what its MSRs hold now. */
 struct levelling_pcpu {
     struct cpuid_masks held;
+    uint32_t unknown;        /* a bit a slot: what it holds could not be found out */
     bool faulting;           /* CPUID faulting (or CpuidUserDis) is on */
     uint64_t writes;         /* WRMSRs that switching has made here */
     uint64_t switches;       /* context switches to a vCPU that needs masks or faulting */
@@ -72,9 +79,9 @@ struct levelling_domain {
 };
 
 /*
- * On pCPU 0, with the host policies still to be made from unmasked CPUID: probe, log what is
- * missing or surprising, compute defaults (host policy's features; `cpuid_mask_*=` of the command
- * line), and write them.  Needs hv->platform and hv->options; fills hv->levelling.
+ * On pCPU 0, after the policies were made from unmasked CPUID: probe, log what is missing or
+ * surprising, and compute the defaults (the host policy's features, `cpuid_mask_*=` of the command
+ * line).  Needs hv->platform, hv->options and the raw and host policies; fills hv->levelling.
  */
 void levelling_init(struct hypervisor *hv);
 /* On each pCPU (0 included) when it comes up: to the host's defaults, whatever it held. */
@@ -87,9 +94,9 @@ void levelling_pcpu_restore(struct hypervisor *hv, unsigned int pcpu);
 void levelling_domain_update(struct hypervisor *hv, struct domain *d);
 
 /*
- * `next` is about to run on this pCPU.  Idle and HVM: nothing is written.  PV: faulting on, or the
- * masks as they must be for this vCPU's CR4.  The fast path (nothing to change) makes no MSR
- * access.
+ * `next` is about to run on this pCPU.  Idle: nothing is written.  HVM: at most faulting.  PV:
+ * faulting on, or the masks as they must be for this vCPU's CR4.  The fast path (nothing to change)
+ * makes no MSR access.
  */
 void levelling_switch(struct hypervisor *hv, unsigned int pcpu, const struct vcpu *next);
 /* The running PV vCPU has written its CR4 (OSXSAVE is shown, or hidden, through the mask). */
