@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The raw policy: everything that CPUID and a policy's MSRs say on pCPU 0.  Only the core has a
+ * platform to ask; the tools have dumps.
+ */
+#include <host-policy.h>
+#include <platform.h>
+
+#include "features-gen.h"
+
+/* Leaves with subleaves, and how many of them a policy holds. */
+static const struct {
+    uint32_t leaf, subleaves;
+} families[] = {
+    {0x4, POLICY_NR_CACHE},  {0x7, POLICY_NR_FEAT},     {0xb, POLICY_NR_TOPO},
+    {0xd, POLICY_NR_XSTATE}, {0xf, POLICY_NR_MONITOR},  {0x1d, POLICY_NR_TILE},
+    {0x1e, POLICY_NR_TMUL},  {0x1f, POLICY_NR_TOPO_V2}, {0x24, POLICY_NR_AVX10},
+};
+
+static void read_leaf(struct platform *p, struct cpu_policy *raw, uint32_t leaf, uint32_t subleaf)
+{
+    struct cpuid_regs *slot = policy_leaf(raw, leaf, subleaf);
+
+    if (slot)
+        platform_cpuid(p, 0, leaf, subleaf == POLICY_NONE ? 0 : subleaf, slot);
+}
+
+/* Subleaves that are not there read as zero, or repeat: a CPU says itself where they end. */
+static void read_subleaves(struct platform *p, struct cpu_policy *raw, uint32_t leaf, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        struct cpuid_regs *slot;
+
+        read_leaf(p, raw, leaf, i);
+        slot = policy_leaf(raw, leaf, i);
+        if (!slot)
+            return;
+        if (leaf == 0x4 && !(slot->a & 0x1f)) /* cache type 0: no more caches */
+            return;
+        if ((leaf == 0xb || leaf == 0x1f) && !(slot->c & 0xff00u)) { /* level type 0 */
+            *slot = (struct cpuid_regs){0};
+            return;
+        }
+        if ((leaf == 0x7 || leaf == 0x1d || leaf == 0x24) &&
+            i >= policy_leaf(raw, leaf, 0)->a) /* subleaf 0's EAX is the highest */
+            return;
+    }
+}
+
+static void read_msrs(struct platform *p, struct cpu_policy *raw)
+{
+    unsigned int family, model, stepping;
+
+    policy_signature(raw, &family, &model, &stepping);
+    /* "Genu": the number means something else on family 0xF, and on others. */
+    if (raw->basic[0].b == 0x756e6547u && family == 6 &&
+        platform_rdmsr(p, 0, MSR_INTEL_PLATFORM_INFO, 0, &raw->platform_info))
+        raw->platform_info = 0;
+    if ((raw->feat[0].d >> (X86_FEATURE_ARCH_CAPS % 32) & 1) &&
+        platform_rdmsr(p, 0, MSR_ARCH_CAPABILITIES, 0, &raw->arch_caps))
+        raw->arch_caps = 0;
+}
+
+void host_policy_read(struct platform *p, struct cpu_policy *raw)
+{
+    uint32_t limit;
+
+    *raw = (struct cpu_policy){0};
+    read_leaf(p, raw, 0, POLICY_NONE);
+    limit = raw->basic[0].a < POLICY_NR_BASIC - 1 ? raw->basic[0].a : POLICY_NR_BASIC - 1;
+    for (uint32_t leaf = 1; leaf <= limit; leaf++)
+        if (!policy_leaf_has_subleaves(leaf))
+            read_leaf(p, raw, leaf, POLICY_NONE);
+    for (unsigned int i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+        if (families[i].leaf <= limit)
+            read_subleaves(p, raw, families[i].leaf, families[i].subleaves);
+    read_leaf(p, raw, 0x80000000u, POLICY_NONE);
+    if (raw->extd[0].a < 0x80000000u || raw->extd[0].a > 0x8000ffffu) {
+        raw->extd[0] = (struct cpuid_regs){0}; /* a CPU without them answers with anything */
+        limit = 0;
+    } else {
+        limit = raw->extd[0].a & 0xffffu;
+    }
+    for (uint32_t i = 1; i <= limit && i < POLICY_NR_EXTD; i++)
+        read_leaf(p, raw, 0x80000000u + i, POLICY_NONE);
+    read_msrs(p, raw);
+    policy_trim(raw);
+}
