@@ -7,8 +7,6 @@
 #include <xen/errno.h>
 #include <xen/version.h>
 
-#define MAJOR     4u
-#define MINOR     17u
 #define PAGE_SIZE 4096
 
 /* The answers that are text, each in a buffer of its size in the ABI. */
@@ -55,7 +53,7 @@ long do_xen_version(struct hypervisor *hv, unsigned int cmd, uint64_t arg)
 
     switch (cmd) {
     case XENVER_version:
-        return MAJOR << 16 | MINOR;
+        return XEN_MAJOR << 16 | XEN_MINOR;
     case XENVER_extraversion:
         return give_text(hv, arg, "-xenlevel", sizeof(xen_extraversion_t));
     case XENVER_compile_info:

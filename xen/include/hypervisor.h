@@ -12,6 +12,10 @@
 #include <levelling.h>
 #include <platform.h>
 
+/* The version whose ABI the core speaks, and that it gives as its own. */
+#define XEN_MAJOR 4u
+#define XEN_MINOR 17u
+
 /* A physical CPU, and what runs there. */
 struct pcpu {
     struct hypervisor *hv;
