@@ -9,7 +9,8 @@
 
 #include "features-gen.h"
 
-/* CR4 bits that need a feature (SDM vol. 3A, 2.5; a bit of what is given to no guest is not here). */
+/* CR4 bits that need a feature (SDM vol. 3A, 2.5; a bit of what is given to no guest is not here).
+ */
 static const struct {
     uint8_t bit;
     uint16_t feature;

@@ -12,10 +12,9 @@
 #define VENDOR_AMD   0x68747541u
 #define VENDOR_HYGON 0x6f677948u
 
-#define EDX1_APIC        (1u << 9) /* SDM vol. 2A, CPUID leaf 1 */
-#define ECX1_XSAVE       (1u << 26)
-#define ECX1_OSXSAVE     (1u << 27)
-#define APIC_BASE_ENABLE (1ull << 11) /* SDM vol. 3A, 11.4.4 */
+#define EDX1_APIC    (1u << 9) /* SDM vol. 2A, CPUID leaf 1 */
+#define ECX1_XSAVE   (1u << 26)
+#define ECX1_OSXSAVE (1u << 27)
 
 /* The capabilities that each slot stands for. */
 static const uint32_t slot_caps[MASK_SLOTS] = {
@@ -310,7 +309,7 @@ static uint64_t mask_for(const struct levelling_vendor *vendor, enum mask_slot s
         return value;
     if ((v->regs.cr4 & CR4_OSXSAVE) && (leaf1->c & ECX1_XSAVE))
         value |= vendor->osxsave_bit(slot);
-    if ((v->regs.apic_base & APIC_BASE_ENABLE) && (leaf1->d & EDX1_APIC))
+    if (leaf1->d & EDX1_APIC) /* a PV guest has no APIC to disable */
         value |= vendor->apic_bit(slot);
     return value;
 }
