@@ -551,7 +551,6 @@ static void test_contradictions(void **state)
     static const struct edit amd[] = {
         {"threads in 8000001E", 0x8000001e, POLICY_NONE, 1, 0x100, 0x8000001e, POLICY_NONE},
         {"nodes in 8000001E", 0x8000001e, POLICY_NONE, 2, 0x300, 0x8000001e, POLICY_NONE},
-        {"too many nodes", 0x8000001e, POLICY_NONE, 2, 0x600, 0x8000001e, POLICY_NONE},
         {"NC", 0x80000008, POLICY_NONE, 2, 1, 0x80000008, POLICY_NONE},
         {"ApicIdSize", 0x80000008, POLICY_NONE, 2, 0x1000, 0x80000008, POLICY_NONE},
         {"threads in leaf 1", 1, POLICY_NONE, 1, 0x10000, 1, POLICY_NONE},
