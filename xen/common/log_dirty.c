@@ -40,18 +40,28 @@ static int copy_bitmap(struct domain *d, uint64_t to, uint64_t bits)
     return zero_guest(p, to + (ours + 7) / 8, (bits + 7) / 8 - (ours + 7) / 8);
 }
 
+/* Not the compiler's: without POPCNT that is a call into its library. */
+static uint64_t count(uint64_t bits)
+{
+    uint64_t n = 0;
+
+    for (; bits; bits &= bits - 1)
+        n++;
+    return n;
+}
+
 static void clean(struct domain_memory *m, uint64_t bits)
 {
     uint64_t ours = bits < m->nr_dirty_bits ? bits : m->nr_dirty_bits;
 
     for (uint64_t i = 0; i < ours / 64; i++) {
-        m->dirty_count -= (uint64_t)__builtin_popcountll(m->dirty[i]);
+        m->dirty_count -= count(m->dirty[i]);
         m->dirty[i] = 0;
     }
     if (ours % 64) {
         uint64_t mask = (1ull << ours % 64) - 1;
 
-        m->dirty_count -= (uint64_t)__builtin_popcountll(m->dirty[ours / 64] & mask);
+        m->dirty_count -= count(m->dirty[ours / 64] & mask);
         m->dirty[ours / 64] &= ~mask;
     }
 }

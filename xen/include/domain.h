@@ -71,7 +71,7 @@ struct vcpu {
 
     struct vcpu_regs regs;
     /* The rest of its context as the toolstack gave it, which nothing here reads: it goes out again
-     * with the context.  struct vcpu_guest_context (PV), struct hvm_hw_cpu (HVM); NULL: zeroes. */
+     * with the context.  PV: struct vcpu_guest_context; HVM: see hvm-context.c; NULL: none came. */
     void *context;
 };
 

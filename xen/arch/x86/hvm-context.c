@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The state of an HVM domain's vCPUs, to and from the toolstack: the ABI's save records HEADER,
- * CPU, CPU_XSAVE, CPU_MSR, LAPIC (its base register) and END.  The devices that the other records
- * are about are not part of this core, so those records are refused, by number.
+ * CPU, CPU_XSAVE, CPU_MSR, LAPIC (its base register), MTRR and END.  The devices that the other
+ * records are about are not part of this core, so those records are refused, by number.
  *
  * Everything that arrives is checked before anything is changed.
  */
@@ -15,20 +15,29 @@
 #define CODE_HEADER    1u
 #define CODE_CPU       2u
 #define CODE_LAPIC     5u
+#define CODE_MTRR      14u
 #define CODE_CPU_XSAVE CPU_XSAVE_CODE
 #define CODE_CPU_MSR   CPU_MSR_CODE
 
 _Static_assert(HVM_SAVE_CODE(HEADER) == CODE_HEADER && HVM_SAVE_CODE(CPU) == CODE_CPU &&
-                   HVM_SAVE_CODE(LAPIC) == CODE_LAPIC && HVM_SAVE_CODE(END) == CODE_END,
+                   HVM_SAVE_CODE(LAPIC) == CODE_LAPIC && HVM_SAVE_CODE(MTRR) == CODE_MTRR &&
+                   HVM_SAVE_CODE(END) == CODE_END,
                "record codes");
 
 #define MSR_MISC_FEATURES_ENABLES 0x140u
 #define MSR_XSS                   0xda0u
 #define MAX_MSRS                  8u
+#define PAT_RESET                 0x0007040600070406ull /* SDM vol. 3A, 12.12.4 */
 
 /* Where the XSAVE area begins in its record, and the longest that the record can be. */
 #define XSAVE_AREA offsetof(struct hvm_hw_cpu_xsave, save_area)
 #define XSAVE_MAX  (XSAVE_AREA + VCPU_XSAVE_SIZE)
+
+/* What struct vcpu's `context` points to: registers that the core keeps and does not use. */
+struct kept {
+    struct hvm_hw_cpu cpu;
+    struct hvm_hw_mtrr mtrr;
+};
 
 struct msr_record {
     uint32_t count;
@@ -66,7 +75,7 @@ static void put_cpu(struct writer *w, const struct vcpu *v)
 
     __builtin_memset(&c, 0, sizeof(c));
     if (v->context)
-        __builtin_memcpy(&c, v->context, sizeof(c));
+        c = ((const struct kept *)v->context)->cpu;
     __builtin_memcpy(c.fpu_regs, r->xsave, sizeof(c.fpu_regs));
     c.rax = r->gpr[REG_RAX];
     c.rcx = r->gpr[REG_RCX];
@@ -94,6 +103,15 @@ static void put_lapic(struct writer *w, const struct vcpu *v)
     const struct hvm_hw_lapic l = {.apic_base_msr = v->regs.apic_base};
 
     put(w, CODE_LAPIC, (uint16_t)v->id, &l, sizeof(l));
+}
+
+static void put_mtrr(struct writer *w, const struct vcpu *v)
+{
+    struct hvm_hw_mtrr m = {.msr_pat_cr = PAT_RESET};
+
+    if (v->context)
+        m = ((const struct kept *)v->context)->mtrr;
+    put(w, CODE_MTRR, (uint16_t)v->id, &m, sizeof(m));
 }
 
 static void put_xsave(struct writer *w, struct vcpu *v, struct hvm_hw_cpu_xsave *x)
@@ -130,6 +148,7 @@ static void put_vcpu(struct writer *w, struct vcpu *v, struct hvm_hw_cpu_xsave *
 {
     put_cpu(w, v);
     put_lapic(w, v);
+    put_mtrr(w, v);
     put_xsave(w, v, x);
     put_msrs(w, v);
 }
@@ -287,6 +306,21 @@ static void apply_cpu(struct vcpu *v, const struct hvm_hw_cpu *c)
     guest_cpuid_update(v);
 }
 
+/* Room for what is only kept: found while checking, so that applying cannot fail. */
+static int keep(struct vcpu *v)
+{
+    struct kept *k = v->context;
+
+    if (k)
+        return 0;
+    k = platform_alloc(v->domain->hv->platform, sizeof(*k));
+    if (!k)
+        return -XEN_ENOMEM;
+    k->mtrr.msr_pat_cr = PAT_RESET;
+    v->context = k;
+    return 0;
+}
+
 static int take_cpu(const struct record *r, bool apply)
 {
     struct hvm_hw_cpu c;
@@ -299,15 +333,11 @@ static int take_cpu(const struct record *r, bool apply)
         return -XEN_EINVAL;
     if (c.msr_tsc_aux > UINT32_MAX) /* SDM vol. 4, table 2-2: 63:32 are reserved */
         return refuse(r, "TSC_AUX is too large");
-    if (!apply) {
-        /* Room for what the core has no use for is found now, so that applying cannot fail. */
-        if (!r->v->context)
-            r->v->context = platform_alloc(r->d->hv->platform, sizeof(c));
-        return r->v->context ? 0 : -XEN_ENOMEM;
+    if (apply) {
+        ((struct kept *)r->v->context)->cpu = c;
+        apply_cpu(r->v, &c);
     }
-    __builtin_memcpy(r->v->context, &c, sizeof(c));
-    apply_cpu(r->v, &c);
-    return 0;
+    return keep(r->v);
 }
 
 static int take_lapic(const struct record *r, bool apply)
@@ -326,6 +356,25 @@ static int take_lapic(const struct record *r, bool apply)
         guest_cpuid_update(r->v);
     }
     return 0;
+}
+
+static int take_mtrr(const struct record *r, bool apply)
+{
+    struct hvm_hw_mtrr m;
+
+    if (r->length != sizeof(m))
+        return refuse(r, "wrong length");
+    __builtin_memcpy(&m, r->data, sizeof(m));
+    /* Eight memory types: 2 and 3 are none, nor is anything above 7 (SDM vol. 3A, 12.12.2). */
+    for (unsigned int i = 0; i < 64; i += 8) {
+        uint8_t type = (uint8_t)(m.msr_pat_cr >> i);
+
+        if (type > 7 || type == 2 || type == 3)
+            return refuse(r, "PAT has a memory type that there is not");
+    }
+    if (apply)
+        ((struct kept *)r->v->context)->mtrr = m;
+    return keep(r->v);
 }
 
 static int take_xsave(const struct record *r, bool apply)
@@ -398,6 +447,8 @@ static int take(const struct record *r, bool apply)
         return take_cpu(r, apply);
     case CODE_LAPIC:
         return take_lapic(r, apply);
+    case CODE_MTRR:
+        return take_mtrr(r, apply);
     case CODE_CPU_XSAVE:
         return take_xsave(r, apply);
     case CODE_CPU_MSR:
@@ -444,7 +495,7 @@ static int walk(struct domain *d, const uint8_t *buf, size_t size, bool apply)
 static size_t longest(const struct domain *d)
 {
     return 2 * sizeof(struct hvm_save_descriptor) + sizeof(struct hvm_save_header) +
-           d->max_vcpus * (4 * sizeof(struct hvm_save_descriptor) + sizeof(struct hvm_hw_cpu) +
+           d->max_vcpus * (5 * sizeof(struct hvm_save_descriptor) + sizeof(struct kept) +
                            sizeof(struct hvm_hw_lapic) + XSAVE_MAX + sizeof(struct msr_record));
 }
 
