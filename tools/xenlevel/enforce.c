@@ -9,47 +9,34 @@
 #include "show.h"
 #include "util.h"
 
+#include <levelling.h>
 #include <xen/sysctl.h>
 
-/* Which word each masking capability covers. */
-static const struct {
-    uint32_t cap;
-    unsigned int word;
-} masks[] = {
-    {XEN_SYSCTL_CPU_LEVELCAP_ecx, FEATURESET_1c},
-    {XEN_SYSCTL_CPU_LEVELCAP_edx, FEATURESET_1d},
-    {XEN_SYSCTL_CPU_LEVELCAP_extd_ecx, FEATURESET_e1c},
-    {XEN_SYSCTL_CPU_LEVELCAP_extd_edx, FEATURESET_e1d},
-    {XEN_SYSCTL_CPU_LEVELCAP_xsave_eax, FEATURESET_Da1},
-    {XEN_SYSCTL_CPU_LEVELCAP_thermal_ecx, FEATURESET_6c},
-    {XEN_SYSCTL_CPU_LEVELCAP_l7s0_ebx, FEATURESET_7b0},
-};
+/* Of what stays visible only what a level is about: what PV guests are given at all (no VMX, no
+ * power management), and no hazards. */
+static void of_a_level(struct featureset *fs)
+{
+    featureset_and(fs, fs, featureset_guest_default(GUEST_PV));
+    featureset_andnot(fs, fs, featureset_merge_mask(MERGE_HAZARD));
+    show_comparable(fs);
+}
 
 void enforcement_of(const struct subject *host, const struct cpu_policy *level,
                     struct enforcement *e)
 {
     const struct cpu_policy *real =
         &host->policy[host->have[XC_POLICY_RAW] ? XC_POLICY_RAW : XC_POLICY_HOST];
-    struct featureset allowed;
 
     memset(e, 0, sizeof(*e));
     e->known = host->caps_known;
     e->faulting = host->caps & XEN_SYSCTL_CPU_LEVELCAP_faulting;
     if (!e->known || e->faulting)
         return;
-    policy_to_featureset(real, &e->visible);
-    /* What PV guests are not given anyway (VMX, power management) is no part of any level. */
-    featureset_and(&e->visible, &e->visible, featureset_guest_default(GUEST_PV));
-    featureset_andnot(&e->visible, &e->visible, featureset_merge_mask(MERGE_HAZARD));
-    show_comparable(&e->visible);
-    e->visible.w[FEATURESET_m10Al] = e->visible.w[FEATURESET_m10Ah] = 0; /* not CPUID */
-    policy_to_featureset(level, &allowed);
-    featureset_andnot(&e->visible, &e->visible, &allowed);
-    for (unsigned int i = 0; i < sizeof(masks) / sizeof(masks[0]); i++)
-        if (host->caps & masks[i].cap) {
-            e->masked.w[masks[i].word] = e->visible.w[masks[i].word];
-            e->visible.w[masks[i].word] = 0;
-        }
+    levelling_visible(host->caps, real, level, &e->visible);
+    levelling_visible(0, real, level, &e->masked); /* with no mask at all */
+    featureset_andnot(&e->masked, &e->masked, &e->visible);
+    of_a_level(&e->visible);
+    of_a_level(&e->masked);
 }
 
 void enforcement_print(FILE *f, unsigned int indent, const struct subject *host,

@@ -73,7 +73,8 @@ struct levelling_pcpu {
 
 /* Of a PV domain, from its policy. */
 struct levelling_domain {
-    struct cpuid_masks masks;  /* with OSXSAVE and APIC clear; the switch adds them per vCPU */
+    struct cpuid_masks masks;  /* with OSXSAVE clear, and 0 where there is no MSR */
+    uint64_t osxsave;          /* for a vCPU that has it in its CR4: to be set in MASK_1 */
     struct featureset visible; /* features its policy lacks and its CPUID shows nevertheless */
     bool costs_switches;       /* masks differ from the host's defaults: WRMSRs at switches */
 };

@@ -14,7 +14,6 @@
 
 #define EDX1_APIC    (1u << 9) /* SDM vol. 2A, CPUID leaf 1 */
 #define ECX1_XSAVE   (1u << 26)
-#define ECX1_OSXSAVE (1u << 27)
 
 /* The capabilities that each slot stands for. */
 static const uint32_t slot_caps[MASK_SLOTS] = {
@@ -277,15 +276,20 @@ void levelling_domain_update(struct hypervisor *hv, struct domain *d)
     *l = (struct levelling_domain){.costs_switches = false};
     for (enum mask_slot slot = 0; slot < MASK_SLOTS; slot++) {
         struct mask_registers r;
-        uint64_t dynamic;
+        uint64_t osxsave;
 
         if (!lev->msr[slot])
             continue;
         slot_registers(&d->policy, slot, &r);
-        dynamic = vendor->osxsave_bit(slot) | vendor->apic_bit(slot);
+        osxsave = vendor->osxsave_bit(slot);
         /* Within the defaults: what an option took from everybody stays taken. */
-        l->masks.value[slot] = vendor->pack(slot, &r, lev->defaults.value[slot]) & ~dynamic;
-        if (l->masks.value[slot] != (lev->defaults.value[slot] & ~dynamic))
+        l->masks.value[slot] = vendor->pack(slot, &r, lev->defaults.value[slot]) & ~osxsave;
+        /* A PV guest has no APIC to disable: set, the CPU shows how it is. */
+        if (d->policy.basic[1].d & EDX1_APIC)
+            l->masks.value[slot] |= vendor->apic_bit(slot);
+        if (d->policy.basic[1].c & ECX1_XSAVE)
+            l->osxsave |= osxsave;
+        if (l->masks.value[slot] != (lev->defaults.value[slot] & ~osxsave))
             l->costs_switches = true;
     }
     levelling_visible(lev->caps, raw_policy(hv), &d->policy, &l->visible);
@@ -298,33 +302,16 @@ void levelling_domain_update(struct hypervisor *hv, struct domain *d)
 
 /* ---- the switch ---- */
 
-/* The value of a slot for this vCPU: the domain's, and how OSXSAVE and APIC are for it now. */
-static uint64_t mask_for(const struct levelling_vendor *vendor, enum mask_slot slot,
-                         const struct vcpu *v)
-{
-    const struct cpuid_regs *leaf1 = &v->domain->policy.basic[1];
-    uint64_t value = v->domain->levelling.masks.value[slot];
-
-    if (slot > MASK_E1)
-        return value;
-    if ((v->regs.cr4 & CR4_OSXSAVE) && (leaf1->c & ECX1_XSAVE))
-        value |= vendor->osxsave_bit(slot);
-    if (leaf1->d & EDX1_APIC) /* a PV guest has no APIC to disable */
-        value |= vendor->apic_bit(slot);
-    return value;
-}
-
+/* A slot that has no MSR here is zero on both sides: nothing differs. */
 static void switch_masks(struct hypervisor *hv, unsigned int pcpu, const struct vcpu *v)
 {
-    const struct levelling_vendor *vendor = vendor_of(hv);
+    const struct levelling_domain *d = &v->domain->levelling;
     struct levelling_pcpu *l = &hv->pcpus[pcpu].levelling;
+    uint64_t osxsave = v->regs.cr4 & CR4_OSXSAVE ? d->osxsave : 0;
 
     for (enum mask_slot slot = 0; slot < MASK_SLOTS; slot++) {
-        uint64_t value;
+        uint64_t value = d->masks.value[slot] | (slot == MASK_1 ? osxsave : 0);
 
-        if (!hv->levelling.msr[slot])
-            continue;
-        value = mask_for(vendor, slot, v);
         if (value == l->held.value[slot] && !(l->unknown >> slot & 1))
             continue;
         l->writes++;

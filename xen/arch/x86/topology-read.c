@@ -22,6 +22,7 @@ struct level {
 struct levels {
     struct level smt, core, socket;
     bool die; /* there is a level of dies: `core` and `socket` differ in meaning */
+    int last; /* subleaf of `socket` */
 };
 
 static bool level_fits(const struct level *l, const struct level *below)
@@ -55,6 +56,7 @@ static int read_levels(const struct cpuid_regs *r, unsigned int room, struct lev
         else
             out->die = true;
         out->socket = below = l;
+        out->last = (int)i;
         last = type;
     }
     if (last < LEVEL_CORE)
@@ -98,7 +100,7 @@ static int read_leaf_1f(const struct cpu_policy *p, const struct levels *b, stru
     if (wrong < 0 && (f.smt.shift != b->smt.shift || f.smt.count != b->smt.count))
         wrong = 0;
     if (wrong < 0 && (f.socket.shift != b->socket.shift || f.socket.count != b->socket.count))
-        wrong = 1;
+        wrong = f.last;
     if (wrong >= 0)
         return contradiction(w, 0x1f, (uint32_t)wrong);
     set_counts(m, f.smt.count, f.die ? f.socket.count / f.core.count : 1, f.socket.count);
