@@ -5,6 +5,12 @@
  *
  * A guest's "kernel" is one page of its memory, where RIP points: SIM_GUEST_MAGIC, the script, its
  * parameters, and what the guest notes down itself.  The builder (xl create) writes the first part.
+ * The page behind it (of vCPU 0; the next one of vCPU 1, ...) is where a vCPU keeps what CPUID
+ * answered when it booted.
+ *
+ * What a guest knows of its type it has from CPUID and the builder, as real ones do: a PV guest
+ * does not look at APIC ids (they are the pCPU's where nothing faults), and asks for the
+ * hypervisor's leaves with the forced emulation prefix.
  */
 #ifndef SIM_GUEST_H
 #define SIM_GUEST_H

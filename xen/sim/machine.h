@@ -24,7 +24,10 @@ struct sim_host {
     uint64_t seed; /* decides the jitter of time slices: equal seeds, equal histories */
     uint64_t rng;
     uint64_t steps; /* guest steps made since boot */
-    unsigned int next_pcpu;
+    /* A round is a step on each pCPU: they run side by side, so it takes as long as the longest. */
+    unsigned int next_pcpu, idle_pcpus;
+    uint64_t round_ns;
+    uint64_t slice; /* ns, around which the scheduler's slices vary */
 };
 
 /* 0; or -1 with errno and why[]: "FILE: line 12: ...". */
