@@ -1,0 +1,1207 @@
+# SPDX-License-Identifier: MIT
+"""Every rule, broken once: exactly that problem, at that offset, in that record, with that paragraph."""
+
+import struct
+
+import pytest
+
+import writer
+from harness import found, lines, verify
+from migration import hvm, libxc, libxl
+from migration.libxc import (CHECKPOINT, CHECKSUM, CPUID_POLICY, DIRTY_PFN_LIST, END, HVM_CONTEXT, HVM_PARAMS, MSR_POLICY,
+                             P2M_FRAMES, PAGE_DATA, PV_INFO, SHARED_INFO, STATIC_DATA_END, TOOLSTACK, TSC_INFO, VCPU_BASIC,
+                             VCPU_EXTENDED, VCPU_MSRS, VCPU_XSAVE, VERIFY)
+from writer import Record, STREAMS_OF, hvm_context, hvm_entries, page_data
+
+CASES = []
+ORDER = "Order of records"
+
+
+def case(guest, code, section, **options):
+    """Register a function that breaks a stream and returns (part, offset in it)."""
+    def register(function):
+        CASES.append(pytest.param(guest, code, section, options, function, id=function.__name__))
+        return function
+    return register
+
+
+@pytest.mark.parametrize("guest, code, section, options, break_it", CASES)
+def check_rule(guest, code, section, options, break_it):
+    stream = STREAMS_OF[guest](options.get("version", 3), options.get("layer", "libxc"))
+    assert verify(stream.raw()).report.valid
+    if options.get("checksums"):
+        stream.checksummed()
+    part, inside = break_it(stream)
+    offset = stream.at(part) + inside
+    if isinstance(part, int):
+        layer, record = "libxc", part
+    elif isinstance(part, tuple):
+        layer, record = "libxl", part[1] + (len(stream.before) if part[0] == "after" else 0)
+    else:
+        layer, record = {"image": "libxc", "domain": "libxc", "trailing": "input"}.get(part, part), None
+    layer, record = options.get("place", (layer, record))
+    expected = [(code, offset, layer, record, section)]
+    for pipe in (False, True):
+        v = verify(stream.raw(), pipe=pipe)
+        assert found(v) == expected, lines(v)
+
+
+# ---- xl ----
+
+@case("hvm", "magic", "xl header", layer="xl")
+def xl_magic(s):
+    s.xl[5] ^= 1
+    return "xl", 5
+
+
+@case("hvm", "flags", "xl header", layer="xl")
+def xl_mandatory_flags(s):
+    struct.pack_into("<I", s.xl, 36, 0x13)
+    return "xl", 36
+
+
+@case("hvm", "flags", "xl header", layer="xl")
+def xl_optional_flags(s):
+    struct.pack_into("<I", s.xl, 40, 1)
+    return "xl", 40
+
+
+@case("hvm", "config", "xl header", layer="xl")
+def xl_config_longer_than_its_room(s):
+    size = struct.unpack_from("<I", s.xl, 44)[0]
+    struct.pack_into("<I", s.xl, 48, size)
+    return "xl", 48
+
+
+@case("hvm", "config", "xl header", layer="xl")
+def xl_config_not_json(s):
+    s.xl[52] = ord("[")
+    return "xl", 52
+
+
+@case("hvm", "config", "xl header", layer="xl")
+def xl_optional_data_too_short(s):
+    del s.xl[50:]
+    struct.pack_into("<I", s.xl, 44, 2)
+    return "xl", 44
+
+
+# ---- libxl ----
+
+@case("hvm", "ident", "libxl header", layer="libxl", place=("libxl", None))
+def libxl_ident(s):
+    s.libxl[1] ^= 1
+    return "libxl", 0
+
+
+@case("hvm", "version", "libxl header", layer="libxl")
+def libxl_version(s):
+    struct.pack_into(">I", s.libxl, 8, 3)
+    return "libxl", 8
+
+
+@case("hvm", "reserved", "libxl header", layer="libxl")
+def libxl_reserved(s):
+    struct.pack_into(">I", s.libxl, 12, 4)
+    return "libxl", 12
+
+
+@case("hvm", "endian", "libxl header", layer="libxl")
+def libxl_big_endian(s):
+    struct.pack_into(">I", s.libxl, 12, 1)
+    return "libxl", 12
+
+
+@case("hvm", "length", "LIBXC_CONTEXT", layer="libxl")
+def libxl_context_with_body(s):
+    s.before[0].body += bytes(8)
+    return ("before", 0), 4
+
+
+@case("hvm", "order", "libxl records", layer="libxl")
+def libxl_emulator_before_context(s):
+    s.before.insert(0, Record(libxl.XENSTORE_DATA, struct.pack("<II", 2, 0)))
+    return ("before", 0), 0
+
+
+@case("hvm", "unknown-record", "libxl records", layer="libxl")
+def libxl_unknown(s):
+    s.after.insert(0, Record(77, bytes(16)))
+    return ("after", 0), 0
+
+
+@case("hvm", "padding", "libxl records", layer="libxl")
+def libxl_padding(s):
+    s.after.insert(0, Record(libxl.EMULATOR_CONTEXT, struct.pack("<II", 2, 0) + b"state", padding=b"\0\0\1"))
+    return ("after", 0), 8 + 13
+
+
+@case("hvm", "emulator", "EMULATOR_CONTEXT", layer="libxl")
+def libxl_emulator_unknown(s):
+    s.after.insert(0, Record(libxl.EMULATOR_CONTEXT, struct.pack("<II", 9, 0) + bytes(8)))
+    return ("after", 0), 8
+
+
+@case("hvm", "length", "EMULATOR_CONTEXT", layer="libxl")
+def libxl_emulator_empty(s):
+    s.after.insert(0, Record(libxl.EMULATOR_CONTEXT, struct.pack("<II", 2, 0)))
+    return ("after", 0), 4
+
+
+@case("hvm", "length", "EMULATOR_XENSTORE_DATA", layer="libxl")
+def libxl_xenstore_short(s):
+    s.after.insert(0, Record(libxl.XENSTORE_DATA, bytes(4)))
+    return ("after", 0), 4
+
+
+@case("hvm", "xenstore", "EMULATOR_XENSTORE_DATA", layer="libxl")
+def libxl_xenstore_unterminated(s):
+    s.after.insert(0, Record(libxl.XENSTORE_DATA, struct.pack("<II", 2, 0) + b"key\0value"))
+    return ("after", 0), 8 + 8 + 8
+
+
+@case("hvm", "xenstore", "EMULATOR_XENSTORE_DATA", layer="libxl")
+def libxl_xenstore_odd(s):
+    s.after.insert(0, Record(libxl.XENSTORE_DATA, struct.pack("<II", 2, 0) + b"key\0value\0other\0"))
+    return ("after", 0), 16
+
+
+@case("hvm", "xenstore", "EMULATOR_XENSTORE_DATA", layer="libxl")
+def libxl_xenstore_key(s):
+    s.after.insert(0, Record(libxl.XENSTORE_DATA, struct.pack("<II", 2, 0) + b"key\0value\0o her\0x\0"))
+    return ("after", 0), 16 + 10
+
+
+@case("hvm", "order", "libxl records", layer="libxl")
+def libxl_checkpoint_end_without_checkpoint(s):
+    s.after.insert(0, Record(libxl.CHECKPOINT_END))
+    return ("after", 0), 0
+
+
+@case("hvm", "no-end", "libxl END", layer="libxl", place=("libxl", None))
+def libxl_no_end(s):
+    del s.after[0]
+    return "trailing", 0
+
+
+@case("hvm", "length", "libxl END", layer="libxl")
+def libxl_end_with_body(s):
+    s.after[0].body += bytes(8)
+    return ("after", 0), 4
+
+
+@case("hvm", "trailing", "END", layer="libxl", place=("input", None))
+def libxl_trailing(s):
+    s.trailing = b"more"
+    return "trailing", 0
+
+
+# ---- headers ----
+
+@case("hvm", "marker", "Image header")
+def marker(s):
+    s.image[3] = 0
+    return "image", 0
+
+
+@case("hvm", "ident", "Image header")
+def ident(s):
+    s.image[9] ^= 0x20
+    return "image", 8
+
+
+@case("hvm", "version", "Image header")
+def version(s):
+    struct.pack_into(">I", s.image, 12, 4)
+    return "image", 12
+
+
+@case("hvm", "reserved", "Image header")
+def image_options(s):
+    struct.pack_into(">H", s.image, 16, 2)
+    return "image", 16
+
+
+@case("hvm", "reserved", "Image header")
+def image_reserved(s):
+    s.image[23] = 1
+    return "image", 16
+
+
+@case("hvm", "endian", "Image header")
+def big_endian(s):
+    struct.pack_into(">H", s.image, 16, 1)
+    return "image", 16
+
+
+@case("hvm", "guest-type", "Domain header")
+def guest_type(s):
+    struct.pack_into("<I", s.domain, 0, 4)
+    return "domain", 0
+
+
+@case("hvm", "page-shift", "Domain header")
+def page_shift(s):
+    struct.pack_into("<H", s.domain, 4, 16)
+    return "domain", 4
+
+
+@case("hvm", "reserved", "Domain header")
+def domain_reserved(s):
+    struct.pack_into("<H", s.domain, 6, 1)
+    return "domain", 6
+
+
+# ---- records as such ----
+
+@case("hvm", "unknown-record", "Records")
+def unknown_record(s):
+    return s.insert_before(TSC_INFO, Record(0x13, bytes(24))), 0
+
+
+@case("hvm", "padding", "Records")
+def padding(s):
+    i = s.insert_before(TSC_INFO, Record(0x90000001, b"optional", padding=b""))
+    s.records[i] = Record(0x90000001, b"odd", padding=b"\0\0\0\7\0")
+    return i, 8 + 3
+
+
+@case("hvm", "truncated", "Records")
+def cut_in_a_body(s):
+    i = s.index(HVM_CONTEXT)
+    del s.records[i + 1:]
+    s.records[i] = Record(HVM_CONTEXT, s.records[i].body[:-4], length=len(s.records[i].body), padding=b"")
+    # Where the bytes end; what has been lost is the end of the last entry.
+    return i, 8 + len(s.records[i].body)
+
+
+@case("hvm", "no-end", "END", place=("libxc", None))
+def no_end(s):
+    s.remove(END)
+    return "trailing", 0
+
+
+@case("hvm", "length", "END")
+def end_with_body(s):
+    s.find(END).body += bytes(8)
+    return s.index(END), 4
+
+
+@case("hvm", "trailing", "END", place=("input", None))
+def trailing(s):
+    s.trailing = b"\0"
+    return "trailing", 0
+
+
+# ---- order ----
+
+@case("hvm", "order", ORDER)
+def policy_after_static_data_end(s):
+    i = s.index(STATIC_DATA_END)
+    s.records[i - 1], s.records[i] = s.records[i], s.records[i - 1]
+    return i, 0
+
+
+@case("hvm", "order", ORDER)
+def memory_before_static_data_end(s):
+    i = s.insert_before(STATIC_DATA_END, Record(PAGE_DATA, page_data([(0, 77)])))
+    return i, 0
+
+
+@case("hvm", "missing", ORDER)
+def static_data_end_missing(s):
+    """Noticed where memory begins, and at END."""
+    s.remove(STATIC_DATA_END)
+    s.records.insert(0, Record(STATIC_DATA_END))
+    policy, msrs = s.remove(CPUID_POLICY), s.remove(MSR_POLICY)
+    assert (policy, msrs) == (1, 1)
+    s.remove(TSC_INFO)
+    return s.index(END), 0
+
+
+@case("hvm", "twice", ORDER)
+def static_data_end_twice(s):
+    return s.insert_before(TSC_INFO, Record(STATIC_DATA_END)), 0
+
+
+@case("hvm", "length", "STATIC_DATA_END")
+def static_data_end_with_body(s):
+    s.find(STATIC_DATA_END).body += bytes(16)
+    return s.index(STATIC_DATA_END), 4
+
+
+@case("hvm", "version", "X86_CPUID_POLICY", version=2)
+def policy_in_version_2(s):
+    s.records.insert(0, Record(CPUID_POLICY, writer.captured_records("pvh-cascadelake")[CPUID_POLICY]))
+    return 0, 0
+
+
+@case("hvm", "version", "STATIC_DATA_END", version=2)
+def static_data_end_in_version_2(s):
+    s.records.insert(0, Record(STATIC_DATA_END))
+    return 0, 0
+
+
+@case("hvm", "twice", ORDER)
+def tsc_info_twice(s):
+    i = s.index(TSC_INFO)
+    s.records.insert(i, Record(TSC_INFO, s.records[i].body))
+    return i + 1, 0
+
+
+@case("hvm", "twice", ORDER)
+def hvm_params_twice(s):
+    i = s.index(HVM_PARAMS)
+    s.records.insert(i, Record(HVM_PARAMS, s.records[i].body))
+    return i + 1, 0
+
+
+@case("hvm", "guest-type", "SHARED_INFO")
+def pv_record_in_hvm(s):
+    return s.insert_before(TSC_INFO, Record(SHARED_INFO, bytes(4096))), 0
+
+
+@case("pv", "guest-type", "HVM_PARAMS")
+def hvm_record_in_pv(s):
+    return s.insert_before(TSC_INFO, Record(HVM_PARAMS, struct.pack("<IIQQ", 1, 0, 1, 5))), 0
+
+
+@case("hvm", "obsolete", "TOOLSTACK")
+def toolstack(s):
+    return s.insert_before(TSC_INFO, Record(TOOLSTACK, bytes(8))), 0
+
+
+@case("hvm", "back-channel", "CHECKPOINT_DIRTY_PFN_LIST")
+def dirty_pfn_list(s):
+    return s.insert_before(TSC_INFO, Record(DIRTY_PFN_LIST, bytes(8))), 0
+
+
+@case("hvm", "order", ORDER)
+def verify_before_memory(s):
+    return s.insert_before(PAGE_DATA, Record(VERIFY)), 0
+
+
+@case("hvm", "length", "VERIFY")
+def verify_with_body(s):
+    return s.insert_before(TSC_INFO, Record(VERIFY, bytes(8))), 4
+
+
+@case("pv", "order", ORDER)
+def p2m_before_pv_info(s):
+    i = s.index(P2M_FRAMES)
+    info = s.records.pop(s.index(PV_INFO))
+    s.records.insert(i, info)
+    # Static data behind its end as well: only the order of the two is wanted here.
+    s.records.insert(0, s.records.pop(s.index(PV_INFO)))
+    p2m = s.records.pop(s.index(P2M_FRAMES))
+    memory = s.index(PAGE_DATA)
+    s.records.insert(memory + 1, p2m)
+    return memory, 0
+
+
+@case("pv", "order", ORDER)
+def memory_after_vcpus(s):
+    return s.insert_before(END, Record(PAGE_DATA, page_data([(0, 20)]))), 0
+
+
+@case("pv", "missing", ORDER)
+def no_shared_info(s):
+    s.remove(SHARED_INFO)
+    return s.index(END), 0
+
+
+@case("pv", "missing", ORDER)
+def no_tsc_info(s):
+    s.remove(TSC_INFO)
+    return s.index(END), 0
+
+
+@case("hvm", "missing", ORDER)
+def no_hvm_context(s):
+    s.remove(HVM_CONTEXT)
+    return s.index(END), 0
+
+
+@case("pv", "missing", ORDER)
+def vcpu_without_basic(s):
+    i = s.index(VCPU_EXTENDED)
+    s.records.insert(i, Record(VCPU_EXTENDED, struct.pack("<II", 3, 0) + bytes(64)))
+    return s.index(END), 0
+
+
+@case("pv", "twice", ORDER)
+def vcpu_twice(s):
+    i = s.index(VCPU_BASIC)
+    s.records.insert(i, Record(VCPU_BASIC, s.records[i].body))
+    return i + 1, 0
+
+
+@case("hvm", "missing", ORDER)
+def checkpoint_without_context(s):
+    return s.insert_before(HVM_CONTEXT, Record(CHECKPOINT)), 0
+
+
+# ---- the policy as arrays ----
+
+@case("hvm", "length", "X86_CPUID_POLICY")
+def cpuid_policy_length(s):
+    s.find(CPUID_POLICY).body += bytes(8)
+    return s.index(CPUID_POLICY), 4
+
+
+@case("hvm", "length", "X86_MSR_POLICY")
+def msr_policy_empty(s):
+    s.find(MSR_POLICY).body.clear()
+    body = s.find(CPUID_POLICY).body
+    for at in range(0, len(body), 24):      # the MSR's bits stand on it
+        if struct.unpack_from("<II", body, at) == (7, 0):
+            struct.pack_into("<I", body, at + 20, struct.unpack_from("<I", body, at + 20)[0] & ~(1 << 29))
+    return s.index(MSR_POLICY), 4
+
+
+def leaf_at(s, leaf, subleaf=0xffffffff):
+    body = s.find(CPUID_POLICY).body
+    return next(at for at in range(0, len(body), 24) if struct.unpack_from("<II", body, at) == (leaf, subleaf))
+
+
+@case("hvm", "policy-duplicate", "X86_CPUID_POLICY")
+def leaf_twice(s):
+    body, at = s.find(CPUID_POLICY).body, leaf_at(s, 1)
+    body[at:at] = body[at:at + 24]
+    return s.index(CPUID_POLICY), 8 + at + 24
+
+
+@case("hvm", "policy-unsorted", "X86_CPUID_POLICY")
+def leaves_unsorted(s):
+    body, at = s.find(CPUID_POLICY).body, leaf_at(s, 1)
+    body[at:at + 48] = body[at + 24:at + 48] + body[at:at + 24]
+    return s.index(CPUID_POLICY), 8 + at + 24
+
+
+@case("hvm", "policy-leaf-range", "X86_CPUID_POLICY")
+def leaf_unknown(s):
+    s.find(CPUID_POLICY).body += struct.pack("<6I", 0x80000100, 0xffffffff, 0, 0, 0, 0)
+    return s.index(CPUID_POLICY), 8 + len(s.find(CPUID_POLICY).body) - 24
+
+
+@case("hvm", "policy-subleaf-expected", "X86_CPUID_POLICY")
+def subleaf_missing(s):
+    at = leaf_at(s, 7, 0)
+    s.find(CPUID_POLICY).set(at + 4, "<I", 0xffffffff)
+    return s.index(CPUID_POLICY), 8 + at
+
+
+@case("hvm", "policy-subleaf-unexpected", "X86_CPUID_POLICY")
+def subleaf_too_many(s):
+    at = leaf_at(s, 5)
+    s.find(CPUID_POLICY).set(at + 4, "<I", 1)
+    return s.index(CPUID_POLICY), 8 + at
+
+
+@case("hvm", "policy-msr-range", "X86_MSR_POLICY")
+def msr_unknown(s):
+    s.find(MSR_POLICY).set(16, "<I", 0x10b)
+    return s.index(MSR_POLICY), 8 + 16
+
+
+@case("hvm", "policy-msr-flags", "X86_MSR_POLICY")
+def msr_flags(s):
+    s.find(MSR_POLICY).set(4, "<I", 1)
+    return s.index(MSR_POLICY), 8
+
+
+# ---- a CPU that can exist (test_policy.py has the rest of its rules) ----
+
+@case("hvm", "policy-vendor-unknown", "A CPU that can exist")
+def vendor(s):
+    at = leaf_at(s, 0)
+    s.find(CPUID_POLICY).set(at + 12, "<I", 0x41414141)
+    return s.index(CPUID_POLICY), 8 + at
+
+
+@case("hvm", "policy-prerequisite", "A CPU that can exist")
+def prerequisite(s):
+    """POPCNT and all that stands on nothing stays; SSE4.2 loses SSE4.1."""
+    at = leaf_at(s, 1)
+    ecx, = struct.unpack_from("<I", s.find(CPUID_POLICY).body, at + 16)
+    assert ecx >> 19 & 3 == 3
+    s.find(CPUID_POLICY).set(at + 16, "<I", ecx & ~(1 << 19))
+    return s.index(CPUID_POLICY), 8 + at
+
+
+@case("hvm", "policy-xstate-total", "A CPU that can exist")
+def xstate_total(s):
+    at = leaf_at(s, 0xd, 0)
+    s.find(CPUID_POLICY).set(at + 16, "<I", 4096)
+    return s.index(CPUID_POLICY), 8 + at
+
+
+@case("hvm", "policy-maxphysaddr", "A CPU that can exist")
+def maxphysaddr(s):
+    at = leaf_at(s, 0x80000008)
+    s.find(CPUID_POLICY).set(at + 8, "<B", 60)
+    return s.index(CPUID_POLICY), 8 + at
+
+
+@case("hvm", "policy-msr-reserved", "A CPU that can exist")
+def msr_reserved(s):
+    s.find(MSR_POLICY).set(8, "<Q", 1)
+    return s.index(MSR_POLICY), 8
+
+
+# ---- memory ----
+
+@case("hvm", "length", "PAGE_DATA")
+def page_data_short(s):
+    s.find(PAGE_DATA).body[4:] = b""
+    return s.index(PAGE_DATA), 4
+
+
+@case("hvm", "page-count", "PAGE_DATA")
+def page_data_no_pages(s):
+    s.find(PAGE_DATA, 1).body[:] = bytes(8)
+    return s.index(PAGE_DATA, 1), 8
+
+
+@case("hvm", "page-count", "PAGE_DATA")
+def page_data_count_too_high(s):
+    s.find(PAGE_DATA).set(0, "<I", 0x20000000)
+    return s.index(PAGE_DATA), 8
+
+
+@case("hvm", "reserved", "PAGE_DATA")
+def page_data_reserved(s):
+    s.find(PAGE_DATA).set(4, "<I", 1)
+    return s.index(PAGE_DATA), 12
+
+
+@case("hvm", "page-reserved", "PAGE_DATA")
+def page_reserved_bits(s):
+    s.find(PAGE_DATA).set(8 + 8 * 3, "<Q", 3 | 1 << 57)
+    return s.index(PAGE_DATA), 16 + 8 * 3
+
+
+@case("hvm", "page-reserved", "PAGE_DATA")
+def page_reserved_bits_of_a_hole(s):
+    s.find(PAGE_DATA).set(8 + 8 * 2, "<Q", 2 | 15 << 60 | 1 << 53)
+    return s.index(PAGE_DATA), 16 + 8 * 2
+
+
+@case("pv", "page-type", "PAGE_DATA")
+def page_type_unknown(s):
+    s.find(PAGE_DATA).set(8, "<Q", 6 | 5 << 60)
+    return s.index(PAGE_DATA), 16
+
+
+@case("hvm", "page-type", "PAGE_DATA")
+def page_type_of_pv_in_hvm(s):
+    s.find(PAGE_DATA).set(8, "<Q", 0 | 2 << 60)
+    return s.index(PAGE_DATA), 16
+
+
+@case("hvm", "length", "PAGE_DATA")
+def page_missing(s):
+    s.find(PAGE_DATA).body[-4096:] = b""
+    return s.index(PAGE_DATA), 4
+
+
+@case("hvm", "length", "PAGE_DATA")
+def page_too_many(s):
+    s.find(PAGE_DATA).body += bytes(4096)
+    return s.index(PAGE_DATA), 4
+
+
+@case("hvm", "page-frame", "PAGE_DATA")
+def page_frame_too_high(s):
+    s.find(PAGE_DATA).set(8, "<Q", 1 << 41)
+    return s.index(PAGE_DATA), 16
+
+
+@case("pv", "page-frame", "PAGE_DATA")
+def page_frame_beyond_the_p2m(s):
+    s.find(PAGE_DATA).set(8 + 8 * 2, "<Q", 1024 | 1 << 60)
+    return s.index(PAGE_DATA), 16 + 8 * 2
+
+
+# ---- PV ----
+
+@case("pv", "length", "X86_PV_INFO")
+def pv_info_length(s):
+    s.find(PV_INFO).body += bytes(8)
+    return s.index(PV_INFO), 4
+
+
+@case("pv", "pv-info", "X86_PV_INFO")
+def pv_info_combination(s):
+    s.find(PV_INFO).body[1] = 3
+    return s.index(PV_INFO), 8
+
+
+@case("pv", "reserved", "X86_PV_INFO")
+def pv_info_reserved(s):
+    s.find(PV_INFO).body[5] = 1
+    return s.index(PV_INFO), 10
+
+
+@case("pv", "twice", ORDER)
+def pv_info_twice(s):
+    s.records.insert(1, Record(PV_INFO, s.records[0].body))
+    return 1, 0
+
+
+@case("pv", "p2m-range", "X86_PV_P2M_FRAMES")
+def p2m_backwards(s):
+    s.find(P2M_FRAMES).set(0, "<II", 1023, 512)
+    return s.index(P2M_FRAMES), 8
+
+
+@case("pv", "length", "X86_PV_P2M_FRAMES")
+def p2m_too_few_frames(s):
+    s.find(P2M_FRAMES).body[-8:] = b""
+    return s.index(P2M_FRAMES), 4
+
+
+@case("pv", "length", "X86_PV_P2M_FRAMES")
+def p2m_short(s):
+    """Without its range the frames cannot be bounded."""
+    i = s.index(P2M_FRAMES)
+    s.records.insert(i + 1, Record(P2M_FRAMES, bytes(4)))
+    return i + 1, 4
+
+
+@case("pv", "p2m-frame", "X86_PV_P2M_FRAMES")
+def p2m_frame_beyond(s):
+    s.find(P2M_FRAMES).set(16, "<Q", 1024)
+    return s.index(P2M_FRAMES), 8 + 16
+
+
+@case("pv", "length", "SHARED_INFO")
+def shared_info_length(s):
+    s.find(SHARED_INFO).body += bytes(8)
+    return s.index(SHARED_INFO), 4
+
+
+@case("pv", "length", "X86_PV_VCPU_BASIC")
+def vcpu_basic_length(s):
+    s.find(VCPU_BASIC).body += bytes(8)
+    return s.index(VCPU_BASIC), 4
+
+
+@case("pv", "reserved", "X86_PV_VCPU_BASIC")
+def vcpu_reserved(s):
+    s.find(VCPU_BASIC).set(4, "<I", 7)
+    return s.index(VCPU_BASIC), 12
+
+
+@case("pv", "vcpu", "X86_PV_VCPU_EXTENDED")
+def vcpu_number(s):
+    i = s.index(VCPU_EXTENDED)
+    s.records.insert(i, Record(VCPU_EXTENDED, struct.pack("<II", 8192, 0) + bytes(64)))
+    return i, 8
+
+
+@case("pv", "length", "X86_PV_VCPU_EXTENDED")
+def vcpu_extended_length(s):
+    s.find(VCPU_EXTENDED).body += bytes(72)
+    return s.index(VCPU_EXTENDED), 4
+
+
+@case("pv", "length", "X86_PV_VCPU_EXTENDED")
+def vcpu_without_header(s):
+    i = s.index(VCPU_EXTENDED)
+    s.records.insert(i, Record(VCPU_EXTENDED, bytes(4)))
+    return i, 4
+
+
+@case("pv", "length", "X86_PV_VCPU_MSRS")
+def vcpu_msrs_length(s):
+    s.find(VCPU_MSRS).body += bytes(8)
+    return s.index(VCPU_MSRS), 4
+
+
+@case("pv", "reserved", "X86_PV_VCPU_MSRS")
+def vcpu_msrs_reserved(s):
+    s.find(VCPU_MSRS).set(8 + 4, "<I", 1)
+    return s.index(VCPU_MSRS), 8 + 12
+
+
+@case("pv", "length", "X86_PV_VCPU_XSAVE")
+def vcpu_xsave_short(s):
+    s.find(VCPU_XSAVE).body[16:] = b""
+    return s.index(VCPU_XSAVE), 4
+
+
+@case("pv", "xstate-policy", "X86_PV_VCPU_XSAVE")
+def vcpu_xsave_beyond_the_policy(s):
+    s.find(VCPU_XSAVE).set(16, "<Q", 1 << 62 | 7)      # no AVX and no LWP there
+    return s.index(VCPU_XSAVE), 8 + 16
+
+
+@case("pv", "xstate-xcr0", "X86_PV_VCPU_XSAVE")
+def vcpu_xsave_xcr0(s):
+    s.find(VCPU_XSAVE).set(8, "<Q", 2)
+    return s.index(VCPU_XSAVE), 8 + 8
+
+
+@case("pv", "xstate-accumulated", "X86_PV_VCPU_XSAVE")
+def vcpu_xsave_accumulated(s):
+    s.find(VCPU_XSAVE).set(8, "<QQ", 3, 1)
+    s.find(VCPU_XSAVE).set(24 + 512, "<Q", 1)
+    return s.index(VCPU_XSAVE), 8 + 16
+
+
+@case("pv", "xstate-bv", "X86_PV_VCPU_XSAVE")
+def vcpu_xsave_bv(s):
+    s.find(VCPU_XSAVE).set(24 + 512, "<Q", 1 << 9)
+    return s.index(VCPU_XSAVE), 8 + 24 + 512
+
+
+@case("pv", "xstate-compacted", "X86_PV_VCPU_XSAVE")
+def vcpu_xsave_compacted(s):
+    s.find(VCPU_XSAVE).set(24 + 520, "<Q", 1 << 63)
+    return s.index(VCPU_XSAVE), 8 + 24 + 520
+
+
+@case("pv", "reserved", "X86_PV_VCPU_XSAVE")
+def vcpu_xsave_header_reserved(s):
+    s.find(VCPU_XSAVE).body[24 + 540] = 1
+    return s.index(VCPU_XSAVE), 8 + 24 + 528
+
+
+@case("pv", "xstate-size", "X86_PV_VCPU_XSAVE")
+def vcpu_xsave_size(s):
+    s.find(VCPU_XSAVE).body += bytes(64)
+    return s.index(VCPU_XSAVE), 4
+
+
+# ---- TSC, parameters ----
+
+@case("hvm", "length", "X86_TSC_INFO")
+def tsc_length(s):
+    s.find(TSC_INFO).body += bytes(8)
+    return s.index(TSC_INFO), 4
+
+
+@case("hvm", "tsc-mode", "X86_TSC_INFO")
+def tsc_mode(s):
+    s.find(TSC_INFO).set(0, "<I", 9)
+    return s.index(TSC_INFO), 8
+
+
+@case("hvm", "reserved", "X86_TSC_INFO")
+def tsc_reserved(s):
+    s.find(TSC_INFO).set(20, "<I", 9)
+    return s.index(TSC_INFO), 8 + 20
+
+
+@case("hvm", "length", "HVM_PARAMS")
+def params_length(s):
+    s.find(HVM_PARAMS).body += bytes(8)
+    return s.index(HVM_PARAMS), 4
+
+
+@case("hvm", "length", "HVM_PARAMS")
+def params_short(s):
+    s.find(HVM_PARAMS).body[4:] = b""
+    return s.index(HVM_PARAMS), 4
+
+
+@case("hvm", "reserved", "HVM_PARAMS")
+def params_reserved(s):
+    s.find(HVM_PARAMS).set(4, "<I", 1)
+    return s.index(HVM_PARAMS), 12
+
+
+@case("hvm", "hvm-param", "HVM_PARAMS")
+def params_index(s):
+    s.find(HVM_PARAMS).set(8 + 16, "<Q", 39)
+    return s.index(HVM_PARAMS), 16 + 16
+
+
+@case("hvm", "hvm-param", "HVM_PARAMS")
+def params_index_twice(s):
+    body = s.find(HVM_PARAMS).body
+    body[8 + 16:8 + 32] = body[8:8 + 16]
+    return s.index(HVM_PARAMS), 16 + 16
+
+
+# ---- HVM context ----
+
+def context_case(code, section="HVM_CONTEXT"):
+    """The function gets the entries, and returns (entry, offset behind its descriptor)."""
+    def register(function):
+        def break_it(s):
+            record = s.find(HVM_CONTEXT)
+            entries = hvm_entries(record.body)
+            entry, inside = function(entries)
+            record.body[:] = hvm_context(entries)
+            at = sum(8 + len(data) for _, _, data in entries[:entry])
+            return s.index(HVM_CONTEXT), 8 + at + inside
+        break_it.__name__ = function.__name__
+        CASES.append(pytest.param("hvm", code, section, {}, break_it, id=function.__name__))
+        return function
+    return register
+
+
+def entry_of(entries, typecode):
+    return next(i for i, e in enumerate(entries) if e[0] == typecode)
+
+
+@case("hvm", "length", "HVM_CONTEXT")
+def context_empty(s):
+    s.find(HVM_CONTEXT).body.clear()
+    return s.index(HVM_CONTEXT), 4
+
+
+@context_case("hvm-magic")
+def context_magic(entries):
+    entries[0][2][0] ^= 1
+    return 0, 8
+
+
+@context_case("hvm-version")
+def context_version(entries):
+    entries[0][2][4] = 2
+    return 0, 12
+
+
+@context_case("hvm-order")
+def context_header_not_first(entries):
+    entries[0], entries[1] = entries[1], entries[0]
+    return 0, 0
+
+
+@context_case("hvm-twice")
+def context_instance_twice(entries):
+    i = entry_of(entries, hvm.LAPIC)
+    entries.insert(i, [hvm.LAPIC, 0, bytearray(entries[i][2])])
+    return i + 1, 0
+
+
+@context_case("hvm-unknown")
+def context_unknown(entries):
+    entries.insert(1, [21, 0, bytearray(4)])
+    return 1, 0
+
+
+@context_case("hvm-size")
+def context_size(entries):
+    i = entry_of(entries, hvm.MTRR)
+    entries[i][2].append(0)
+    return i, 4
+
+
+@context_case("hvm-no-end")
+def context_no_end(entries):
+    assert entries.pop()[0] == hvm.END
+    return len(entries), 0
+
+
+@context_case("hvm-after-end")
+def context_after_end(entries):
+    entries.append([3, 1, bytearray(8)])
+    return len(entries) - 1, 0
+
+
+@context_case("hvm-missing")
+def context_no_cpu(entries):
+    del entries[entry_of(entries, hvm.CPU)]
+    return 0, 0
+
+
+@case("hvm", "hvm-cut", "HVM_CONTEXT")
+def context_cut(s):
+    body = s.find(HVM_CONTEXT).body
+    body += struct.pack("<HHI", 3, 0, 100)      # in front of END, which moves
+    at = len(body) - 16
+    body[at:at + 8], body[at + 8:] = body[at + 8:], bytes(0)
+    return s.index(HVM_CONTEXT), 8 + at
+
+
+@context_case("hvm-cr0")
+def context_cr0(entries):
+    i = entry_of(entries, hvm.CPU)
+    struct.pack_into("<Q", entries[i][2], hvm.CR0, 0x80000000)
+    return i, 8 + hvm.CR0
+
+
+@context_case("hvm-reserved-bit")
+def context_cr4_reserved(entries):
+    i = entry_of(entries, hvm.CPU)
+    struct.pack_into("<Q", entries[i][2], hvm.CR4, 1 << 40)
+    return i, 8 + hvm.CR4
+
+
+@context_case("state-policy")
+def context_cr4_policy(entries):
+    i = entry_of(entries, hvm.CPU)
+    struct.pack_into("<Q", entries[i][2], hvm.CR4, 1 << 21)     # SMAP, which the lab takes away
+    return i, 8 + hvm.CR4
+
+
+@context_case("state-policy")
+def context_efer_policy(entries):
+    i = entry_of(entries, hvm.CPU)
+    struct.pack_into("<Q", entries[i][2], hvm.EFER, 1 << 14)    # FFXSR, which is AMD's
+    return i, 8 + hvm.EFER
+
+
+@context_case("reserved")
+def context_cpu_flags(entries):
+    i = entry_of(entries, hvm.CPU)
+    struct.pack_into("<I", entries[i][2], hvm.CPU_FLAGS, 3)
+    return i, 8 + hvm.CPU_FLAGS
+
+
+@context_case("reserved")
+def context_cpu_padding(entries):
+    i = entry_of(entries, hvm.CPU)
+    struct.pack_into("<I", entries[i][2], hvm.CPU_PAD, 1)
+    return i, 8 + hvm.CPU_PAD
+
+
+def xsave_entry(entries, xcr0=3, accumulated=3, size=576, bv=3):
+    """An XSAVE entry in front of END: the probe leaves these registers alone, so its own has none."""
+    entries[:] = [e for e in entries if e[0] != hvm.XSAVE]
+    data = bytearray(24 + size)
+    struct.pack_into("<QQQ", data, 0, accumulated, xcr0, accumulated)
+    if size >= 576:
+        struct.pack_into("<Q", data, 24 + 512, bv)
+    entries.insert(len(entries) - 1, [hvm.XSAVE, 0, data])
+    return len(entries) - 2
+
+
+@context_case("xstate-policy")
+def context_xsave_policy(entries):
+    return xsave_entry(entries, accumulated=3 | 1 << 62), 8 + 16
+
+
+@context_case("xstate-xcr0")
+def context_xsave_xcr0(entries):
+    return xsave_entry(entries, xcr0=2), 8 + 8
+
+
+@context_case("xstate-size")
+def context_xsave_too_short(entries):
+    i = xsave_entry(entries, xcr0=0x203, accumulated=0x203, size=640)       # PKRU
+    return i, 4
+
+
+@context_case("xstate-size")
+def context_xsave_longer_and_not_zero(entries):
+    i = xsave_entry(entries, size=640)
+    entries[i][2][-1] = 1
+    return i, 4
+
+
+@context_case("hvm-size")
+def context_xsave_no_header(entries):
+    i = xsave_entry(entries)
+    del entries[i][2][16:]
+    return i, 4
+
+
+def msr_entry(entries):
+    entries[:] = [e for e in entries if e[0] != hvm.MSR]
+    entries.insert(len(entries) - 1, [hvm.MSR, 0, bytearray(struct.pack("<IIIIQ", 1, 0, 0xda0, 0, 0))])
+    return len(entries) - 2
+
+
+@context_case("hvm-size")
+def context_msr_count(entries):
+    i = msr_entry(entries)
+    entries[i][2][0] = 2
+    return i, 4
+
+
+@context_case("reserved")
+def context_msr_reserved(entries):
+    i = msr_entry(entries)
+    entries[i][2][12] = 1
+    return i, 8 + 12
+
+
+# ---- checksums ----
+
+@case("hvm", "length", "CHECKSUM", checksums=True)
+def checksum_length(s):
+    """The next one does not cover what nobody could read."""
+    i = s.index(CHECKSUM, len([r for r in s.records if r.kind == CHECKSUM]) - 1)
+    s.records[i].body += bytes(8)
+    return i, 4
+
+
+@case("hvm", "checksum-algorithm", "CHECKSUM", checksums=True)
+def checksum_algorithm(s):
+    i = s.index(CHECKSUM, 3)
+    assert s.records[i + 1].kind == END
+    s.records[i].set(0, "<I", 2)
+    return i, 8
+
+
+@case("hvm", "reserved", "CHECKSUM", checksums=True)
+def checksum_reserved(s):
+    i = s.index(CHECKSUM, 3)
+    s.records[i].set(28, "<I", 2)
+    return i, 8 + 28
+
+
+@case("hvm", "checksum-bytes", "CHECKSUM", checksums=True)
+def checksum_batch_bytes(s):
+    i = s.index(CHECKSUM, 3)
+    s.records[i].set(8, "<Q", 7)
+    return i, 8 + 8
+
+
+@case("hvm", "checksum-bytes", "CHECKSUM", checksums=True)
+def checksum_whole_bytes(s):
+    i = s.index(CHECKSUM, 3)
+    s.records[i].set(16, "<Q", 7)
+    return i, 8 + 16
+
+
+@case("hvm", "checksum-uncovered", "CHECKSUM", checksums=True)
+def checksum_not_before_end(s):
+    i = s.index(CHECKSUM, 3)
+    del s.records[i]
+    return s.index(END), 0
+
+
+test_rule = check_rule      # once CASES is full
+
+
+def test_checksum_of_the_data():
+    """A flipped bit in a page: in its batch, and in every whole behind it."""
+    s = writer.hvm_stream().checksummed()
+    s.find(PAGE_DATA).body[5000] ^= 4
+    data = s.raw()
+    assert verify(data).report.valid                # page data is not read
+    checksums = [i for i, r in enumerate(s.records) if r.kind == CHECKSUM]
+    first = next(i for i in checksums if i > s.index(PAGE_DATA))
+    expected = [("checksum", s.at(first) + 8 + 4, "libxc", first, "CHECKSUM")]
+    expected += [("checksum", s.at(i) + 8 + 24, "libxc", i, "CHECKSUM") for i in checksums if i >= first]
+    for options in ({"checksums": True}, {"pipe": True}):
+        assert found(verify(data, **options)) == expected
+
+
+def test_all_problems_at_once():
+    s = writer.pv_stream()
+    struct.pack_into("<H", s.domain, 6, 1)
+    s.find(PAGE_DATA).set(8, "<Q", 6 | 5 << 60)
+    s.find(TSC_INFO).set(0, "<I", 9)
+    unknown = s.insert_before(SHARED_INFO, Record(99, bytes(24)))
+    s.find(VCPU_BASIC).set(4, "<I", 7)
+    s.find(VCPU_XSAVE).body[24 + 540] = 1
+    s.remove(SHARED_INFO)
+    s.trailing = b"x"
+    assert found(verify(s.raw())) == [
+        ("reserved", s.at("domain") + 6, "libxc", None, "Domain header"),
+        ("page-type", s.at(s.index(PAGE_DATA)) + 16, "libxc", s.index(PAGE_DATA), "PAGE_DATA"),
+        ("tsc-mode", s.at(s.index(TSC_INFO)) + 8, "libxc", s.index(TSC_INFO), "X86_TSC_INFO"),
+        ("unknown-record", s.at(unknown), "libxc", unknown, "Records"),
+        ("reserved", s.at(s.index(VCPU_BASIC)) + 12, "libxc", s.index(VCPU_BASIC), "X86_PV_VCPU_BASIC"),
+        ("reserved", s.at(s.index(VCPU_XSAVE)) + 8 + 24 + 528, "libxc", s.index(VCPU_XSAVE), "X86_PV_VCPU_XSAVE"),
+        ("missing", s.at(s.index(END)), "libxc", s.index(END), ORDER),
+        ("trailing", s.at("trailing"), "input", None, "END")]
+
+
+def test_many_alike_are_counted():
+    s = writer.hvm_stream()
+    s.find(PAGE_DATA).body[:] = page_data([(15, n | 1 << 54) for n in range(1000)])
+    v = verify(s.raw())
+    assert v.report.count == 1000
+    assert [p.code for p in v.report.problems] == ["page-reserved"] * 9
+    assert "992 more" in v.report.problems[-1].text
+
+
+def test_cut_everywhere(captured):
+    """Wherever a stream ends too early, that is said, and nothing else goes wrong."""
+    for data in (writer.hvm_stream(layer="xl").raw(), writer.pv_stream().checksummed().raw()):
+        steps = {*range(0, 2000, 7), *range(2000, len(data), 997)}
+        for cut in sorted(steps):
+            v = verify(data[:cut])
+            if v.report.unusable is None:
+                assert {p.code for p in v.report.problems} & {"truncated", "no-end"}, (cut, lines(v))
+                assert v.report.count == 1, (cut, lines(v))
+
+
+def checkpointed(layer):
+    """Two checkpoints and an end: what Remus writes."""
+    s = writer.hvm_stream(layer=layer)
+    tail = [Record(r.kind, r.body) for r in s.records if r.kind in (TSC_INFO, HVM_CONTEXT, HVM_PARAMS)]
+    end = s.records.pop()
+    parts = [s.image + s.domain + b"".join(r.raw() for r in s.records + [Record(CHECKPOINT)])]
+    parts += [b"".join(r.raw() for r in [Record(PAGE_DATA, page_data([(0, n)])), *tail, *([Record(CHECKPOINT)] if n == 1 else [end])])
+              for n in (1, 2)]
+    if layer == "libxc":
+        return b"".join(parts)
+    between = b"".join(r.raw() for r in (Record(libxl.EMULATOR_CONTEXT, struct.pack("<II", 2, 0) + b"qemu"),
+                                         Record(libxl.CHECKPOINT_END), Record(libxl.CHECKPOINT_STATE, struct.pack("<II", 0, 0))))
+    return s.xl + s.libxl + s.before[0].raw() + between.join(parts) + s.after[0].raw()
+
+
+@pytest.mark.parametrize("layer", ["libxc", "xl"])
+def test_checkpoints(layer):
+    for pipe in (False, True):
+        v = verify(bytes(checkpointed(layer)), pipe)
+        assert v.report.valid, lines(v)
+        assert v.libxc.checkpoints == 2
+
+
+def test_xsave_areas_that_xen_takes():
+    """Too long but zero: Xen up to 4.3 wrote that."""
+    s = writer.hvm_stream()
+    entries = hvm_entries(s.find(HVM_CONTEXT).body)
+    xsave_entry(entries, size=832)
+    s.find(HVM_CONTEXT).body[:] = hvm_context(entries)
+    v = verify(s.raw())
+    assert v.report.valid, lines(v)
+
+
+LEGACY = {
+    "libxc, 64 bits, PV": struct.pack("<QQ", 0x8000, 0xffffffffffffffff) + bytes(64),
+    "libxc, 64 bits, HVM": struct.pack("<Qi", 0xff000, 1024) + bytes(64),
+    "libxc, 32 bits, PV": struct.pack("<II", 0x8000, 0xffffffff) + bytes(64),
+    "xm": b"LinuxGuestRecord" + bytes(64),
+    "xl": b"Xen saved domain, xl format\n \0 \r" + struct.pack("<4I", 0x01020304, 1, 0, 0) + bytes(64),
+}
+
+
+@pytest.mark.parametrize("name", LEGACY)
+def test_legacy(name):
+    v = verify(LEGACY[name])
+    assert "4.5" in v.report.unusable
+
+
+@pytest.mark.parametrize("data", [b"", b"\x7fELF" + bytes(60), b"hello world" * 10, bytes(100), b"\x09XENLEVEL"])
+def test_not_a_stream(data):
+    assert verify(data).report.unusable
+
+
+def test_entry_sizes_are_those_of_the_public_headers(tmp_path):
+    """The compiler on libxen-dev's structs against our tables."""
+    import subprocess
+    structs = {"HEADER": "save_header", "CPU": "hw_cpu", "PIC": "hw_vpic", "IOAPIC": "hw_vioapic", "LAPIC": "hw_lapic",
+               "LAPIC_REGS": "hw_lapic_regs", "PCI_IRQ": "hw_pci_irqs", "ISA_IRQ": "hw_isa_irqs", "PCI_LINK": "hw_pci_link",
+               "PIT": "hw_pit", "RTC": "hw_rtc", "HPET": "hw_hpet", "PMTIMER": "hw_pmtimer", "MTRR": "hw_mtrr",
+               "VIRIDIAN_DOMAIN": "viridian_domain_context", "VIRIDIAN_VCPU": "viridian_vcpu_context", "VMCE_VCPU": "vmce_vcpu",
+               "TSC_ADJUST": "tsc_adjust"}
+    source = ["#include <stddef.h>", "#include <stdint.h>", "#include <xen/xen.h>", "#include <xen/hvm/save.h>",
+              "#include <xen/hvm/params.h>"]
+    for code, (name, sizes) in hvm.ENTRIES.items():
+        if name in structs:
+            source += [f'_Static_assert(sizeof(struct hvm_{structs[name]}) == {sizes[0]}, "{name}");',
+                       f'_Static_assert(HVM_SAVE_CODE({name}) == {code}, "{name}");']
+    source += [f'_Static_assert(sizeof(struct hvm_hw_cpu_compat) == {hvm.ENTRIES[hvm.CPU][1][1]}, "old CPU");',
+               f'_Static_assert(HVM_SAVE_CODE_MAX == {max(hvm.ENTRIES)}, "newest entry");',
+               f'_Static_assert(CPU_XSAVE_CODE == {hvm.XSAVE} && CPU_MSR_CODE == {hvm.MSR}, "codes");',
+               f'_Static_assert(HVM_NR_PARAMS == {libxc.HVM_NR_PARAMS}, "parameters");',
+               f'_Static_assert(HVM_FILE_MAGIC == {hvm.MAGIC}u && HVM_FILE_VERSION == {hvm.VERSION}, "header");',
+               f'_Static_assert(sizeof(struct vcpu_guest_context) == {libxc.VCPU_CONTEXT[8]}, "registers of PV");']
+    for field, offset in (("cr0", hvm.CR0), ("cr4", hvm.CR4), ("msr_efer", hvm.EFER), ("flags", hvm.CPU_FLAGS),
+                          ("pad0", hvm.CPU_PAD)):
+        source.append(f'_Static_assert(offsetof(struct hvm_hw_cpu, {field}) == {offset}, "{field}");')
+    assert len(structs) == len([1 for name, sizes in hvm.ENTRIES.values() if sizes]) - 1      # all but END
+    (tmp_path / "sizes.c").write_text("\n".join(source) + "\n")
+    r = subprocess.run(["gcc", "-D__XEN_TOOLS__", "-fsyntax-only", "sizes.c"], cwd=tmp_path, capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr
