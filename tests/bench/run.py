@@ -31,7 +31,8 @@ def main():
     env = dict(os.environ, XENLEVEL_BUILD=str(BUILD))
     for argv in ([str(BUILD / "tests/bench/bench_policy")],
                  [str(BUILD / "tests/bench/bench_switch")],
-                 [sys.executable, "tests/bench/bench_relay.py", "--build", str(BUILD)]):
+                 [sys.executable, "tests/bench/bench_relay.py", "--build", str(BUILD)],
+                 [sys.executable, "tests/bench/bench_verify.py"]):
         failed |= subprocess.run(argv, cwd=ROOT, env=env).returncode
         print(flush=True)
     return 1 if failed else 0

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What stock Xen wrote is valid, and is what it is."""
 
-import glob
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ import pytest
 from harness import found, lines, verify
 from migration import libxc
 from migration.cli import load_hosts
+from streams import stock_verifier
 from writer import hvm_stream, pv_stream
 
 STREAMS = Path(__file__).resolve().parents[1] / "data/streams"
@@ -90,17 +89,6 @@ def test_a_stream_without_policy_cannot_be_compared():
     v = verify(hvm_stream(2).raw(), hosts=load_hosts([str(STREAMS / "cascadelake.xlp")]))
     assert [p.code for p in v.report.problems] == ["host-no-policy"]
     assert v.hosts[0].can_run is False
-
-
-def stock_verifier():
-    """Debian's verify-stream-v2, from the lab's cache or the system; None when there is none."""
-    cache = Path(os.environ.get("XENLAB_CACHE") or
-                 Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xenlevel/lab")
-    for pattern in (str(cache / "unpacked/xen-utils-4*/usr/lib/xen-*"), "/usr/lib/xen-*"):
-        for directory in sorted(glob.glob(pattern), reverse=True):
-            if os.path.exists(f"{directory}/bin/verify-stream-v2"):
-                return [sys.executable, f"{directory}/bin/verify-stream-v2"], {"PYTHONPATH": f"{directory}/lib/python"}
-    return None
 
 
 @pytest.mark.parametrize("name", [*NAMES, "hvm", "pv"])

@@ -100,6 +100,12 @@ def damage(rng, leaves, msrs):
     return [tuple(e) for e in leaves], [tuple(e) for e in msrs]
 
 
+def lower(leaves, msrs, which):
+    """One of the maxima lowered by one: its last leaf is beyond."""
+    maximum = [(0, policy.NONE), (7, 0), (policy.EXTD, policy.NONE)][which]
+    return [(*e[:2], e[2] - 1 if e[:2] == maximum and e[2] else e[2], *e[3:]) for e in leaves], msrs
+
+
 def facts(faults):
     """As the command's JSON has them."""
     out = []
@@ -130,7 +136,7 @@ def damaged(hosts, tmp_path_factory):
         for index in sorted(host.policies):
             whole = arrays(host.policies[index])
             for n in range(DAMAGED // 6 + 1):
-                leaves, msrs = damage(rng, *whole) if n else whole
+                leaves, msrs = lower(*whole, n - 1) if 0 < n < 4 else damage(rng, *whole) if n else whole
                 file = directory / f"{path.stem}-{index}-{n}.xlp"
                 write_guest(file, "g", 1 + (index in (3, 5)), leaves, msrs)
                 p, faults = policy.from_arrays(leaves, [(number, 0, value) for number, value in msrs])

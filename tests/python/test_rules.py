@@ -86,6 +86,12 @@ def xl_optional_data_too_short(s):
     return "xl", 44
 
 
+@case("hvm", "endian", "xl header", layer="xl")
+def xl_byte_order(s):
+    struct.pack_into(">I", s.xl, 32, 0x01020304)
+    return "xl", 32
+
+
 # ---- libxl ----
 
 @case("hvm", "ident", "libxl header", layer="libxl", place=("libxl", None))
@@ -170,6 +176,12 @@ def libxl_xenstore_odd(s):
 def libxl_xenstore_key(s):
     s.after.insert(0, Record(libxl.XENSTORE_DATA, struct.pack("<II", 2, 0) + b"key\0value\0o her\0x\0"))
     return ("after", 0), 16 + 10
+
+
+@case("hvm", "length", "EMULATOR_XENSTORE_DATA", layer="libxl")
+def libxl_xenstore_long(s):
+    s.after.insert(0, Record(libxl.XENSTORE_DATA, struct.pack("<II", 2, 0) + b"key\0value\0" * 150000))
+    return ("after", 0), 4
 
 
 @case("hvm", "order", "libxl records", layer="libxl")
@@ -387,16 +399,10 @@ def verify_with_body(s):
 
 
 @case("pv", "order", ORDER)
-def p2m_before_pv_info(s):
-    i = s.index(P2M_FRAMES)
-    info = s.records.pop(s.index(PV_INFO))
-    s.records.insert(i, info)
-    # Static data behind its end as well: only the order of the two is wanted here.
-    s.records.insert(0, s.records.pop(s.index(PV_INFO)))
-    p2m = s.records.pop(s.index(P2M_FRAMES))
-    memory = s.index(PAGE_DATA)
-    s.records.insert(memory + 1, p2m)
-    return memory, 0
+def memory_before_p2m(s):
+    p2m, memory = s.index(P2M_FRAMES), s.index(PAGE_DATA)
+    s.records[p2m], s.records[memory] = s.records[memory], s.records[p2m]
+    return p2m, 0
 
 
 @case("pv", "order", ORDER)
@@ -469,6 +475,20 @@ def leaf_twice(s):
     body, at = s.find(CPUID_POLICY).body, leaf_at(s, 1)
     body[at:at] = body[at:at + 24]
     return s.index(CPUID_POLICY), 8 + at + 24
+
+
+@case("hvm", "policy-duplicate", "X86_MSR_POLICY")
+def msr_twice(s):
+    body = s.find(MSR_POLICY).body
+    body[16:] = body[:16]
+    return s.index(MSR_POLICY), 8 + 16
+
+
+@case("hvm", "policy-unsorted", "X86_MSR_POLICY")
+def msrs_unsorted(s):
+    body = s.find(MSR_POLICY).body
+    body[:] = body[16:] + body[:16]
+    return s.index(MSR_POLICY), 8 + 16
 
 
 @case("hvm", "policy-unsorted", "X86_CPUID_POLICY")
@@ -909,6 +929,23 @@ def context_no_cpu(entries):
     return 0, 0
 
 
+@case("hvm", "hvm-size", "HVM_CONTEXT")
+def context_msr_short(s):
+    entries = hvm_entries(s.find(HVM_CONTEXT).body)
+    i = msr_entry(entries)
+    del entries[i][2][4:]
+    s.find(HVM_CONTEXT).body[:] = hvm_context(entries)
+    return s.index(HVM_CONTEXT), 8 + sum(8 + len(e[2]) for e in entries[:i]) + 4
+
+
+@case("hvm", "xstate-size", "HVM_CONTEXT")
+def context_xsave_no_area(s):
+    entries = hvm_entries(s.find(HVM_CONTEXT).body)
+    i = xsave_entry(entries, size=64)
+    s.find(HVM_CONTEXT).body[:] = hvm_context(entries)
+    return s.index(HVM_CONTEXT), 8 + sum(8 + len(e[2]) for e in entries[:i]) + 8 + 24
+
+
 @case("hvm", "hvm-cut", "HVM_CONTEXT")
 def context_cut(s):
     body = s.find(HVM_CONTEXT).body
@@ -1103,6 +1140,73 @@ def test_all_problems_at_once():
         ("reserved", s.at(s.index(VCPU_XSAVE)) + 8 + 24 + 528, "libxc", s.index(VCPU_XSAVE), "X86_PV_VCPU_XSAVE"),
         ("missing", s.at(s.index(END)), "libxc", s.index(END), ORDER),
         ("trailing", s.at("trailing"), "input", None, "END")]
+
+
+def problems(s, **options):
+    return [(code, offset, record) for code, offset, _, record, _ in found(verify(s.raw(), **options))]
+
+
+def test_pv_info_missing():
+    s = writer.pv_stream()
+    s.remove(PV_INFO)
+    p2m, end = s.index(P2M_FRAMES), s.index(END)
+    assert problems(s) == [("order", s.at(p2m), p2m), ("missing", s.at(end), end)]
+
+
+def test_vcpu_0_missing():
+    s = writer.pv_stream()
+    s.find(VCPU_BASIC).set(0, "<I", 1)
+    for kind in (VCPU_EXTENDED, VCPU_XSAVE, VCPU_MSRS):
+        s.find(kind).set(0, "<I", 1)
+    v = verify(s.raw())
+    end = s.index(END)
+    assert [(p.code, p.offset, p.record) for p in v.report.problems] == [("missing", s.at(end), end)]
+    assert "vCPU 0" in v.report.problems[0].text
+
+
+def test_context_of_a_few_bytes():
+    s = writer.hvm_stream()
+    s.find(HVM_CONTEXT).body += b"abc"
+    body = s.find(HVM_CONTEXT).body
+    del body[-11:-3]            # END
+    v = verify(s.raw())
+    assert ("hvm-cut", s.at(s.index(HVM_CONTEXT)) + 8 + len(body) - 3) in [(p.code, p.offset) for p in v.report.problems]
+
+
+def test_length_above_the_limit():
+    s = writer.hvm_stream()
+    i = s.insert_before(TSC_INFO, Record(0x80000001, length=(128 << 20) + 1))
+    assert problems(s)[0] == ("length", s.at(i) + 4, i)
+
+
+def test_too_many_leaves_and_msrs():
+    s = writer.hvm_stream()
+    s.find(MSR_POLICY).body += struct.pack("<IIQ", 0x10b, 0, 0)
+    for n in range(300):
+        s.find(CPUID_POLICY).body += struct.pack("<6I", 0x80000028, 0xffffffff, 0, 0, 0, 0)
+    codes = [code for code, _, _ in problems(s)]
+    assert codes.count("policy-too-many") == 2
+
+
+def test_libxc_context_twice():
+    s = writer.hvm_stream(layer="libxl")
+    again = s.before[0].raw() + s.raw()[s.at("image"):s.at(("after", 0))]
+    s.after.insert(0, Record(0x80000001))
+    v = verify(s.raw()[:s.at(("after", 0))] + again + s.after[1].raw())
+    assert [(p.code, p.offset, p.record) for p in v.report.problems] == [("twice", s.at(("after", 0)), 1)]
+
+
+def test_checkpoints_of_libxl():
+    """What stands between two checkpoints, wrong."""
+    whole = bytes(checkpointed("xl"))
+    state = Record(libxl.CHECKPOINT_STATE, struct.pack("<II", 0, 0)).raw()
+    at = whole.index(Record(libxl.CHECKPOINT_END).raw() + state) + 8
+    for wrong, code, offset in ((struct.pack("<IIII", 5, 8, 4, 0), "checkpoint-state", at + 8),
+                                (struct.pack("<IIIIQ", 5, 16, 0, 0, 0), "length", at + 4)):
+        v = verify(whole[:at] + wrong + whole[at + 16:])
+        assert [(p.code, p.offset, p.layer) for p in v.report.problems] == [(code, offset, "libxl")]
+    v = verify(whole[:at - 8] + Record(libxl.END).raw())
+    assert [(p.code, p.offset, p.layer) for p in v.report.problems] == [("order", at - 8, "libxl")]
 
 
 def test_many_alike_are_counted():

@@ -6,11 +6,11 @@ import os
 import sys
 
 from . import output
-from .features import TableMissing
+from .errors import Unusable
 from .source import Source
 from .verify import FORMATS, Verification
 
-VALID, INVALID, UNUSABLE = 0, 1, 2
+VALID, INVALID, USELESS = 0, 1, 2
 
 ABOUT = """\
 Is this a migration stream that a host can take?  Looks at images of `xl save`, at libxl's and at libxc's streams,
@@ -25,7 +25,7 @@ verify-stream(1) says all."""
 
 class Parser(argparse.ArgumentParser):
     def error(self, message):
-        self.exit(UNUSABLE, f"verify-stream: {message}\nTry 'verify-stream --help'.\n")
+        self.exit(USELESS, f"verify-stream: {message}\nTry 'verify-stream --help'.\n")
 
 
 def parser():
@@ -72,7 +72,7 @@ def run(argv):
         except OSError as error:
             status = complain(f"{shown}: {error.strerror or error}")
             continue
-        status = max(status, UNUSABLE if v.report.unusable else VALID if v.report.valid else INVALID)
+        status = max(status, USELESS if v.report.unusable else VALID if v.report.valid else INVALID)
         results.append((shown, v))
         if not options.json and not (options.quiet and v.report.valid):
             stream = sys.stderr if v.report.unusable else sys.stdout
@@ -89,20 +89,19 @@ def run(argv):
 
 def complain(text):
     print(f"verify-stream: {text}", file=sys.stderr)
-    return UNUSABLE
+    return USELESS
 
 
 def main(argv=None):
     sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        from .xlp import XlpError
         status = run(argv)
         sys.stdout.flush()
-    except (TableMissing, XlpError) as error:
+    except Unusable as error:
         return complain(error)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return UNUSABLE
+        return USELESS
     except KeyboardInterrupt:
         return 130
     return status

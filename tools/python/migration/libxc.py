@@ -28,6 +28,8 @@ GUESTS = {PV: "x86 PV", HVM: "x86 HVM"}
 MAX_LENGTH = 128 << 20      # of a record's body: what Xen's reader takes
 MAX_VCPUS = 8192
 PAGE = 4096
+QUEUE = 64                  # records that are asked for ahead
+AHEAD = 1 << 18             # bytes: smaller records are near enough
 
 VCPU_RECORDS = (VCPU_BASIC, VCPU_EXTENDED, VCPU_XSAVE, VCPU_MSRS)
 STATIC = {PV_INFO, CPUID_POLICY, MSR_POLICY}
@@ -60,6 +62,7 @@ class Stream:
         self.record = -1
         self.types = {}             # record type: (count, bytes of bodies)
         self.pages = Pages()
+        self._stride = self._asked = 0
         self.static_end = False
         self.seen = set()           # since the beginning
         self.checkpoints = 0
@@ -317,7 +320,19 @@ class Stream:
     # ---- memory ----
 
     def _page_data(self, body, start):
+        self._look_ahead(start, body.length)
         self.pages.record(body, start, self.guest, self.end_pfn, self.add)
+
+    def _look_ahead(self, start, length):
+        """Memory comes in records of one size: ask for the heads of those to come, so that the disk has many at once."""
+        stride = 8 + (length + 7 & ~7)
+        if stride != self._stride:
+            self._stride, self._asked = stride, start
+        elif stride > AHEAD:
+            for _ in range(2):      # until it is far enough ahead
+                if self._asked < start + QUEUE * stride:
+                    self._asked = max(self._asked, start) + stride
+                    self.source.will_need(self._asked)
 
     def _p2m_frames(self, body, start):
         name, at = "X86_PV_P2M_FRAMES", body.offset

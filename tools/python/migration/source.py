@@ -7,7 +7,7 @@ import stat
 
 from .crc import Crc
 
-CHUNK = 16384       # one read covers a PAGE_DATA record's head: 8 + 8 + 1024 frame numbers
+CHUNK = 8208        # one read is a PAGE_DATA record's head, as Xen writes it: 8 + 8 + 1024 frame numbers
 DISCARD = 1 << 18   # what is skipped of a pipe, or for a checksum, is read in pieces of this size
 
 
@@ -36,6 +36,7 @@ class Source:
                 self._base = os.lseek(fd, 0, os.SEEK_CUR)
                 self.size = max(0, os.lseek(fd, 0, os.SEEK_END) - self._base)
                 os.lseek(fd, self._base, os.SEEK_SET)
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)    # what follows a head is not wanted: no readahead
             except OSError:
                 self._base = self.size = None
 
@@ -127,6 +128,11 @@ class Source:
         self.crc = None
         while self.read_some(DISCARD):
             pass
+
+    def will_need(self, offset):
+        """Have the kernel fetch what may stand there, while we look at something else."""
+        if self._base is not None and offset < self.size and not self.crc:
+            os.posix_fadvise(self.fd, self._base + offset, CHUNK, os.POSIX_FADV_WILLNEED)
 
     def at_end(self):
         """Are there no more bytes?"""

@@ -89,6 +89,8 @@ class Verification:
                 self.libxc.finish_policy()
         if self.libxc and self.libxc.checksums and not self.libxc.checksum_records and self.checksums:
             report.note("there are no CHECKSUM records")
+        if report.unusable:     # then it does not matter what else is wrong with it
+            report.problems, report.count = [], 0
         for host in self.hosts:
             if host.can_run is None and report.unusable is None and self.libxc is None:
                 self._no_policy(host)

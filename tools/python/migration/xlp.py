@@ -1,35 +1,39 @@
 # SPDX-License-Identifier: MIT
 """Captured hosts (.xlp, proto/cpu_policy.proto), by Python's protobuf; nothing else here needs it."""
 
+import glob
 import os
 import zlib
-from pathlib import Path
 
 from . import policy
+from .errors import Unusable
 from .verify import Host
 
-HERE = Path(__file__).resolve().parent
+HERE = os.path.dirname(os.path.realpath(__file__))
 MAGIC = b"\x09XENLEVEL"
 END_SIZE = 5
 MAX_SIZE = 64 << 20
 POLICIES = 6
 
 
-class XlpError(Exception):
+class XlpError(Unusable):
     """The file cannot be used; one line."""
 
 
 def _file_class():
     """The class of the file's message, from the descriptor that the build made of the .proto."""
+    import site
+    site.main()     # verify-stream starts without site's directories, to start fast
     try:
         from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
     except ImportError:
         raise XlpError("--host needs Python's protobuf, which is not installed (Debian: python3-protobuf)") from None
-    places = [HERE / "cpu_policy.desc", *sorted(HERE.parents[2].glob("build*/tools/python/cpu_policy.desc"))]
+    builds = os.path.join(HERE, "..", "..", "..", "build*", "tools", "python", "cpu_policy.desc")
     named = os.environ.get("XENLEVEL_PROTO")
-    for path in [Path(named)] if named else places:
-        if path.is_file():
-            descriptors = descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes())
+    for path in [named] if named else [os.path.join(HERE, "cpu_policy.desc"), *sorted(glob.glob(builds))]:
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                descriptors = descriptor_pb2.FileDescriptorSet.FromString(file.read())
             break
     else:
         raise XlpError("the descriptor of the file format is missing: run `make`, or set XENLEVEL_PROTO")
