@@ -96,6 +96,17 @@ static bool can_say(const struct cpu_policy *p, const struct cpu_topology *t)
                          (1u << bits(t->cores)) == t->cores && t->cores <= 64);
 }
 
+/* Are there ids for so many vCPUs, which may be more than the topology was made for? */
+static bool ids_suffice(const struct cpu_policy *p, const struct cpu_topology *t, uint32_t nr)
+{
+    uint64_t core = (nr - 1) / t->threads, die = core / t->cores, socket = die / t->dies;
+    uint64_t id = socket << bits(t->dies) | die % t->dies;
+
+    id = id << bits(t->cores) | core % t->cores;
+    id = id << bits(t->threads) | (nr - 1) % t->threads;
+    return id <= (leaf_b(p) && p->basic[1].c & C1_X2APIC ? 0xfffffffe : 254);
+}
+
 static char context[256]; /* what is being tried, for messages */
 
 static void same_or_not(const char *way, const char *what, unsigned int i, unsigned int j,
@@ -115,6 +126,9 @@ static void check_way(const struct cpu_topology *t, enum os_way way, uint32_t nr
     const char *name = os_way_name(way);
     char why[200];
 
+    /* Leaf 1 has 8 bits of an id: a machine that needs more is not read that way. */
+    if (way == OS_LEAF_1_4 && vcpus[nr - 1].place.apic_id > 0xff)
+        return;
     switch (os_topology_read(&m, way, &os, why, sizeof(why))) {
     case OS_ABSENT:
         return;
@@ -215,6 +229,10 @@ static unsigned int try(const char *cpu, const struct cpu_policy *base,
     if (topology_verify(&p, &leaf, &subleaf))
         fail_msg("%s: contradicts itself at %x.%x", context, leaf, subleaf);
     make_domain(&p, true, nr);
+    if (!ids_suffice(&p, t, nr)) {
+        assert_true(dom.topology.stock);
+        return found;
+    }
     if (dom.topology.stock || dom.topology.topology.threads != t->threads ||
         dom.topology.topology.cores != t->cores || dom.topology.topology.dies != t->dies ||
         dom.topology.topology.sockets != (nr - 1) / socket + 1)

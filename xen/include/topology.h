@@ -62,7 +62,8 @@ struct topology_map {
 int topology_to_policy(const struct cpu_topology *t, struct cpu_policy *p);
 /*
  * Read it back.  `nr_vcpus` is for what the leaves do not say (sockets).  Never fails: what is
- * contradictory is reported by topology_verify, and read as stock here.
+ * contradictory is reported by topology_verify, and read as stock here; so is a policy that has
+ * not enough APIC ids for so many vCPUs.
  */
 void topology_from_policy(const struct cpu_policy *p, uint32_t nr_vcpus, struct topology_map *map);
 /*

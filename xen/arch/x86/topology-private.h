@@ -73,6 +73,13 @@ static inline bool policy_has_topoext(const struct cpu_policy *p)
     return (p->extd[1].c & E1C_TOPOEXT) && policy_has_extd(p, 0x8000001e);
 }
 
+/* The highest id that a vCPU with this policy can have.  255 and FFFFFFFF are broadcasts: SDM
+ * vol. 3A, 11.6.1 and 11.12.9. */
+static inline uint32_t topology_max_id(const struct cpu_policy *p)
+{
+    return policy_has_leaf_b(p) && (p->basic[1].c & ECX1_X2APIC) ? 0xfffffffeu : 0xfeu;
+}
+
 /*
  * topology-read.c: all but sockets and caches.  0; or -EINVAL with the leaf that contradicts the
  * others.

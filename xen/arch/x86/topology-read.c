@@ -293,21 +293,26 @@ static void as_stock(struct topology_map *m, uint32_t nr_vcpus)
     m->die_shift = m->socket_shift = (uint8_t)(1 + bits_for(nr_vcpus));
 }
 
+/* Do all vCPUs get ids that this CPU's APICs can have, and that are different? */
+static bool ids_fit(const struct cpu_policy *p, const struct topology_map *m, uint32_t nr_vcpus)
+{
+    struct cpu_place last;
+
+    if (m->topology.sockets - 1 > UINT32_MAX >> m->socket_shift)
+        return false;
+    topology_place(m, nr_vcpus ? nr_vcpus - 1 : 0, &last); /* ids ascend */
+    return last.apic_id <= topology_max_id(p);
+}
+
 void topology_from_policy(const struct cpu_policy *p, uint32_t nr_vcpus, struct topology_map *map)
 {
-    uint32_t leaf, subleaf, per_socket;
+    uint32_t leaf, subleaf;
+    int rc = topology_read(p, map, &leaf, &subleaf);
 
-    if (topology_read(p, map, &leaf, &subleaf) || map->stock) {
+    if (!rc && !map->stock)
+        map->topology.sockets = nr_vcpus ? (nr_vcpus - 1) / threads_per_socket(map) + 1 : 1;
+    if (rc || map->stock || !ids_fit(p, map, nr_vcpus))
         as_stock(map, nr_vcpus);
-        return;
-    }
-    per_socket = threads_per_socket(map);
-    map->topology.sockets = nr_vcpus ? (nr_vcpus - 1) / per_socket + 1 : 1;
-    /* Ids that do not fit into 32 bits would not be different. */
-    if (map->topology.sockets - 1 > UINT32_MAX >> map->socket_shift) {
-        as_stock(map, nr_vcpus);
-        return;
-    }
-    if (map->topoext)
+    else if (map->topoext)
         topology_amd_caches(p, map);
 }

@@ -4,9 +4,6 @@
 
 /* No cache of leaf 4 or 8000001D can have more sharers: a field of 12 bits. */
 #define MAX_SOCKET_SHIFT 12u
-/* 255 and FFFFFFFF are broadcasts: SDM vol. 3A, 11.6.1 and 11.12.9. */
-#define MAX_XAPIC_ID     0xfeu
-#define MAX_X2APIC_ID    0xfffffffeu
 
 /* The map of a topology with no bit wasted. */
 static int layout(const struct cpu_topology *t, struct topology_map *m)
@@ -148,12 +145,11 @@ int topology_to_policy(const struct cpu_topology *t, struct cpu_policy *p)
 {
     struct cpu_policy written = *p;
     struct topology_map m;
-    bool wide = policy_has_leaf_b(p) && (p->basic[1].c & ECX1_X2APIC);
     int rc = layout(t, &m);
 
     if (rc)
         return rc;
-    if (last_apic_id(&m) > (wide ? MAX_X2APIC_ID : MAX_XAPIC_ID))
+    if (last_apic_id(&m) > topology_max_id(p))
         return -ERANGE;
     m.amd = vendor_is_amd_like(policy_vendor_id(p));
 
