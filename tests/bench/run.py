@@ -30,6 +30,7 @@ def main():
     failed = 0
     env = dict(os.environ, XENLEVEL_BUILD=str(BUILD))
     for argv in ([str(BUILD / "tests/bench/bench_policy")],
+                 [str(BUILD / "tests/bench/bench_cpuid")],
                  [str(BUILD / "tests/bench/bench_switch")],
                  [sys.executable, "tests/bench/bench_relay.py", "--build", str(BUILD)],
                  [sys.executable, "tests/bench/bench_verify.py"]):
