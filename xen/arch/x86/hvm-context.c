@@ -505,8 +505,12 @@ long hvm_set_context(struct domain *d, const struct xen_domctl_hvmcontext *op)
     uint8_t *buf;
     long rc;
 
-    if (!d->hvm || op->size > longest(d))
+    if (!d->hvm)
         return -XEN_EINVAL;
+    if (op->size > longest(d)) {
+        printk(d->hv, "d%u: HVM context: %u bytes are more than it can have", d->id, op->size);
+        return -XEN_EINVAL;
+    }
     buf = platform_alloc(p, op->size ? op->size : 1);
     if (!buf)
         return -XEN_ENOMEM;
