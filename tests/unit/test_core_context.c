@@ -351,6 +351,7 @@ static void hvm_other_domain(void **state)
     first[4].instance = 2;
     assert_int_equal(set_hvm(c, d, at, size), -XEN_EINVAL);
     assert_true(core_said(c, "no such vCPU"));
+    first[4].instance = 0;
     first[4].typecode = 3; /* behind the header's 8 + 24 bytes: the PIC */
     assert_int_equal(set_hvm(c, d, at, size), -XEN_EINVAL);
     assert_true(core_said(c, "record 3: not known here"));
