@@ -339,9 +339,9 @@ bool sim_pcpu_wrmsr(struct sim_pcpu *c, uint32_t msr, uint32_t edi, uint64_t val
 
     c->msr_writes++;
     if (slot < MASK_SLOTS) {
-        c->mask_writes++;
         if (m->edi && edi != m->edi)
             return false;
+        c->changes += c->mask[slot] != value;
         c->mask[slot] = value;
         return true;
     }
@@ -349,11 +349,13 @@ bool sim_pcpu_wrmsr(struct sim_pcpu *c, uint32_t msr, uint32_t edi, uint64_t val
     case MSR_MISC_FEATURES_ENABLES:
         if (!m->has_faulting || (value & ~MISC_FEATURES_FAULTING))
             return false;
+        c->changes += c->misc_features_enables != value;
         c->misc_features_enables = value;
         return true;
     case MSR_K8_HWCR:
         if (!is_amd(m) || (!m->has_userdis && (value & HWCR_CPUID_USER_DIS)))
             return false;
+        c->changes += (c->hwcr ^ value) >> 35 & 1;
         c->hwcr = value;
         return true;
     default:

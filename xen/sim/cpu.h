@@ -31,7 +31,8 @@ struct sim_pcpu {
     uint64_t misc_features_enables; /* MSR 140 */
     uint64_t hwcr;                  /* MSR C0010015 */
     uint64_t cr4, xcr0;
-    uint64_t msr_reads, msr_writes, mask_writes; /* counted, #GP or not */
+    uint64_t msr_reads, msr_writes; /* counted, #GP or not */
+    uint64_t changes; /* writes after which CPUID says something else: masks and faulting */
 };
 
 /* From model->cpuid: everything below it. */
