@@ -281,7 +281,7 @@ static void test_every_cpu(void **state)
     unsigned int ways = 0;
 
     (void)state;
-    assert_int_equal(n, 21);
+    assert_true(n >= 22);
     for (size_t i = 0; i < n; i++)
         for (int v = 0; v < VARIANTS; v++) {
             struct cpu_policy p;

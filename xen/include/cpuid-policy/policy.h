@@ -149,7 +149,8 @@ bool policy_leaf_has_subleaves(uint32_t leaf);
  */
 int policy_from_leaves(struct cpu_policy *p, const xen_cpuid_leaf_t *leaves, size_t nr_leaves,
                        const xen_msr_entry_t *msrs, size_t nr_msrs, struct policy_report *r);
-/* The same over what *p holds already: what the arrays do not name stays. */
+/* The same over what *p holds already: what the arrays do not name stays.  The subleaves of a leaf
+ * are named together: where one is, those that are not become zero. */
 int policy_merge_leaves(struct cpu_policy *p, const xen_cpuid_leaf_t *leaves, size_t nr_leaves,
                         const xen_msr_entry_t *msrs, size_t nr_msrs, struct policy_report *r);
 

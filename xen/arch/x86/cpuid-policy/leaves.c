@@ -81,9 +81,31 @@ static struct cpuid_regs *entry_slot(struct cpu_policy *p, const xen_cpuid_leaf_
     return NULL;
 }
 
+static void zero_family(struct cpu_policy *p, const struct leaf_family *f, uint32_t from)
+{
+    for (uint32_t s = from; s < f->count; s++)
+        *policy_leaf(p, f->leaf, s) = (struct cpuid_regs){0};
+}
+
+/*
+ * The subleaves of a leaf come together: whoever names one of them has named all, and those that
+ * are not named are zero.  Or else the end of a shorter list (caches, state components) would be
+ * what was there before.  *begun: a bit a family.
+ */
+static void begin_family(struct cpu_policy *p, uint32_t leaf, uint32_t *begun)
+{
+    for (unsigned int i = 0; i < POLICY_NR_FAMILIES; i++)
+        if (policy_families[i].leaf == leaf && !(*begun >> i & 1)) {
+            zero_family(p, &policy_families[i], 0);
+            *begun |= 1u << i;
+        }
+}
+
 static void take_leaves(struct cpu_policy *p, const xen_cpuid_leaf_t *leaves, size_t n,
                         struct policy_report *r)
 {
+    uint32_t begun = 0;
+
     for (size_t i = 0; i < n; i++) {
         const xen_cpuid_leaf_t *l = &leaves[i];
         enum policy_fault_kind kind = FAULT_LEAF_RANGE;
@@ -112,6 +134,7 @@ static void take_leaves(struct cpu_policy *p, const xen_cpuid_leaf_t *leaves, si
             policy_fault(r, entry_fault(kind, i, l));
             continue;
         }
+        begin_family(p, l->leaf, &begun);
         *slot = (struct cpuid_regs){.a = l->a, .b = l->b, .c = l->c, .d = l->d};
     }
 }
@@ -323,12 +346,6 @@ void policy_from_featureset(struct cpu_policy *p, const struct featureset *fs)
 }
 
 /* ---- maxima ---- */
-
-static void zero_family(struct cpu_policy *p, const struct leaf_family *f, uint32_t from)
-{
-    for (uint32_t s = from; s < f->count; s++)
-        *policy_leaf(p, f->leaf, s) = (struct cpuid_regs){0};
-}
 
 void policy_trim(struct cpu_policy *p)
 {
