@@ -188,17 +188,11 @@ void json_levelling_caps(struct json *j, const char *key, uint32_t caps)
     json_close_array(j);
 }
 
-static void json_leaves(struct json *j, const struct cpu_policy *p)
+void json_leaves(struct json *j, const struct xc_leaves *l)
 {
-    struct xc_leaves l;
-
-    if (xc_policy_to_leaves(p, &l)) {
-        j->failed = true;
-        return;
-    }
     json_array(j, "leaves");
-    for (size_t i = 0; i < l.nr_leaves; i++) {
-        const xen_cpuid_leaf_t *leaf = &l.leaves[i];
+    for (size_t i = 0; i < l->nr_leaves; i++) {
+        const xen_cpuid_leaf_t *leaf = &l->leaves[i];
 
         json_object(j, NULL);
         json_hex(j, "leaf", leaf->leaf);
@@ -212,19 +206,19 @@ static void json_leaves(struct json *j, const struct cpu_policy *p)
     }
     json_close_array(j);
     json_array(j, "msrs");
-    for (size_t i = 0; i < l.nr_msrs; i++) {
+    for (size_t i = 0; i < l->nr_msrs; i++) {
         json_object(j, NULL);
-        json_hex(j, "msr", l.msrs[i].idx);
-        json_hex(j, "value", l.msrs[i].val);
+        json_hex(j, "msr", l->msrs[i].idx);
+        json_hex(j, "value", l->msrs[i].val);
         json_close_object(j);
     }
     json_close_array(j);
-    xc_leaves_free(&l);
 }
 
 void json_policy(struct json *j, const char *key, const struct cpu_policy *p, bool leaves)
 {
     struct featureset fs;
+    struct xc_leaves l;
     char hex[FEATURESET_WORDS * 9 + 1];
 
     policy_to_featureset(p, &fs);
@@ -232,7 +226,11 @@ void json_policy(struct json *j, const char *key, const struct cpu_policy *p, bo
     if (featureset_format(&fs, featureset_length(&fs), hex, sizeof(hex)) > 0)
         json_string(j, "featureset", hex);
     json_features(j, "features", &fs);
-    if (leaves)
-        json_leaves(j, p);
+    if (leaves && xc_policy_to_leaves(p, &l)) {
+        j->failed = true;
+    } else if (leaves) {
+        json_leaves(j, &l);
+        xc_leaves_free(&l);
+    }
     json_close_object(j);
 }

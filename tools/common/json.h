@@ -35,6 +35,7 @@ void json_feature(struct json *j, unsigned int feature); /* an object in an arra
 void json_features(struct json *j, const char *key, const struct featureset *fs);
 void json_fault(struct json *j, const struct policy_fault *fault);
 void json_levelling_caps(struct json *j, const char *key, uint32_t caps);
+void json_leaves(struct json *j, const struct xc_leaves *l); /* members "leaves" and "msrs" */
 void json_policy(struct json *j, const char *key, const struct cpu_policy *p, bool leaves);
 
 #endif /* COMMON_JSON_H */

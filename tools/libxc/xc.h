@@ -190,13 +190,20 @@ enum xc_domain_type {
     XC_DOMAIN_PVH, /* an HVM guest without the emulated PC */
 };
 
+enum { /* SHUTDOWN_* of <xen/sched.h> */
+       XC_SHUTDOWN_POWEROFF,
+       XC_SHUTDOWN_REBOOT,
+       XC_SHUTDOWN_SUSPEND,
+       XC_SHUTDOWN_CRASH,
+};
+
 struct xc_domain_info {
     uint32_t domid;
     enum xc_domain_type type;
     bool hap;
-    bool paused, dying, running;
+    bool paused, dying, running, blocked;
     bool shutdown;
-    unsigned int shutdown_reason; /* SHUTDOWN_*, when `shutdown` */
+    unsigned int shutdown_reason; /* XC_SHUTDOWN_*, when `shutdown` */
     /*
      * A guess from what the hypervisor tells: a domain that has used no processor time has not run
      * on this host.  (One that was just restored, paused, has run elsewhere.)
@@ -205,6 +212,7 @@ struct xc_domain_info {
     uint64_t cpu_time_ns;
     uint64_t tot_pages;
     uint32_t nr_online_vcpus;
+    uint32_t nr_vcpus;        /* that it has, online or not */
     uint32_t emulation_flags; /* XEN_X86_EMU_* */
 };
 

@@ -41,6 +41,10 @@ const char *xc_shutdown_reason_name(unsigned int reason)
     return reason < sizeof(names) / sizeof(names[0]) ? names[reason] : "unknown";
 }
 
+_Static_assert(XC_SHUTDOWN_POWEROFF == SHUTDOWN_poweroff && XC_SHUTDOWN_REBOOT == SHUTDOWN_reboot &&
+                   XC_SHUTDOWN_SUSPEND == SHUTDOWN_suspend && XC_SHUTDOWN_CRASH == SHUTDOWN_crash,
+               "the ABI's numbers");
+
 static void take_info(const struct xen_domctl_getdomaininfo *d, struct xc_domain_info *info)
 {
     memset(info, 0, sizeof(*info));
@@ -59,6 +63,7 @@ static void take_info(const struct xen_domctl_getdomaininfo *d, struct xc_domain
     info->paused = d->flags & XEN_DOMINF_paused;
     info->dying = d->flags & XEN_DOMINF_dying;
     info->running = d->flags & XEN_DOMINF_running;
+    info->blocked = d->flags & XEN_DOMINF_blocked;
     info->shutdown = d->flags & XEN_DOMINF_shutdown;
     if (info->shutdown)
         info->shutdown_reason = (d->flags >> XEN_DOMINF_shutdownshift) & XEN_DOMINF_shutdownmask;
@@ -66,6 +71,7 @@ static void take_info(const struct xen_domctl_getdomaininfo *d, struct xc_domain
     info->has_run = d->cpu_time != 0;
     info->tot_pages = d->tot_pages;
     info->nr_online_vcpus = d->nr_online_vcpus;
+    info->nr_vcpus = d->max_vcpu_id + 1;
 }
 
 int xc_domain_getinfo(xc_handle *xch, uint32_t domid, struct xc_domain_info *info)

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The domain builder.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "build.h"
+#include "cpu.h"
+#include "out.h"
+#include "util.h"
+#include "xl.h"
+
+#define PAGE           4096u
+#define PAGES_PER_MIB  256u
+#define KIB_PER_MIB    1024u
+/* What a writer dirties begins at 1 MiB less the page of its script; below is the script's. */
+#define FIRST_FREE_GFN 32u
+
+_Static_assert(sizeof(struct sim_guest_page) == 128, "its layout is a guest's memory");
+_Static_assert(SIM_GUEST_GFN < FIRST_FREE_GFN && FIRST_FREE_GFN < PAGES_PER_MIB,
+               "the smallest guest has room for both");
+
+/* ---- memory ---- */
+
+static int fill_page(const struct guest_config *c, struct sim_guest_page *page)
+{
+    uint64_t room = c->memory_mib * PAGES_PER_MIB - FIRST_FREE_GFN;
+
+    if (c->script == SCRIPT_WRITER && c->pages > room) {
+        warn("guest_pages = %llu: in %llu MiB there are %llu", (unsigned long long)c->pages,
+             (unsigned long long)c->memory_mib, (unsigned long long)room);
+        return -1;
+    }
+    *page = (struct sim_guest_page){
+        .magic = SIM_GUEST_MAGIC,
+        .script = c->script,
+        .nr_vcpus = c->vcpus,
+        .seed = c->seed,
+    };
+    if (c->script == SCRIPT_WRITER) {
+        page->first_gfn = FIRST_FREE_GFN;
+        page->nr_gfns = c->pages ? c->pages : room;
+        page->pages_per_second = c->rate;
+    }
+    return 0;
+}
+
+static int write_page(xc_handle *xch, uint32_t domid, const struct sim_guest_page *content)
+{
+    const uint64_t gfn = SIM_GUEST_GFN;
+    void *page = NULL;
+    void *mapping = xc_map_foreign_pages(xch, domid, &gfn, 1, true, &page);
+
+    if (!mapping)
+        return -1;
+    if (page)
+        memcpy(page, content, sizeof(*content));
+    else
+        warn("domain %u has no memory at frame %llx", domid, (unsigned long long)gfn);
+    xc_unmap_foreign_pages(xch, mapping);
+    return page ? 0 : -1;
+}
+
+static int give_memory(xc_handle *xch, uint32_t domid, const struct guest_config *c)
+{
+    struct sim_guest_page content;
+
+    if (fill_page(c, &content) || xc_domain_max_mem(xch, domid, c->memory_mib * KIB_PER_MIB) ||
+        xc_domain_populate(xch, domid, 0, c->memory_mib * PAGES_PER_MIB))
+        return -1;
+    return write_page(xch, domid, &content);
+}
+
+/* ---- vCPUs ---- */
+
+static int start_vcpus(xc_handle *xch, uint32_t domid, const struct guest_config *c)
+{
+    const uint64_t rip = (uint64_t)SIM_GUEST_GFN * PAGE;
+
+    if (c->type != XC_DOMAIN_PV)
+        return xc_vcpus_start_hvm(xch, domid, c->vcpus, rip);
+    for (uint32_t i = 0; i < c->vcpus; i++)
+        if (xc_vcpu_start_pv(xch, domid, i, rip))
+            return -1;
+    return 0;
+}
+
+/* ---- all of it ---- */
+
+static int fill(xc_handle *xch, uint32_t domid, const struct guest_config *c)
+{
+    if (xc_domain_max_vcpus(xch, domid, c->vcpus) || give_cpu(xch, domid, c) ||
+        give_memory(xch, domid, c) || start_vcpus(xch, domid, c))
+        return -1;
+    return xc_domain_set_name(xch, domid, c->name);
+}
+
+/* -1 after a message. */
+static int name_is_free(xc_handle *xch, const char *name)
+{
+    struct xc_domain_info *list;
+    size_t n;
+    int rc = 0;
+
+    if (xc_domain_list(xch, &list, &n))
+        return -1;
+    for (size_t i = 0; i < n && !rc; i++) {
+        char *other = xc_domain_name(xch, list[i].domid);
+
+        if (other && !strcmp(other, name)) {
+            warn("there is a domain called '%s' already: it is domain %u", name, list[i].domid);
+            rc = -1;
+        }
+        free(other);
+    }
+    free(list);
+    return rc;
+}
+
+int build_domain(xc_handle *xch, const struct guest_config *c, uint32_t *domid)
+{
+    struct xc_domain_config config = {.type = c->type, .max_vcpus = c->vcpus};
+    struct xc_physinfo machine;
+
+    if (name_is_free(xch, c->name) || xc_physinfo(xch, &machine))
+        return -1;
+    if (c->type == XC_DOMAIN_PV ? !machine.pv : !machine.hvm) {
+        warn("this host runs no %s guests", xc_domain_type_name(c->type));
+        return -1;
+    }
+    config.hap = c->hap < 0 ? machine.hap : c->hap;
+    if (getrandom(config.uuid, sizeof(config.uuid), 0) != sizeof(config.uuid)) {
+        warn("no random numbers: %s", strerror(errno));
+        return -1;
+    }
+    if (xc_domain_create(xch, &config, domid))
+        return -1;
+    if (!fill(xch, *domid, c))
+        return 0;
+    (void)xc_domain_destroy(xch, *domid);
+    return -1;
+}

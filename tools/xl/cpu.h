@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The CPU of a domain that is being built.
+ */
+#ifndef XL_SIM_CPU_H
+#define XL_SIM_CPU_H
+
+#include "config.h"
+
+/* By the configuration's cpu_policy and topology; nothing when it has neither.  -1 after a
+ * message. */
+int give_cpu(xc_handle *xch, uint32_t domid, const struct guest_config *c);
+
+/* The policy of a domain. */
+int read_domain_policy(xc_handle *xch, uint32_t domid, struct cpu_policy *p);
+
+#endif /* XL_SIM_CPU_H */

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the commands of xl-sim share; each is a file xl_NAME.c.
+ */
+#ifndef XL_SIM_XL_H
+#define XL_SIM_XL_H
+
+#include "cmd.h"
+#include "xc.h"
+
+extern const struct command cmd_info, cmd_list, cmd_create, cmd_destroy, cmd_pause, cmd_unpause,
+    cmd_cpuid, cmd_status, cmd_dmesg, cmd_run, cmd_power_off;
+
+/* The simulated host that -s or XENLEVEL_HOST names.  NULL after a message. */
+xc_handle *xl_open(void);
+
+/* The name of a domain, malloc'ed: "Domain-0" for domain 0, "(no name)" where there is none. */
+char *xl_domain_name(xc_handle *xch, uint32_t domid);
+
+/* "paused", "shut down (crash)", "dying", "running" (that it may run). */
+const char *xl_domain_state(const struct xc_domain_info *info);
+
+/* For a command that takes no option but --json (`json` NULL: not that either) and `n` arguments.
+ * 0 with *args; or STATUS_TROUBLE after a message. */
+int xl_arguments(const struct command *cmd, int argc, char **argv, int n, const char *what,
+                 char ***args, bool *json);
+
+/* A number of people's: decimal, 0 .. max.  -1 after no message. */
+int xl_number(const char *text, uint64_t max, uint64_t *value);
+
+#endif /* XL_SIM_XL_H */

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * xl-sim cpuid: the CPU of a domain, as it was told; and what its programs see beyond that.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hypervisor.h>
+
+#include "cpu.h"
+#include "describe.h"
+#include "json.h"
+#include "out.h"
+#include "util.h"
+#include "xl.h"
+
+static const struct cmd_option options[] = {
+    {'n', "vcpu", "N", "as that vCPU reads it, in its place in the topology"},
+    CMD_JSON,
+    CMD_END,
+};
+
+struct view {
+    char *name;
+    struct xc_domain_info info;
+    struct cpu_policy policy;
+    long vcpu; /* -1: the policy itself */
+    struct xc_leaves leaves;
+    struct featureset visible; /* PV */
+    bool costs_known, costs_switches;
+};
+
+/* ---- what stays visible ---- */
+
+/* A hypervisor without our extension: its capabilities and the CPU tell the same. */
+static int compute_visible(xc_handle *xch, struct view *v)
+{
+    struct cpu_policy raw;
+    struct xc_leaves l;
+    uint32_t caps;
+    int rc;
+
+    if (xc_get_cpu_levelling_caps(xch, &caps) || xc_get_system_cpu_policy(xch, XC_POLICY_RAW, &l))
+        return -1;
+    rc = xc_policy_from_leaves(xch, "the raw policy of the host", &l, &raw, NULL, 0);
+    xc_leaves_free(&l);
+    if (!rc)
+        levelling_visible(caps, &raw, &v->policy, &v->visible);
+    return rc;
+}
+
+static int find_visible(xc_handle *xch, struct view *v)
+{
+    if (v->info.type != XC_DOMAIN_PV)
+        return 0;
+    v->costs_known = !xc_domain_get_visible(xch, v->info.domid, &v->visible, &v->costs_switches);
+    if (v->costs_known)
+        return 0;
+    return errno == ENOSYS || errno == EOPNOTSUPP ? compute_visible(xch, v) : -1;
+}
+
+/* ---- a vCPU's leaves ---- */
+
+/*
+ * The hypervisor's own function, over a vCPU of the domain's type, policy and topology that has not
+ * begun to run: what follows CR4 and XCR0 is as it was then.
+ */
+static void read_as_vcpu(struct view *v, uint32_t nr_vcpus)
+{
+    struct domain *d = xcalloc(1, sizeof(*d));
+    struct vcpu *vcpu = xcalloc(1, sizeof(*vcpu));
+
+    d->hvm = v->info.type != XC_DOMAIN_PV;
+    d->hap = v->info.hap;
+    d->id = (uint16_t)v->info.domid;
+    d->max_vcpus = nr_vcpus;
+    d->policy = v->policy;
+    topology_from_policy(&d->policy, nr_vcpus, &d->topology);
+    vcpu->domain = d;
+    vcpu->id = (uint32_t)v->vcpu;
+    vcpu_reset(vcpu);
+    topology_place(&d->topology, vcpu->id, &vcpu->place);
+    guest_cpuid_update(vcpu);
+    for (size_t i = 0; i < v->leaves.nr_leaves; i++) {
+        xen_cpuid_leaf_t *l = &v->leaves.leaves[i];
+        struct cpuid_regs regs;
+
+        guest_cpuid(vcpu, l->leaf, l->subleaf == XEN_CPUID_NO_SUBLEAF ? 0 : l->subleaf, &regs);
+        l->a = regs.a;
+        l->b = regs.b;
+        l->c = regs.c;
+        l->d = regs.d;
+    }
+    free(vcpu);
+    free(d);
+}
+
+/* ---- printing ---- */
+
+static void print_visible(const struct view *v)
+{
+    size_t n = featureset_count(&v->visible);
+    char count[32];
+
+    if (n) {
+        out_text(stdout, 0, 2,
+                 "%s visible to its programs though its policy lacks %s: this CPU can hide %s "
+                 "neither by faulting nor by a mask",
+                 plural(count, sizeof(count), n, "feature stays", "features stay"),
+                 n == 1 ? "it" : "them", n == 1 ? "it" : "them");
+        show_features(stdout, 2, &v->visible);
+    }
+    if (v->costs_switches)
+        out_text(stdout, 0, 2,
+                 "its masks are not the host's: they are written at every switch between it and a "
+                 "PV guest of another level, which makes context switches slower");
+}
+
+static int print_text(const struct view *v)
+{
+    char *cpu = show_cpu(&v->policy);
+
+    if (v->vcpu < 0)
+        out_text(stdout, 0, 2, "'%s' (%s, domain %u): %s", v->name,
+                 xc_domain_type_name(v->info.type), v->info.domid, cpu);
+    else
+        out_text(stdout, 0, 2, "'%s' (%s, domain %u), vCPU %ld: %s", v->name,
+                 xc_domain_type_name(v->info.type), v->info.domid, v->vcpu, cpu);
+    free(cpu);
+    (void)printf("  leaf     subleaf  eax      ebx      ecx      edx\n");
+    for (size_t i = 0; i < v->leaves.nr_leaves; i++) {
+        const xen_cpuid_leaf_t *l = &v->leaves.leaves[i];
+        char subleaf[16] = "-";
+
+        if (l->subleaf != XEN_CPUID_NO_SUBLEAF)
+            (void)snprintf(subleaf, sizeof(subleaf), "%x", l->subleaf);
+        (void)printf("  %08x %-7s  %08x %08x %08x %08x\n", l->leaf, subleaf, l->a, l->b, l->c,
+                     l->d);
+    }
+    print_visible(v);
+    return STATUS_YES;
+}
+
+static int print_json(const struct view *v)
+{
+    struct json *j = json_begin();
+    char *cpu = show_cpu(&v->policy);
+
+    json_object(j, NULL);
+    json_string(j, "name", v->name);
+    json_number(j, "domid", v->info.domid);
+    json_string(j, "type", xc_domain_type_name(v->info.type));
+    json_string(j, "cpu", cpu);
+    if (v->vcpu >= 0)
+        json_number(j, "vcpu", (uint64_t)v->vcpu);
+    json_leaves(j, &v->leaves);
+    if (v->info.type == XC_DOMAIN_PV) {
+        json_features(j, "visible", &v->visible);
+        if (v->costs_known)
+            json_bool(j, "costs_switches", v->costs_switches);
+        else
+            json_string(j, "costs_switches", NULL);
+    }
+    json_close_object(j);
+    free(cpu);
+    return json_end(j);
+}
+
+/* ---- */
+
+static int look(xc_handle *xch, const char *domain, struct view *v)
+{
+    uint32_t domid;
+
+    if (xc_domain_resolve(xch, domain, &domid) || xc_domain_getinfo(xch, domid, &v->info))
+        return -1;
+    v->name = xl_domain_name(xch, domid);
+    if (v->vcpu >= 0 && (uint64_t)v->vcpu >= v->info.nr_vcpus) {
+        warn("domain '%s' has %u vCPUs: they are numbered from 0", v->name, v->info.nr_vcpus);
+        return -1;
+    }
+    if (read_domain_policy(xch, domid, &v->policy) || find_visible(xch, v))
+        return -1;
+    if (xc_policy_to_leaves(&v->policy, &v->leaves)) {
+        warn("out of memory");
+        return -1;
+    }
+    if (v->vcpu >= 0)
+        read_as_vcpu(v, v->info.nr_vcpus);
+    return 0;
+}
+
+static int run(const struct command *cmd, int argc, char **argv)
+{
+    int letter, first, status = STATUS_TROUBLE;
+    struct view *v;
+    xc_handle *xch;
+    uint64_t vcpu = UINT64_MAX;
+    const char *value;
+    bool json = false;
+
+    while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1) {
+        if (letter == 'j')
+            json = true;
+        else if (letter != 'n')
+            return STATUS_TROUBLE;
+        else if (xl_number(value, INT32_MAX, &vcpu))
+            return complain("'%s' is not the number of a vCPU", value);
+    }
+    if (argc - first != 1)
+        return cmd_usage(cmd, "a domain is needed");
+    xch = xl_open();
+    if (!xch)
+        return STATUS_TROUBLE;
+    v = xcalloc(1, sizeof(*v));
+    v->vcpu = vcpu == UINT64_MAX ? -1 : (long)vcpu;
+    if (!look(xch, argv[first], v))
+        status = (json ? print_json : print_text)(v);
+    xc_leaves_free(&v->leaves);
+    free(v->name);
+    free(v);
+    xc_interface_close(xch);
+    return status;
+}
+
+const struct command cmd_cpuid = {
+    .name = "cpuid",
+    .args = "DOMAIN",
+    .summary = "the CPU of a domain",
+    .about = "Prints the CPUID leaves of a domain's policy, or what one of its vCPUs reads before "
+             "it begins to run. Of a PV domain, also the features that its programs see though "
+             "its policy lacks them, since the CPU cannot be kept from showing them; and whether "
+             "hiding the others costs time at context switches.",
+    .options = options,
+    .run = run,
+};
