@@ -102,6 +102,8 @@ static int list_chunk(xc_handle *xch, uint32_t first, struct xen_domctl_getdomai
 {
     struct xen_sysctl op = {.cmd = XEN_SYSCTL_getdomaininfolist};
 
+    if (first > UINT16_MAX)
+        return 0;
     op.u.getdomaininfolist.first_domain = (domid_t)first;
     op.u.getdomaininfolist.max_domains = LIST_CHUNK;
     set_xen_guest_handle(op.u.getdomaininfolist.buffer, buffer);
@@ -113,6 +115,13 @@ static int list_chunk(xc_handle *xch, uint32_t first, struct xen_domctl_getdomai
     if (op.u.getdomaininfolist.num_domains > LIST_CHUNK)
         return xc_fail(xch, EIO, "Xen says it wrote %u domains where %u fit",
                        op.u.getdomaininfolist.num_domains, LIST_CHUNK);
+    /* Ascending, or asking for the next ones would never end. */
+    for (uint32_t i = 0; i < op.u.getdomaininfolist.num_domains; i++) {
+        if (buffer[i].domain < first)
+            return xc_fail(xch, EIO, "Xen lists domain %u where those from %u on were asked for",
+                           buffer[i].domain, first);
+        first = buffer[i].domain + 1u;
+    }
     return (int)op.u.getdomaininfolist.num_domains;
 }
 
