@@ -211,8 +211,8 @@ static enum os_result read_amd_size(const struct reader *r, struct os_topology *
             return broken(r, "80000008 on cpu %u: %u threads in %u bits", cpu, threads, bits);
         if (logical != (threads > 255 ? 255 : threads))
             return broken(r, "cpu %u: leaf 1 has %u threads, 80000008 %u", cpu, logical, threads);
-        if (logical > 1 && !(cpuid(r, cpu, 0x80000001, 0).c & 2))
-            return broken(r, "cpu %u: several cores without CMP_LEGACY", cpu);
+        if ((logical > 1) != !!(cpuid(r, cpu, 0x80000001, 0).c & 2))
+            return broken(r, "cpu %u: %u processors and CMP_LEGACY do not fit", cpu, logical);
         t->cpus[cpu].apic_id = whole_id(r, cpu);
         t->cpus[cpu].socket = t->cpus[cpu].apic_id >> bits;
         t->per_socket = threads < 256 ? threads : 0;

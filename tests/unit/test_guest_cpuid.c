@@ -323,9 +323,19 @@ static void test_xstate_forms(void **state)
     make(&p, true);
     set_xstate(0x3, 0);
     assert_int_equal(ask(0xd, 1).b, 0);
-    /* State that the policy lacks counts nothing, whatever the register holds. */
+    /* State that the policy lacks counts nothing, whatever the registers and subleaves hold. */
     set_xstate(~0ull, ~0ull);
     assert_int_equal(ask(0xd, 0).b, p.xstate[0].c);
+    p = *test_cpu("intel-sapphire-rapids");
+    p.xstate[0].a &= ~0x60200u;
+    p.xstate[1].c &= ~0x1000u;
+    make(&p, true);
+    set_xstate(0x60007, 0x1800);
+    assert_int_equal(ask(0xd, 0).b, 832);
+    assert_int_equal(ask(0xd, 1).b, 832 + 16);
+    set_xstate(0, 0); /* x87 state is always there */
+    assert_int_equal(ask(0xd, 0).b, 576);
+    assert_int_equal(ask(0xd, 1).b, 576);
     /* No XSAVE, no leaf D. */
     p.basic[1].c &= ~C1_XSAVE;
     make(&p, true);

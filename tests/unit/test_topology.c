@@ -196,6 +196,7 @@ static void check_caches(const struct cpu_topology *t, uint32_t nr)
 
 static void check_ids(uint32_t nr)
 {
+    dom.hvm = nr % 3 != 0; /* a PV guest that was told a topology has ids too */
     for (unsigned int i = 0; i < nr; i++) {
         struct os_regs r;
 
@@ -268,13 +269,14 @@ static void variant(const struct cpu_policy *raw, int which, struct cpu_policy *
 static void test_every_cpu(void **state)
 {
     static const struct cpu_topology topologies[] = {
-        {1, 1, 1, 1},   {1, 1, 1, 5},   {2, 1, 1, 1},   {1, 2, 1, 1},   {1, 4, 1, 1},
-        {1, 3, 1, 2},   {2, 4, 1, 1},   {2, 6, 1, 1},   {2, 6, 1, 2},   {2, 3, 1, 3},
-        {3, 5, 1, 2},   {4, 72, 1, 1},  {2, 8, 2, 1},   {2, 8, 4, 2},   {2, 5, 3, 2},
-        {1, 3, 3, 3},   {1, 7, 2, 1},   {1, 128, 1, 1}, {2, 64, 1, 1},  {1, 1, 1, 128},
-        {2, 1, 1, 9},   {1, 1, 8, 2},   {1, 1, 9, 2},   {4, 4, 4, 4},   {1, 256, 1, 1},
-        {2, 128, 1, 2}, {2, 1, 1, 127}, {2, 1, 1, 128}, {1, 1, 1, 255}, {1, 1, 1, 256},
-        {1, 65, 1, 3},  {255, 1, 1, 1}, {256, 1, 1, 1}, {257, 1, 1, 1},
+        {1, 1, 1, 1},    {1, 1, 1, 5},   {2, 1, 1, 1},   {1, 2, 1, 1},   {1, 4, 1, 1},
+        {1, 3, 1, 2},    {2, 4, 1, 1},   {2, 6, 1, 1},   {2, 6, 1, 2},   {2, 3, 1, 3},
+        {3, 5, 1, 2},    {4, 72, 1, 1},  {2, 8, 2, 1},   {2, 8, 4, 2},   {2, 5, 3, 2},
+        {1, 3, 3, 3},    {1, 7, 2, 1},   {1, 128, 1, 1}, {2, 64, 1, 1},  {1, 1, 1, 128},
+        {2, 1, 1, 9},    {1, 1, 8, 2},   {1, 1, 9, 2},   {4, 4, 4, 4},   {1, 256, 1, 1},
+        {2, 128, 1, 2},  {2, 1, 1, 127}, {2, 1, 1, 128}, {1, 1, 1, 255}, {1, 1, 1, 256},
+        {1, 65, 1, 3},   {255, 1, 1, 1}, {256, 1, 1, 1}, {1, 1, 1, 257}, {2, 1, 1, 300},
+        {1, 4097, 1, 1}, {257, 1, 1, 1},
     };
     const struct test_cpu *cpus;
     size_t n = test_cpus(&cpus);
@@ -399,19 +401,29 @@ static void test_processors(void **state)
     }
 }
 
-/* What 8000001D, subleaves 1 and 2, says on these CPUs: tests/data/cpus/NAME.cpuid. */
+/* What 8000001D, subleaves 1 to 3, says on these CPUs: tests/data/cpus/NAME.cpuid. */
 static void test_amd_caches(void **state)
 {
     static const struct {
         const char *name;
         struct cpuid_regs l1i, l2;
+        uint32_t l3; /* EBX: ways, line */
     } real[] = {
-        {"amd-castle-peak", {0x4122, 0x01c0003f, 0x3f, 0}, {0x4143, 0x01c0003f, 0x3ff, 2}},
-        {"amd-bergamo", {0x4122, 0x01c0003f, 0x3f, 0}, {0x4143, 0x01c0003f, 0x7ff, 2}},
-        {"amd-granite-ridge", {0x4122, 0x01c0003f, 0x3f, 0}, {0x4143, 0x03c0003f, 0x3ff, 2}},
-        {"hygon-dhyana", {0x4122, 0x00c0003f, 0xff, 0}, {0x4143, 0x01c0003f, 0x3ff, 2}},
-        {"amd-bulldozer", {0x4122, 0x0040003f, 0x1ff, 0}, {0x4143, 0x03c0003f, 0x7ff, 1}},
-        {"amd-kabini", {0x4122, 0x0040003f, 0xff, 0}, {0x4143, 0x03c0003f, 0x7ff, 2}},
+        {"amd-castle-peak",
+         {0x4122, 0x01c0003f, 0x3f, 0},
+         {0x4143, 0x01c0003f, 0x3ff, 2},
+         0x03c0003f},
+        {"amd-bergamo", {0x4122, 0x01c0003f, 0x3f, 0}, {0x4143, 0x01c0003f, 0x7ff, 2}, 0x03c0003f},
+        {"amd-granite-ridge",
+         {0x4122, 0x01c0003f, 0x3f, 0},
+         {0x4143, 0x03c0003f, 0x3ff, 2},
+         0x03c0003f},
+        {"hygon-dhyana", {0x4122, 0x00c0003f, 0xff, 0}, {0x4143, 0x01c0003f, 0x3ff, 2}, 0x03c0003f},
+        {"amd-bulldozer",
+         {0x4122, 0x0040003f, 0x1ff, 0},
+         {0x4143, 0x03c0003f, 0x7ff, 1},
+         0x0fc0003f},
+        {"amd-kabini", {0x4122, 0x0040003f, 0xff, 0}, {0x4143, 0x03c0003f, 0x7ff, 2}, 0},
     };
 
     (void)state;
@@ -437,8 +449,10 @@ static void test_amd_caches(void **state)
             guest_cpuid(&vcpus[3], 0x8000001d, 3, &r);
             size = (uint64_t)((r.b >> 22) + 1) * 64 * ((uint64_t)r.c + 1);
             assert_true(r.a ? size == l3 / dies : l3 == 0);
-            if (r.a)
+            if (r.a) {
                 assert_int_equal(r.a >> 14 & 0xfff, 7);
+                assert_int_equal(r.b, real[i].l3);
+            }
             guest_cpuid(&vcpus[3], 0x8000001d, 4, &r);
             assert_int_equal(r.a | r.b | r.c | r.d, 0);
         }
@@ -485,6 +499,7 @@ static void test_stock(void **state)
  * leaf B: ids doubled, no shared cache, no CMP_LEGACY.  It is no topology. */
 static void test_stock_old(void **state)
 {
+    uint32_t leaf, subleaf;
     struct topology_map m;
     struct cpu_policy p;
 
@@ -496,6 +511,7 @@ static void test_stock_old(void **state)
         p.cache[i].a = (p.cache[i].a & 0x3fff) | 3u << 26;
     topology_from_policy(&p, 4, &m);
     assert_true(m.stock);
+    assert_int_equal(topology_verify(&p, &leaf, &subleaf), 0);
 
     p = *test_cpu("amd-barcelona");
     p.basic[1].b = (p.basic[1].b & 0xffff) | 8u << 16;
@@ -507,6 +523,10 @@ static void test_stock_old(void **state)
     topology_from_policy(&p, 4, &m);
     assert_false(m.stock);
     assert_int_equal(m.topology.cores, 8);
+    p.extd[8].c = 0; /* as Xen has it for PV, beside the host's CMP_LEGACY and count */
+    topology_from_policy(&p, 4, &m);
+    assert_true(m.stock);
+    assert_int_equal(topology_verify(&p, &leaf, &subleaf), 0);
 }
 
 /* ---- what contradicts itself ---- */
@@ -554,7 +574,10 @@ static void test_contradictions(void **state)
         {"threads beyond their bits", 0xb, 0, 0, 1, 0xb, 0},
         {"all of the socket", 0xb, 1, 1, 1, 0xb, 1},
         {"shift of cores", 0xb, 1, 0, 4, 0xb, 1},
-        {"a level of dies in leaf B", 0xb, 2, 1, 0x20, 0xb, 2},
+        {"no cores in leaf B", 0xb, 1, 1, 0x10, 0xb, 1},
+        {"a level without type", 0xb, 2, 1, 0x20, 0xb, 2},
+        {"a level after the end", 0xb, 4, 1, 0x20, 0xb, 4},
+        {"cores twice in 1F", 0x1f, 2, 2, 0x700, 0x1f, 2},
         {"threads in 1F", 0x1f, 0, 1, 3, 0x1f, 1},
         {"shift of threads in 1F", 0x1f, 0, 0, 1, 0x1f, 0},
         {"dies in 1F", 0x1f, 2, 1, 0x30, 0x1f, 2},
@@ -566,6 +589,7 @@ static void test_contradictions(void **state)
         {"L3 of two sockets", 4, 3, 0, 0x30u << 14, 4, 3},
         {"L3 of less than L2", 4, 2, 0, 0xeu << 14, 4, 3},
     };
+    static const struct edit single = {"HTT of one", 1, POLICY_NONE, 3, 1u << 28, 1, POLICY_NONE};
     static const struct edit amd[] = {
         {"threads in 8000001E", 0x8000001e, POLICY_NONE, 1, 0x100, 0x8000001e, POLICY_NONE},
         {"nodes in 8000001E", 0x8000001e, POLICY_NONE, 2, 0x300, 0x8000001e, POLICY_NONE},
@@ -581,8 +605,80 @@ static void test_contradictions(void **state)
     (void)state;
     check_edits("intel-sapphire-rapids", &(struct cpu_topology){2, 4, 2, 1}, intel,
                 sizeof(intel) / sizeof(intel[0]));
+    check_edits("intel-sapphire-rapids", &(struct cpu_topology){1, 1, 1, 3}, &single, 1);
     check_edits("amd-bergamo", &(struct cpu_topology){2, 4, 2, 1}, amd,
                 sizeof(amd) / sizeof(amd[0]));
+}
+
+static void expect_contradiction(const struct cpu_policy *p, uint32_t leaf, uint32_t subleaf)
+{
+    uint32_t where = 0, sub = 0;
+    struct topology_map m;
+
+    assert_int_equal(topology_verify(p, &where, &sub), -XEN_EINVAL);
+    assert_int_equal(where, leaf);
+    assert_int_equal(sub, subleaf);
+    topology_from_policy(p, 4, &m);
+    assert_true(m.stock);
+}
+
+/* Each leaf right by itself, and not the same. */
+static void test_leaves_disagree(void **state)
+{
+    struct cpu_policy p = *test_cpu("intel-granite-rapids");
+
+    (void)state;
+    p.topo_v2[0].a = 2;
+    expect_contradiction(&p, 0x1f, 0);
+    p = *test_cpu("intel-granite-rapids");
+    p.topo_v2[0].b = 1;
+    expect_contradiction(&p, 0x1f, 0);
+    p = *test_cpu("intel-granite-rapids");
+    p.topo_v2[1].b = 46;
+    expect_contradiction(&p, 0x1f, 1);
+    /* Leaf B with a level that only 1F has. */
+    p = *test_cpu("intel-granite-rapids");
+    p.topo[2] = (struct cpuid_regs){7, 0x30, 0x502, 0};
+    expect_contradiction(&p, 0xb, 2);
+}
+
+/* What another topology, or the host, had there goes. */
+static void test_nothing_stays(void **state)
+{
+    struct cpu_policy p = *test_cpu("intel-sapphire-rapids");
+    uint32_t leaf, subleaf;
+
+    (void)state;
+    for (unsigned int i = 0; i < POLICY_NR_TOPO; i++)
+        p.topo[i] = p.topo_v2[i] = (struct cpuid_regs){i, 1u << i, (i + 1) << 8 | i, 99};
+    assert_int_equal(topology_to_policy(&(struct cpu_topology){2, 4, 1, 1}, &p), 0);
+    assert_int_equal(topology_verify(&p, &leaf, &subleaf), 0);
+    for (unsigned int i = 0; i < POLICY_NR_TOPO; i++) {
+        assert_int_equal(p.topo[i].d | p.topo_v2[i].d, 0);
+        if (i >= 2)
+            assert_int_equal(p.topo[i].a | p.topo[i].b | p.topo[i].c, 0);
+    }
+}
+
+/* More vCPUs than there are ids for: as stock Xen places them, not two with one id. */
+static void test_too_many_vcpus(void **state)
+{
+    struct cpu_policy p = *test_cpu("amd-barcelona");
+    struct topology_map m;
+
+    (void)state;
+    topology_from_policy(&p, 255, &m);
+    assert_false(m.stock);
+    topology_from_policy(&p, 256, &m);
+    assert_true(m.stock);
+
+    p = *test_cpu("intel-granite-rapids");
+    p.topo[1].a = p.topo_v2[1].a = 31; /* bits of a socket's ids */
+    p.basic[1].b |= 0xffu << 16;
+    topology_from_policy(&p, 96, &m);
+    assert_false(m.stock);
+    topology_from_policy(&p, 97, &m);
+    assert_true(m.stock);
 }
 
 /* Whatever the leaves hold: an answer, without undefined behaviour, the same from both. */
@@ -670,11 +766,13 @@ static void test_travels(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_cpu),      cmocka_unit_test(test_random),
-        cmocka_unit_test(test_processors),     cmocka_unit_test(test_amd_caches),
-        cmocka_unit_test(test_stock),          cmocka_unit_test(test_stock_old),
-        cmocka_unit_test(test_contradictions), cmocka_unit_test(test_garbage),
-        cmocka_unit_test(test_counts_of_zero), cmocka_unit_test(test_travels),
+        cmocka_unit_test(test_every_cpu),       cmocka_unit_test(test_random),
+        cmocka_unit_test(test_processors),      cmocka_unit_test(test_amd_caches),
+        cmocka_unit_test(test_stock),           cmocka_unit_test(test_stock_old),
+        cmocka_unit_test(test_contradictions),  cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_counts_of_zero),  cmocka_unit_test(test_travels),
+        cmocka_unit_test(test_leaves_disagree), cmocka_unit_test(test_nothing_stays),
+        cmocka_unit_test(test_too_many_vcpus),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,12 +8,8 @@
 /* The map of a topology with no bit wasted. */
 static int layout(const struct cpu_topology *t, struct topology_map *m)
 {
-    uint32_t limit = 1u << MAX_SOCKET_SHIFT;
-
     if (!t->threads || !t->cores || !t->dies || !t->sockets)
         return -EINVAL;
-    if (t->threads > limit || t->cores > limit || t->dies > limit)
-        return -ERANGE;
     *m = (struct topology_map){.topology = *t};
     m->core_shift = (uint8_t)bits_for(t->threads);
     m->die_shift = (uint8_t)(m->core_shift + bits_for(t->cores));
@@ -114,9 +110,8 @@ static int write_amd(const struct topology_map *m, struct cpu_policy *p)
         p->extd[0x1d] = (struct cpuid_regs){0};
         return 0;
     }
-    /* Fields of 8000001E: 8 bits for threads, core id and node id, 3 for nodes. */
-    if (t->threads > 256 || t->dies > 8 || t->cores * t->dies > 256 ||
-        (uint64_t)t->dies * t->sockets > 256)
+    /* Core and node ids have 8 bits.  (Counts that do not fit will not read back.) */
+    if (t->cores * t->dies > 256 || (uint64_t)t->dies * t->sockets > 256)
         return -ERANGE;
     p->extd[0x1e].b = (t->threads - 1) << 8;
     p->extd[0x1e].c = (t->dies - 1) << 8;
