@@ -24,7 +24,7 @@ def test_valid(captured, name):
     assert v.format == "xl" and v.libxc.version == 3 and v.libxc.xen == (4, 17)
     assert v.libxc.policy.brand()
     assert v.source.offset == captured[name].stat().st_size
-    assert v.report.notes == []
+    assert bool(v.report.notes) == name.startswith("live-")
 
 
 def test_what_they_are(captured):
@@ -37,6 +37,16 @@ def test_what_they_are(captured):
     assert (pv.xl.name, pv.libxc.guest, pv.libxc.width) == ("linux", libxc.PV, 8)
     assert pv.libxc.end_pfn == 96 * 256 - 1
     assert pv.libxc.pages.as_dict()["L4TAB_PIN"] > 0 and pv.libxc.pages.with_data == 96 * 256
+
+
+def test_live(captured):
+    """Memory that came more than once, a VERIFY record with all of it again, and xl's word behind it."""
+    data = captured["live-pvh-cascadelake"].read_bytes()
+    v = verify(data)
+    assert v.libxc.types[libxc.VERIFY][0] == 1 and v.libxc.pages.with_data > 4000
+    assert "xl's permission" in v.report.notes[0]
+    assert [p.code for p in verify(data + b"x").report.problems] == ["trailing"]
+    assert [p.code for p in verify(data[:-1]).report.problems] == ["trailing"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1229,6 +1229,17 @@ def test_cut_everywhere(captured):
                 assert v.report.count == 1, (cut, lines(v))
 
 
+def test_cut_says_what_was_being_read():
+    s = writer.hvm_stream(layer="xl")
+    for part, inside, section in (("xl", 40, "xl header"), ("libxl", 9, "libxl header"), (("before", 0), 4, "libxl records"),
+                                  ("image", 20, "Image header"), ("domain", 7, "Domain header"), (0, 100, "Records")):
+        v = verify(s.raw()[:s.at(part) + inside])
+        assert [(p.code, p.offset, p.section) for p in v.report.problems] == [("truncated", s.at(part) + inside, section)]
+    for i in (0, 4):
+        v = verify(s.raw()[:s.at(i) + 3])
+        assert [(p.record, p.type) for p in v.report.problems] == [(i, None)]
+
+
 def checkpointed(layer):
     """Two checkpoints and an end: what Remus writes."""
     s = writer.hvm_stream(layer=layer)

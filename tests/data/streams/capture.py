@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Capture the streams of this directory anew: stock Xen hosts of the lab save the probe (PVH) and a Linux (PV).
 
-usage: capture.py OUTPUT-DIRECTORY [hosts] [pvh] [pv]
+usage: capture.py OUTPUT-DIRECTORY [hosts] [pvh] [pv] [live]
 
-What is written: HOST.xlp of each host, pvh-HOST.save.xz and pv-HOST.save.xz as `xl save` made them.  A PV guest needs a
+What is written: HOST.xlp of each host, pvh-HOST.save.xz and pv-HOST.save.xz as `xl save` made them, live-pvh-HOST.save.xz
+as `xl migrate --debug` sent it.  A PV guest needs a
 whole Linux, so the *contents* of its ordinary pages are zeroed, except those that hold the p2m (page tables,
 types and everything else stay): such a stream is one that Xen wrote, but nothing to boot.
 """
@@ -85,6 +86,16 @@ def capture_pv(host, out):
     host.cleanup()
 
 
+def capture_live(lab, source, target, out):
+    """What goes over the line of a live migration; --debug sends the memory twice, behind a VERIFY record."""
+    source.run('p=$(which xenlab-ssh) && mv $p $p.real && printf "#!/bin/sh\\ntee /root/live.img | $p.real \\"\\$@\\"\\n" > $p && '
+               "chmod 755 $p").check()
+    source.create_probe("probe", dirty=True).check()
+    result = lab.migrate(source, target, "probe", options=["--debug"])
+    result.src.check()
+    save(out / f"live-pvh-{source.name}.save.xz", source.get("/root/live.img"))
+
+
 def main(out, which):
     out.mkdir(parents=True, exist_ok=True)
     with Lab(verbose=True) as lab:
@@ -101,7 +112,10 @@ def main(out, which):
                 capture_pvh(hosts[name], out)
         if "pv" in which:
             capture_pv(hosts[PV_ON], out)
+        if "live" in which:
+            target = lab.add("target", PV_ON, files=our_files(ROOT / "build")).wait_ready()
+            capture_live(lab, hosts[PV_ON], target, out)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:] or ["hosts", "pvh", "pv"])
+    main(Path(sys.argv[1]), sys.argv[2:] or ["hosts", "pvh", "pv", "live"])

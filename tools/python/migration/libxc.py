@@ -6,7 +6,7 @@ import struct
 from . import hvm, policy as cpu_policy, xstate
 from .crc import between
 from .pagedata import NR_TYPES, Pages
-from .source import Body
+from .source import Body, Truncated
 
 (END, PAGE_DATA, PV_INFO, P2M_FRAMES, VCPU_BASIC, VCPU_EXTENDED, VCPU_XSAVE, SHARED_INFO, TSC_INFO, HVM_CONTEXT, HVM_PARAMS,
  TOOLSTACK, VCPU_MSRS, VERIFY, CHECKPOINT, DIRTY_PFN_LIST, STATIC_DATA_END, CPUID_POLICY, MSR_POLICY) = range(19)
@@ -158,7 +158,7 @@ class Stream:
         start = source.offset
         mark = source.crc.mark() if source.crc else None
         self.record += 1
-        kind, length = struct.unpack("<II", source.read(8))
+        kind, length = struct.unpack("<II", self._record_header())
         self.report.place("libxc", self.record, record_name(kind))
         count, size = self.types.get(kind, (0, 0))
         if (count, size) != (0, 0) or len(self.types) < 1000:       # hostile streams have many types
@@ -195,6 +195,13 @@ class Stream:
             at = self.source.offset
             if self.source.read(pad).count(0) != pad:
                 self.add("padding", at, "Records", "padding is not zero")
+
+    def _record_header(self):
+        try:
+            return self.source.read(8)
+        except Truncated:
+            self.report.place("libxc", self.record, None)     # not the one before
+            raise
 
     def _order(self, kind, start):
         """Whether such a record may stand here."""

@@ -4,7 +4,7 @@
 import struct
 
 from . import libxc
-from .source import Body
+from .source import Body, Truncated
 
 END, LIBXC_CONTEXT, XENSTORE_DATA, EMULATOR_CONTEXT, CHECKPOINT_END, CHECKPOINT_STATE = range(6)
 OPTIONAL = 1 << 31
@@ -76,7 +76,7 @@ class Stream:
     def _one(self):
         start = self.source.offset
         self.record += 1
-        kind, length = struct.unpack("<II", self.source.read(8))
+        kind, length = struct.unpack("<II", self._record_header())
         self._place(kind)
         count, size = self.types.get(kind, (0, 0))
         if count or len(self.types) < 1000:
@@ -107,6 +107,13 @@ class Stream:
 
     def _section(self, kind):
         return f"libxl {NAMES[kind]}" if kind == END else NAMES[kind]
+
+    def _record_header(self):
+        try:
+            return self.source.read(8)
+        except Truncated:
+            self.report.place("libxl", self.record, None)     # not the one before
+            raise
 
     def _order(self, kind, start):
         if kind not in NAMES:

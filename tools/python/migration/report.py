@@ -15,14 +15,14 @@ class Problem:
         self.offset = offset        # of the offending bytes, from the beginning of the input
         self.layer = layer          # "xl", "libxl", "libxc", or "input"
         self.record = record        # counted from 0 within the layer; None in a header
-        self.type = type_           # the record's name; None in a header
+        self.type = type_           # the record's name; None in a header, the stream's or its own
         self.section = section      # of the specification
         self.text = text
 
     def where(self):
         if self.record is None:
             return f"offset {self.offset}, {self.layer}"
-        return f"offset {self.offset}, {self.layer} record {self.record} ({self.type})"
+        return f"offset {self.offset}, {self.layer} record {self.record}" + (f" ({self.type})" if self.type else "")
 
     def line(self):
         return f"{self.where()}: {self.text} (§ {self.section})"

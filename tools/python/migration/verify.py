@@ -10,6 +10,8 @@ from .source import Truncated
 FORMATS = ("xl", "libxl", "libxc")
 LOOK = 40           # bytes looked at to tell the kinds apart
 AUDIT = "The audit"
+# What `xl migrate` sends behind the stream, once the receiver has all of it.
+GO = b"domain is yours, you are cleared to unpause\0"
 
 
 def _alike(data, wanted):
@@ -80,11 +82,10 @@ class Verification:
             if self.format is None:
                 return self
         try:
-            if self._layers() and report.unusable is None and not self.source.at_end():
-                report.place("input", None, None)
-                report.problem("trailing", self.source.offset, "END", "there are bytes behind the end of the stream")
+            if self._layers() and report.unusable is None:
+                self._behind()
         except Truncated as cut:
-            report.problem("truncated", cut.offset, "Records", f"the stream ends here, {cut.missing} bytes short")
+            report.problem("truncated", cut.offset, self._section(), f"the stream ends here, {cut.missing} bytes short")
             if self.libxc:
                 self.libxc.finish_policy()
         if self.libxc and self.libxc.checksums and not self.libxc.checksum_records and self.checksums:
@@ -96,6 +97,22 @@ class Verification:
                 self._no_policy(host)
         report.close_place()
         return self
+
+    def _behind(self):
+        """Nothing may follow, but what xl says to xl."""
+        if self.format == "xl" and self.source.peek(len(GO)) == GO:
+            self.source.skip(len(GO))
+            self.report.note("taken from a migration: xl's permission to start stands behind the stream")
+        if not self.source.at_end():
+            self.report.place("input", None, None)
+            self.report.problem("trailing", self.source.offset, "END", "there are bytes behind the end of the stream")
+
+    def _section(self):
+        """Of what was being read."""
+        layer, in_header = self.report.layer, self.report.record is None
+        if layer == "libxc":
+            return "Records" if not in_header else "Image header" if self.libxc.version is None else "Domain header"
+        return f"{layer} header" if in_header else "libxl records"
 
     def _layers(self):
         """True when the stream ended as it should, so that nothing may follow."""
