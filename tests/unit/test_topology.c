@@ -16,6 +16,7 @@
 
 #include <xen/errno.h>
 
+#include "core.h"
 #include "cpus.h"
 #include "os_topology.h"
 
@@ -763,6 +764,51 @@ static void test_travels(void **state)
     }
 }
 
+/* The core does with its domains what this file does by hand: a toolstack sets the policy. */
+static void test_through_the_hypervisor(void **state)
+{
+    static const struct cpu_topology t = {1, 3, 1, 4};
+    static const struct cpu_topology smt = {2, 3, 1, 2};
+    const struct test_cpu *cpus;
+    size_t n = test_cpus(&cpus);
+
+    (void)state;
+    for (size_t i = 0; i < n; i++) {
+        struct core *c = core_boot(cpus[i].name, 2, 4096, "");
+        uint32_t flags = c->hv.has_hvm ? XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap : 0;
+        struct domain *d = core_domain(c, c->hv.has_hap ? flags : 0, 12, 4);
+        struct xen_domctl op = {.cmd = XEN_DOMCTL_set_cpu_policy, .domain = d->id};
+        struct cpu_policy p = d->policy;
+        const struct cpu_topology *which = leaf_b(&p) ? &smt : &t;
+        xen_cpuid_leaf_t leaves[POLICY_MAX_LEAVES];
+        xen_msr_entry_t msrs[POLICY_MAX_MSRS];
+        size_t nl = POLICY_MAX_LEAVES, nm = POLICY_MAX_MSRS;
+        unsigned int found = 0;
+
+        snprintf(context, sizeof(context), "a domain on %s", cpus[i].name);
+        assert_int_equal(topology_to_policy(which, &p), 0);
+        assert_int_equal(policy_to_leaves(&p, leaves, &nl, msrs, &nm), 0);
+        op.u.cpu_policy.nr_leaves = (uint32_t)nl;
+        op.u.cpu_policy.nr_msrs = (uint32_t)nm;
+        HANDLE_SET(op.u.cpu_policy.leaves, core_put(c, leaves, nl * sizeof(leaves[0])));
+        HANDLE_SET(op.u.cpu_policy.msrs, core_put(c, msrs, nm * sizeof(msrs[0])));
+        assert_int_equal(core_domctl(c, &op), 0);
+        core_start(c, d);
+
+        dom = *d;
+        for (unsigned int v = 0; v < 12; v++) {
+            vcpus[v] = *d->vcpus[v];
+            vcpus[v].domain = &dom;
+        }
+        for (enum os_way w = 0; w < OS_WAYS; w++)
+            check_way(which, w, 12, &found);
+        assert_true(found);
+        check_caches(which, 12);
+        check_ids(12);
+        core_halt(c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -772,7 +818,7 @@ int main(void)
         cmocka_unit_test(test_contradictions),  cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_counts_of_zero),  cmocka_unit_test(test_travels),
         cmocka_unit_test(test_leaves_disagree), cmocka_unit_test(test_nothing_stays),
-        cmocka_unit_test(test_too_many_vcpus),
+        cmocka_unit_test(test_too_many_vcpus),  cmocka_unit_test(test_through_the_hypervisor),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
