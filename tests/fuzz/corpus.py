@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Write the seeds of the fuzzers: corpus.py MKPOLICY DIRECTORY.
 
-Streams of real processors for fuzz_head; pairs of processors and arrays of leaves for fuzz_policy.
+Streams of real processors for fuzz_head; pairs of processors and arrays of leaves for fuzz_policy;
+the lives of domains for fuzz_hypercall.
 """
 
 import struct
@@ -44,9 +45,33 @@ def heads(mkpolicy):
     yield headers(2, 1) + pv_info + record(3, bytes(16))
 
 
+def lives():
+    """Domains as a toolstack would make them, in fuzz_hypercall's operations."""
+
+    def domctl(index, arguments=b"", domain=1):
+        return bytes([0, index + 22, domain + 8]) + arguments
+
+    def at(offset):
+        return struct.pack("<BH", 16, offset)
+
+    populate = bytes([5, 9, 0, 9, 20, 0]) + at(0x8000)
+    policy = bytes([200, 2]) + at(0x1000) + at(0x3000)
+    for kind in range(4):  # PV, HVM with shadow paging, (refused), HVM
+        born = domctl(0, bytes([kind, 2, 99])) + domctl(1, b"\2") + domctl(2, b"\xff\xff") + populate
+        born += bytes([9, 9, 0, 8]) + bytes([9, 9, 1, 8])  # both vCPUs up
+        if kind:
+            context = domctl(14, struct.pack("<H", 0x4000) + at(0x4000)) + domctl(15, struct.pack("<H", 2200) + at(0x4000))
+        else:
+            context = domctl(13, b"\0" + at(0x4000)) + domctl(12, b"\0" + at(0x4000)) + domctl(13, b"\1" + at(0x4000))
+        dirty = domctl(17, bytes([1, 0, 0, 0])) + domctl(17, bytes([2, 0, 255, 0]) + at(0x7000))
+        run = domctl(3) + bytes([8, 100, 0, 0]) + bytes([9, 9, 0, 1, 20, 0]) + bytes([8, 0, 9, 1]) + domctl(4)
+        for cpu in range(5):
+            yield bytes([cpu, 0]) + born + domctl(9, policy) + domctl(10, policy) + context + dirty + run + domctl(5)
+
+
 def main():
     mkpolicy, out = sys.argv[1], Path(sys.argv[2])
-    for name in ("head", "policy"):
+    for name in ("head", "policy", "hypercall"):
         (out / name).mkdir(parents=True, exist_ok=True)
     for i, data in enumerate(heads(mkpolicy)):
         for piece in (0, 16, 254):
@@ -57,6 +82,8 @@ def main():
         for j in range(i, len(names)):
             for closing in (2, 3):
                 (out / "policy" / f"pair-{i}-{j}-{closing}").write_bytes(bytes([0, i, 0, closing, j, 0, closing]))
+    for i, data in enumerate(lives()):
+        (out / "hypercall" / f"life-{i}").write_bytes(data)
     for name in names[::4]:
         leaves = policy(mkpolicy, "leaves", name)
         (out / "policy" / f"raw-{name}").write_bytes(bytes([1, len(leaves) // 24, 0]) + leaves + bytes([0, 0, 2]))
