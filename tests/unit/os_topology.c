@@ -285,7 +285,7 @@ const char *os_way_name(enum os_way way)
     return names[way];
 }
 
-/* ---- caches: ids that are equal above the sharers' bits (SDM vol. 3A, 9.9.4; APM, E.4.15) ---- */
+/* ---- caches: ids that are equal above the sharers' bits (SDM vol. 3A, 9.9; APM, E.4.15) ---- */
 
 enum os_result os_caches_read(const struct os_machine *m, struct os_cache caches[OS_MAX_CACHES],
                               unsigned int *nr, char *why, size_t why_size)

@@ -19,7 +19,7 @@
 #define ECX7_OSPKE       (1u << 4)
 #define DA1_XSAVEC       (1u << 1)
 #define DA1_XSAVES       (1u << 3)
-#define APIC_BASE_ENABLE (1ull << 11) /* SDM vol. 3A, figure 11-26 */
+#define APIC_BASE_ENABLE (1ull << 11) /* SDM vol. 3A, 11.4.4 */
 #define XCR0_X87         1ull
 
 /* Leaves whose subleaves a policy does not hold though CPUs have some: only subleaf 0 is there.
@@ -149,8 +149,8 @@ static void leaf_amd_place(const struct vcpu *v, struct cpuid_regs *r)
 }
 
 /*
- * 80000026 (APM vol. 3, E.4.24): core, complex, die and socket, of which a policy holds the first.
- * A complex is what shares a third-level cache: the die.
+ * 80000026 (APM vol. 3, appendix E): core, complex, die and socket, of which a policy holds the
+ * first. A complex is what shares a third-level cache: the die.
  */
 static void leaf_amd_levels(const struct vcpu *v, uint32_t subleaf, struct cpuid_regs *r)
 {

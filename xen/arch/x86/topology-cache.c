@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * AMD's caches as 8000001D tells them.  Policies hold its subleaf 0, the first-level data cache;
- * the other caches are those of 80000005 and 80000006 (APM vol. 3, E.4.3 and E.4.4), so that both
+ * the other caches are those of 80000005 and 80000006 (APM vol. 3, E.4.4 and E.4.5), so that both
  * ways of reading give the same.
  */
 #include "topology-private.h"
@@ -19,7 +19,7 @@ struct cache {
 #define WAYS_FULL 0xffu /* as 80000005 has it */
 
 /*
- * 80000006's codes (APM vol. 3, table E-4).  9 means "as 8000001D has it", which policies do not
+ * 80000006's codes (APM vol. 3, E.4.5).  9 means "as 8000001D has it", which policies do not
  * hold: the third-level caches of all CPUs that have said so (family 17h to 1Ah) are of 16 ways.
  */
 static uint32_t ways_of(uint32_t code)

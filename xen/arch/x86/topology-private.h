@@ -13,7 +13,7 @@
 #define E1C_TOPOEXT     (1u << 22)
 #define CACHE_TYPE_MASK 0x1fu /* leaf 4 and 8000001D, EAX: 0 = no more caches */
 
-/* Level types: leaves B and 1F, SDM vol. 2A; 80000026, APM vol. 3, E.4.24. */
+/* Level types: leaves B and 1F, SDM vol. 2A; 80000026, APM vol. 3, appendix E. */
 enum { LEVEL_NONE, LEVEL_SMT, LEVEL_CORE, LEVEL_MODULE, LEVEL_TILE, LEVEL_DIE };
 enum { AMD_LEVEL_CORE = 1, AMD_LEVEL_COMPLEX, AMD_LEVEL_DIE, AMD_LEVEL_SOCKET };
 
@@ -74,7 +74,7 @@ static inline bool policy_has_topoext(const struct cpu_policy *p)
 }
 
 /* The highest id that a vCPU with this policy can have.  255 and FFFFFFFF are broadcasts: SDM
- * vol. 3A, 11.6.1 and 11.12.9. */
+ * vol. 3A, 11.6.2 and 11.12.9. */
 static inline uint32_t topology_max_id(const struct cpu_policy *p)
 {
     return policy_has_leaf_b(p) && (p->basic[1].c & ECX1_X2APIC) ? 0xfffffffeu : 0xfeu;

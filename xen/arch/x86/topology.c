@@ -91,7 +91,7 @@ static void write_intel(const struct topology_map *m, struct cpu_policy *p)
     write_leaf_4(m, p);
 }
 
-/* 80000008.ECX, 8000001D/1E, 80000026: APM vol. 3, E.4.7, E.4.15, E.4.16 and E.4.24. */
+/* 80000008.ECX, 8000001D/1E, 80000026: APM vol. 3, appendix E: E.4.7, E.4.15, E.4.16. */
 static int write_amd(const struct topology_map *m, struct cpu_policy *p)
 {
     const struct cpu_topology *t = &m->topology;
