@@ -27,7 +27,7 @@ static void fill(struct vcpu *v, uint64_t salt)
 {
     struct vcpu_regs *r = &v->regs;
 
-    for (int i = 0; i < REG_GPRS; i++)
+    for (int i = 0; i < NR_GPRS; i++)
         r->gpr[i] = salt * 0x9e3779b97f4a7c15ull + (uint64_t)i;
     r->rip = 0x100000 + salt;
     r->rflags = 0x246;
@@ -82,7 +82,7 @@ static void pv_round_trip(void **state)
     fill(d->vcpus[1], 5);
     assert_int_equal(pv(c, XEN_DOMCTL_getvcpucontext, d->id, 1, at), 0);
     assert_true(ctx->flags & VGCF_online);
-    assert_int_equal(ctx->user_regs.rsi, d->vcpus[1]->regs.gpr[REG_RSI]);
+    assert_int_equal(ctx->user_regs.rsi, d->vcpus[1]->regs.gpr[GPR_RSI]);
     ctx->kernel_sp = 0x1234; /* what the core does not know of */
     ctx->trap_ctxt[200].address = 0x5678;
     assert_int_equal(pv(c, XEN_DOMCTL_setvcpucontext, e->id, 1, at), 0);

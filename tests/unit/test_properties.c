@@ -392,8 +392,9 @@ static void one_history(void)
     rng = seed;
     path = machines[below((unsigned int)nr_machines)];
     require(!sim_machine_load(path, m, why, sizeof(why)), "%s", why);
-    require(!sim_host_boot(&host, m, 1 + below(4), 64, random_u64(), "", why, sizeof(why)),
-            "%s: %s", path, why);
+    require(
+        !sim_host_boot(&host, m, 1 + below(4), 64, random_u64(), "", NULL, NULL, why, sizeof(why)),
+        "%s: %s", path, why);
     free(m);
     while (nr < 3)
         domains[nr++] = random_domain();

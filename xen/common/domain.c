@@ -194,7 +194,7 @@ void vcpu_reset(struct vcpu *v)
     struct vcpu_regs *r = &v->regs;
 
     *r = (struct vcpu_regs){
-        .gpr[REG_RDX] = v->domain->policy.basic[1].a, /* the processor's signature */
+        .gpr[GPR_RDX] = v->domain->policy.basic[1].a, /* the processor's signature */
         .rip = 0xfff0,
         .rflags = 2, /* bit 1 reads as one */
         .cr0 = 0x60000010,

@@ -20,16 +20,16 @@ struct pcpu;
 
 /* General registers by their encoding (SDM vol. 2A, table 3-1): 0 is RAX, 4 RSP. */
 enum {
-    REG_RAX,
-    REG_RCX,
-    REG_RDX,
-    REG_RBX,
-    REG_RSP,
-    REG_RBP,
-    REG_RSI,
-    REG_RDI,
-    REG_R8,
-    REG_GPRS = 16
+    GPR_RAX,
+    GPR_RCX,
+    GPR_RDX,
+    GPR_RBX,
+    GPR_RSP,
+    GPR_RBP,
+    GPR_RSI,
+    GPR_RDI,
+    GPR_R8,
+    NR_GPRS = 16
 };
 
 #define CR4_OSXSAVE (1ull << 18) /* SDM vol. 3A, 2.5 */
@@ -40,7 +40,7 @@ enum {
 
 /* What a vCPU is made of, for the guest: with its domain's memory, the whole state of it. */
 struct vcpu_regs {
-    uint64_t gpr[REG_GPRS];
+    uint64_t gpr[NR_GPRS];
     uint64_t rip, rflags;
     uint64_t cr0, cr2, cr3, cr4;
     uint64_t efer;

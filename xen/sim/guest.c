@@ -68,14 +68,14 @@ void sim_guest_cpuid(struct hypervisor *hv, unsigned int pcpu, struct vcpu *v, u
 /* RSP and the others between two steps: what the script left there, told apart by tick. */
 static void leave_registers(struct guest_run *run)
 {
-    for (unsigned int i = 0; i < REG_GPRS; i++)
+    for (unsigned int i = 0; i < NR_GPRS; i++)
         run->v->regs.gpr[i] =
             guest_mix(run->page.seed, (uint64_t)run->v->id << 32 | i, run->me.ticks);
 }
 
 static bool registers_are_there(const struct guest_run *run)
 {
-    for (unsigned int i = 0; i < REG_GPRS; i++)
+    for (unsigned int i = 0; i < NR_GPRS; i++)
         if (run->v->regs.gpr[i] !=
             guest_mix(run->page.seed, (uint64_t)run->v->id << 32 | i, run->me.ticks))
             return false;

@@ -35,7 +35,8 @@ static void last_line(const struct sim_console *c, char *line, size_t size)
 }
 
 int sim_host_boot(struct sim_host *h, const struct sim_machine_file *m, unsigned int nr_pcpus,
-                  uint64_t memory_mib, uint64_t seed, const char *cmdline, char *why,
+                  uint64_t memory_mib, uint64_t seed, const char *cmdline,
+                  void (*line)(void *opaque, const char *text, size_t len), void *opaque, char *why,
                   size_t why_size)
 {
     int rc;
@@ -50,6 +51,8 @@ int sim_host_boot(struct sim_host *h, const struct sim_machine_file *m, unsigned
                        strerror(errno));
         return -1;
     }
+    h->platform.console.line = line;
+    h->platform.console.opaque = opaque;
     rc = hypervisor_boot(&h->hv, &h->platform, cmdline ? cmdline : "");
     if (!rc)
         return 0;

@@ -33,9 +33,11 @@ struct sim_host {
 /* 0; or -1 with errno and why[]: "FILE: line 12: ...". */
 int sim_machine_load(const char *path, struct sim_machine_file *m, char *why, size_t why_size);
 
-/* Switch on and boot.  0; or -1 with errno and why[].  nr_pcpus, memory_mib: 0 = the file's. */
+/* Switch on and boot.  0; or -1 with errno and why[].  nr_pcpus, memory_mib: 0 = the file's.
+ * line, opaque: whoever wants the console as it comes; line may be NULL. */
 int sim_host_boot(struct sim_host *h, const struct sim_machine_file *m, unsigned int nr_pcpus,
-                  uint64_t memory_mib, uint64_t seed, const char *cmdline, char *why,
+                  uint64_t memory_mib, uint64_t seed, const char *cmdline,
+                  void (*line)(void *opaque, const char *text, size_t len), void *opaque, char *why,
                   size_t why_size);
 void sim_host_halt(struct sim_host *h);
 

@@ -77,15 +77,15 @@ static void put_cpu(struct writer *w, const struct vcpu *v)
     if (v->context)
         c = ((const struct kept *)v->context)->cpu;
     __builtin_memcpy(c.fpu_regs, r->xsave, sizeof(c.fpu_regs));
-    c.rax = r->gpr[REG_RAX];
-    c.rcx = r->gpr[REG_RCX];
-    c.rdx = r->gpr[REG_RDX];
-    c.rbx = r->gpr[REG_RBX];
-    c.rsp = r->gpr[REG_RSP];
-    c.rbp = r->gpr[REG_RBP];
-    c.rsi = r->gpr[REG_RSI];
-    c.rdi = r->gpr[REG_RDI];
-    __builtin_memcpy(&c.r8, &r->gpr[REG_R8], 8 * sizeof(c.r8)); /* r8 .. r15, in order in both */
+    c.rax = r->gpr[GPR_RAX];
+    c.rcx = r->gpr[GPR_RCX];
+    c.rdx = r->gpr[GPR_RDX];
+    c.rbx = r->gpr[GPR_RBX];
+    c.rsp = r->gpr[GPR_RSP];
+    c.rbp = r->gpr[GPR_RBP];
+    c.rsi = r->gpr[GPR_RSI];
+    c.rdi = r->gpr[GPR_RDI];
+    __builtin_memcpy(&c.r8, &r->gpr[GPR_R8], 8 * sizeof(c.r8)); /* r8 .. r15, in order in both */
     c.rip = r->rip;
     c.rflags = r->rflags;
     c.cr0 = r->cr0;
@@ -285,15 +285,15 @@ static void apply_cpu(struct vcpu *v, const struct hvm_hw_cpu *c)
     struct vcpu_regs *r = &v->regs;
 
     __builtin_memcpy(r->xsave, c->fpu_regs, sizeof(c->fpu_regs));
-    r->gpr[REG_RAX] = c->rax;
-    r->gpr[REG_RCX] = c->rcx;
-    r->gpr[REG_RDX] = c->rdx;
-    r->gpr[REG_RBX] = c->rbx;
-    r->gpr[REG_RSP] = c->rsp;
-    r->gpr[REG_RBP] = c->rbp;
-    r->gpr[REG_RSI] = c->rsi;
-    r->gpr[REG_RDI] = c->rdi;
-    __builtin_memcpy(&r->gpr[REG_R8], &c->r8, 8 * sizeof(c->r8));
+    r->gpr[GPR_RAX] = c->rax;
+    r->gpr[GPR_RCX] = c->rcx;
+    r->gpr[GPR_RDX] = c->rdx;
+    r->gpr[GPR_RBX] = c->rbx;
+    r->gpr[GPR_RSP] = c->rsp;
+    r->gpr[GPR_RBP] = c->rbp;
+    r->gpr[GPR_RSI] = c->rsi;
+    r->gpr[GPR_RDI] = c->rdi;
+    __builtin_memcpy(&r->gpr[GPR_R8], &c->r8, 8 * sizeof(c->r8));
     r->rip = c->rip;
     r->rflags = c->rflags | 2; /* bit 1 reads as one */
     r->cr0 = c->cr0;

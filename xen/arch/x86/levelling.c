@@ -12,8 +12,8 @@
 #define VENDOR_AMD   0x68747541u
 #define VENDOR_HYGON 0x6f677948u
 
-#define EDX1_APIC    (1u << 9) /* SDM vol. 2A, CPUID leaf 1 */
-#define ECX1_XSAVE   (1u << 26)
+#define EDX1_APIC  (1u << 9) /* SDM vol. 2A, CPUID leaf 1 */
+#define ECX1_XSAVE (1u << 26)
 
 /* The capabilities that each slot stands for. */
 static const uint32_t slot_caps[MASK_SLOTS] = {

@@ -11,14 +11,14 @@
 
 static void get_user_regs(const struct vcpu_regs *r, struct cpu_user_regs *u)
 {
-    u->rax = r->gpr[REG_RAX];
-    u->rcx = r->gpr[REG_RCX];
-    u->rdx = r->gpr[REG_RDX];
-    u->rbx = r->gpr[REG_RBX];
-    u->rsp = r->gpr[REG_RSP];
-    u->rbp = r->gpr[REG_RBP];
-    u->rsi = r->gpr[REG_RSI];
-    u->rdi = r->gpr[REG_RDI];
+    u->rax = r->gpr[GPR_RAX];
+    u->rcx = r->gpr[GPR_RCX];
+    u->rdx = r->gpr[GPR_RDX];
+    u->rbx = r->gpr[GPR_RBX];
+    u->rsp = r->gpr[GPR_RSP];
+    u->rbp = r->gpr[GPR_RBP];
+    u->rsi = r->gpr[GPR_RSI];
+    u->rdi = r->gpr[GPR_RDI];
     u->r8 = r->gpr[8];
     u->r9 = r->gpr[9];
     u->r10 = r->gpr[10];
@@ -33,14 +33,14 @@ static void get_user_regs(const struct vcpu_regs *r, struct cpu_user_regs *u)
 
 static void set_user_regs(struct vcpu_regs *r, const struct cpu_user_regs *u)
 {
-    r->gpr[REG_RAX] = u->rax;
-    r->gpr[REG_RCX] = u->rcx;
-    r->gpr[REG_RDX] = u->rdx;
-    r->gpr[REG_RBX] = u->rbx;
-    r->gpr[REG_RSP] = u->rsp;
-    r->gpr[REG_RBP] = u->rbp;
-    r->gpr[REG_RSI] = u->rsi;
-    r->gpr[REG_RDI] = u->rdi;
+    r->gpr[GPR_RAX] = u->rax;
+    r->gpr[GPR_RCX] = u->rcx;
+    r->gpr[GPR_RDX] = u->rdx;
+    r->gpr[GPR_RBX] = u->rbx;
+    r->gpr[GPR_RSP] = u->rsp;
+    r->gpr[GPR_RBP] = u->rbp;
+    r->gpr[GPR_RSI] = u->rsi;
+    r->gpr[GPR_RDI] = u->rdi;
     r->gpr[8] = u->r8;
     r->gpr[9] = u->r9;
     r->gpr[10] = u->r10;

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * xen-sim: one simulated host.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <sim/machine.h>
+#include <sim/server.h>
+
+enum { STATUS_DONE = 0, STATUS_TROUBLE = 2 };
+
+static const char usage[] =
+    "usage: xen-sim --machine FILE [OPTION]... [-- HYPERVISOR COMMAND LINE]\n";
+
+static const char help[] =
+    "\n"
+    "Switch on a simulated host: a machine with the CPU that FILE describes, the hypervisor on "
+    "it,\n"
+    "and a socket for the toolstack (xl-sim, xenlevel).  It runs until it is switched off (xl-sim\n"
+    "poweroff, or SIGTERM) and says \"ready\" on standard output when it can be talked to.\n"
+    "\n"
+    "  -m, --machine FILE   a machine file, or the name of an installed one (intel-penryn)\n"
+    "  -s, --socket PATH    where toolstacks connect (./NAME.sock)\n"
+    "  -c, --pcpus N        physical CPUs, 1 to 64 (the machine's)\n"
+    "      --memory MIB     memory (the machine's)\n"
+    "      --seed N         equal seeds and equal requests give equal histories (1)\n"
+    "      --stepped        guests run only when told to: xl-sim run N\n"
+    "      --log FILE       the hypervisor's console as well into FILE (-: standard error)\n"
+    "      --list           the installed machines\n"
+    "  -V, --version        the version\n"
+    "  -h, --help           this text\n"
+    "\n"
+    "Exit status: 0 switched off; 2 bad usage, bad input, or it could not be done.\n";
+
+struct settings {
+    const char *machine, *socket, *log;
+    unsigned int pcpus;
+    uint64_t memory, seed;
+    bool stepped;
+    char cmdline[1024];
+};
+
+static int trouble(const char *what, const char *why)
+{
+    (void)fprintf(stderr, "xen-sim: %s%s%s\n", what, why ? ": " : "", why ? why : "");
+    return STATUS_TROUBLE;
+}
+
+static bool number(const char *text, uint64_t min, uint64_t max, uint64_t *n)
+{
+    char *end;
+
+    errno = 0;
+    *n = strtoull(text, &end, 0);
+    return *text && *text != '-' && !*end && !errno && *n >= min && *n <= max;
+}
+
+static int list_machines(void)
+{
+    return execlp("ls", "ls", MACHINES_DIR, (char *)NULL);
+}
+
+/* Everything behind `--`, joined again. */
+static bool join(char *dst, size_t size, char **words, int n)
+{
+    size_t at = 0;
+
+    for (int i = 0; i < n; i++) {
+        int len = snprintf(dst + at, size - at, "%s%s", i ? " " : "", words[i]);
+
+        if (len < 0 || (size_t)len >= size - at)
+            return false;
+        at += (size_t)len;
+    }
+    return true;
+}
+
+/* -1: go on; else the exit status. */
+static int parse(int argc, char **argv, struct settings *set)
+{
+    enum { MEMORY = 256, SEED, STEPPED, LOG, LIST };
+    static const struct option options[] = {
+        {"machine", required_argument, NULL, 'm'},
+        {"socket", required_argument, NULL, 's'},
+        {"pcpus", required_argument, NULL, 'c'},
+        {"memory", required_argument, NULL, MEMORY},
+        {"seed", required_argument, NULL, SEED},
+        {"stepped", no_argument, NULL, STEPPED},
+        {"log", required_argument, NULL, LOG},
+        {"list", no_argument, NULL, LIST},
+        {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    uint64_t n;
+    int letter;
+
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
+    while ((letter = getopt_long(argc, argv, "+m:s:c:Vh", options, NULL)) != -1) {
+        bool good = true;
+
+        switch (letter) {
+        case 'm':
+            set->machine = optarg;
+            break;
+        case 's':
+            set->socket = optarg;
+            break;
+        case 'c':
+            good = number(optarg, 1, PLATFORM_MAX_PCPUS, &n);
+            set->pcpus = (unsigned int)n;
+            break;
+        case MEMORY:
+            good = number(optarg, 1, 1u << 22, &set->memory);
+            break;
+        case SEED:
+            good = number(optarg, 0, UINT64_MAX, &set->seed);
+            break;
+        case STEPPED:
+            set->stepped = true;
+            break;
+        case LOG:
+            set->log = optarg;
+            break;
+        case LIST:
+            return list_machines() ? trouble(MACHINES_DIR, strerror(errno)) : STATUS_DONE;
+        case 'V':
+            (void)printf("xen-sim %s\n", XENLEVEL_VERSION);
+            return STATUS_DONE;
+        case 'h':
+            (void)printf("%s%s", usage, help);
+            return STATUS_DONE;
+        default:
+            (void)fputs(usage, stderr);
+            return STATUS_TROUBLE;
+        }
+        if (!good)
+            return trouble("not a number that can be used here", optarg);
+    }
+    if (!set->machine) {
+        (void)fputs(usage, stderr);
+        return STATUS_TROUBLE;
+    }
+    if (optind < argc && strcmp(argv[optind - 1], "--") != 0)
+        return trouble("an argument that is no option (the hypervisor's command line stands behind "
+                       "--)",
+                       argv[optind]);
+    if (!join(set->cmdline, sizeof(set->cmdline), argv + optind, argc - optind))
+        return trouble("the hypervisor's command line is too long", NULL);
+    return -1;
+}
+
+/* A file; or, without a slash and when there is no such file, one of the installed ones. */
+static int load_machine(const char *name, struct sim_machine_file *m)
+{
+    char path[PATH_MAX], why[512];
+
+    (void)snprintf(path, sizeof(path), "%s", name);
+    if (!strchr(name, '/') && access(name, F_OK))
+        (void)snprintf(path, sizeof(path), "%s/%s.ini", MACHINES_DIR, name);
+    return sim_machine_load(path, m, why, sizeof(why)) ? trouble(why, NULL) : 0;
+}
+
+static void log_line(void *opaque, const char *text, size_t len)
+{
+    FILE *f = opaque;
+
+    (void)fprintf(f, "%.*s\n", (int)len, text);
+    (void)fflush(f);
+}
+
+/* Signals that end a host arrive through a descriptor, between requests. */
+static int block_signals(void)
+{
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGHUP);
+    if (sigprocmask(SIG_BLOCK, &set, NULL))
+        return -1;
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int serve(struct sim_host *host, const struct sim_machine_file *m,
+                 const struct settings *set)
+{
+    char path[PATH_MAX], why[512] = "";
+    int signals = block_signals(), rc;
+    struct sim_server *server;
+
+    if (signals < 0)
+        return trouble("signals", strerror(errno));
+    (void)snprintf(path, sizeof(path), "%s.sock", m->name);
+    server = sim_server_open(host, m->name, set->socket ? set->socket : path, set->stepped, why,
+                             sizeof(why));
+    if (!server)
+        return trouble(why, NULL);
+    (void)printf("xen-sim: %s is ready at %s\n", m->name, set->socket ? set->socket : path);
+    (void)fflush(stdout); /* whoever waits for it reads a pipe */
+    rc = sim_server_run(server, signals);
+    if (rc)
+        rc = trouble("waiting for requests", strerror(errno));
+    sim_server_close(server);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    static struct sim_machine_file machine;
+    static struct sim_host host;
+    struct settings set = {.seed = 1};
+    char why[512] = "";
+    FILE *log = NULL;
+    int status = parse(argc, argv, &set);
+
+    if (status >= 0)
+        return status;
+    if (load_machine(set.machine, &machine))
+        return STATUS_TROUBLE;
+    if (set.log) {
+        log = strcmp(set.log, "-") != 0 ? fopen(set.log, "we") : stderr;
+        if (!log)
+            return trouble(set.log, strerror(errno));
+    }
+    if (sim_host_boot(&host, &machine, set.pcpus, set.memory, set.seed, set.cmdline, log_line, log,
+                      why, sizeof(why)))
+        return trouble(why, NULL);
+    status = serve(&host, &machine, &set);
+    sim_host_halt(&host);
+    return status;
+}
