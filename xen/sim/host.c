@@ -76,6 +76,8 @@ static bool end_round(struct sim_host *h)
     uint64_t wakeup = sched_next_wakeup(&h->hv);
     bool idle = h->idle_pcpus == h->hv.nr_pcpus;
 
+    h->idle_pcpus = 0;
+    h->next_pcpu = 0;
     if (idle && !wakeup)
         return false;
     if (idle && wakeup > h->platform.now)
@@ -83,8 +85,6 @@ static bool end_round(struct sim_host *h)
     else
         h->platform.now += h->round_ns ? h->round_ns : 1;
     h->round_ns = 0;
-    h->idle_pcpus = 0;
-    h->next_pcpu = 0;
     /* Interrupts and cache misses make slices unequal: between a half and one and a half. */
     h->hv.slice = h->slice / 2 + chance(h) % (h->slice + 1);
     return true;
