@@ -130,7 +130,7 @@ int domain_create(struct hypervisor *hv, uint16_t id, const struct xen_domctl_cr
     if (!d)
         return -XEN_ENOMEM;
     d->hv = hv;
-    d->vcpus = platform_alloc(hv->platform, config->max_vcpus * sizeof(*d->vcpus));
+    d->vcpus = platform_alloc(hv->platform, config->max_vcpus * sizeof(struct vcpu *));
     if (!d->vcpus) {
         platform_free(hv->platform, d);
         return -XEN_ENOMEM;

@@ -26,7 +26,7 @@ static void put_string(struct text *t, const char *s, unsigned int width)
     unsigned int n = 0;
 
     for (; s[n] && n < LINE_MAX; n++)
-        put(t, s[n] >= ' ' && s[n] <= '~' ? s[n] : '?');
+        put(t, (char)(s[n] >= ' ' && s[n] <= '~' ? s[n] : '?'));
     for (; n < width; n++)
         put(t, ' ');
 }

@@ -294,7 +294,7 @@ int sched_init(struct hypervisor *hv)
     idle->hv = hv;
     idle->id = DOMID_IDLE_;
     idle->idle = true;
-    idle->vcpus = platform_alloc(hv->platform, hv->nr_pcpus * sizeof(*idle->vcpus));
+    idle->vcpus = platform_alloc(hv->platform, hv->nr_pcpus * sizeof(struct vcpu *));
     if (!idle->vcpus)
         return -XEN_ENOMEM;
     idle->max_vcpus = hv->nr_pcpus;
