@@ -60,7 +60,8 @@ def test_summary(good):
     text = run(good).stdout.decode()
     assert text.startswith(f"{good}: valid\n")
     for line in ("domain      synthetic", "guest       PVH", "stream      version 3, xl format, from Xen 4.17",
-                 "CPU         Intel Xeon Processor (Cascadelake)", "3 pages with data", "2 PAGE_DATA"):
+                 "CPU         Intel Xeon Processor (Cascadelake)", "3 pages with data", "2 PAGE_DATA               12.1 KiB",
+                 "1 END\n"):
         assert line in text
     assert run("-q", good).stdout == b""
 
@@ -69,7 +70,8 @@ def test_problems_name_their_place(bad):
     r = run("-q", bad)
     lines = r.stdout.decode().splitlines()
     assert lines[0] == f"{bad}: not valid: 2 problems"
-    assert re.fullmatch(r"  offset \d+, libxc record 5 \(unknown 0x63\): no mandatory record has type 0x63 \(§ Records\)", lines[1])
+    assert re.fullmatch(r"  offset \d+, libxc record 5 \(unknown 0x63\): no mandatory record has type 0x63 \(§ Records\)",
+                        lines[1])
     assert re.fullmatch(r"  offset \d+, libxc record 6 \(X86_TSC_INFO\): TSC mode 9; .* \(§ X86_TSC_INFO\)", lines[2])
 
 
@@ -120,7 +122,8 @@ def test_hosts(captured, tmp_path):
     home = run("-H", STREAMS / "cascadelake.xlp", image)
     assert home.returncode == 0 and b"can run on cascadelake" in home.stdout
     away = run("-H", STREAMS / "cascadelake.xlp", "-H", STREAMS / "sandybridge.xlp", image)
-    assert away.returncode == 1 and b"cannot run on sandybridge" in away.stdout and b"missing on sandybridge: movbe" in away.stdout
+    assert away.returncode == 1 and b"cannot run on sandybridge" in away.stdout
+    assert b"missing on sandybridge: movbe" in away.stdout
     out = json.loads(run("--json", "-H", STREAMS / "sandybridge.xlp", image).stdout)[0]["hosts"][0]
     assert out["name"] == "sandybridge" and not out["can_run"] and len(out["faults"]) == 13
     for content, why in ((b"", "not a Xenlevel"), ((STREAMS / "cascadelake.xlp").read_bytes()[:-9], "cut short"),

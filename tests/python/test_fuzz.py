@@ -102,7 +102,8 @@ def test_mutations():
 HOSTILE = {
     "a million wrong frame numbers": lambda: one_record(libxc.PAGE_DATA, struct.pack("<II", 1 << 20, 0) + b"\x55" * (8 << 20)),
     "records without end": lambda: stream_of(Record(0x70000000).raw() * 200000),
-    "a type of its own for each record": lambda: stream_of(b"".join(struct.pack("<II", 0x80000000 + n, 0) for n in range(300000))),
+    "a type of its own for each record": lambda: stream_of(b"".join(
+        struct.pack("<II", 0x80000000 + n, 0) for n in range(300000))),
     "checkpoints without end": lambda: stream_of(Record(libxc.CHECKPOINT).raw() * 100000),
     "vCPUs without end": lambda: stream_of(b"".join(
         struct.pack("<IIII", libxc.VCPU_EXTENDED, 8, n, 0) for n in range(200000)), writer.PV),

@@ -1246,8 +1246,8 @@ def checkpointed(layer):
     tail = [Record(r.kind, r.body) for r in s.records if r.kind in (TSC_INFO, HVM_CONTEXT, HVM_PARAMS)]
     end = s.records.pop()
     parts = [s.image + s.domain + b"".join(r.raw() for r in s.records + [Record(CHECKPOINT)])]
-    parts += [b"".join(r.raw() for r in [Record(PAGE_DATA, page_data([(0, n)])), *tail, *([Record(CHECKPOINT)] if n == 1 else [end])])
-              for n in (1, 2)]
+    parts += [b"".join(r.raw() for r in [Record(PAGE_DATA, page_data([(0, n)])), *tail, last])
+              for n, last in ((1, Record(CHECKPOINT)), (2, end))]
     if layer == "libxc":
         return b"".join(parts)
     between = b"".join(r.raw() for r in (Record(libxl.EMULATOR_CONTEXT, struct.pack("<II", 2, 0) + b"qemu"),
@@ -1261,6 +1261,25 @@ def test_checkpoints(layer):
         v = verify(bytes(checkpointed(layer)), pipe)
         assert v.report.valid, lines(v)
         assert v.libxc.checkpoints == 2
+
+
+def test_padding_that_a_newer_xen_may_use():
+    s = writer.hvm_stream()
+    entries = hvm_entries(s.find(HVM_CONTEXT).body)
+    struct.pack_into("<I", entries[entry_of(entries, hvm.CPU)][2], hvm.CPU_PAD, 1)
+    s.find(HVM_CONTEXT).body[:] = hvm_context(entries)
+    assert [code for code, _, _ in problems(s)] == ["reserved"]
+    struct.pack_into("<I", s.domain, 12, 21)
+    assert problems(s) == []
+
+
+@pytest.mark.parametrize("size", [1024, 1016])
+def test_registers_of_an_older_xen(size):
+    s = writer.hvm_stream()
+    entries = hvm_entries(s.find(HVM_CONTEXT).body)
+    del entries[entry_of(entries, hvm.CPU)][2][size:]
+    s.find(HVM_CONTEXT).body[:] = hvm_context(entries)
+    assert problems(s) == []
 
 
 def test_xsave_areas_that_xen_takes():
@@ -1307,7 +1326,8 @@ def test_entry_sizes_are_those_of_the_public_headers(tmp_path):
         if name in structs:
             source += [f'_Static_assert(sizeof(struct hvm_{structs[name]}) == {sizes[0]}, "{name}");',
                        f'_Static_assert(HVM_SAVE_CODE({name}) == {code}, "{name}");']
-    source += [f'_Static_assert(sizeof(struct hvm_hw_cpu_compat) == {hvm.ENTRIES[hvm.CPU][1][1]}, "old CPU");',
+    source += [f'_Static_assert(sizeof(struct hvm_hw_cpu_compat) == {hvm.ENTRIES[hvm.CPU][1][2]}, "old CPU");',
+               f'_Static_assert(offsetof(struct hvm_hw_cpu, flags) == {hvm.ENTRIES[hvm.CPU][1][1]}, "CPU before 4.7");',
                f'_Static_assert(HVM_SAVE_CODE_MAX == {max(hvm.ENTRIES)}, "newest entry");',
                f'_Static_assert(CPU_XSAVE_CODE == {hvm.XSAVE} && CPU_MSR_CODE == {hvm.MSR}, "codes");',
                f'_Static_assert(HVM_NR_PARAMS == {libxc.HVM_NR_PARAMS}, "parameters");',

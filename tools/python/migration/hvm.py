@@ -3,7 +3,7 @@
 
 import struct
 
-from . import xstate
+from . import features, xstate
 
 SECTION = "HVM_CONTEXT"
 MAGIC, VERSION = 0x54381286, 1
@@ -12,9 +12,9 @@ MAX_ENTRY = 1 << 20         # bytes: more than any entry can have
 
 END, HEADER, CPU, LAPIC, MTRR, XSAVE, MSR = 0, 1, 2, 5, 14, 16, 20
 
-# typecode: (name, size).  A tuple of sizes: each is right.
+# typecode: (name, sizes, each of which is right).  CPU: of today, before Xen 4.7 (no flags), before 3.4 (no TSC_AUX).
 ENTRIES = {
-    END: ("END", (0,)), HEADER: ("HEADER", (24,)), CPU: ("CPU", (1032, 1016)), 3: ("PIC", (8,)), 4: ("IOAPIC", (400,)),
+    END: ("END", (0,)), HEADER: ("HEADER", (24,)), CPU: ("CPU", (1032, 1024, 1016)), 3: ("PIC", (8,)), 4: ("IOAPIC", (400,)),
     LAPIC: ("LAPIC", (24,)), 6: ("LAPIC_REGS", (1024,)), 7: ("PCI_IRQ", (16,)), 8: ("ISA_IRQ", (8,)), 9: ("PCI_LINK", (8,)),
     10: ("PIT", (56,)), 11: ("RTC", (24,)), 12: ("HPET", (1048,)), 13: ("PMTIMER", (8,)), MTRR: ("MTRR", (240,)),
     15: ("VIRIDIAN_DOMAIN", (32,)), XSAVE: ("CPU_XSAVE", None), 17: ("VIRIDIAN_VCPU", (216,)), 18: ("VMCE_VCPU", (32,)),
@@ -45,8 +45,8 @@ EFER_BITS = {0: ("SCE", "syscall"), 8: ("LME", "lm"), 10: ("LMA", "lm"), 11: ("N
 class Context:
     """One HVM_CONTEXT record, read entry by entry: what is kept does not grow with it."""
 
-    def __init__(self, body, report, policy):
-        self.body, self.report, self.policy = body, report, policy
+    def __init__(self, body, report, policy, xen):
+        self.body, self.report, self.policy, self.xen = body, report, policy, xen
         self.fs = policy.featureset() if policy else None
         self.seen = {}          # typecode: bitmap of instances
         self.count = {}
@@ -130,13 +130,13 @@ class Context:
             self.add("hvm-cr0", at + CR0, f"CR0 {cr0:#x} is one that no CPU takes")
         if length == 1032 and struct.unpack_from("<I", data, CPU_FLAGS)[0] & ~1:
             self.add("reserved", at + CPU_FLAGS, "reserved flags are set")
-        if length == 1032 and struct.unpack_from("<I", data, CPU_PAD)[0]:
+        # A newer Xen may have found a use for it.
+        if length == 1032 and self.xen <= (4, 17) and struct.unpack_from("<I", data, CPU_PAD)[0]:
             self.add("reserved", at + CPU_PAD, "padding is not zero")
         self._control("CR4", cr4, CR4_BITS, at + CR4)
         self._control("EFER", efer, EFER_BITS, at + EFER)
 
     def _control(self, register, value, known, at):
-        from . import features
         for bit in features.bits(value):
             if bit not in known:
                 self.add("hvm-reserved-bit", at, f"{register} {value:#x}: bit {bit} is reserved")

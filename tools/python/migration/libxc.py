@@ -5,7 +5,7 @@ import struct
 
 from . import hvm, policy as cpu_policy, xstate
 from .crc import between
-from .pagedata import NR_TYPES, Pages
+from .pagedata import Pages
 from .source import Body, Truncated
 
 (END, PAGE_DATA, PV_INFO, P2M_FRAMES, VCPU_BASIC, VCPU_EXTENDED, VCPU_XSAVE, SHARED_INFO, TSC_INFO, HVM_CONTEXT, HVM_PARAMS,
@@ -261,8 +261,8 @@ class Stream:
             return
         width, levels, reserved, reserved2 = struct.unpack("<BBHI", body.read(8))
         if (width, levels) not in ((4, 3), (8, 4)):
-            self.add("pv-info", at, "X86_PV_INFO", f"words of {width} bytes with {levels} page table levels; x86 has 4 with 3 and "
-                                                   "8 with 4")
+            self.add("pv-info", at, "X86_PV_INFO", f"words of {width} bytes with {levels} page table levels; x86 has 4 with 3 "
+                                                   "and 8 with 4")
         elif self.width is None:
             self.width = width
         if reserved or reserved2:
@@ -319,9 +319,9 @@ class Stream:
         if (self.report.record, self.report.type) != (record, name):
             self.report.place("libxc", record, name)
         text = cpu_policy.fault_text(fault)
-        lead = {"feature-missing": "missing on ", "hazard-untold": "the guest was not told of a hazard on "}.get(fault.kind, "on ")
-        self.report.problem(prefix + fault.kind, at + size * index, section or name, f"{lead}{host}: {text}" if host else text,
-                            each=True)
+        lead = {"feature-missing": "missing on", "hazard-untold": "the guest was not told of a hazard on"}.get(fault.kind, "on")
+        self.report.problem(prefix + fault.kind, at + size * index, section or name,
+                            f"{lead} {host}: {text}" if host else text, each=True)
         return text
 
     # ---- memory ----
@@ -447,7 +447,7 @@ class Stream:
         if not body.length:
             self.add("length", start + 4, "HVM_CONTEXT", "has no body")
             return
-        context = hvm.Context(body, self.report, self.policy)
+        context = hvm.Context(body, self.report, self.policy, self.xen)
         context.read()
         self.hvm_entries = {hvm.ENTRIES[code][0]: n for code, n in sorted(context.count.items())}
 
@@ -556,6 +556,3 @@ class Stream:
         TSC_INFO: _tsc_info, HVM_CONTEXT: _hvm_context, HVM_PARAMS: _hvm_params, CPUID_POLICY: _cpuid_policy,
         MSR_POLICY: _msr_policy,
     }
-
-
-assert NR_TYPES == 16

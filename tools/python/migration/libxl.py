@@ -35,7 +35,6 @@ class Stream:
         self.libxc = None
         self.record = -1
         self.types = {}
-        self.seen = set()
         self.checkpointed = False       # libxc's stream waits behind a CHECKPOINT
         self.libxc_ended = False
         self.emulators = []
@@ -88,8 +87,6 @@ class Stream:
         handler = self.HANDLERS.get(kind)
         if handler:
             handler(self, body, start)
-        if kind in NAMES:
-            self.seen.add(kind)
         body.skip()
         pad = -length % 8
         if pad:

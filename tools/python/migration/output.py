@@ -165,7 +165,8 @@ def _summary(v):
         if stream.checksum_records:
             how = "verified" if stream.checksums else "lengths only: --checksums reads all data"
             lines.append(("checksums", f"{stream.checksum_records} records, {how}"))
-        lines.append(("records", ", ".join(f"{n} {libxc.record_name(k)}" for k, (n, _) in sorted(stream.types.items())[:40])))
+        for what, (kind, (n, size)) in zip(["records", *[""] * 40], sorted(stream.types.items())):
+            lines.append((what, f"{n:6} {libxc.record_name(kind):24}{_size(size) if size else ''}".rstrip()))
     if v.libxl and v.libxl.emulators:
         lines.append(("emulators", ", ".join(f"{e['record']} of {e['emulator']} {e['index']}" for e in v.libxl.emulators[:20])))
     lines.append(("size", f"{v.source.offset} bytes ({_size(v.source.offset)})"))

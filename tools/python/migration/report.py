@@ -38,38 +38,36 @@ class Report:
         self.problems, self.notes = [], []
         self.count = 0          # of all problems, kept or not
         self.unusable = None    # why the input cannot be looked at
+        self._alike = {}        # code: how many of it in this record, and the first that was not said
         self.place("input", None, None)
 
     def place(self, layer, record, type_):
         self.close_place()
         self.layer, self.record, self.type = layer, record, type_
-        self._alike = {}
 
     def close_place(self):
         """Say how many there were of what was not said one by one."""
-        for code, (n, last) in getattr(self, "_alike", {}).items():
+        for code, (n, unsaid) in self._alike.items():
             if n > ALIKE:
-                self._keep(code, last.offset, last.section, f"and {n - ALIKE} more of the same kind in this record", n - ALIKE)
+                self._keep(code, unsaid.offset, unsaid.section, f"and {n - ALIKE} more of the same kind in this record", n - ALIKE)
         self._alike = {}
 
     def _keep(self, code, offset, section, text, count=1):
         self.count += count
-        problem = Problem(code, offset, self.layer, self.record, self.type, section, text)
         if len(self.problems) < KEPT:
-            self.problems.append(problem)
-        return problem
+            self.problems.append(Problem(code, offset, self.layer, self.record, self.type, section, text))
 
     def problem(self, code, offset, section, text, each=False):
         """`each`: every one is said, however many are alike; for what is bounded anyway."""
         if each:
             self._keep(code, offset, section, text)
             return
-        n, first = self._alike.get(code, (0, None))
+        n, unsaid = self._alike.get(code, (0, None))
         if n < ALIKE:
-            last = self._keep(code, offset, section, text)
-        else:
-            last = first if n > ALIKE else Problem(code, offset, self.layer, self.record, self.type, section, text)
-        self._alike[code] = (n + 1, last)
+            self._keep(code, offset, section, text)
+        elif n == ALIKE:
+            unsaid = Problem(code, offset, self.layer, self.record, self.type, section, text)
+        self._alike[code] = (n + 1, unsaid)
 
     def note(self, text):
         if text not in self.notes and len(self.notes) < 100:

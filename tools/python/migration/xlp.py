@@ -3,6 +3,7 @@
 
 import glob
 import os
+import sys
 import zlib
 
 from . import policy
@@ -22,8 +23,9 @@ class XlpError(Unusable):
 
 def _file_class():
     """The class of the file's message, from the descriptor that the build made of the .proto."""
-    import site
-    site.main()     # verify-stream starts without site's directories, to start fast
+    if sys.flags.no_site:       # verify-stream starts without the directories of packages, to start fast
+        import site
+        site.main()
     try:
         from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
     except ImportError:
