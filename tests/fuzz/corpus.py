@@ -65,6 +65,8 @@ def lives():
             context = domctl(13, b"\0" + at(0x4000)) + domctl(12, b"\0" + at(0x4000)) + domctl(13, b"\1" + at(0x4000))
         dirty = domctl(17, bytes([1, 0, 0, 0])) + domctl(17, bytes([2, 0, 255, 0]) + at(0x7000))
         run = domctl(3) + bytes([8, 100, 0, 0]) + bytes([9, 9, 0, 1, 20, 0]) + bytes([8, 0, 9, 1]) + domctl(4)
+        for index in range(6):  # the host's policies, most of which this domain must not have
+            yield bytes([index % 5, 0]) + born + bytes([4, 7, index]) + policy + domctl(10, policy) + run
         for cpu in range(5):
             yield bytes([cpu, 0]) + born + domctl(9, policy) + domctl(10, policy) + context + dirty + run + domctl(5)
 
