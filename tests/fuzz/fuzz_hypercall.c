@@ -89,6 +89,7 @@ static struct {
     struct sim_window window;
     uint8_t *start; /* the window as an input finds it */
     struct sim_cpu_model models[NR_CPUS];
+    uint32_t nr_leaves, nr_msrs; /* of the policy that was read last: nobody guesses them */
 } m;
 
 static const char *const cpus[NR_CPUS] = {"intel-cascadelake-sp", "intel-nehalem-ep",
@@ -150,6 +151,10 @@ static void fill_domctl(struct input *in, struct xen_domctl *op)
     case XEN_DOMCTL_set_cpu_policy:
         op->u.cpu_policy.nr_leaves = u8(in);
         op->u.cpu_policy.nr_msrs = u8(in) % 4;
+        if (op->cmd == XEN_DOMCTL_set_cpu_policy && op->u.cpu_policy.nr_leaves >= 192) {
+            op->u.cpu_policy.nr_leaves = m.nr_leaves;
+            op->u.cpu_policy.nr_msrs = m.nr_msrs;
+        }
         at = (void *)(uintptr_t)address(in);
         op->u.cpu_policy.leaves.p = at;
         at = (void *)(uintptr_t)address(in);
@@ -217,7 +222,10 @@ static void domctl(struct input *in)
     fill_domctl(in, &op);
     if (op.cmd == XEN_DOMCTL_createdomain && m.hv.nr_domains > MAX_DOMAINS)
         return;
-    (void)struct_call(__HYPERVISOR_domctl, &op, sizeof(op));
+    if (!struct_call(__HYPERVISOR_domctl, &op, sizeof(op)) && op.cmd == XEN_DOMCTL_get_cpu_policy) {
+        m.nr_leaves = op.u.cpu_policy.nr_leaves;
+        m.nr_msrs = op.u.cpu_policy.nr_msrs;
+    }
 }
 
 static void fill_sysctl(struct input *in, struct xen_sysctl *op)
@@ -277,7 +285,10 @@ static void sysctl(struct input *in)
 
     op.cmd = which < 4 ? u16(in) : cmds[which % (sizeof(cmds) / sizeof(cmds[0]))];
     fill_sysctl(in, &op);
-    (void)struct_call(__HYPERVISOR_sysctl, &op, sizeof(op));
+    if (!struct_call(__HYPERVISOR_sysctl, &op, sizeof(op)) && op.cmd == XEN_SYSCTL_get_cpu_policy) {
+        m.nr_leaves = op.u.cpu_policy.nr_leaves;
+        m.nr_msrs = op.u.cpu_policy.nr_msrs;
+    }
 }
 
 static void memory(struct input *in)
@@ -421,6 +432,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (unsigned int i = 0; i < NR_PCPUS; i++)
         sim_pcpu_reset(&m.platform.pcpus[i], &m.platform.model, i);
     m.platform.now = 0;
+    m.nr_leaves = m.nr_msrs = 0;
     m.platform.fail_alloc = (struct sim_fault){.at = u8(&in)};
     if (!hypervisor_boot(&m.hv, &m.platform, "")) {
         for (int i = 0; i < MAX_OPS && in.size; i++)
