@@ -232,8 +232,8 @@ int main(int argc, char **argv)
         if (!log)
             return trouble(set.log, strerror(errno));
     }
-    if (sim_host_boot(&host, &machine, set.pcpus, set.memory, set.seed, set.cmdline, log_line, log,
-                      why, sizeof(why)))
+    if (sim_host_boot(&host, &machine, set.pcpus, set.memory, set.seed, set.cmdline,
+                      log ? log_line : NULL, log, why, sizeof(why)))
         return trouble(why, NULL);
     status = serve(&host, &machine, &set);
     sim_host_halt(&host);
