@@ -107,7 +107,7 @@ def test_guest_memory_is_mapped(fake):
 
 def test_power_off(fake):
     host = fake()
-    run("power-off", host=host.path)
+    run("poweroff", host=host.path)
     assert POWER_OFF in host.kinds
 
 

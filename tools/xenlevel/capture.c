@@ -16,6 +16,7 @@
 #include "features-gen.h"
 #include "out.h"
 #include "util.h"
+#include "xc_sim.h"
 
 static Xenlevel__File *new_host(const char *name)
 {
@@ -161,6 +162,7 @@ static int capture_policies(xc_handle *xch, const struct xc_physinfo *info, Xenl
 Xenlevel__File *capture_xen(xc_handle *xch, const char *name)
 {
     char own[256] = "this-host";
+    struct xc_sim_info sim;
     struct xc_physinfo info;
     struct xc_version v;
     struct xentoollog_logger *logger;
@@ -171,6 +173,11 @@ Xenlevel__File *capture_xen(xc_handle *xch, const char *name)
     if (!name) {
         (void)gethostname(own, sizeof(own) - 1);
         name = own;
+        /* A simulated one has a name of its own. */
+        if (xc_is_sim(xch) && xc_sim_info(xch, &sim))
+            return NULL;
+        if (xc_is_sim(xch) && sim.machine[0] && !strchr(sim.machine, '/'))
+            name = sim.machine;
     }
     if (xc_version(xch, &v) || xc_physinfo(xch, &info))
         return NULL;

@@ -12,8 +12,8 @@
 #include "xl.h"
 
 static const struct command *const commands[] = {
-    &cmd_info,  &cmd_list,   &cmd_create, &cmd_destroy, &cmd_pause,     &cmd_unpause,
-    &cmd_cpuid, &cmd_status, &cmd_dmesg,  &cmd_run,     &cmd_power_off,
+    &cmd_info,  &cmd_list,   &cmd_create, &cmd_destroy, &cmd_pause,    &cmd_unpause,
+    &cmd_cpuid, &cmd_status, &cmd_dmesg,  &cmd_run,     &cmd_poweroff,
 };
 
 static const struct cmd_option options[] = {

@@ -46,9 +46,13 @@ static const char *skip_value(const char *at, unsigned int *line)
 
 size_t settings_next_key(const char **at, const char **key, unsigned int *line)
 {
-    /* First what the last key was set to: *line was the key's, and a value can be many lines. */
-    const char *s = skip_value(*at, line);
+    const char *s = *at;
     size_t len;
+
+    /* First what the last key was set to: *line was the key's, and a value can be many lines. */
+    s += strspn(s, " \t");
+    if (*s == '=' || *s == '+')
+        s = skip_value(s, line);
 
     for (;;) {
         s += strspn(s, " \t\r;");

@@ -9,7 +9,7 @@
 #include "xc.h"
 
 extern const struct command cmd_info, cmd_list, cmd_create, cmd_destroy, cmd_pause, cmd_unpause,
-    cmd_cpuid, cmd_status, cmd_dmesg, cmd_run, cmd_power_off;
+    cmd_cpuid, cmd_status, cmd_dmesg, cmd_run, cmd_poweroff;
 
 /* The simulated host that -s or XENLEVEL_HOST names.  NULL after a message. */
 xc_handle *xl_open(void);

@@ -24,7 +24,7 @@ static int run(const struct command *cmd, int argc, char **argv)
         return STATUS_TROUBLE;
     rc = xc_domain_resolve(xch, args[0], &domid);
     if (!rc && domid == 0) {
-        warn("domain 0 is the host's own: `xl-sim power-off` switches the host off");
+        warn("domain 0 is the host's own: `xl-sim poweroff` switches the host off");
         rc = -1;
     }
     if (!rc)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * xl-sim run: let the guests of a stepped host run.  xl-sim power-off.
+ * xl-sim run: let the guests of a stepped host run.  xl-sim poweroff.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -80,7 +80,7 @@ static int run(const struct command *cmd, int argc, char **argv)
     return status;
 }
 
-static int run_power_off(const struct command *cmd, int argc, char **argv)
+static int run_poweroff(const struct command *cmd, int argc, char **argv)
 {
     xc_handle *xch;
     char **args;
@@ -107,11 +107,11 @@ const struct command cmd_run = {
     .run = run,
 };
 
-const struct command cmd_power_off = {
-    .name = "power-off",
+const struct command cmd_poweroff = {
+    .name = "poweroff",
     .args = "",
     .summary = "switch the simulated host off",
     .about = "Ends the simulated host, with all of its domains.",
     .options = power_options,
-    .run = run_power_off,
+    .run = run_poweroff,
 };
