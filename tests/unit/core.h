@@ -9,9 +9,10 @@
 
 #include <xen/sysctl.h>
 
-#define CORE_WINDOW      (3u << 20)
-#define CORE_WINDOW_BASE 0x7f1200000000ull /* not where we have it: an address used raw is caught  \
-                                            */
+#define CORE_WINDOW (3u << 20)
+#define CORE_WINDOW_BASE                                                                           \
+    0x7f1200000000ull /* not where we have it: an address used raw is caught                       \
+                       */
 
 struct core {
     struct platform platform;
