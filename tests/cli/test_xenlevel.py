@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""xenlevel, the command: every subcommand with good and bad input, on CPUs from tests/data/cpus.
+"""xenlevel, the command: every subcommand with good and bad input, on CPUs from xen/sim/machines.
 
 No hypervisor is needed: hosts come from CPUID dumps, guests from save images made here.
 """
@@ -20,7 +20,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("XENLEVEL_BUILD", ROOT / "build"))
 XENLEVEL = BUILD / "tools" / "xenlevel" / "xenlevel"
-CPUS = ROOT / "tests" / "data" / "cpus"
+CPUS = ROOT / "xen" / "sim" / "machines"
 EVERY_CPU = sorted(p.stem for p in CPUS.glob("*.cpuid"))
 
 OLD, MIDDLE, NEW, AMD = "intel-sandybridge-ep", "intel-haswell-ep", "intel-cascadelake-sp", "amd-bulldozer"

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("XENLEVEL_BUILD", ROOT / "build"))
 PLAIN = BUILD / "tools" / "xenlevel" / "xenlevel"
 XENLEVEL = BUILD / "tests" / "unit" / "xen" / "xenlevel-under-test"
-CPUS = ROOT / "tests" / "data" / "cpus"
+CPUS = ROOT / "xen" / "sim" / "machines"
 OLD, NEW = "intel-sandybridge-ep", "intel-cascadelake-sp"
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-CPUS = Path(__file__).resolve().parents[1] / "data" / "cpus"
+CPUS = Path(__file__).resolve().parents[2] / "xen" / "sim" / "machines"
 
 
 def policy(mkpolicy, what, cpu):

@@ -17,7 +17,7 @@ from migration.libxc import CPUID_POLICY, MSR_POLICY
 
 ROOT = Path(__file__).resolve().parents[2]
 STREAMS = ROOT / "tests/data/streams"
-CPUS = sorted((ROOT / "tests/data/cpus").glob("*.cpuid"))
+CPUS = sorted((ROOT / "xen/sim/machines").glob("*.cpuid"))
 SEED = int(os.environ.get("XENLEVEL_SEED") or random.SystemRandom().randrange(1 << 32))
 DAMAGED = 60        # policies of each origin
 
@@ -63,7 +63,7 @@ def arrays(p):
 
 @pytest.fixture(scope="module")
 def hosts(xenlevel, tmp_path_factory):
-    """Captured hosts, and one for each processor of tests/data/cpus: [(path, Host)]."""
+    """Captured hosts, and one for each processor of xen/sim/machines: [(path, Host)]."""
     directory = tmp_path_factory.mktemp("hosts")
     paths = sorted(STREAMS.glob("*.xlp"))
     for dump in CPUS:

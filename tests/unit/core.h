@@ -21,7 +21,7 @@ struct core {
     size_t used; /* of the window, by core_put() */
 };
 
-/* Power on, without booting; CPUs by their names in tests/data/cpus. */
+/* Power on, without booting; CPUs by their names in xen/sim/machines. */
 struct core *core_power_on(const char *cpu, unsigned int nr_pcpus, uint64_t nr_pages);
 /* Power on and boot; fails the test when that fails. */
 struct core *core_boot(const char *cpu, unsigned int nr_pcpus, uint64_t nr_pages,

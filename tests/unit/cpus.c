@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads tests/data/cpus/NAME.cpuid, in the text form of `cpuid -r`. */
+/* Reads the processors of the simulated machines: xen/sim/machines/NAME.cpuid. */
 #include "cpus.h"
+#include "dump.h"
 
 #include <glob.h>
 #include <stdio.h>
@@ -14,38 +15,20 @@ static size_t nr_cpus;
 
 static void read_cpu(const char *path, struct cpu_policy *p)
 {
+    static struct dump d;
     FILE *f = fopen(path, "r");
-    char line[256];
-    unsigned int leaf, sub, a, b, c, d, entries = 0;
 
     if (!f) {
         perror(path);
         exit(2);
     }
-    while (fgets(line, sizeof(line), f)) {
-        struct cpuid_regs *r;
-
-        if (sscanf(line, " 0x%x 0x%x: eax=0x%x ebx=0x%x ecx=0x%x edx=0x%x", &leaf, &sub, &a, &b, &c,
-                   &d) != 6)
-            continue;
-        if (!policy_leaf_has_subleaves(leaf)) {
-            if (sub)
-                continue;
-            sub = POLICY_NONE;
-        }
-        r = policy_leaf(p, leaf, sub);
-        if (!r)
-            continue;
-        *r = (struct cpuid_regs){a, b, c, d};
-        entries++;
-    }
-    fclose(f);
-    if (!entries) {
-        fprintf(stderr, "%s: no CPUID leaf in it\n", path);
+    if (dump_read(f, &d)) {
+        fprintf(stderr, "%s: %s\n", path, d.error);
         exit(2);
     }
-    policy_trim(p);
-    if (policy_complete_xstate(p)) {
+    fclose(f);
+    *p = d.policy;
+    if (dump_complete(p)) {
         fprintf(stderr, "%s: state components without a size\n", path);
         exit(2);
     }
@@ -58,8 +41,8 @@ size_t test_cpus(const struct test_cpu **out)
     *out = cpus;
     if (nr_cpus)
         return nr_cpus;
-    if (glob(TEST_DATA "/cpus/*.cpuid", 0, NULL, &g) || g.gl_pathc > MAX_CPUS) {
-        fprintf(stderr, "no (or too many) processors in %s/cpus\n", TEST_DATA);
+    if (glob(TEST_DATA "/*.cpuid", 0, NULL, &g) || g.gl_pathc > MAX_CPUS) {
+        fprintf(stderr, "no (or too many) processors in %s\n", TEST_DATA);
         exit(2);
     }
     for (size_t i = 0; i < g.gl_pathc; i++) {
@@ -82,6 +65,6 @@ const struct cpu_policy *test_cpu(const char *name)
     for (size_t i = 0; i < n; i++)
         if (!strcmp(all[i].name, name))
             return &all[i].policy;
-    fprintf(stderr, "no processor %s in %s/cpus\n", name, TEST_DATA);
+    fprintf(stderr, "no processor %s in %s\n", name, TEST_DATA);
     exit(2);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The processors of tests/data/cpus as policies, for tests and benchmarks. */
+/* The processors of xen/sim/machines as policies, for tests and benchmarks. */
 #ifndef TESTS_UNIT_CPUS_H
 #define TESTS_UNIT_CPUS_H
 

@@ -705,7 +705,7 @@ static unsigned int broken_rules(const char *cpu, const struct featureset *fs)
 /* A rule that a real processor breaks is a wrong rule. */
 static void real_processors_keep_the_rules(void **state)
 {
-    DIR *dir = opendir(TEST_DATA "/cpus");
+    DIR *dir = opendir(TEST_DATA);
     unsigned int dumps = 0, broken = 0;
     struct dirent *entry;
 
@@ -718,7 +718,7 @@ static void real_processors_keep_the_rules(void **state)
 
         if (!strstr(entry->d_name, ".cpuid"))
             continue;
-        snprintf(path, sizeof(path), TEST_DATA "/cpus/%s", entry->d_name);
+        snprintf(path, sizeof(path), TEST_DATA "/%s", entry->d_name);
         read_dump(path, &fs);
         dumps++;
         /* Read in the right places: each of these processors has 64 bits, and SSE3. */

@@ -268,7 +268,7 @@ static void test_xstate(void **state)
 {
     /*
      * EBX of D.0 and D.1.  The first line of a processor that has compacted form is what it said
-     * itself under the system that dumped it (tests/data/cpus), with the XCR0 and XSS that fit;
+     * itself under the system that dumped it (xen/sim/machines), with the XCR0 and XSS that fit;
      * the others are sums by hand.
      */
     static const struct {

@@ -402,7 +402,7 @@ static void test_processors(void **state)
     }
 }
 
-/* What 8000001D, subleaves 1 to 3, says on these CPUs: tests/data/cpus/NAME.cpuid. */
+/* What 8000001D, subleaves 1 to 3, says on these CPUs: xen/sim/machines/NAME.cpuid. */
 static void test_amd_caches(void **state)
 {
     static const struct {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "dump.h"
+#include "features-gen.h"
 
 #define MAX_LINE  1024
 #define MAX_LINES 1000000u
@@ -244,4 +245,30 @@ int dump_read(FILE *f, struct dump *d)
     if (d->policy.basic[0].a >= 1 && !d->policy.basic[1].a)
         return bad(&r, "the dump ends before leaf 1");
     return 0;
+}
+
+/*
+ * Intel shows SYSCALL to 64-bit code only (SDM vol. 2A, CPUID leaf 80000001H); programs that dump
+ * CPUID are often 32-bit ones.  A 64-bit guest would not boot without it.
+ */
+static void show_syscall(struct cpu_policy *p)
+{
+    struct featureset fs;
+
+    policy_to_featureset(p, &fs);
+    if (!featureset_test(&fs, X86_FEATURE_LM))
+        return;
+    featureset_set(&fs, X86_FEATURE_SYSCALL);
+    policy_from_featureset(p, &fs);
+}
+
+uint64_t dump_complete(struct cpu_policy *p)
+{
+    uint64_t given_up;
+
+    /* A dump may name leaves above the maximum that the CPU states (Intel answers for them). */
+    policy_trim(p);
+    given_up = policy_complete_xstate(p);
+    show_syscall(p);
+    return given_up;
 }

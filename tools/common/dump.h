@@ -6,8 +6,8 @@
  * and its relatives, with "MSR 000000CE: ..." lines) and that of `cpuid -r`
  * ("   0x00000007 0x00: eax=0x00000000 ebx=...").  Of several CPUs the first one counts.
  */
-#ifndef XENLEVEL_DUMP_H
-#define XENLEVEL_DUMP_H
+#ifndef COMMON_DUMP_H
+#define COMMON_DUMP_H
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -25,4 +25,11 @@ struct dump {
 /* 0; or -1 with EINVAL (or read errors) and d->error. */
 int dump_read(FILE *f, struct dump *d);
 
-#endif /* XENLEVEL_DUMP_H */
+/*
+ * Make the CPU of a dump whole, as a hypervisor would read it: leaves above the maxima go, missing
+ * XSAVE components are completed, SYSCALL is shown.  Returns the XSAVE components that had to be
+ * given up, with their features.
+ */
+uint64_t dump_complete(struct cpu_policy *p);
+
+#endif /* COMMON_DUMP_H */

@@ -236,21 +236,6 @@ static void derive(Xenlevel__Host *host, const struct cpu_policy *raw)
     }
 }
 
-/*
- * Intel shows SYSCALL to 64-bit code only (SDM vol. 2A, CPUID leaf 80000001H); programs that dump
- * CPUID are often 32-bit ones.  A 64-bit guest would not boot without it.
- */
-static void show_syscall(struct cpu_policy *p)
-{
-    struct featureset fs;
-
-    policy_to_featureset(p, &fs);
-    if (!featureset_test(&fs, X86_FEATURE_LM))
-        return;
-    featureset_set(&fs, X86_FEATURE_SYSCALL);
-    policy_from_featureset(p, &fs);
-}
-
 Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t *caps)
 {
     FILE *f = fopen(path, "re");
@@ -268,14 +253,11 @@ Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t 
         warn("%s: %s", path, d->error);
         goto out;
     }
-    /* A dump may name leaves above the maximum that the CPU states (Intel answers for them). */
-    policy_trim(&d->policy);
-    given_up = policy_complete_xstate(&d->policy);
+    given_up = dump_complete(&d->policy);
     if (given_up)
         warn("%s: the dump does not say where XSAVE components %#" PRIx64 " are: the features that "
              "need them are left out",
              path, given_up);
-    show_syscall(&d->policy);
     if (ends_with(base, ".txt"))
         base[strlen(base) - 4] = '\0';
     file = new_host(name ? name : base);

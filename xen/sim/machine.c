@@ -147,8 +147,7 @@ static int load_cpuid(struct loader *l, const char *path, char *why, size_t why_
         (void)snprintf(why, why_size, "%s: %s", full, dump->error);
     } else {
         l->m->model.cpuid = dump->policy;
-        policy_trim(&l->m->model.cpuid);
-        (void)policy_complete_xstate(&l->m->model.cpuid);
+        (void)dump_complete(&l->m->model.cpuid);
     }
     (void)fclose(f); /* it was only read */
     free(dump);

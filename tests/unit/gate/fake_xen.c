@@ -2,7 +2,7 @@
 /*
  * A hypervisor and a xenstore for the test build of the gate, in the place of transport_xen.c.
  *
- * FAKE_XEN_CPU   the processor (tests/data/cpus) that this host has; none: there is no Xen here
+ * FAKE_XEN_CPU   the processor (xen/sim/machines) that this host has; none: there is no Xen here
  * FAKE_XEN_DROP  features that it lacks all the same, FAKE_XEN_SET some that it has
  * FAKE_XEN_TYPE  what every domain is: pv, hvm, pvh (the default), shadow (PVH without HAP)
  * FAKE_XEN_NAME  the domain's name in xenstore

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * mkpolicy leaves|msrs CPU SET DROP: the body of a policy record, on standard output.  CPU is one
- * of tests/data/cpus; SET and DROP are lists of features, "" for none.
+ * of xen/sim/machines; SET and DROP are lists of features, "" for none.
  */
 #include <stdio.h>
 #include <string.h>
