@@ -255,12 +255,14 @@ enum { VARIANTS = 3 };
 
 static void variant(const struct cpu_policy *raw, int which, struct cpu_policy *p)
 {
+    struct host_options options;
     struct cpu_policy host;
 
     *p = *raw;
     if (which == 1) {
-        host_policy_from_raw(&host, raw);
-        host_policy_guest_max(p, &host, GUEST_HVM_HAP);
+        host_options_init(&options);
+        host_policy_from_raw(&host, raw, &options);
+        host_policy_guest_max(p, raw, &host, GUEST_HVM_HAP);
     } else if (which == 2 && p->basic[0].a > 0xa) {
         p->basic[0].a = 0xa;
         policy_trim(p);
@@ -470,13 +472,15 @@ static void test_stock(void **state)
     (void)state;
     for (size_t i = 0; i < n; i++)
         for (int hvm = 0; hvm < 2; hvm++) {
+            struct host_options options;
             struct cpu_policy host, max, p;
             uint32_t leaf, subleaf;
             struct os_regs r;
 
-            host_policy_from_raw(&host, &cpus[i].policy);
-            host_policy_guest_max(&max, &host, hvm ? GUEST_HVM_HAP : GUEST_PV);
-            host_policy_guest_default(&p, &max, &host, hvm ? GUEST_HVM_HAP : GUEST_PV);
+            host_options_init(&options);
+            host_policy_from_raw(&host, &cpus[i].policy, &options);
+            host_policy_guest_max(&max, &cpus[i].policy, &host, hvm ? GUEST_HVM_HAP : GUEST_PV);
+            host_policy_guest_default(&p, &max, &host, &options, hvm ? GUEST_HVM_HAP : GUEST_PV);
             assert_int_equal(topology_verify(&p, &leaf, &subleaf), 0);
             assert_int_equal(topology_verify(&max, &leaf, &subleaf), 0);
             make_domain(&p, hvm, 9);

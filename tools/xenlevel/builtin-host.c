@@ -20,6 +20,8 @@ static const struct cmd_option options[] = {
     {'d', "dump", "FILE", "take a CPUID dump (InstLatx64 or `cpuid -r` text), not this host"},
     {'l', "levelling-caps", "LIST",
      "with --dump: what that host can hide from PV guests, as in \"faulting 1.ecx\", or none"},
+    {'x', "xen-cmdline", "TEXT",
+     "with --dump: the hypervisor's command line there, as in \"cpuid=no-avx512f\""},
     CMD_JSON,
     CMD_END,
 };
@@ -103,6 +105,7 @@ static int write_out(Xenlevel__File *file, const char *path, bool json)
 static int run(const struct command *cmd, int argc, char **argv)
 {
     const char *output = NULL, *name = NULL, *dump = NULL, *caps_text = NULL, *value;
+    const char *cmdline = NULL;
     Xenlevel__File *file;
     bool json = false;
     uint32_t caps = 0;
@@ -122,6 +125,9 @@ static int run(const struct command *cmd, int argc, char **argv)
         case 'l':
             caps_text = value;
             break;
+        case 'x':
+            cmdline = value;
+            break;
         case 'j':
             json = true;
             break;
@@ -133,11 +139,14 @@ static int run(const struct command *cmd, int argc, char **argv)
         return cmd_usage(cmd, "takes no arguments; --dump FILE reads a CPUID dump");
     if (caps_text && !dump)
         return cmd_usage(cmd, "--levelling-caps goes with --dump: a running Xen is asked");
+    if (cmdline && !dump)
+        return cmd_usage(cmd, "--xen-cmdline goes with --dump: a running Xen has one already");
     if (name && (!*name || strchr(name, '/')))
         return cmd_usage(cmd, "a host's name is not empty and has no '/'");
     if (caps_text && parse_caps(caps_text, &caps))
         return STATUS_TROUBLE;
-    file = dump ? capture_dump(dump, name, caps_text ? &caps : NULL) : capture_this_host(name);
+    file = dump ? capture_dump(dump, name, caps_text ? &caps : NULL, cmdline ? cmdline : "")
+                : capture_this_host(name);
     if (!file)
         return STATUS_TROUBLE;
     return write_out(file, output, json);
@@ -152,8 +161,9 @@ const struct command cmd_host = {
              "and have by default; the featuresets; what can be hidden from PV guests; the "
              "version of Xen and the CPU's name. They go to a file, for `level` and `check`.\n\n"
              "With --dump, the CPU is one of which there is a CPUID dump. What Xen would offer "
-             "there is worked out from it, without the errata, firmware settings and command line "
-             "of the real machine: good for planning, to be repeated on the machine itself.",
+             "there is worked out from it as Xen 4.17 would, with the command line given by "
+             "--xen-cmdline, but without the firmware settings and microcode of the real machine: "
+             "good for planning, to be repeated on the machine itself.",
     .options = options,
     .run = run,
 };

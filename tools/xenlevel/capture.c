@@ -207,20 +207,22 @@ Xenlevel__File *capture_xen(xc_handle *xch, const char *name)
 }
 
 /* The six policies of a host of which only the first is known. */
-static void derive(Xenlevel__Host *host, const struct cpu_policy *raw)
+static void derive(Xenlevel__Host *host, const struct cpu_policy *raw,
+                   const struct host_options *options)
 {
     struct cpu_policy p[XC_POLICIES];
 
     p[XC_POLICY_RAW] = *raw;
     /* Xen's own raw policy has no more of this MSR either: the rest is clock ratios. */
     p[XC_POLICY_RAW].platform_info &= PLATFORM_INFO_CPUID_FAULTING;
-    host_policy_from_raw(&p[XC_POLICY_HOST], &p[XC_POLICY_RAW]);
-    host_policy_guest_max(&p[XC_POLICY_PV_MAX], &p[XC_POLICY_HOST], GUEST_PV);
-    host_policy_guest_max(&p[XC_POLICY_HVM_MAX], &p[XC_POLICY_HOST], GUEST_HVM_HAP);
+    host_policy_from_raw(&p[XC_POLICY_HOST], &p[XC_POLICY_RAW], options);
+    host_policy_guest_max(&p[XC_POLICY_PV_MAX], &p[XC_POLICY_RAW], &p[XC_POLICY_HOST], GUEST_PV);
+    host_policy_guest_max(&p[XC_POLICY_HVM_MAX], &p[XC_POLICY_RAW], &p[XC_POLICY_HOST],
+                          GUEST_HVM_HAP);
     host_policy_guest_default(&p[XC_POLICY_PV_DEFAULT], &p[XC_POLICY_PV_MAX], &p[XC_POLICY_HOST],
-                              GUEST_PV);
+                              options, GUEST_PV);
     host_policy_guest_default(&p[XC_POLICY_HVM_DEFAULT], &p[XC_POLICY_HVM_MAX], &p[XC_POLICY_HOST],
-                              GUEST_HVM_HAP);
+                              options, GUEST_HVM_HAP);
     for (unsigned int i = 0; i < XC_POLICIES; i++)
         add_policy(host, i, xlp_policy_from(&p[i]));
     for (unsigned int i = 0; i < XC_FEATURESETS; i++) {
@@ -236,8 +238,11 @@ static void derive(Xenlevel__Host *host, const struct cpu_policy *raw)
     }
 }
 
-Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t *caps)
+Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t *caps,
+                             const char *cmdline)
 {
+    struct host_options options;
+    size_t where = 0;
     FILE *f = fopen(path, "re");
     char *base = base_name(path, ".cpuid");
     Xenlevel__File *file = NULL;
@@ -245,6 +250,10 @@ Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t 
     uint32_t found;
     struct dump *d = xcalloc(1, sizeof(*d));
 
+    if (host_options_parse(&options, cmdline, &where)) {
+        warn("--xen-cmdline: what is wrong begins at '%s'", cmdline + where);
+        goto out;
+    }
     if (!f) {
         warn("%s: %s", path, strerror(errno));
         goto out;
@@ -270,7 +279,7 @@ Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t 
         file->host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
         file->host->levelling_caps = found;
     }
-    derive(file->host, &d->policy);
+    derive(file->host, &d->policy, &options);
 out:
     if (f)
         (void)fclose(f);

@@ -12,8 +12,10 @@ Xenlevel__File *capture_xen(xc_handle *xch, const char *name);
 
 /*
  * A CPU of which there is a dump.  name NULL: the file's.  caps NULL: worked out when possible.
+ * cmdline: the hypervisor's there, "" for none.
  * NULL after a message.
  */
-Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t *caps);
+Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t *caps,
+                             const char *cmdline);
 
 #endif /* XENLEVEL_CAPTURE_H */

@@ -48,21 +48,22 @@ static void limit_to_shadow(struct cpu_policy *p)
 static void derive_policies(struct hypervisor *hv)
 {
     struct cpu_policy *p = hv->policies;
+    const struct cpu_policy *raw = &p[XEN_SYSCTL_cpu_policy_raw];
     const struct cpu_policy *host = &p[XEN_SYSCTL_cpu_policy_host];
     enum guest_type hvm;
 
     host_policy_read(hv->platform, &p[XEN_SYSCTL_cpu_policy_raw]);
-    host_policy_from_raw(&p[XEN_SYSCTL_cpu_policy_host], &p[XEN_SYSCTL_cpu_policy_raw]);
+    host_policy_from_raw(&p[XEN_SYSCTL_cpu_policy_host], raw, &hv->options);
     detect_hvm(hv);
-    host_policy_guest_max(&p[XEN_SYSCTL_cpu_policy_pv_max], host, GUEST_PV);
+    host_policy_guest_max(&p[XEN_SYSCTL_cpu_policy_pv_max], raw, host, GUEST_PV);
     host_policy_guest_default(&p[XEN_SYSCTL_cpu_policy_pv_default],
-                              &p[XEN_SYSCTL_cpu_policy_pv_max], host, GUEST_PV);
+                              &p[XEN_SYSCTL_cpu_policy_pv_max], host, &hv->options, GUEST_PV);
     if (!hv->has_hvm)
         return;
     hvm = hv->has_hap ? GUEST_HVM_HAP : GUEST_HVM_SHADOW;
-    host_policy_guest_max(&p[XEN_SYSCTL_cpu_policy_hvm_max], host, hvm);
+    host_policy_guest_max(&p[XEN_SYSCTL_cpu_policy_hvm_max], raw, host, hvm);
     host_policy_guest_default(&p[XEN_SYSCTL_cpu_policy_hvm_default],
-                              &p[XEN_SYSCTL_cpu_policy_hvm_max], host, hvm);
+                              &p[XEN_SYSCTL_cpu_policy_hvm_max], host, &hv->options, hvm);
     hv->shadow_max = p[XEN_SYSCTL_cpu_policy_hvm_max];
     limit_to_shadow(&hv->shadow_max);
     hv->shadow_default = p[XEN_SYSCTL_cpu_policy_hvm_default];

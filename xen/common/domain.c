@@ -181,6 +181,7 @@ static void vcpu_policy_changed(struct vcpu *v)
 void domain_set_policy(struct domain *d, const struct cpu_policy *p)
 {
     d->policy = *p;
+    host_policy_for_domain(&d->policy);
     topology_from_policy(&d->policy, d->max_vcpus, &d->topology);
     for (uint32_t i = 0; i < d->max_vcpus; i++)
         if (d->vcpus[i])

@@ -4,9 +4,10 @@
  *
  * A running Xen is asked for this.  These functions are for CPUs that one only has a dump of: they
  * answer "what would Debian's Xen 4.17 offer there?", so that a pool can be planned before its
- * machines are there.  They do not know the machine's errata, firmware, microcode or Xen's command
- * line (all of which only ever take features away), so a plan made from them is to be checked
- * against the running host: `xenlevel host` there, then `xenlevel diff`.
+ * machines are there; and they are what our own core does when it boots.  Held against what stock
+ * Xen answered on emulated CPUs: tests/unit/test_host_policy.c.  They do not know the machine's
+ * firmware and microcode, so a plan made from them is to be checked against the running host:
+ * `xenlevel host` there, then `xenlevel diff`.
  *
  * Freestanding, no allocation, no state.
  */
@@ -41,17 +42,29 @@ void host_options_init(struct host_options *options);
 struct platform;
 void host_policy_read(struct platform *p, struct cpu_policy *raw);
 
-/* The host's policy: raw, less every bit that has no name and every leaf that no policy has. */
-void host_policy_from_raw(struct cpu_policy *host, const struct cpu_policy *raw);
+/*
+ * The host's policy: raw, less what no policy has, what an erratum or the hypervisor's own choice
+ * takes away (AVX where a hypervisor below leaves GDS in doubt), and what the command line does;
+ * with what the hypervisor knows of this model though CPUID does not say it (RSBA, GDS_NO).
+ */
+void host_policy_from_raw(struct cpu_policy *host, const struct cpu_policy *raw,
+                          const struct host_options *options);
 
-/* The most that a guest of this type may have there: what it may migrate in with. */
-void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *host,
-                           enum guest_type type);
+/*
+ * The most that a guest of this type may have there: what it may migrate in with.  `host` is what
+ * host_policy_from_raw() made of `raw`.  As Xen writes them: AMD's copies of 1.EDX in 80000001.EDX
+ * are zero, and put in when a domain is made (host_policy_for_domain).
+ */
+void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *raw,
+                           const struct cpu_policy *host, enum guest_type type);
 
-/* What a guest of this type is born with there.  `max` is what host_policy_guest_max()
- * made of `host`. */
+/* What a guest of this type is born with there.  `max` is what host_policy_guest_max() made. */
 void host_policy_guest_default(struct cpu_policy *deflt, const struct cpu_policy *max,
-                               const struct cpu_policy *host, enum guest_type type);
+                               const struct cpu_policy *host, const struct host_options *options,
+                               enum guest_type type);
+
+/* Make AMD's copies of 1.EDX in 80000001.EDX what they must be: for a domain's policy. */
+void host_policy_for_domain(struct cpu_policy *p);
 
 /*
  * The levelling capabilities (XEN_SYSCTL_CPU_LEVELCAP_*) that Xen finds on bare metal of this
