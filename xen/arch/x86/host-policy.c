@@ -226,6 +226,7 @@ void host_policy_from_raw(struct cpu_policy *host, const struct cpu_policy *raw,
     limit_xstate(host, GUEST_XCR0);
     /* A host may know what no CPUID bit announces (GDS_NO without ARCH_CAPS): not closed. */
     policy_from_featureset(host, &fs);
+    policy_trim(host);
     host->platform_info &= PLATFORM_INFO_CPUID_FAULTING;
 }
 

@@ -90,4 +90,11 @@ int topology_read(const struct cpu_policy *p, struct topology_map *m, uint32_t *
 /* topology-cache.c: fill in m->amd_cache, from a map that is complete but for it. */
 void topology_amd_caches(const struct cpu_policy *p, struct topology_map *m);
 
+/*
+ * In 1.EBX[31:24] of a policy without leaf B: the other leaves are a topology that was given to
+ * this domain.  Else they are what stock Xen left of the host's, and it puts 0 there, because each
+ * vCPU has an APIC id of its own.
+ */
+#define TOPOLOGY_TOLD 0xffu
+
 #endif /* TOPOLOGY_PRIVATE_H */

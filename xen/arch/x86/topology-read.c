@@ -136,9 +136,9 @@ static const struct cpuid_regs *last_cache(const struct cpu_policy *p)
 }
 
 /*
- * A CPU too old for leaf B.  AMD's 80000008 counts cores and is meant when CMP_LEGACY says so;
- * Intel's leaf 4 gives ranges of ids only, and is meant when a cache has sharers.  Else it is what
- * stock Xen makes of the host's leaves, or a single processor, of which leaf 1 counts 1.
+ * A CPU too old for leaf B, and a topology only when it is marked as one.  AMD's 80000008 counts
+ * cores, when CMP_LEGACY says so; Intel's leaf 4 gives ranges of ids only, when a cache has
+ * sharers.
  */
 static int read_old(const struct cpu_policy *p, struct topology_map *m)
 {
@@ -146,11 +146,14 @@ static int read_old(const struct cpu_policy *p, struct topology_map *m)
     bool several = p->basic[1].d & EDX1_HTT;
     const struct cpuid_regs *last = last_cache(p);
 
+    m->stock = true;
+    if (p->basic[1].b >> 24 != TOPOLOGY_TOLD)
+        return 0;
     if (count == 1 && !several) {
+        m->stock = false;
         set_counts(m, 1, 1, 1);
         return 0;
     }
-    m->stock = true;
     if (count < 2 || !several)
         return 0;
     if (m->amd) {

@@ -61,6 +61,8 @@ static void write_leaf_1(const struct topology_map *m, struct cpu_policy *p)
     uint32_t count = m->amd ? threads_per_socket(m) : 1u << m->socket_shift;
 
     p->basic[1].b = (p->basic[1].b & 0x0000ffffu) | min_u32(count, 0xff) << 16;
+    if (!policy_has_leaf_b(p))
+        p->basic[1].b |= TOPOLOGY_TOLD << 24;
     p->basic[1].d &= ~EDX1_HTT;
     if (threads_per_socket(m) > 1)
         p->basic[1].d |= EDX1_HTT;
