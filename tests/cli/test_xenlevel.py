@@ -136,7 +136,7 @@ def test_help_of_every_command(command):
 @pytest.mark.parametrize("args", [
     [], ["nonsense"], ["show"], ["show", "a", "b"], ["diff", "a"], ["verify"], ["level"], ["check", "a"], ["apply", "a"],
     ["xlcfg"], ["host", "extra"], ["show", "--bogus", "x"], ["host", "--name", "", "--dump", "x"],
-    ["host", "--levelling-caps", "none"], ["host", "--name", "a/b"], ["show", "--type", "arm", "x"],
+    ["host", "--levelling-caps", "none"], ["host", "--xen-cmdline", "cpuid=no-avx"], ["host", "--name", "a/b"], ["show", "--type", "arm", "x"],
     ["show", "--policy", "best", "x"], ["xlcfg", "--form", "poem", "x"],
     ["diff", "--policy", "raw", "--type", "pv", "a", "b"]])
 def test_bad_usage(args):
@@ -199,6 +199,22 @@ def test_every_cpu_is_captured_whole(pb, hosts, cpu):
 def test_every_cpu_can_exist(hosts, cpu):
     answer = run_json("verify", hosts / f"{cpu}.xlp")
     assert answer[0]["valid"] and len(answer[0]["policies"]) == 6
+
+
+def test_the_command_line_of_the_planned_host(tmp_path):
+    dump = CPUS / "intel-skylake-sp.cpuid"
+    offered = {}
+    for name, cmdline in (("all", ""), ("less", "console=com1 cpuid=no-avx512f,no-rdrand smt=0")):
+        run("host", "--dump", dump, "--xen-cmdline", cmdline, "-o", tmp_path / f"{name}.xlp")
+        policies = run_json("show", tmp_path / f"{name}.xlp")["policies"]
+        offered[name] = {kind: names(p["features"]) for kind, p in policies.items()}
+    assert offered["all"]["raw"] == offered["less"]["raw"]
+    for kind in ("host", "hvm-max", "hvm-default", "pv-max"):
+        gone = offered["all"][kind] - offered["less"][kind]
+        assert "rdrand" in gone and not offered["less"][kind] - offered["all"][kind]
+        assert kind.startswith("pv") or {"avx512f", "avx512bw"} <= gone     # and what stands on it
+    bad = run("host", "--dump", dump, "--xen-cmdline", "cpuid=no-avx,no-such-thing", "-o", tmp_path / "x.xlp", status=2)
+    assert "'no-such-thing'" in bad.stderr and not (tmp_path / "x.xlp").exists()
 
 
 @pytest.mark.parametrize("cpu", EVERY_CPU)
