@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* Simulated hosts with scripted guests, built without a toolstack. */
+#ifndef TESTS_UNIT_SIMHOST_H
+#define TESTS_UNIT_SIMHOST_H
+
+#include <sim/machine.h>
+
+/* A booted host with the machine of this name; ends the program when that fails. */
+struct sim_host *simhost_boot(const char *machine, unsigned int nr_pcpus, uint64_t memory_mib,
+                              uint64_t seed);
+/* Fails when memory was not given back. */
+void simhost_halt(struct sim_host *h);
+
+struct simguest {
+    enum sim_script script;
+    bool hvm;
+    uint32_t nr_vcpus;
+    uint64_t nr_pages; /* at least 64: the program, its notes, and 16 for the writer */
+    uint64_t seed;
+    const struct cpu_policy *policy; /* NULL: what it is born with */
+};
+
+#define SIMGUEST_WRITER_GFN  (SIM_GUEST_GFN + 1 + SIM_GUEST_MAX_VCPUS)
+#define SIMGUEST_WRITER_GFNS 6u
+
+/* A running domain; NULL: the host does not have it. */
+struct domain *simguest_start(struct sim_host *h, const struct simguest *g);
+/* The same domain there, register by register and page by page, with this policy.  The first one
+ * stays as it is. */
+struct domain *simguest_copy(const struct domain *d, struct sim_host *to,
+                             const struct cpu_policy *policy);
+/* What vCPU n has noted down. */
+void simguest_notes(struct domain *d, uint32_t n, struct sim_guest_vcpu *notes);
+/* Of all registers and memory. */
+uint64_t simguest_digest(struct domain *d);
+/* The host's console has this text. */
+bool simhost_said(const struct sim_host *h, const char *text);
+
+#endif
