@@ -93,6 +93,8 @@ class Run:
             self.argv = [GATE, "--restore-domain", str(self.fd), "-1", "3", "1", "0", "2", "0", "768", "0"]
         if args:
             self.argv = [GATE, *(str(self.fd) if a == "FD" else a for a in args)]
+        # A shell starts what runs in the background with SIGINT ignored, and that is inherited.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         self.p = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                   pass_fds=[self.fd], env=self.env, restore_signals=False)
         self.hold = hold

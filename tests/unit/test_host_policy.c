@@ -21,6 +21,7 @@
 #include <glob.h>
 #include <host-policy.h>
 
+#include "cpus.h"
 #include "xlp.h"
 
 #define MAX_CAPTURES 64
@@ -235,6 +236,37 @@ static void every_featureset(void **state)
     assert_true(compared > 0);
 }
 
+/* On every CPU there is a dump of: a guest that is born there may stay, and so may the most that
+ * may come. */
+static void who_is_born_here_may_stay(void **state)
+{
+    static struct policy_fault faults[16];
+    struct host_options options;
+    const struct test_cpu *cpus;
+    size_t n = test_cpus(&cpus);
+
+    (void)state;
+    host_options_init(&options);
+    for (size_t i = 0; i < n; i++)
+        for (enum guest_type type = GUEST_PV; type < GUEST_TYPES; type++) {
+            const struct cpu_policy *raw = &cpus[i].policy;
+            struct policy_report r = {faults, 16, 0};
+            struct cpu_policy host, max, deflt;
+            const struct policy_host here = {&max, &deflt};
+
+            host_policy_from_raw(&host, raw, &options);
+            host_policy_guest_max(&max, raw, &host, type);
+            host_policy_guest_default(&deflt, &max, &host, &options, type);
+            (void)policy_verify(&deflt, &r);
+            (void)policy_verify(&max, &r);
+            (void)policy_check(&deflt, &here, &r);
+            (void)policy_check(&max, &here, &r);
+            if (r.count)
+                fail_msg("%s, guest type %d: %s, feature %x, leaf %x", cpus[i].name, (int)type,
+                         policy_fault_name(faults[0].kind), faults[0].feature, faults[0].leaf);
+        }
+}
+
 static void no_explanation_without_a_difference(void **state)
 {
     (void)state;
@@ -248,6 +280,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_bit_of_every_policy),
         cmocka_unit_test(every_featureset),
+        cmocka_unit_test(who_is_born_here_may_stay),
         cmocka_unit_test(no_explanation_without_a_difference),
     };
     glob_t g;
@@ -255,7 +288,7 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc && nr_captures < MAX_CAPTURES; i++)
         load(argv[i]);
     if (argc == 1) {
-        if (glob(TEST_DATA "/hosts/*.xlp", 0, NULL, &g))
+        if (glob(HOSTS_DATA "/hosts/*.xlp", 0, NULL, &g))
             return 2;
         for (size_t i = 0; i < g.gl_pathc && nr_captures < MAX_CAPTURES; i++)
             load(g.gl_pathv[i]);

@@ -34,17 +34,6 @@ static void detect_hvm(struct hypervisor *hv)
     }
 }
 
-/* What an HVM policy comes to for a guest without hardware-assisted paging. */
-static void limit_to_shadow(struct cpu_policy *p)
-{
-    struct featureset fs;
-
-    policy_to_featureset(p, &fs);
-    featureset_and(&fs, &fs, featureset_guest_max(GUEST_HVM_SHADOW));
-    policy_from_featureset(p, &fs);
-    policy_close(p, NULL);
-}
-
 static void derive_policies(struct hypervisor *hv)
 {
     struct cpu_policy *p = hv->policies;
@@ -64,10 +53,9 @@ static void derive_policies(struct hypervisor *hv)
     host_policy_guest_max(&p[XEN_SYSCTL_cpu_policy_hvm_max], raw, host, hvm);
     host_policy_guest_default(&p[XEN_SYSCTL_cpu_policy_hvm_default],
                               &p[XEN_SYSCTL_cpu_policy_hvm_max], host, &hv->options, hvm);
-    hv->shadow_max = p[XEN_SYSCTL_cpu_policy_hvm_max];
-    limit_to_shadow(&hv->shadow_max);
-    hv->shadow_default = p[XEN_SYSCTL_cpu_policy_hvm_default];
-    limit_to_shadow(&hv->shadow_default);
+    host_policy_guest_max(&hv->shadow_max, raw, host, GUEST_HVM_SHADOW);
+    host_policy_guest_default(&hv->shadow_default, &hv->shadow_max, host, &hv->options,
+                              GUEST_HVM_SHADOW);
 }
 
 /* dom0 runs nothing here: its toolstack makes hypercalls from outside.  So its vCPUs sleep. */

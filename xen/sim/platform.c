@@ -171,7 +171,7 @@ void platform_console(struct platform *p, const char *line, size_t len)
     struct sim_console *c = &p->console;
 
     for (size_t i = 0; i <= len; i++)
-        c->text[c->written++ % c->size] = i < len ? line[i] : '\n';
+        c->text[c->written++ % c->size] = (char)(i < len ? line[i] : '\n');
     if (c->line)
         c->line(c->opaque, line, len);
 }
