@@ -32,6 +32,7 @@ def main():
     for argv in ([str(BUILD / "tests/bench/bench_policy")],
                  [str(BUILD / "tests/bench/bench_cpuid")],
                  [str(BUILD / "tests/bench/bench_switch")],
+                 [str(BUILD / "tests/bench/bench_sim")],
                  [sys.executable, "tests/bench/bench_relay.py", "--build", str(BUILD)],
                  [sys.executable, "tests/bench/bench_verify.py"]):
         failed |= subprocess.run(argv, cwd=ROOT, env=env).returncode
