@@ -36,7 +36,8 @@ bench:
 	@$(PYTHON) tests/bench/run.py
 
 install: build
-	meson configure $(BUILD) --prefix=$(PREFIX)
+	@meson configure $(BUILD) --prefix=$(PREFIX)
+	@ninja -C $(BUILD)
 	meson install -C $(BUILD) --no-rebuild
 
 format:
