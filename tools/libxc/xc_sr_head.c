@@ -34,29 +34,9 @@ enum state {
 
 /* Sizes of the pieces, in octets. */
 enum {
-    XL_HEADER_SIZE = 48, /* magic 32, byte order, mandatory flags, optional flags, data length */
-    LIBXL_HEADER_SIZE = 16,
-    MARKER_SIZE = 8,
-    IMAGE_HEADER_SIZE = 16, /* what follows the marker: id, version, options, reserved */
-    DOMAIN_HEADER_SIZE = 16,
-    RECORD_HEADER_SIZE = 8,
-    PV_INFO_SIZE = 8,
+    MARKER_SIZE = sizeof(uint64_t),
+    IMAGE_HEADER_SIZE = sizeof(struct xc_sr_ihdr) - MARKER_SIZE,
 };
-
-#define XL_MAGIC          "Xen saved domain, xl format\n \0 \r" /* 31 octets and a NUL: 32 */
-#define XL_BYTEORDER      0x01020304u
-#define XL_FLAG_JSON      (1u << 0)
-#define XL_FLAG_STREAM_V2 (1u << 1)
-
-#define LIBXL_IDENT             0x4c6962786c466d74ull /* "LibxlFmt" */
-#define LIBXL_OPT_BIG_ENDIAN    (1u << 0)
-#define LIBXL_OPT_LEGACY        (1u << 1)
-#define LIBXL_REC_LIBXC_CONTEXT 1u
-
-#define IMAGE_ID             0x58454e46u /* "XENF" */
-#define IMAGE_OPT_BIG_ENDIAN (1u << 0)
-
-#define X86_PAGE_SHIFT 12
 
 static const char *const record_names[] = {
     [REC_END] = "END",
@@ -86,17 +66,21 @@ const char *xc_sr_record_name(uint32_t type)
 {
     if (type < NR_RECORD_NAMES)
         return record_names[type];
+    if (type == REC_CHECKSUM)
+        return "CHECKSUM";
     return type & REC_OPTIONAL ? "optional" : "unknown";
 }
 
 const char *xc_sr_libxl_record_name(uint32_t type)
 {
-    static const char *const names[] = {"END",
-                                        "LIBXC_CONTEXT",
-                                        "EMULATOR_XENSTORE_DATA",
-                                        "EMULATOR_CONTEXT",
-                                        "CHECKPOINT_END",
-                                        "CHECKPOINT_STATE"};
+    static const char *const names[] = {
+        [LIBXL_REC_END] = "END",
+        [LIBXL_REC_LIBXC_CONTEXT] = "LIBXC_CONTEXT",
+        [LIBXL_REC_EMULATOR_XENSTORE_DATA] = "EMULATOR_XENSTORE_DATA",
+        [LIBXL_REC_EMULATOR_CONTEXT] = "EMULATOR_CONTEXT",
+        [LIBXL_REC_CHECKPOINT_END] = "CHECKPOINT_END",
+        [LIBXL_REC_CHECKPOINT_STATE] = "CHECKPOINT_STATE",
+    };
 
     if (type < sizeof(names) / sizeof(names[0]))
         return names[type];
@@ -203,22 +187,22 @@ static int on_xl_header(struct xc_sr_parser *p)
     const uint8_t *b = p->buf;
     uint32_t optdata = le32(b + 44);
 
-    if (memcmp(b, XL_MAGIC, 32) != 0)
+    if (memcmp(b, XC_SR_XL_MAGIC, 32) != 0)
         return fail_at(p, 0, "not an image made by `xl save`: its magic is not there");
-    if (le32(b + 32) != XL_BYTEORDER)
+    if (le32(b + 32) != XC_SR_XL_BYTEORDER)
         return fail_at(p, 32, "byte order is 0x%08x, not 0x%08x: saved on another architecture",
-                       le32(b + 32), XL_BYTEORDER);
+                       le32(b + 32), XC_SR_XL_BYTEORDER);
     p->head->xl_flags = le32(b + 36);
-    if (p->head->xl_flags & ~(XL_FLAG_JSON | XL_FLAG_STREAM_V2))
+    if (p->head->xl_flags & ~(XC_SR_XL_FLAG_JSON | XC_SR_XL_FLAG_STREAM_V2))
         return fail_at(p, 36, "unknown mandatory flags 0x%x of xl: saved by a newer one",
-                       p->head->xl_flags & ~(XL_FLAG_JSON | XL_FLAG_STREAM_V2));
-    if (!(p->head->xl_flags & XL_FLAG_STREAM_V2))
+                       p->head->xl_flags & ~(XC_SR_XL_FLAG_JSON | XC_SR_XL_FLAG_STREAM_V2));
+    if (!(p->head->xl_flags & XC_SR_XL_FLAG_STREAM_V2))
         return fail_at(p, 36, "a legacy stream, of Xen 4.5 or older: it holds no CPU policy");
     if (optdata > XC_SR_MAX_OPTDATA)
         return fail_at(p, 44, "optional data of %u bytes; at most %d are taken", optdata,
                        XC_SR_MAX_OPTDATA);
     if (!optdata)
-        return expect(p, ST_LIBXL_HEADER, LIBXL_HEADER_SIZE);
+        return expect(p, ST_LIBXL_HEADER, sizeof(struct xc_sr_libxl_hdr));
     if (optdata < 4)
         return fail_at(p, 44, "optional data of %u bytes cannot hold a length", optdata);
     p->optdata_left = optdata - 4;
@@ -268,7 +252,7 @@ static int on_xl_config(struct xc_sr_parser *p)
 
 static int on_xl_skip(struct xc_sr_parser *p)
 {
-    return expect(p, ST_LIBXL_HEADER, LIBXL_HEADER_SIZE);
+    return expect(p, ST_LIBXL_HEADER, sizeof(struct xc_sr_libxl_hdr));
 }
 
 static int on_libxl_header(struct xc_sr_parser *p)
@@ -276,17 +260,17 @@ static int on_libxl_header(struct xc_sr_parser *p)
     uint64_t at = p->item_offset;
     uint32_t options = be32(p->buf + 12);
 
-    if (be64(p->buf) != LIBXL_IDENT)
+    if (be64(p->buf) != XC_SR_LIBXL_IDENT)
         return fail_at(p, at, "libxl's stream does not begin here: no \"LibxlFmt\"");
-    if (be32(p->buf + 8) != 2)
-        return fail_at(p, at + 8, "version %u of libxl's stream; only 2 is known",
-                       be32(p->buf + 8));
-    if (options & LIBXL_OPT_BIG_ENDIAN)
+    if (be32(p->buf + 8) != XC_SR_LIBXL_VERSION)
+        return fail_at(p, at + 8, "version %u of libxl's stream; only %u is known",
+                       be32(p->buf + 8), XC_SR_LIBXL_VERSION);
+    if (options & XC_SR_LIBXL_OPT_BIG_ENDIAN)
         return fail_at(p, at + 12, "libxl's stream is big-endian");
-    if (options & LIBXL_OPT_LEGACY)
+    if (options & XC_SR_LIBXL_OPT_LEGACY)
         return fail_at(p, at + 12, "converted from a legacy stream: it holds no CPU policy");
     p->libxl_layer = true;
-    return expect(p, ST_LIBXL_RECORD, RECORD_HEADER_SIZE);
+    return expect(p, ST_LIBXL_RECORD, sizeof(struct xc_sr_rhdr));
 }
 
 static int on_libxl_record(struct xc_sr_parser *p)
@@ -315,14 +299,14 @@ static int on_libxl_record(struct xc_sr_parser *p)
 
 static int on_libxl_skip(struct xc_sr_parser *p)
 {
-    return expect(p, ST_LIBXL_RECORD, RECORD_HEADER_SIZE);
+    return expect(p, ST_LIBXL_RECORD, sizeof(struct xc_sr_rhdr));
 }
 
 /* ---- libxc's layer: headers ---- */
 
 static int on_marker(struct xc_sr_parser *p)
 {
-    if (be64(p->buf) != UINT64_MAX)
+    if (be64(p->buf) != XC_SR_MARKER)
         return fail_at(p, p->item_offset,
                        "not a Xen migration stream: the marker of 8 bytes 0xff is not there");
     return expect(p, ST_IMAGE_HEADER, IMAGE_HEADER_SIZE);
@@ -334,16 +318,16 @@ static int on_image_header(struct xc_sr_parser *p)
     uint32_t version = be32(p->buf + 4);
     unsigned int options = (unsigned int)p->buf[8] << 8 | p->buf[9];
 
-    if (be32(p->buf) != IMAGE_ID)
+    if (be32(p->buf) != XC_SR_IDENT)
         return fail_at(p, at, "not a Xen migration stream: its id is 0x%08x, not \"XENF\"",
                        be32(p->buf));
-    if (version != 2 && version != 3)
+    if (version != XC_SR_VERSION_2 && version != XC_SR_VERSION)
         return fail_at(p, at + 4, "version %u of the stream; 2 and 3 are known", version);
     /* The other option bits are reserved: zero when written, ignored when read. */
-    if (options & IMAGE_OPT_BIG_ENDIAN)
+    if (options & XC_SR_OPT_BIG_ENDIAN)
         return fail_at(p, at + 8, "the stream is big-endian");
     p->head->version = version;
-    return expect(p, ST_DOMAIN_HEADER, DOMAIN_HEADER_SIZE);
+    return expect(p, ST_DOMAIN_HEADER, sizeof(struct xc_sr_dhdr));
 }
 
 static int on_domain_header(struct xc_sr_parser *p)
@@ -354,12 +338,13 @@ static int on_domain_header(struct xc_sr_parser *p)
 
     if (guest != XC_SR_GUEST_PV && guest != XC_SR_GUEST_HVM)
         return fail_at(p, at, "guest type %u; 1 (x86 PV) and 2 (x86 HVM) are known", guest);
-    if (page_shift != X86_PAGE_SHIFT)
-        return fail_at(p, at + 4, "pages of 2^%u bytes; x86 has 2^%d", page_shift, X86_PAGE_SHIFT);
+    if (page_shift != XC_SR_PAGE_SHIFT)
+        return fail_at(p, at + 4, "pages of 2^%u bytes; x86 has 2^%d", page_shift,
+                       XC_SR_PAGE_SHIFT);
     p->head->guest = (enum xc_sr_guest)guest;
     p->head->xen_major = le32(p->buf + 8);
     p->head->xen_minor = le32(p->buf + 12);
-    return expect(p, ST_RECORD, RECORD_HEADER_SIZE);
+    return expect(p, ST_RECORD, sizeof(struct xc_sr_rhdr));
 }
 
 /* ---- libxc's layer: records ---- */
@@ -386,9 +371,10 @@ static int on_pv_info_header(struct xc_sr_parser *p)
         return fail_at(p, p->record_offset, "in the stream of an HVM guest");
     if (p->head->has_pv_info)
         return fail_at(p, p->record_offset, "stands here a second time");
-    if (p->length != PV_INFO_SIZE)
-        return fail_at(p, p->record_offset, "length %u, must be %d", p->length, PV_INFO_SIZE);
-    return expect(p, ST_BODY, PV_INFO_SIZE);
+    if (p->length != sizeof(struct xc_sr_pv_info))
+        return fail_at(p, p->record_offset, "length %u, must be %zu", p->length,
+                       sizeof(struct xc_sr_pv_info));
+    return expect(p, ST_BODY, sizeof(struct xc_sr_pv_info));
 }
 
 /* What must be there once the head ends, whichever way it ends. */
@@ -413,7 +399,8 @@ static int on_optional(struct xc_sr_parser *p)
     if (p->length > XC_SR_MAX_OPTIONAL)
         return fail_at(p, p->record_offset, "an optional record of %u bytes; at most %d are taken",
                        p->length, XC_SR_MAX_OPTIONAL);
-    if (p->offset - p->head->libxc_offset + padded(p->length) + RECORD_HEADER_SIZE > XC_SR_HEAD_MAX)
+    if (p->offset - p->head->libxc_offset + padded(p->length) + sizeof(struct xc_sr_rhdr) >
+        XC_SR_HEAD_MAX)
         return fail_at(p, p->record_offset, "the head is longer than %d bytes", XC_SR_HEAD_MAX);
     return expect(p, ST_SKIP, (size_t)padded(p->length));
 }
@@ -466,7 +453,7 @@ static int on_pv_info(struct xc_sr_parser *p)
     p->head->has_pv_info = true;
     p->head->pv_width = (uint8_t)width;
     p->head->pv_levels = (uint8_t)levels;
-    return expect(p, ST_RECORD, RECORD_HEADER_SIZE);
+    return expect(p, ST_RECORD, sizeof(struct xc_sr_rhdr));
 }
 
 /* The entries are copied field by field: the buffer is not aligned for them. */
@@ -507,12 +494,12 @@ static int on_body(struct xc_sr_parser *p)
         take_leaves(p);
     else
         take_msrs(p);
-    return expect(p, ST_RECORD, RECORD_HEADER_SIZE);
+    return expect(p, ST_RECORD, sizeof(struct xc_sr_rhdr));
 }
 
 static int on_skip(struct xc_sr_parser *p)
 {
-    return expect(p, ST_RECORD, RECORD_HEADER_SIZE);
+    return expect(p, ST_RECORD, sizeof(struct xc_sr_rhdr));
 }
 
 /* ---- the machine ---- */
@@ -541,7 +528,7 @@ void xc_sr_parser_init(struct xc_sr_parser *p, enum xc_sr_layer layer, struct xc
     p->record = XC_SR_NO_RECORD;
     p->type = XC_SR_NO_RECORD;
     if (layer == XC_SR_XL)
-        expect(p, ST_XL_HEADER, XL_HEADER_SIZE);
+        expect(p, ST_XL_HEADER, sizeof(struct xc_sr_xl_hdr));
     else
         expect(p, ST_MARKER, MARKER_SIZE);
 }

@@ -20,37 +20,9 @@
 
 #include <cpuid-policy/policy.h>
 
-/* Record types of libxc's layer. */
-enum xc_sr_record_type {
-    REC_END = 0x00,
-    REC_PAGE_DATA = 0x01,
-    REC_X86_PV_INFO = 0x02,
-    REC_X86_PV_P2M_FRAMES = 0x03,
-    REC_X86_PV_VCPU_BASIC = 0x04,
-    REC_X86_PV_VCPU_EXTENDED = 0x05,
-    REC_X86_PV_VCPU_XSAVE = 0x06,
-    REC_SHARED_INFO = 0x07,
-    REC_X86_TSC_INFO = 0x08,
-    REC_HVM_CONTEXT = 0x09,
-    REC_HVM_PARAMS = 0x0a,
-    REC_TOOLSTACK = 0x0b,
-    REC_X86_PV_VCPU_MSRS = 0x0c,
-    REC_VERIFY = 0x0d,
-    REC_CHECKPOINT = 0x0e,
-    REC_CHECKPOINT_DIRTY_PFN_LIST = 0x0f,
-    REC_STATIC_DATA_END = 0x10,
-    REC_X86_CPUID_POLICY = 0x11,
-    REC_X86_MSR_POLICY = 0x12,
-};
+#include "xc_sr_stream_format.h"
 
-#define REC_OPTIONAL    0x80000000u /* a reader that does not know such a record skips it */
-#define XC_SR_NO_RECORD 0xffffffffu
-
-/* The guest type in the domain header.  A PVH guest travels as HVM. */
-enum xc_sr_guest {
-    XC_SR_GUEST_PV = 1,
-    XC_SR_GUEST_HVM = 2,
-};
+#define XC_SR_NO_RECORD 0xffffffffu /* in place of a record's number or type: there is none */
 
 /* What the bytes begin with. */
 enum xc_sr_layer {
@@ -163,7 +135,7 @@ int xc_sr_head_read(int fd, enum xc_sr_layer layer, struct xc_sr_head *head, voi
 int xc_sr_head_policy(const struct xc_sr_head *head, struct cpu_policy *policy,
                       struct policy_report *r);
 
-/* "X86_CPUID_POLICY"; "unknown" for others.  "LIBXC_CONTEXT" for libxl's layer. */
+/* "X86_CPUID_POLICY"; "optional" or "unknown" for others.  "LIBXC_CONTEXT" for libxl's layer. */
 const char *xc_sr_record_name(uint32_t type);
 const char *xc_sr_libxl_record_name(uint32_t type);
 
