@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The specification's record tables, the code's and the verifier's are one.
+
+usage: test_spec.py SPECIFICATION STREAM_FORMAT_H PACKAGE_DIRECTORY
+"""
+
+import re
+import sys
+from pathlib import Path
+
+
+def tables(text):
+    """The two tables of records in the text: {number: name}."""
+    rows = [(int(m[1], 16), m[2]) for m in re.finditer(r"^\| (0x[0-9a-f]{8}) \| (\w+) \|", text, re.M)]
+    second = next(i for i, row in enumerate(rows) if i and row[0] == 0)
+    return dict(rows[:second]), dict(rows[second:])
+
+
+def enum(header, name, prefix):
+    body = re.search(rf"enum {name} {{(.*?)}};", header, re.S)[1]
+    return {int(m[2], 16): m[1] for m in re.finditer(rf"{prefix}(\w+) = (0x[0-9a-f]+)", body)}
+
+
+def sizes(text):
+    """Of each section the octets that its table of fields names, where all sizes are numbers."""
+    found = {}
+    for section in re.split(r"^#+ ", text, flags=re.M)[1:]:
+        rows = re.findall(r"^\| (\d+) \| (\d+) \|", section, re.M)
+        found[section.splitlines()[0]] = [(int(a), int(b)) for a, b in rows]
+    return found
+
+
+def main(spec, header, package):
+    text, code = Path(spec).read_text(), Path(header).read_text()
+    libxc, libxl = tables(text)
+    optional = int(re.search(r"#define REC_CHECKSUM (0x[0-9a-f]+)u", code)[1], 16)
+    assert libxc == {**enum(code, "xc_sr_record_type", "REC_"), optional: "CHECKSUM"}, libxc
+    assert libxl == enum(code, "xc_sr_libxl_record_type", "LIBXL_REC_"), libxl
+
+    sys.path.insert(0, str(Path(package).parent))
+    from migration import libxc as reader, libxl as outer
+    assert libxc == reader.NAMES, set(libxc.items()) ^ set(reader.NAMES.items())
+    assert libxl == outer.NAMES, set(libxl.items()) ^ set(outer.NAMES.items())
+
+    # The layouts: fields follow each other without a gap, and add up to the struct.
+    structs = {name: int(size) for size, name in re.findall(r'== (\d+), "([^"]+)"', code)}
+    for section, struct in (("Image header", "image header"), ("Domain header", "domain header"), ("X86_PV_INFO", "X86_PV_INFO"),
+                            ("X86_TSC_INFO", "X86_TSC_INFO"), ("CHECKSUM", "CHECKSUM"), ("xl header", "xl header")):
+        at = 0
+        for offset, size in sizes(text)[section]:
+            assert offset == at, f"{section}: a field at {offset}, the one before ends at {at}"
+            at = offset + size
+        assert at == structs[struct], f"{section}: {at} octets, the struct has {structs[struct]}"
+    limit = eval(re.search(r"XC_SR_MAX_LENGTH +\((.*?)\)", code)[1].replace("u", ""))
+    assert f"`{limit:#x}`" in text and limit == reader.MAX_LENGTH
+    print(f"{len(libxc)} and {len(libxl)} records, 6 layouts: one table")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
