@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The policy records: what the domain's CPU is, before anything that it holds.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xc_sr_private.h"
+
+int sr_write_policy(struct sr_writer *w, uint32_t domid)
+{
+    struct xc_leaves l;
+    struct iovec iov[3];
+    int rc;
+
+    if (xc_get_domain_cpu_policy(w->xch, domid, &l))
+        return -1;
+    iov[0] = (struct iovec){l.leaves, l.nr_leaves * sizeof(*l.leaves)};
+    rc = sr_write_record(w, REC_X86_CPUID_POLICY, iov, 1);
+    if (!rc) {
+        iov[0] = (struct iovec){l.msrs, l.nr_msrs * sizeof(*l.msrs)};
+        rc = sr_write_record(w, REC_X86_MSR_POLICY, iov, 1);
+    }
+    xc_leaves_free(&l);
+    if (!rc)
+        rc = sr_write_record(w, REC_STATIC_DATA_END, iov, 0);
+    return rc ? rc : sr_write_checksum(w);
+}
+
+/* The entries of one record, malloc'ed: a policy has no more than `most`. */
+static int take(struct sr_reader *r, uint32_t length, size_t size, size_t most, void **entries,
+                size_t *n)
+{
+    if (!length || length % size || length / size > most)
+        return sr_bad(r, "%u octets; it has 1 to %zu entries of %zu", length, most, size);
+    *entries = malloc(length);
+    if (!*entries)
+        return xc_fail(r->xch, ENOMEM, "out of memory for a CPU policy");
+    *n = length / size;
+    return sr_read(r, *entries, length);
+}
+
+int sr_take_policy(struct sr_reader *r, struct sr_policy *p, const struct xc_sr_rhdr *header)
+{
+    bool cpuid = header->type == REC_X86_CPUID_POLICY;
+    bool *have = cpuid ? &p->have_cpuid : &p->have_msr;
+
+    if (*have)
+        return sr_bad(r, "it stands here a second time");
+    *have = true;
+    if (cpuid)
+        return take(r, header->length, sizeof(*p->leaves.leaves), POLICY_MAX_LEAVES,
+                    (void **)&p->leaves.leaves, &p->leaves.nr_leaves);
+    return take(r, header->length, sizeof(*p->leaves.msrs), POLICY_MAX_MSRS,
+                (void **)&p->leaves.msrs, &p->leaves.nr_msrs);
+}
+
+static int host_policy(xc_handle *xch, enum xc_policy_index index, struct cpu_policy *p)
+{
+    struct xc_leaves l;
+    int rc;
+
+    if (xc_get_system_cpu_policy(xch, index, &l))
+        return -1;
+    rc = xc_policy_from_leaves(xch, xc_policy_name(index), &l, p, NULL, 0);
+    xc_leaves_free(&l);
+    return rc;
+}
+
+/* Every finding a line; *result has the first of them. */
+static int refuse(struct sr_reader *r, const struct policy_report *report, const char *what,
+                  int err, struct xc_restore_result *result)
+{
+    char text[XC_FAULT_TEXT];
+
+    result->nr_faults = report->count;
+    for (size_t i = 0; i < report->count && i < report->max; i++) {
+        (void)xc_fault_text(&report->faults[i], text, sizeof(text));
+        (void)xc_fail(r->xch, err, "%s: %s", what, text);
+    }
+    return xc_fail(r->xch, err, "%s: %zu finding%s; nothing was taken from the stream", what,
+                   report->count, report->count == 1 ? "" : "s");
+}
+
+/* On the heap: three policies and the array are some kilobytes. */
+struct audit {
+    struct cpu_policy guest, max, deflt;
+};
+
+static int audit(struct sr_reader *r, const struct sr_policy *p, struct audit *a,
+                 struct xc_restore_result *result)
+{
+    struct policy_report report = {result->faults,
+                                   sizeof(result->faults) / sizeof(result->faults[0]), 0};
+    const struct policy_host here = {&a->max, &a->deflt};
+
+    if (policy_from_leaves(&a->guest, p->leaves.leaves, p->leaves.nr_leaves, p->leaves.msrs,
+                           p->leaves.nr_msrs, &report) ||
+        policy_verify(&a->guest, &report))
+        return refuse(r, &report, "the stream's CPU policy cannot be", EILSEQ, result);
+    if (host_policy(r->xch, XC_POLICY_HVM_MAX, &a->max) ||
+        host_policy(r->xch, XC_POLICY_HVM_DEFAULT, &a->deflt))
+        return -1;
+    if (policy_check(&a->guest, &here, &report))
+        return refuse(r, &report, "this host cannot give the domain its CPU", EPERM, result);
+    return 0;
+}
+
+int sr_apply_policy(struct sr_reader *r, struct sr_policy *p, uint32_t domid, bool unverified,
+                    struct xc_restore_result *result)
+{
+    struct audit *a;
+    int rc;
+
+    if (!p->have_cpuid) {
+        if (!unverified)
+            return xc_fail(r->xch, EPERM,
+                           "the stream does not say which CPU the domain was told about: it would "
+                           "have to be taken unverified");
+        xtl_log(r->xch->logger, XTL_WARN, -1, "xenlevel",
+                "domain %u gets this host's default CPU: its stream does not say which it had",
+                domid);
+        return 0;
+    }
+    a = malloc(sizeof(*a));
+    if (!a)
+        return xc_fail(r->xch, ENOMEM, "out of memory for the audit");
+    rc = audit(r, p, a, result);
+    free(a);
+    return rc ? rc : xc_set_domain_cpu_policy(r->xch, domid, &p->leaves, NULL);
+}

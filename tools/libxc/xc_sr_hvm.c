@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An HVM (or PVH) domain's own state: its context, parameters and time.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xc_sr_private.h"
+
+#include <xen/hvm/hvm_op.h>
+#include <xen/hvm/params.h>
+
+/* The parameters that belong to a guest rather than to the host that it is on. */
+static const uint32_t travelling[] = {
+    HVM_PARAM_STORE_PFN,        HVM_PARAM_IOREQ_PFN,
+    HVM_PARAM_BUFIOREQ_PFN,     HVM_PARAM_VIRIDIAN,
+    HVM_PARAM_IDENT_PT,         HVM_PARAM_ACPI_IOPORTS_LOCATION,
+    HVM_PARAM_CONSOLE_PFN,      HVM_PARAM_PAGING_RING_PFN,
+    HVM_PARAM_MONITOR_RING_PFN, HVM_PARAM_SHARING_RING_PFN,
+    HVM_PARAM_VM86_TSS_SIZED,   HVM_PARAM_VM_GENERATION_ID_ADDR,
+    HVM_PARAM_IOREQ_SERVER_PFN, HVM_PARAM_NR_IOREQ_SERVER_PAGES,
+    HVM_PARAM_X87_FIP_WIDTH,    HVM_PARAM_MCA_CAP,
+};
+#define NR_TRAVELLING (sizeof(travelling) / sizeof(travelling[0]))
+
+static int hvm_param(xc_handle *xch, unsigned int cmd, uint32_t domid, uint32_t index,
+                     uint64_t *value)
+{
+    struct xen_hvm_param *p = xch->ops->alloc(xch->state, sizeof(*p));
+    const uint64_t args[XC_HYPERCALL_ARGS] = {cmd, (uintptr_t)p};
+    int rc, err;
+
+    if (!p)
+        return xc_fail(xch, ENOMEM, "out of memory for a parameter");
+    *p = (struct xen_hvm_param){.domid = (domid_t)domid, .index = index, .value = *value};
+    rc = xch->ops->hypercall(xch->state, __HYPERVISOR_hvm_op, args);
+    err = errno;
+    *value = p->value;
+    xch->ops->release(xch->state, p);
+    errno = err;
+    return rc < 0 ? -1 : 0;
+}
+
+/* ---- out ---- */
+
+static int write_params(struct sr_writer *w, uint32_t domid)
+{
+    struct xc_sr_hvm_param params[NR_TRAVELLING];
+    struct xc_sr_hvm_params head = {.count = 0};
+    struct iovec iov[4];
+
+    for (size_t i = 0; i < NR_TRAVELLING; i++) {
+        uint64_t value = 0;
+
+        if (hvm_param(w->xch, HVMOP_get_param, domid, travelling[i], &value)) {
+            if (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)
+                continue; /* this hypervisor has no such parameter */
+            return xc_fail(w->xch, errno, "parameter %u of domain %u: %s", travelling[i], domid,
+                           xc_reason(w->xch, errno));
+        }
+        if (value)
+            params[head.count++] = (struct xc_sr_hvm_param){travelling[i], value};
+    }
+    if (!head.count)
+        return 0;
+    iov[0] = (struct iovec){&head, sizeof(head)};
+    iov[1] = (struct iovec){params, head.count * sizeof(params[0])};
+    return sr_write_record(w, REC_HVM_PARAMS, iov, 2);
+}
+
+static int write_context(struct sr_writer *w, uint32_t domid)
+{
+    xc_handle *xch = w->xch;
+    struct xen_domctl op = {.cmd = XEN_DOMCTL_gethvmcontext, .domain = (domid_t)domid};
+    struct iovec iov[3];
+    void *buffer;
+    int rc;
+
+    if (xc_domctl(xch, &op) < 0)
+        return xc_fail(xch, errno, "the size of domain %u's state: %s", domid,
+                       xc_reason(xch, errno));
+    if (!op.u.hvmcontext.size || op.u.hvmcontext.size > SR_MAX_CONTEXT)
+        return xc_fail(xch, EIO, "domain %u's state has %u octets?", domid, op.u.hvmcontext.size);
+    buffer = xch->ops->alloc(xch->state, op.u.hvmcontext.size);
+    if (!buffer)
+        return xc_fail(xch, ENOMEM, "out of memory for domain %u's state", domid);
+    set_xen_guest_handle(op.u.hvmcontext.buffer, buffer);
+    if (xc_domctl(xch, &op) < 0) {
+        rc = xc_fail(xch, errno, "domain %u's state: %s", domid, xc_reason(xch, errno));
+    } else {
+        iov[0] = (struct iovec){buffer, op.u.hvmcontext.size};
+        rc = sr_write_record(w, REC_HVM_CONTEXT, iov, 1);
+    }
+    xch->ops->release(xch->state, buffer);
+    return rc;
+}
+
+static int write_tsc(struct sr_writer *w, uint32_t domid)
+{
+    struct xen_domctl op = {.cmd = XEN_DOMCTL_gettscinfo, .domain = (domid_t)domid};
+    const struct xen_domctl_tsc_info *t = &op.u.tsc_info;
+    struct xc_sr_tsc_info body;
+    struct iovec iov[3] = {{&body, sizeof(body)}};
+
+    if (xc_domctl(w->xch, &op) < 0)
+        return xc_fail(w->xch, errno, "domain %u's time: %s", domid, xc_reason(w->xch, errno));
+    body = (struct xc_sr_tsc_info){.mode = t->tsc_mode,
+                                   .khz = t->gtsc_khz,
+                                   .nsec = t->elapsed_nsec,
+                                   .incarnation = t->incarnation};
+    return sr_write_record(w, REC_X86_TSC_INFO, iov, 1);
+}
+
+int sr_hvm_write_state(struct sr_writer *w, uint32_t domid)
+{
+    if (write_tsc(w, domid) || write_context(w, domid) || write_params(w, domid))
+        return -1;
+    return sr_write_checksum(w);
+}
+
+/* ---- in ---- */
+
+int sr_hvm_take_context(struct sr_reader *r, struct sr_hvm *h, uint32_t length)
+{
+    if (h->context)
+        return sr_bad(r, "it stands here a second time");
+    if (!length || length > SR_MAX_CONTEXT)
+        return sr_bad(r, "%u octets; 1 to %u can be", length, SR_MAX_CONTEXT);
+    h->context = malloc(length);
+    if (!h->context)
+        return xc_fail(r->xch, ENOMEM, "out of memory for the domain's state");
+    h->context_size = length;
+    return sr_read(r, h->context, length);
+}
+
+int sr_hvm_take_params(struct sr_reader *r, struct sr_hvm *h, uint32_t length)
+{
+    struct xc_sr_hvm_params head;
+
+    if (h->nr_params)
+        return sr_bad(r, "it stands here a second time");
+    if (length < sizeof(head) || sr_read(r, &head, sizeof(head)))
+        return length < sizeof(head) ? sr_bad(r, "%u octets, at least 8 are needed", length) : -1;
+    if (head.reserved || head.count > SR_MAX_HVM_PARAM ||
+        length != sizeof(head) + head.count * sizeof(h->params[0]))
+        return sr_bad(r, "%u octets for %u parameters, of which there can be %u", length,
+                      head.count, SR_MAX_HVM_PARAM);
+    h->nr_params = head.count;
+    return sr_read(r, h->params, head.count * sizeof(h->params[0]));
+}
+
+int sr_hvm_take_tsc(struct sr_reader *r, struct sr_hvm *h, uint32_t length)
+{
+    if (h->have_tsc)
+        return sr_bad(r, "it stands here a second time");
+    h->have_tsc = true;
+    if (length != sizeof(h->tsc))
+        return sr_bad(r, "%u octets, must be %zu", length, sizeof(h->tsc));
+    if (sr_read(r, &h->tsc, sizeof(h->tsc)))
+        return -1;
+    return h->tsc.reserved ? sr_bad(r, "a reserved field is not zero") : 0;
+}
+
+static int apply_context(struct sr_reader *r, const struct sr_hvm *h, uint32_t domid)
+{
+    xc_handle *xch = r->xch;
+    struct xen_domctl op = {.cmd = XEN_DOMCTL_sethvmcontext, .domain = (domid_t)domid};
+    void *buffer = xch->ops->alloc(xch->state, h->context_size);
+    int rc = 0;
+
+    if (!buffer)
+        return xc_fail(xch, ENOMEM, "out of memory for the domain's state");
+    memcpy(buffer, h->context, h->context_size);
+    op.u.hvmcontext.size = h->context_size;
+    set_xen_guest_handle(op.u.hvmcontext.buffer, buffer);
+    if (xc_domctl(xch, &op) < 0)
+        rc = xc_fail(xch, errno,
+                     "the hypervisor does not take the domain's registers (its log says what is "
+                     "wrong with them): %s",
+                     xc_reason(xch, errno));
+    xch->ops->release(xch->state, buffer);
+    return rc;
+}
+
+int sr_hvm_apply(struct sr_reader *r, const struct sr_hvm *h, uint32_t domid)
+{
+    struct xen_domctl op = {.cmd = XEN_DOMCTL_settscinfo, .domain = (domid_t)domid};
+
+    if (!h->context || !h->have_tsc)
+        return sr_bad(r, "there was no %s record", h->context ? "X86_TSC_INFO" : "HVM_CONTEXT");
+    op.u.tsc_info = (struct xen_domctl_tsc_info){.tsc_mode = h->tsc.mode,
+                                                 .gtsc_khz = h->tsc.khz,
+                                                 .elapsed_nsec = h->tsc.nsec,
+                                                 .incarnation = h->tsc.incarnation};
+    if (xc_domctl(r->xch, &op) < 0)
+        return xc_fail(r->xch, errno, "the domain's time: %s", xc_reason(r->xch, errno));
+    for (uint32_t i = 0; i < h->nr_params; i++) {
+        uint64_t value = h->params[i].value;
+
+        if (h->params[i].index > UINT32_MAX ||
+            hvm_param(r->xch, HVMOP_set_param, domid, (uint32_t)h->params[i].index, &value))
+            return xc_fail(r->xch, errno, "the hypervisor does not take parameter %llu: %s",
+                           (unsigned long long)h->params[i].index, xc_reason(r->xch, errno));
+    }
+    return apply_context(r, h, domid);
+}

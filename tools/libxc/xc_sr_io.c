@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A migration stream's octets: written and read in full, counted, and summed for CHECKSUM records.
+ */
+#include <errno.h>
+#include <libdeflate.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "xc_sr_private.h"
+
+#define SKIP_BYTES 65536u
+
+static void sum_bytes(struct sr_sum *sum, const void *bytes, size_t n)
+{
+    /* Twice over the same octets, while they are in the cache. */
+    sum->batch = libdeflate_crc32(sum->batch, bytes, n);
+    sum->whole = libdeflate_crc32(sum->whole, bytes, n);
+}
+
+static void count_bytes(struct sr_sum *sum, size_t n)
+{
+    sum->batch_bytes += n;
+    sum->whole_bytes += n;
+}
+
+/* Step over n octets of the vector. */
+static void advance(struct iovec **iov, size_t *n, size_t done)
+{
+    while (*n && done >= (*iov)->iov_len) {
+        done -= (*iov)->iov_len;
+        ++*iov;
+        --*n;
+    }
+    if (*n) {
+        (*iov)->iov_base = (char *)(*iov)->iov_base + done;
+        (*iov)->iov_len -= done;
+    }
+}
+
+/* ---- writing ---- */
+
+int sr_writev(struct sr_writer *w, struct iovec *iov, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (w->checksums)
+            sum_bytes(&w->sum, iov[i].iov_base, iov[i].iov_len);
+        count_bytes(&w->sum, iov[i].iov_len);
+    }
+    advance(&iov, &n, 0);
+    while (n) {
+        ssize_t done = writev(w->fd, iov, n < IOV_MAX ? (int)n : IOV_MAX);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return xc_fail(w->xch, errno, "writing the stream: %s", strerror(errno));
+        advance(&iov, &n, (size_t)done);
+    }
+    return 0;
+}
+
+int sr_write_record(struct sr_writer *w, uint32_t type, struct iovec *iov, size_t n)
+{
+    static const uint8_t zeros[XC_SR_RECORD_ALIGN];
+    struct xc_sr_rhdr header = {.type = type};
+
+    memmove(iov + 1, iov, n * sizeof(*iov));
+    for (size_t i = 1; i <= n; i++)
+        header.length += (uint32_t)iov[i].iov_len;
+    iov[0] = (struct iovec){&header, sizeof(header)};
+    iov[n + 1] = (struct iovec){(void *)zeros, -header.length % XC_SR_RECORD_ALIGN};
+    return sr_writev(w, iov, n + 2);
+}
+
+int sr_write_checksum(struct sr_writer *w)
+{
+    struct xc_sr_checksum c = {
+        .algorithm = XC_SR_CHECKSUM_CRC32,
+        .batch_crc = w->sum.batch,
+        .batch_bytes = w->sum.batch_bytes,
+        .whole_bytes = w->sum.whole_bytes,
+        .whole_crc = w->sum.whole,
+    };
+    struct iovec iov[3] = {{&c, sizeof(c)}};
+
+    if (!w->checksums)
+        return 0;
+    if (sr_write_record(w, REC_CHECKSUM, iov, 1))
+        return -1;
+    w->sum.batch = 0;
+    w->sum.batch_bytes = 0;
+    return 0;
+}
+
+/* ---- reading ---- */
+
+const char *sr_record_name(uint32_t type)
+{
+    static const char *const names[] = {
+        [REC_END] = "END",
+        [REC_PAGE_DATA] = "PAGE_DATA",
+        [REC_X86_PV_INFO] = "X86_PV_INFO",
+        [REC_X86_PV_P2M_FRAMES] = "X86_PV_P2M_FRAMES",
+        [REC_X86_PV_VCPU_BASIC] = "X86_PV_VCPU_BASIC",
+        [REC_X86_PV_VCPU_EXTENDED] = "X86_PV_VCPU_EXTENDED",
+        [REC_X86_PV_VCPU_XSAVE] = "X86_PV_VCPU_XSAVE",
+        [REC_SHARED_INFO] = "SHARED_INFO",
+        [REC_X86_TSC_INFO] = "X86_TSC_INFO",
+        [REC_HVM_CONTEXT] = "HVM_CONTEXT",
+        [REC_HVM_PARAMS] = "HVM_PARAMS",
+        [REC_TOOLSTACK] = "TOOLSTACK",
+        [REC_X86_PV_VCPU_MSRS] = "X86_PV_VCPU_MSRS",
+        [REC_VERIFY] = "VERIFY",
+        [REC_CHECKPOINT] = "CHECKPOINT",
+        [REC_CHECKPOINT_DIRTY_PFN_LIST] = "CHECKPOINT_DIRTY_PFN_LIST",
+        [REC_STATIC_DATA_END] = "STATIC_DATA_END",
+        [REC_X86_CPUID_POLICY] = "X86_CPUID_POLICY",
+        [REC_X86_MSR_POLICY] = "X86_MSR_POLICY",
+    };
+
+    if (type == REC_CHECKSUM)
+        return "CHECKSUM";
+    return type < sizeof(names) / sizeof(names[0]) ? names[type] : "unknown";
+}
+
+int sr_bad(struct sr_reader *r, const char *fmt, ...)
+{
+    char text[384];
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    if (r->record == UINT32_MAX)
+        return xc_fail(r->xch, EILSEQ, "stream, offset %llu: %s",
+                       (unsigned long long)r->sum.whole_bytes, text);
+    return xc_fail(r->xch, EILSEQ, "stream, offset %llu, record %u (%s): %s",
+                   (unsigned long long)r->start, r->record, sr_record_name(r->type), text);
+}
+
+int sr_readv(struct sr_reader *r, struct iovec *iov, size_t n)
+{
+    struct iovec *left = iov;
+    size_t nr_left = n, total = 0;
+    struct iovec whole[n ? n : 1];
+
+    memcpy(whole, iov, n * sizeof(*iov));
+    for (size_t i = 0; i < n; i++)
+        total += iov[i].iov_len;
+    advance(&left, &nr_left, 0);
+    while (nr_left) {
+        ssize_t got = readv(r->fd, left, nr_left < IOV_MAX ? (int)nr_left : IOV_MAX);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return xc_fail(r->xch, errno, "reading the stream: %s", strerror(errno));
+        if (!got)
+            return sr_bad(r, "the stream ends before its end");
+        advance(&left, &nr_left, (size_t)got);
+    }
+    for (size_t i = 0; i < n && !r->unsummed; i++)
+        sum_bytes(&r->sum, whole[i].iov_base, whole[i].iov_len);
+    count_bytes(&r->sum, total);
+    return 0;
+}
+
+int sr_read(struct sr_reader *r, void *buf, size_t size)
+{
+    struct iovec iov = {buf, size};
+
+    return sr_readv(r, &iov, 1);
+}
+
+int sr_read_padding(struct sr_reader *r, uint32_t length)
+{
+    uint8_t padding[XC_SR_RECORD_ALIGN] = {0};
+    uint32_t n = -length % XC_SR_RECORD_ALIGN;
+
+    if (sr_read(r, padding, n))
+        return -1;
+    for (uint32_t i = 0; i < n; i++)
+        if (padding[i])
+            return sr_bad(r, "its padding is not zero");
+    return 0;
+}
+
+static int skip(struct sr_reader *r, uint32_t length)
+{
+    uint8_t buf[SKIP_BYTES];
+
+    for (uint32_t n; length; length -= n) {
+        n = length < SKIP_BYTES ? length : SKIP_BYTES;
+        if (sr_read(r, buf, n))
+            return -1;
+    }
+    return 0;
+}
+
+/* `before`: what the sums were where the record's header began. */
+static int compare_checksum(struct sr_reader *r, const struct sr_sum *before, uint32_t length)
+{
+    struct xc_sr_checksum c;
+
+    if (length != sizeof(c))
+        return sr_bad(r, "%u octets, must be %zu", length, sizeof(c));
+    if (r->unsummed)
+        return sr_bad(r, "the first checksum of a stream stands before its memory");
+    if (sr_read(r, &c, sizeof(c)))
+        return -1;
+    if (c.algorithm != XC_SR_CHECKSUM_CRC32 || c.reserved)
+        return sr_bad(r, "algorithm %u is not known, or a reserved field is not zero", c.algorithm);
+    if (c.batch_bytes != before->batch_bytes || c.whole_bytes != before->whole_bytes)
+        return sr_bad(r, "it is about %llu and %llu octets, and there were %llu and %llu",
+                      (unsigned long long)c.batch_bytes, (unsigned long long)c.whole_bytes,
+                      (unsigned long long)before->batch_bytes,
+                      (unsigned long long)before->whole_bytes);
+    if (c.batch_crc != before->batch || c.whole_crc != before->whole)
+        return sr_bad(r, "the stream is damaged: its octets make %08x, %08x were sent",
+                      before->batch, c.batch_crc);
+    r->checksums_seen = true;
+    r->sum.batch = 0;
+    r->sum.batch_bytes = 0;
+    r->covered = r->sum.whole_bytes;
+    return 0;
+}
+
+int sr_next(struct sr_reader *r, struct xc_sr_rhdr *header)
+{
+    for (;;) {
+        struct sr_sum before = r->sum;
+        int rc;
+
+        r->record++;
+        r->start = r->sum.whole_bytes;
+        r->type = UINT32_MAX;
+        if (sr_read(r, header, sizeof(*header)))
+            return -1;
+        r->type = header->type;
+        /* A stream without checksums shows that before its memory: then none are made. */
+        if (header->type == REC_PAGE_DATA && !r->checksums_seen)
+            r->unsummed = true;
+        if (header->length > XC_SR_MAX_LENGTH)
+            return sr_bad(r, "a body of %u octets; %u are the most", header->length,
+                          XC_SR_MAX_LENGTH);
+        if (header->type == REC_END && r->checksums_seen && r->covered != r->start)
+            return sr_bad(r, "%llu octets before it are in no checksum",
+                          (unsigned long long)(r->start - r->covered));
+        if (!(header->type & REC_OPTIONAL))
+            return 0;
+        rc = header->type == REC_CHECKSUM ? compare_checksum(r, &before, header->length)
+                                          : skip(r, header->length);
+        if (rc || sr_read_padding(r, header->length))
+            return -1;
+    }
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What saving and restoring share: a stream's two ends, with its checksums.
+ */
+#ifndef XC_SR_PRIVATE_H
+#define XC_SR_PRIVATE_H
+
+#include <sys/uio.h>
+
+#include "xc_private.h"
+#include "xc_sr.h"
+#include "xc_sr_stream_format.h"
+
+#pragma GCC visibility push(hidden)
+
+#define PAGE_SIZE        4096u
+#define SR_BATCH         1024u        /* pages of a PAGE_DATA record, and of a hypercall */
+#define SR_MAX_PFN       (1ull << 36) /* beyond it no domain has memory: 256 TiB */
+#define SR_MAX_CONTEXT   (16u << 20)  /* of HVM_CONTEXT */
+#define SR_MAX_HVM_PARAM 64u
+
+/* CRC-32 of what has gone by, as CHECKSUM counts it. */
+struct sr_sum {
+    uint32_t batch, whole;
+    uint64_t batch_bytes, whole_bytes;
+};
+
+struct sr_writer {
+    xc_handle *xch;
+    int fd;
+    bool checksums;
+    struct sr_sum sum; /* whole_bytes counts without checksums too */
+};
+
+/* All of it, in this order; iov[] is used up.  -1 with errno, logged. */
+int sr_writev(struct sr_writer *w, struct iovec *iov, size_t n);
+/* A record: the body is n pieces; header and padding are added.  iov[] has room for n + 2. */
+int sr_write_record(struct sr_writer *w, uint32_t type, struct iovec *iov, size_t n);
+/* A CHECKSUM record, when they are wanted. */
+int sr_write_checksum(struct sr_writer *w);
+
+struct sr_reader {
+    xc_handle *xch;
+    int fd;
+    bool checksums_seen;
+    bool unsummed;    /* memory came before any checksum: there are none */
+    uint64_t covered; /* bytes up to the end of the last CHECKSUM */
+    struct sr_sum sum;
+    uint32_t record; /* number of the record that is being read */
+    uint64_t start;  /* where it begins, in this stream */
+    uint32_t type;
+};
+
+/* Fail: "offset 1234, record 5 (PAGE_DATA): ..."; -1 with EILSEQ. */
+int sr_bad(struct sr_reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Exactly so many bytes; the stream must not end before.  -1 with errno, logged. */
+int sr_read(struct sr_reader *r, void *buf, size_t size);
+int sr_readv(struct sr_reader *r, struct iovec *iov, size_t n);
+/* The next record's header.  A CHECKSUM is compared on the way, and other optional ones that are
+ * not known are skipped: neither is returned. */
+int sr_next(struct sr_reader *r, struct xc_sr_rhdr *header);
+/* The zeros behind a body of this length. */
+int sr_read_padding(struct sr_reader *r, uint32_t length);
+const char *sr_record_name(uint32_t type);
+
+/* ---- xc_sr_cpuid.c: the policy records ---- */
+
+int sr_write_policy(struct sr_writer *w, uint32_t domid);
+
+/* What came of it before STATIC_DATA_END. */
+struct sr_policy {
+    struct xc_leaves leaves;
+    bool have_cpuid, have_msr;
+};
+
+int sr_take_policy(struct sr_reader *r, struct sr_policy *p, const struct xc_sr_rhdr *header);
+/* Verify, audit against this host, set.  EPERM: result->faults.  No policy: refused, unless
+ * `unverified`. */
+int sr_apply_policy(struct sr_reader *r, struct sr_policy *p, uint32_t domid, bool unverified,
+                    struct xc_restore_result *result);
+
+/* ---- xc_sr_hvm.c: an HVM domain's own state ---- */
+
+int sr_hvm_write_state(struct sr_writer *w, uint32_t domid);
+
+struct sr_hvm {
+    void *context;
+    uint32_t context_size;
+    struct xc_sr_hvm_param params[SR_MAX_HVM_PARAM];
+    uint32_t nr_params;
+    struct xc_sr_tsc_info tsc;
+    bool have_tsc;
+};
+
+int sr_hvm_take_context(struct sr_reader *r, struct sr_hvm *h, uint32_t length);
+int sr_hvm_take_params(struct sr_reader *r, struct sr_hvm *h, uint32_t length);
+int sr_hvm_take_tsc(struct sr_reader *r, struct sr_hvm *h, uint32_t length);
+/* At the end: everything into the domain.  The hypervisor checks registers against the policy. */
+int sr_hvm_apply(struct sr_reader *r, const struct sr_hvm *h, uint32_t domid);
+
+#pragma GCC visibility pop
+
+#endif /* XC_SR_PRIVATE_H */

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Restoring a domain: the stream's reader.  See xc_sr.h.  Whoever wrote the stream is not trusted.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "xc_sr_private.h"
+
+#include <xen/hvm/params.h>
+
+struct restorer {
+    struct sr_reader r;
+    uint32_t domid;
+    const struct xc_restore_options *options;
+    const struct xc_restore_callbacks *cb;
+    struct xc_restore_result *result;
+    uint64_t begun; /* ns */
+    uint32_t version;
+    struct sr_policy policy;
+    struct sr_hvm hvm;
+    bool static_done;
+    uint64_t *populated; /* a bit a gfn */
+    uint64_t nr_bits;
+
+    /* One batch. */
+    uint64_t gfns[SR_BATCH];
+    void *pages[SR_BATCH];
+    struct iovec iov[SR_BATCH];
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* ---- headers ---- */
+
+static int read_headers(struct restorer *s)
+{
+    struct sr_reader *r = &s->r;
+    struct xc_sr_ihdr image;
+    struct xc_sr_dhdr domain;
+
+    if (sr_read(r, &image, sizeof(image)))
+        return -1;
+    if (image.marker != XC_SR_MARKER)
+        return sr_bad(r, "this is no migration stream, or an image of Xen 4.5 or older: Xen 4.6 to "
+                         "4.19 can still restore those");
+    if (image.id != __builtin_bswap32(XC_SR_IDENT))
+        return sr_bad(r, "its id is not XENF");
+    s->version = __builtin_bswap32(image.version);
+    if (s->version != XC_SR_VERSION && s->version != XC_SR_VERSION_2)
+        return sr_bad(r, "version %u; 2 and 3 are known", s->version);
+    if (image.options || image.reserved1 || image.reserved2)
+        return sr_bad(r, "it is big-endian, or reserved bits of its header are not zero");
+    if (sr_read(r, &domain, sizeof(domain)))
+        return -1;
+    if (domain.type == XC_SR_GUEST_PV)
+        return xc_fail(r->xch, EOPNOTSUPP,
+                       "the stream is a PV domain's, which cannot be restored "
+                       "yet");
+    if (domain.type != XC_SR_GUEST_HVM || domain.page_shift != XC_SR_PAGE_SHIFT || domain.reserved)
+        return sr_bad(r, "guest type %u with pages of 2^%u octets", domain.type, domain.page_shift);
+    s->result->hvm = true;
+    return 0;
+}
+
+/* ---- static data ---- */
+
+static int end_of_static(struct restorer *s)
+{
+    unsigned int missing = (s->policy.have_cpuid ? 0 : 1u) | (s->policy.have_msr ? 0 : 2u);
+
+    s->static_done = true;
+    if (sr_apply_policy(&s->r, &s->policy, s->domid, s->options->unverified, s->result))
+        return -1;
+    if (s->cb->static_data_done && s->cb->static_data_done(s->cb->data, missing))
+        return xc_fail(s->r.xch, ECANCELED, "restoring domain %u was called off", s->domid);
+    return 0;
+}
+
+/* ---- memory ---- */
+
+/* Room for a bit of every gfn up to this one. */
+static int reserve_bits(struct restorer *s, uint64_t gfn)
+{
+    uint64_t words = s->nr_bits / 64, wanted = gfn / 64 + 1;
+    uint64_t *more;
+
+    if (gfn < s->nr_bits)
+        return 0;
+    wanted = wanted > words * 2 ? wanted : words * 2;
+    more = realloc(s->populated, wanted * sizeof(*more));
+    if (!more)
+        return xc_fail(s->r.xch, ENOMEM, "out of memory for %llu frames", (unsigned long long)gfn);
+    memset(more + words, 0, (wanted - words) * sizeof(*more));
+    s->populated = more;
+    s->nr_bits = wanted * 64;
+    return 0;
+}
+
+static bool test_and_set(struct restorer *s, uint64_t gfn)
+{
+    uint64_t bit = 1ull << (gfn % 64);
+    bool was = s->populated[gfn / 64] & bit;
+
+    s->populated[gfn / 64] |= bit;
+    return was;
+}
+
+/* Frames that were never there before, a hypercall for each run of them. */
+static int populate(struct restorer *s, size_t n)
+{
+    uint64_t first = 0, count = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (reserve_bits(s, s->gfns[i]))
+            return -1;
+        if (test_and_set(s, s->gfns[i]))
+            continue;
+        if (count && s->gfns[i] == first + count) {
+            count++;
+            continue;
+        }
+        if (count && xc_domain_populate(s->r.xch, s->domid, first, count))
+            return -1;
+        first = s->gfns[i];
+        count = 1;
+    }
+    return count ? xc_domain_populate(s->r.xch, s->domid, first, count) : 0;
+}
+
+/* Contents from the stream straight into the domain's frames. */
+static int read_contents(struct restorer *s, size_t n)
+{
+    void *mapping;
+    int rc = 0;
+
+    if (!n)
+        return 0;
+    mapping = xc_map_foreign_pages(s->r.xch, s->domid, s->gfns, n, true, s->pages);
+    if (!mapping)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        if (!s->pages[i])
+            rc = sr_bad(&s->r, "frame %llx cannot be written", (unsigned long long)s->gfns[i]);
+        s->iov[i] = (struct iovec){s->pages[i], PAGE_SIZE};
+    }
+    if (!rc)
+        rc = sr_readv(&s->r, s->iov, n);
+    xc_unmap_foreign_pages(s->r.xch, mapping);
+    s->result->stats.sent_pages += n;
+    return rc;
+}
+
+/* The frames of one record's entries that have contents, into s->gfns. */
+static int take_entries(struct restorer *s, const uint64_t *entries, uint32_t count, size_t *n)
+{
+    *n = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t gfn = entries[i] & XC_SR_PFN_MASK;
+        uint64_t type = entries[i] >> XC_SR_TYPE_SHIFT;
+
+        if (entries[i] & ~XC_SR_PFN_MASK & ~XC_SR_TYPE_MASK)
+            return sr_bad(&s->r, "entry %u: reserved bits are not zero", i);
+        if (gfn >= SR_MAX_PFN)
+            return sr_bad(&s->r, "entry %u: frame %llx is beyond all memory", i,
+                          (unsigned long long)gfn);
+        if (type == XC_SR_PAGE_NOTAB)
+            s->gfns[(*n)++] = gfn;
+        else if (type < XC_SR_PAGE_BROKEN)
+            return sr_bad(&s->r, "entry %u: an HVM domain has no pages of type %u", i,
+                          (unsigned int)type);
+    }
+    return 0;
+}
+
+static int take_pages(struct restorer *s, uint32_t length)
+{
+    uint64_t entries[SR_BATCH];
+    struct xc_sr_page_data head;
+    size_t n;
+
+    if (length < sizeof(head) || sr_read(&s->r, &head, sizeof(head)))
+        return length < sizeof(head) ? sr_bad(&s->r, "%u octets", length) : -1;
+    if (!head.count || head.count > SR_BATCH || head.reserved ||
+        length < sizeof(head) + head.count * sizeof(entries[0]))
+        return sr_bad(&s->r, "%u pages in %u octets; 1 to %u can be", head.count, length, SR_BATCH);
+    if (sr_read(&s->r, entries, head.count * sizeof(entries[0])) ||
+        take_entries(s, entries, head.count, &n))
+        return -1;
+    if (length != sizeof(head) + head.count * sizeof(entries[0]) + n * PAGE_SIZE)
+        return sr_bad(&s->r, "%u octets for %u entries and %zu pages", length, head.count, n);
+    if (populate(s, n) || read_contents(s, n))
+        return -1;
+    s->result->stats.bytes = s->r.sum.whole_bytes;
+    s->result->stats.elapsed_ns = now_ns() - s->begun;
+    if (s->cb->progress && s->cb->progress(s->cb->data, &s->result->stats))
+        return xc_fail(s->r.xch, ECANCELED, "restoring domain %u was called off", s->domid);
+    return 0;
+}
+
+/* ---- records ---- */
+
+static int take_record(struct restorer *s, const struct xc_sr_rhdr *header)
+{
+    struct sr_reader *r = &s->r;
+    bool is_policy = header->type == REC_X86_CPUID_POLICY || header->type == REC_X86_MSR_POLICY;
+
+    if (is_policy || header->type == REC_STATIC_DATA_END) {
+        if (s->version < XC_SR_VERSION || s->static_done)
+            return sr_bad(r, "it does not belong here");
+        if (is_policy)
+            return sr_take_policy(r, &s->policy, header);
+        return header->length ? sr_bad(r, "it has a body") : 0;
+    }
+    if (!s->static_done) {
+        if (s->version >= XC_SR_VERSION)
+            return sr_bad(r, "it stands before STATIC_DATA_END");
+        if (end_of_static(s)) /* version 2 does not say where its static data ends */
+            return -1;
+    }
+    switch (header->type) {
+    case REC_PAGE_DATA:
+        return take_pages(s, header->length);
+    case REC_X86_TSC_INFO:
+        return sr_hvm_take_tsc(r, &s->hvm, header->length);
+    case REC_HVM_CONTEXT:
+        return sr_hvm_take_context(r, &s->hvm, header->length);
+    case REC_HVM_PARAMS:
+        return sr_hvm_take_params(r, &s->hvm, header->length);
+    case REC_END:
+        return header->length ? sr_bad(r, "it has a body") : 0;
+    default:
+        return sr_bad(r, "no such record (%#x) can be in an HVM domain's stream", header->type);
+    }
+}
+
+static int restore(struct restorer *s)
+{
+    struct xc_sr_rhdr header;
+
+    if (read_headers(s))
+        return -1;
+    do {
+        if (sr_next(&s->r, &header) || take_record(s, &header) ||
+            sr_read_padding(&s->r, header.length))
+            return -1;
+        if (header.type == REC_STATIC_DATA_END && end_of_static(s))
+            return -1;
+    } while (header.type != REC_END);
+    if (sr_hvm_apply(&s->r, &s->hvm, s->domid))
+        return -1;
+    for (uint32_t i = 0; i < s->hvm.nr_params; i++) {
+        if (s->hvm.params[i].index == HVM_PARAM_STORE_PFN)
+            s->result->store_gfn = s->hvm.params[i].value;
+        if (s->hvm.params[i].index == HVM_PARAM_CONSOLE_PFN)
+            s->result->console_gfn = s->hvm.params[i].value;
+    }
+    return 0;
+}
+
+int xc_domain_restore(xc_handle *xch, int fd, uint32_t domid,
+                      const struct xc_restore_options *options,
+                      const struct xc_restore_callbacks *callbacks,
+                      struct xc_restore_result *result)
+{
+    struct restorer *s = calloc(1, sizeof(*s));
+    int rc, err;
+
+    memset(result, 0, sizeof(*result));
+    if (!s)
+        return xc_fail(xch, ENOMEM, "out of memory for restoring a domain");
+    s->r = (struct sr_reader){.xch = xch, .fd = fd, .record = UINT32_MAX};
+    s->domid = domid;
+    s->options = options;
+    s->cb = callbacks;
+    s->result = result;
+    s->begun = now_ns();
+    rc = restore(s);
+    err = errno;
+    xc_leaves_free(&s->policy.leaves);
+    free(s->hvm.context);
+    free(s->populated);
+    free(s);
+    errno = err;
+    return rc;
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Saving a domain: the stream's writer.  See xc_sr.h.
+ *
+ * A live save sends memory in rounds while the domain runs, each round what was written during the
+ * last; then the domain is suspended and the rest follows.  Whatever fails, the domain is as it
+ * was.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "xc_sr_private.h"
+
+#include <xen/memory.h>
+
+#define DEFAULT_ROUNDS    5u  /* as stock Xen */
+#define DEFAULT_THRESHOLD 50u /* pages */
+
+struct saver {
+    struct sr_writer w;
+    uint32_t domid;
+    const struct xc_save_options *options;
+    const struct xc_save_callbacks *cb;
+    struct xc_sr_stats stats;
+    uint64_t begun, round_begun, suspended; /* ns */
+    uint64_t nr_gfns;
+    uint64_t *dirty; /* a hypercall buffer: a bit a gfn */
+    bool log_dirty, qemu_log_dirty, was_suspended;
+
+    /* One batch. */
+    uint64_t gfns[SR_BATCH], entries[SR_BATCH];
+    void *pages[SR_BATCH];
+    struct iovec iov[SR_BATCH + 4];
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* ---- what the caller sees ---- */
+
+static int progress(struct saver *s)
+{
+    struct xc_sr_stats *st = &s->stats;
+    uint64_t now = now_ns(), round = now - s->round_begun;
+
+    st->bytes = s->w.sum.whole_bytes;
+    st->elapsed_ns = now - s->begun;
+    if (st->elapsed_ns)
+        st->bytes_per_second = (uint64_t)((double)st->bytes * 1e9 / (double)st->elapsed_ns);
+    if (round && st->dirty_count)
+        st->dirty_pages_per_second = (uint64_t)((double)st->dirty_count * 1e9 / (double)round);
+    if (st->bytes_per_second)
+        st->expected_downtime_ns =
+            (uint64_t)((double)st->dirty_count * PAGE_SIZE * 1e9 / (double)st->bytes_per_second);
+    if (s->cb->progress && s->cb->progress(s->cb->data, st))
+        return xc_fail(s->w.xch, ECANCELED, "saving domain %u was called off", s->domid);
+    return 0;
+}
+
+/* ---- the domain ---- */
+
+static int log_dirty_op(struct saver *s, uint32_t what, uint64_t *pages)
+{
+    xc_handle *xch = s->w.xch;
+    struct xen_domctl op = {.cmd = XEN_DOMCTL_shadow_op, .domain = (domid_t)s->domid};
+
+    op.u.shadow_op.op = what;
+    if (pages) {
+        op.u.shadow_op.pages = *pages;
+        set_xen_guest_handle(op.u.shadow_op.dirty_bitmap, (uint8_t *)s->dirty);
+    }
+    if (xc_domctl(xch, &op) < 0)
+        return xc_fail(xch, errno, "logging what domain %u writes: %s", s->domid,
+                       xc_reason(xch, errno));
+    s->stats.dirty_count = op.u.shadow_op.stats.dirty_count;
+    return 0;
+}
+
+static int start_logging(struct saver *s)
+{
+    if (log_dirty_op(s, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, NULL))
+        return -1;
+    s->log_dirty = true;
+    if (s->cb->switch_qemu_logdirty) {
+        if (s->cb->switch_qemu_logdirty(s->cb->data, true))
+            return xc_fail(s->w.xch, EIO, "the device model of domain %u does not log", s->domid);
+        s->qemu_log_dirty = true;
+    }
+    return 0;
+}
+
+static void stop_logging(struct saver *s)
+{
+    int err = errno;
+
+    if (s->qemu_log_dirty)
+        (void)s->cb->switch_qemu_logdirty(s->cb->data, false);
+    if (s->log_dirty)
+        (void)log_dirty_op(s, XEN_DOMCTL_SHADOW_OP_OFF, NULL);
+    errno = err;
+}
+
+static int suspend(struct saver *s)
+{
+    struct xc_domain_info info;
+
+    s->suspended = now_ns();
+    if (s->cb->suspend(s->cb->data))
+        return xc_fail(s->w.xch, errno ? errno : EIO, "domain %u was not suspended", s->domid);
+    s->was_suspended = true;
+    if (xc_domain_getinfo(s->w.xch, s->domid, &info))
+        return -1;
+    if (!info.shutdown || info.shutdown_reason != XC_SHUTDOWN_SUSPEND)
+        return xc_fail(s->w.xch, EIO, "domain %u is not suspended", s->domid);
+    return 0;
+}
+
+/* It was suspended for nothing: it goes on. */
+static void resume(struct saver *s)
+{
+    struct xen_domctl op = {.cmd = XEN_DOMCTL_resumedomain, .domain = (domid_t)s->domid};
+    int err = errno;
+
+    if (s->was_suspended && xc_domctl(s->w.xch, &op) < 0)
+        (void)xc_fail(s->w.xch, errno, "domain %u does not go on: %s", s->domid,
+                      xc_reason(s->w.xch, errno));
+    errno = err;
+}
+
+/* How many gfns it has: the highest and one. */
+static int count_gfns(struct saver *s)
+{
+    xc_handle *xch = s->w.xch;
+    domid_t *domid = xch->ops->alloc(xch->state, sizeof(*domid));
+    const uint64_t args[XC_HYPERCALL_ARGS] = {XENMEM_maximum_gpfn, (uintptr_t)domid};
+    int rc, err;
+
+    if (!domid)
+        return xc_fail(xch, ENOMEM, "out of memory");
+    *domid = (domid_t)s->domid;
+    rc = xch->ops->hypercall(xch->state, __HYPERVISOR_memory_op, args);
+    err = errno;
+    xch->ops->release(xch->state, domid);
+    if (rc < 0)
+        return xc_fail(xch, err, "the highest frame of domain %u: %s", s->domid,
+                       xc_reason(xch, err));
+    s->nr_gfns = (uint64_t)rc + 1;
+    return 0;
+}
+
+/* ---- memory ---- */
+
+/* The frames gfns[0..n): those that are there, straight from the domain's memory. */
+static int send_batch(struct saver *s, size_t n)
+{
+    struct xc_sr_page_data head = {.count = 0};
+    size_t nr = 2;
+    void *mapping = xc_map_foreign_pages(s->w.xch, s->domid, s->gfns, n, false, s->pages);
+    int rc = 0;
+
+    if (!mapping)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (s->pages[i]) {
+            s->entries[head.count++] = s->gfns[i] | (uint64_t)XC_SR_PAGE_NOTAB << XC_SR_TYPE_SHIFT;
+            s->iov[nr++] = (struct iovec){s->pages[i], PAGE_SIZE};
+        }
+    if (head.count) {
+        s->iov[0] = (struct iovec){&head, sizeof(head)};
+        s->iov[1] = (struct iovec){s->entries, head.count * sizeof(s->entries[0])};
+        rc = sr_write_record(&s->w, REC_PAGE_DATA, s->iov, nr);
+        if (!rc)
+            rc = sr_write_checksum(&s->w);
+    }
+    xc_unmap_foreign_pages(s->w.xch, mapping);
+    s->stats.sent_pages += head.count;
+    s->stats.sent_in_round += n;
+    return rc ? rc : progress(s);
+}
+
+/* Every gfn, or those whose bit is set. */
+static int send_round(struct saver *s, const uint64_t *bits)
+{
+    size_t n = 0;
+
+    s->stats.sent_in_round = 0;
+    s->round_begun = now_ns();
+    for (uint64_t gfn = 0; gfn < s->nr_gfns; gfn++) {
+        if (bits && !bits[gfn / 64]) {
+            gfn |= 63; /* none of these */
+            continue;
+        }
+        if (bits && !(bits[gfn / 64] >> (gfn % 64) & 1))
+            continue;
+        s->gfns[n++] = gfn;
+        if (n == SR_BATCH) {
+            if (send_batch(s, n))
+                return -1;
+            n = 0;
+        }
+    }
+    return n ? send_batch(s, n) : 0;
+}
+
+/* What was written since the last time, into s->dirty. */
+static int take_dirty(struct saver *s)
+{
+    uint64_t pages = s->nr_gfns;
+
+    if (log_dirty_op(s, XEN_DOMCTL_SHADOW_OP_CLEAN, &pages))
+        return -1;
+    s->stats.round_pages = s->stats.dirty_count;
+    return 0;
+}
+
+static int send_live(struct saver *s)
+{
+    unsigned int rounds = s->options->max_rounds ? s->options->max_rounds : DEFAULT_ROUNDS;
+    uint64_t few = s->options->dirty_threshold ? s->options->dirty_threshold : DEFAULT_THRESHOLD;
+
+    if (start_logging(s))
+        return -1;
+    s->stats.round_pages = s->stats.total_pages;
+    if (send_round(s, NULL))
+        return -1;
+    for (s->stats.round = 1;; s->stats.round++) {
+        if (take_dirty(s) || progress(s))
+            return -1;
+        /* What was taken must be sent, whoever runs meanwhile. */
+        if (s->stats.round >= rounds || s->stats.dirty_count <= few)
+            break;
+        if (send_round(s, s->dirty))
+            return -1;
+    }
+    if (send_round(s, s->dirty) || suspend(s) || take_dirty(s))
+        return -1;
+    s->stats.round++;
+    return send_round(s, s->dirty);
+}
+
+/* ---- all of it ---- */
+
+static int write_headers(struct sr_writer *w)
+{
+    struct xc_version v;
+    struct xc_sr_ihdr image = {
+        .marker = XC_SR_MARKER,
+        .id = __builtin_bswap32(XC_SR_IDENT),
+        .version = __builtin_bswap32(XC_SR_VERSION),
+    };
+    struct xc_sr_dhdr domain = {.type = XC_SR_GUEST_HVM, .page_shift = XC_SR_PAGE_SHIFT};
+    struct iovec iov[2] = {{&image, sizeof(image)}, {&domain, sizeof(domain)}};
+
+    if (xc_version(w->xch, &v))
+        return -1;
+    domain.xen_major = v.major;
+    domain.xen_minor = v.minor;
+    return sr_writev(w, iov, 2);
+}
+
+static int save(struct saver *s)
+{
+    struct iovec end[2];
+
+    if (write_headers(&s->w) || sr_write_policy(&s->w, s->domid))
+        return -1;
+    if (s->options->live ? send_live(s) : suspend(s) || send_round(s, NULL))
+        return -1;
+    if (sr_hvm_write_state(&s->w, s->domid) || sr_write_record(&s->w, REC_END, end, 0))
+        return -1;
+    s->stats.downtime_ns = now_ns() - s->suspended;
+    return progress(s);
+}
+
+static int prepare(struct saver *s)
+{
+    xc_handle *xch = s->w.xch;
+    struct xc_domain_info info;
+
+    if (!s->cb->suspend)
+        return xc_fail(xch, EINVAL, "saving a domain needs a way to suspend it");
+    if (xc_domain_getinfo(xch, s->domid, &info) || count_gfns(s))
+        return -1;
+    if (info.type == XC_DOMAIN_PV)
+        return xc_fail(xch, EOPNOTSUPP, "domain %u is PV, which cannot be saved yet", s->domid);
+    if (info.dying || info.shutdown)
+        return xc_fail(xch, EINVAL, "domain %u has shut down", s->domid);
+    s->stats.total_pages = s->stats.round_pages = info.tot_pages;
+    if (!s->options->live)
+        return 0;
+    s->dirty = xch->ops->alloc(xch->state, (s->nr_gfns + 63) / 64 * sizeof(*s->dirty));
+    return s->dirty ? 0 : xc_fail(xch, ENOMEM, "out of memory for the log of writes");
+}
+
+int xc_domain_save(xc_handle *xch, int fd, uint32_t domid, const struct xc_save_options *options,
+                   const struct xc_save_callbacks *callbacks, struct xc_sr_stats *stats)
+{
+    struct saver *s = calloc(1, sizeof(*s));
+    int rc, err;
+
+    if (!s)
+        return xc_fail(xch, ENOMEM, "out of memory for saving a domain");
+    s->w = (struct sr_writer){.xch = xch, .fd = fd, .checksums = options->checksums};
+    s->domid = domid;
+    s->options = options;
+    s->cb = callbacks;
+    s->begun = s->round_begun = now_ns();
+    rc = prepare(s) || save(s) ? -1 : 0;
+    err = errno;
+    stop_logging(s);
+    if (rc)
+        resume(s);
+    if (s->dirty)
+        xch->ops->release(xch->state, s->dirty);
+    if (stats)
+        *stats = s->stats;
+    free(s);
+    errno = err;
+    return rc;
+}
