@@ -223,9 +223,12 @@ def test_policies_narrow_from_raw_to_default(hosts, cpu):
     sets = {name: names(p["features"]) for name, p in policies.items()}
     # Xen's own doing: seen on Debian's 4.17.7, see xen/arch/x86/host-policy.c
     intel = cpu.startswith("intel")
-    known = {"rsba", "rrsba", "gds-no"} if intel else {"lfence-dispatch"}
-    given = {"hypervisor", "x2apic", "apic", "no-lmsl"} | ({"arch-caps"} if intel else {"sep"})
-    more = {"cmp-legacy", "md-clear", "rsba", "fb-clear", "rfds-clear", "clwb"} if intel else {"verw-clear"}
+    known = ({"rsba", "rrsba", "gds-no", "rfds-no"} if intel else
+             {"lfence-dispatch", "nscb", "btc-no", "verw-clear", "tsa-sq-no", "tsa-l1-no"})
+    given = {"hypervisor", "x2apic", "apic", "no-lmsl"} | ({"arch-caps", "stibp", "ibpb"} if intel else
+                                                           {"sep", "amd-stibp", "virt-ssbd"})
+    more = {"htt", "cmp-legacy"} | ({"md-clear", "rsba", "fb-clear", "rfds-clear", "clwb", "rtm-always-abort"} if intel else
+                                    {"verw-clear"})
     assert sets["host"] - known <= sets["raw"]
     for kind in ("pv", "hvm"):
         assert sets[f"{kind}-max"] - given - more <= sets["host"]

@@ -3,7 +3,7 @@
  * What a hypervisor makes of a CPU: the host's policy, and what its guests may have.  See
  * host-policy.h.  What is not in the manuals was seen on Debian's Xen 4.17.7: tests/data/hosts.
  */
-#include <host-policy.h>
+#include "host-private.h"
 
 /* Public headers of the ABI, for XEN_SYSCTL_CPU_LEVELCAP_* and error numbers. */
 #include <xen/errno.h>
@@ -20,104 +20,11 @@
  * no supervisor state for guests in it. */
 #define GUEST_XCR0 0x2ffu
 
-#define VENDOR_AMD   0x68747541u /* "Auth" of AuthenticAMD, in EBX of leaf 0 */
-#define VENDOR_HYGON 0x6f677948u /* "Hygo" of HygonGenuine */
-#define VENDOR_INTEL 0x756e6547u /* "Genu" of GenuineIntel */
-
 static const struct cpuid_regs zero;
-
-static bool is_amd(const struct cpu_policy *p)
-{
-    return p->basic[0].b == VENDOR_AMD || p->basic[0].b == VENDOR_HYGON;
-}
-
-static bool is_intel(const struct cpu_policy *p)
-{
-    return p->basic[0].b == VENDOR_INTEL;
-}
 
 static uint32_t lower_of(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
-}
-
-static bool one_of(unsigned int model, const uint8_t *models, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (models[i] == model)
-            return true;
-    return false;
-}
-
-/* ---- host: what a model is known for ---- */
-
-/*
- * Gather data sampling: Skylake to Tiger Lake and Rocket Lake leak through AVX2's gathers (Intel's
- * table of affected processors), and microcode mends it.  Under a hypervisor neither the model nor
- * the microcode can be believed: without AVX there is nothing to fear, with it AVX is hidden.
- */
-static void gather_data_sampling(const struct cpu_policy *raw, const struct host_options *options,
-                                 unsigned int family, unsigned int model, struct featureset *fs)
-{
-    static const uint8_t affected[] = {0x4e, 0x55, 0x5e, 0x6a, 0x6c, 0x7d, 0x7e,
-                                       0x8c, 0x8d, 0x8e, 0x9e, 0xa5, 0xa6, 0xa7};
-    bool virtualised = featureset_test(fs, X86_FEATURE_HYPERVISOR);
-    bool told = raw->arch_caps >> 25 & 3; /* GDS_CTRL, GDS_NO */
-
-    if (family != 6 || told)
-        return;
-    if (!featureset_test(fs, X86_FEATURE_AVX) ||
-        (!virtualised && !one_of(model, affected, sizeof(affected))))
-        featureset_set(fs, X86_FEATURE_GDS_NO);
-    else if (virtualised && !options->no_gds_mit)
-        featureset_drop(fs, X86_FEATURE_AVX);
-}
-
-/*
- * Are returns predicted from elsewhere when the return stack runs empty?  Nehalem to Broadwell do
- * not; of every other model of family 6 it is assumed, unless the CPU itself says something.
- */
-static void return_stack_alternatives(unsigned int family, unsigned int model,
-                                      struct featureset *fs)
-{
-    static const uint8_t safe[] = {0x17, 0x1a, 0x1d, 0x1e, 0x1f, 0x25, 0x2a, 0x2c,
-                                   0x2d, 0x2e, 0x2f, 0x3a, 0x3c, 0x3d, 0x3e, 0x3f,
-                                   0x45, 0x46, 0x47, 0x4f, 0x56, 0x57, 0x85};
-
-    if (family != 6 || featureset_test(fs, X86_FEATURE_RSBA) ||
-        featureset_test(fs, X86_FEATURE_RRSBA) || one_of(model, safe, sizeof(safe)))
-        return;
-    featureset_set(fs,
-                   featureset_test(fs, X86_FEATURE_EIBRS) ? X86_FEATURE_RRSBA : X86_FEATURE_RSBA);
-}
-
-static void intel_host(const struct cpu_policy *raw, const struct host_options *options,
-                       struct featureset *fs)
-{
-    unsigned int family, model, stepping;
-
-    policy_signature(raw, &family, &model, &stepping);
-    gather_data_sampling(raw, options, family, model, fs);
-    return_stack_alternatives(family, model, fs);
-    /* Skylake and Cascade Lake servers: seen on 4.17.7, for reasons of speed, not of safety: a
-     * guest may still come with it. */
-    if (family == 6 && model == 0x55)
-        featureset_drop(fs, X86_FEATURE_CLWB);
-}
-
-static void amd_host(const struct cpu_policy *raw, struct featureset *fs)
-{
-    unsigned int family, model, stepping;
-
-    policy_signature(raw, &family, &model, &stepping);
-    /* SYSENTER does not work in long mode, where the hypervisor and its PV guests are. */
-    featureset_drop(fs, X86_FEATURE_SEP);
-    /* Erratum 400: a core in C1E is not woken by a write to the monitored line. */
-    if (family == 0x10)
-        featureset_drop(fs, X86_FEATURE_MONITOR);
-    /* LFENCE is made dispatch serializing at boot where it is not so anyway (APM vol. 2, DE_CFG).
-     */
-    featureset_set(fs, X86_FEATURE_LFENCE_DISPATCH);
 }
 
 /* Leaves that no guest sees and Xen's own policy therefore leaves out. */
@@ -161,6 +68,8 @@ static void clear_vendor_leaves(struct cpu_policy *p)
             p->extd[i] = zero;
         p->extd[0x1b] = zero;
         p->extd[0x1c].a = 0;
+        p->extd[0x1f] = p->extd[0x20] = zero; /* encrypted guests, bandwidth: not offered */
+        p->extd[0x21].b = p->extd[0x21].d = 0;
     }
 }
 
@@ -209,10 +118,7 @@ void host_policy_from_raw(struct cpu_policy *host, const struct cpu_policy *raw,
     /* 4.17 uses neither 5-level paging nor supervisor keys, and says so by not having them. */
     featureset_drop(&fs, X86_FEATURE_LA57);
     featureset_drop(&fs, X86_FEATURE_PKS);
-    if (is_intel(raw))
-        intel_host(raw, options, &fs);
-    else if (is_amd(raw))
-        amd_host(raw, &fs);
+    host_errata(raw, options, &fs);
     for (int f = featureset_next(&options->cpuid_off, 0); f >= 0;
          f = featureset_next(&options->cpuid_off, (unsigned int)f + 1))
         featureset_drop(&fs, (unsigned int)f);
@@ -234,13 +140,14 @@ void host_policy_from_raw(struct cpu_policy *host, const struct cpu_policy *raw,
 
 /*
  * What a guest may come with though this host's CPU does not say it: thread topology, flushes that
- * old microcode does not promise, the warning that returns may be predicted from elsewhere, and the
- * local APIC's x2APIC mode, which is emulated.
+ * old microcode does not promise, the warning that returns may be predicted from elsewhere.
  */
-static const uint16_t intel_max[] = {X86_FEATURE_CMP_LEGACY, X86_FEATURE_MD_CLEAR,
-                                     X86_FEATURE_ARCH_CAPS,  X86_FEATURE_FB_CLEAR,
-                                     X86_FEATURE_RFDS_CLEAR, X86_FEATURE_RSBA};
+static const uint16_t every_max[] = {X86_FEATURE_HTT, X86_FEATURE_CMP_LEGACY};
+static const uint16_t intel_max[] = {X86_FEATURE_MD_CLEAR, X86_FEATURE_ARCH_CAPS,
+                                     X86_FEATURE_FB_CLEAR, X86_FEATURE_RFDS_CLEAR,
+                                     X86_FEATURE_RSBA};
 static const uint16_t amd_max[] = {X86_FEATURE_VERW_CLEAR};
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static void set_all(struct featureset *fs, const uint16_t *features, size_t n)
 {
@@ -248,20 +155,61 @@ static void set_all(struct featureset *fs, const uint16_t *features, size_t n)
         featureset_set(fs, features[i]);
 }
 
+/* What was set by set_all() is for those who come: who is born here gets what the host has. */
+static void keep_hosts(struct featureset *fs, const struct featureset *host,
+                       const uint16_t *features, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!featureset_test(host, features[i]))
+            featureset_clear(fs, features[i]);
+}
+
 static void add_to_max(const struct cpu_policy *raw, enum guest_type type, struct featureset *fs)
 {
+    /* The local APIC's x2APIC mode is emulated; PV guests once saw the bit without the mode. */
     featureset_set(fs, X86_FEATURE_X2APIC);
     featureset_set(fs, X86_FEATURE_HYPERVISOR);
+    set_all(fs, every_max, COUNT(every_max));
     if (is_intel(raw))
-        set_all(fs, intel_max, sizeof(intel_max) / sizeof(intel_max[0]));
+        set_all(fs, intel_max, COUNT(intel_max));
     else if (is_amd(raw))
-        set_all(fs, amd_max, sizeof(amd_max) / sizeof(amd_max[0]));
+        set_all(fs, amd_max, COUNT(amd_max));
+    /* XBEGIN does not fault where there is RTM, whether transactions abort or not. */
+    if (featureset_test(fs, X86_FEATURE_RTM))
+        featureset_set(fs, X86_FEATURE_RTM_ALWAYS_ABORT);
     if (type == GUEST_PV)
         return;
     featureset_set(fs, X86_FEATURE_APIC);
     /* Outside of long mode SYSENTER works, and HVM guests may be there. */
     if (is_amd(raw) && (raw->basic[1].d >> (X86_FEATURE_SEP % 32) & 1))
         featureset_set(fs, X86_FEATURE_SEP);
+}
+
+/*
+ * Speculation control.  Where there is IBRS there is STIBP for guests, which does nothing on a CPU
+ * without threads; where the CPU has it in Intel's form there is also IBPB alone, in AMD's form.
+ * On AMD all of SPEC_CTRL goes when the CPU cannot virtualise the MSR.
+ */
+static void add_spec_ctrl(const struct cpu_policy *raw, enum guest_type type, struct featureset *fs)
+{
+    static const uint16_t spec_ctrl[] = {X86_FEATURE_IBRS,        X86_FEATURE_AMD_STIBP,
+                                         X86_FEATURE_IBRS_ALWAYS, X86_FEATURE_STIBP_ALWAYS,
+                                         X86_FEATURE_IBRS_FAST,   X86_FEATURE_IBRS_SAME_MODE,
+                                         X86_FEATURE_AMD_SSBD,    X86_FEATURE_PSFD};
+    bool ibrs = featureset_test(fs, X86_FEATURE_IBRS) && host_gives_spec_ctrl(raw);
+
+    if (is_amd(raw) && !ibrs)
+        for (size_t i = 0; i < COUNT(spec_ctrl); i++)
+            featureset_clear(fs, spec_ctrl[i]);
+    if (ibrs && type != GUEST_PV)
+        featureset_set(fs, X86_FEATURE_AMD_STIBP);
+    if (featureset_test(fs, X86_FEATURE_IBRSB)) {
+        featureset_set(fs, X86_FEATURE_STIBP);
+        featureset_set(fs, X86_FEATURE_IBPB);
+    }
+    if (type != GUEST_PV &&
+        (host_gives_virt_ssbd(raw) || (ibrs && featureset_test(fs, X86_FEATURE_AMD_SSBD))))
+        featureset_set(fs, X86_FEATURE_VIRT_SSBD);
 }
 
 /* EFER.LMSLE: AMD's CPUs before Zen 3 have it; who has not got it can say so. */
@@ -283,14 +231,13 @@ void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *raw,
     if (max->basic[0].a >= 7)
         max->feat[0].a = GUEST_MAX_FEAT;
     policy_to_featureset(host, &fs);
-    if (is_intel(raw)) {
-        /* Hidden from those who are born here, not from those who come. */
-        policy_to_featureset(raw, &own);
-        if (featureset_test(&own, X86_FEATURE_CLWB))
-            featureset_set(&fs, X86_FEATURE_CLWB);
-    }
+    /* Hidden from those who are born here, not from those who come. */
+    policy_to_featureset(raw, &own);
+    if (host_hides_clwb(raw) && featureset_test(&own, X86_FEATURE_CLWB))
+        featureset_set(&fs, X86_FEATURE_CLWB);
     featureset_and(&fs, &fs, featureset_guest_max(type));
     add_to_max(raw, type, &fs);
+    add_spec_ctrl(raw, type, &fs);
     if (type != GUEST_PV && !has_lmsle(raw))
         featureset_set(&fs, X86_FEATURE_NO_LMSL);
     featureset_andnot(&fs, &fs, featureset_merge_mask(MERGE_MIRROR));
@@ -319,13 +266,16 @@ void host_policy_guest_default(struct cpu_policy *deflt, const struct cpu_policy
     policy_to_featureset(max, &fs);
     policy_to_featureset(host, &own);
     /* What was added above for those who come stays away from those who are born here. */
-    for (unsigned int i = 0; i < sizeof(intel_max) / sizeof(intel_max[0]); i++)
-        if (is_intel(host) && !featureset_test(&own, intel_max[i]) &&
-            intel_max[i] != X86_FEATURE_ARCH_CAPS)
-            featureset_clear(&fs, intel_max[i]);
-    for (unsigned int i = 0; i < sizeof(amd_max) / sizeof(amd_max[0]); i++)
-        if (is_amd(host) && !featureset_test(&own, amd_max[i]))
-            featureset_clear(&fs, amd_max[i]);
+    keep_hosts(&fs, &own, every_max, COUNT(every_max));
+    if (is_intel(host)) {
+        bool arch_caps = featureset_test(&fs, X86_FEATURE_ARCH_CAPS);
+
+        keep_hosts(&fs, &own, intel_max, COUNT(intel_max));
+        if (arch_caps) /* even with no bit in it */
+            featureset_set(&fs, X86_FEATURE_ARCH_CAPS);
+    } else if (is_amd(host)) {
+        keep_hosts(&fs, &own, amd_max, COUNT(amd_max));
+    }
     if (!featureset_test(&own, X86_FEATURE_CLWB))
         featureset_drop(&fs, X86_FEATURE_CLWB);
     if (type == GUEST_PV && !featureset_test(&own, X86_FEATURE_X2APIC))
@@ -334,6 +284,8 @@ void host_policy_guest_default(struct cpu_policy *deflt, const struct cpu_policy
     featureset_set(&born, X86_FEATURE_HYPERVISOR);
     featureset_set(&born, X86_FEATURE_ARCH_CAPS);
     featureset_set(&born, X86_FEATURE_X2APIC);
+    if (type != GUEST_PV && host_gives_virt_ssbd(host))
+        featureset_set(&born, X86_FEATURE_VIRT_SSBD);
     /* A warning that this very CPU needs. */
     if (featureset_test(&own, X86_FEATURE_RSBA))
         featureset_set(&born, X86_FEATURE_RSBA);
