@@ -239,7 +239,7 @@ static void faulting_is_for_programs(void **state)
     assert_true(sim_pcpu_rdmsr(&cpu, 0xce, 0, &value));
     assert_true(value & PLATFORM_INFO_CPUID_FAULTING);
     assert_false(sim_pcpu_wrmsr(&cpu, 0xce, 0, value));    /* read-only */
-    assert_false(sim_pcpu_wrmsr(&cpu, 0x140, 0, 1u << 1)); /* reserved */
+    assert_false(sim_pcpu_wrmsr(&cpu, 0x140, 0, 1u << 1)); /* reserved here */
     assert_true(sim_pcpu_wrmsr(&cpu, 0x140, 0, 1));
     assert_true(sim_pcpu_cpuid(&cpu, 0, 0, 0, &r));
     assert_false(sim_pcpu_cpuid(&cpu, 3, 0, 0, &r));

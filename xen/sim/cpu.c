@@ -17,7 +17,8 @@
 #define VENDOR_HYGON 0x6f677948u /* "Hygo" */
 
 #define MSR_MISC_FEATURES_ENABLES 0x00000140u
-#define MISC_FEATURES_FAULTING    1ull
+#define MISC_FEATURES_FAULTING    (1ull << 0)
+#define MISC_FEATURES_RING3_MWAIT (1ull << 1)
 #define MSR_K8_HWCR               0xc0010015u
 #define HWCR_CPUID_USER_DIS       (1ull << 35)
 
@@ -298,6 +299,17 @@ static unsigned int mask_slot_of(const struct sim_cpu_model *m, uint32_t msr)
     return slot;
 }
 
+/* The bits of MSR 140 that this CPU has; without any it has no such MSR. */
+static uint64_t misc_features(const struct sim_cpu_model *m)
+{
+    uint64_t bits = m->has_faulting ? MISC_FEATURES_FAULTING : 0;
+
+    /* MONITOR and MWAIT for programs: Xeon Phi (SDM vol. 4, models 06_57H and 06_85H). */
+    if (is_intel(m) && !m->virtualised && m->family == 6 && (m->model == 0x57 || m->model == 0x85))
+        bits |= MISC_FEATURES_RING3_MWAIT;
+    return bits;
+}
+
 bool sim_pcpu_rdmsr(struct sim_pcpu *c, uint32_t msr, uint32_t edi, uint64_t *value)
 {
     const struct sim_cpu_model *m = c->model;
@@ -323,7 +335,7 @@ bool sim_pcpu_rdmsr(struct sim_pcpu *c, uint32_t msr, uint32_t edi, uint64_t *va
         return has(m, X86_FEATURE_ARCH_CAPS) || (*value = 0);
     case MSR_MISC_FEATURES_ENABLES:
         *value = c->misc_features_enables;
-        return m->has_faulting;
+        return misc_features(m) != 0;
     case MSR_K8_HWCR:
         *value = c->hwcr;
         return is_amd(m);
@@ -347,9 +359,9 @@ bool sim_pcpu_wrmsr(struct sim_pcpu *c, uint32_t msr, uint32_t edi, uint64_t val
     }
     switch (msr) {
     case MSR_MISC_FEATURES_ENABLES:
-        if (!m->has_faulting || (value & ~MISC_FEATURES_FAULTING))
+        if (!misc_features(m) || (value & ~misc_features(m)))
             return false;
-        c->changes += c->misc_features_enables != value;
+        c->changes += (c->misc_features_enables ^ value) & MISC_FEATURES_FAULTING;
         c->misc_features_enables = value;
         return true;
     case MSR_K8_HWCR:

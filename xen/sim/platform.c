@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <domain.h>
 #include <sim/platform.h>
 
 #include <xen/errno.h>
@@ -102,7 +103,9 @@ void platform_write_cr4(struct platform *p, unsigned int pcpu, uint64_t cr4)
 
 void platform_write_xcr0(struct platform *p, unsigned int pcpu, uint64_t xcr0)
 {
-    p->pcpus[pcpu].xcr0 = xcr0;
+    /* XSETBV without CR4.OSXSAVE raises #UD, and XCR0 is as it was. */
+    if (p->pcpus[pcpu].cr4 & CR4_OSXSAVE)
+        p->pcpus[pcpu].xcr0 = xcr0;
 }
 
 void *platform_alloc(struct platform *p, size_t size)
