@@ -100,7 +100,9 @@ void context_switch(struct hypervisor *hv, unsigned int pcpu, struct vcpu *prev,
         platform_write_cr4(hv->platform, pcpu, cr4);
         p->cr4 = cr4;
     }
-    if (next->regs.xcr0 && next->regs.xcr0 != p->xcr0) {
+    /* XSETBV raises #UD without CR4.OSXSAVE (SDM vol. 2D).  Then no instruction looks at XCR0
+     * either, and when the vCPU sets the bit it comes through here again. */
+    if ((cr4 & CR4_OSXSAVE) && next->regs.xcr0 && next->regs.xcr0 != p->xcr0) {
         platform_write_xcr0(hv->platform, pcpu, next->regs.xcr0);
         p->xcr0 = next->regs.xcr0;
     }
