@@ -69,9 +69,15 @@ static uint64_t intel_apic_bit(enum mask_slot slot)
 
 static int intel_set_faulting(struct hypervisor *hv, unsigned int pcpu, bool on)
 {
-    /* The MSR has no other bit that could be lost. */
-    return platform_wrmsr(hv->platform, pcpu, MSR_INTEL_MISC_FEATURES_ENABLES, 0,
-                          on ? MISC_FEATURES_CPUID_FAULTING : 0);
+    uint64_t value;
+    int rc = platform_rdmsr(hv->platform, pcpu, MSR_INTEL_MISC_FEATURES_ENABLES, 0, &value);
+
+    if (rc)
+        return rc;
+    /* On Xeon Phi firmware may have set bit 1, MONITOR and MWAIT for programs: not ours to clear.
+     */
+    value = on ? value | MISC_FEATURES_CPUID_FAULTING : value & ~MISC_FEATURES_CPUID_FAULTING;
+    return platform_wrmsr(hv->platform, pcpu, MSR_INTEL_MISC_FEATURES_ENABLES, 0, value);
 }
 
 const struct levelling_vendor levelling_intel = {
