@@ -64,7 +64,8 @@ struct levelling {
 /* Of a pCPU: what its MSRs hold now. */
 struct levelling_pcpu {
     struct cpuid_masks held;
-    uint32_t unknown;        /* a bit a slot: what it holds could not be found out */
+    uint32_t unknown;        /* a bit a slot: what it holds could not be found out; bit MASK_SLOTS:
+                                whether faulting is on */
     bool faulting;           /* CPUID faulting (or CpuidUserDis) is on */
     uint64_t writes;         /* WRMSRs that switching has made here */
     uint64_t switches;       /* context switches to a vCPU that needs masks or faulting */

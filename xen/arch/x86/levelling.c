@@ -15,6 +15,8 @@
 #define EDX1_APIC  (1u << 9) /* SDM vol. 2A, CPUID leaf 1 */
 #define ECX1_XSAVE (1u << 26)
 
+#define FAULTING_UNKNOWN (1u << MASK_SLOTS) /* in levelling_pcpu.unknown */
+
 /* The capabilities that each slot stands for. */
 static const uint32_t slot_caps[MASK_SLOTS] = {
     [MASK_1] = XEN_SYSCTL_CPU_LEVELCAP_ecx | XEN_SYSCTL_CPU_LEVELCAP_edx,
@@ -211,19 +213,24 @@ static void write_mask(struct hypervisor *hv, unsigned int pcpu, enum mask_slot 
 static void write_faulting(struct hypervisor *hv, unsigned int pcpu, bool on)
 {
     const struct levelling_vendor *vendor = vendor_of(hv);
+    struct levelling_pcpu *l = &hv->pcpus[pcpu].levelling;
 
-    if (!vendor->set_faulting(hv, pcpu, on))
-        hv->pcpus[pcpu].levelling.faulting = on;
-    else
+    if (!vendor->set_faulting(hv, pcpu, on)) {
+        l->faulting = on;
+        l->unknown &= ~FAULTING_UNKNOWN;
+    } else {
         write_failed(hv, pcpu,
                      vendor == &levelling_intel ? MSR_INTEL_MISC_FEATURES_ENABLES : MSR_AMD_HWCR);
+    }
 }
 
 /* All of them, whatever they held: the machine's firmware or another kernel may have been here. */
 static void write_all(struct hypervisor *hv, unsigned int pcpu, const struct cpuid_masks *masks)
 {
-    if (hv->levelling.caps & XEN_SYSCTL_CPU_LEVELCAP_faulting)
+    if (hv->levelling.caps & XEN_SYSCTL_CPU_LEVELCAP_faulting) {
+        hv->pcpus[pcpu].levelling.unknown |= FAULTING_UNKNOWN;
         write_faulting(hv, pcpu, false);
+    }
     for (enum mask_slot slot = 0; slot < MASK_SLOTS; slot++)
         if (hv->levelling.msr[slot]) {
             hv->pcpus[pcpu].levelling.unknown |= 1u << slot;
@@ -308,7 +315,13 @@ static void switch_masks(struct hypervisor *hv, unsigned int pcpu, const struct 
     const struct levelling_domain *d = &v->domain->levelling;
     struct levelling_pcpu *l = &hv->pcpus[pcpu].levelling;
     uint64_t osxsave = v->regs.cr4 & CR4_OSXSAVE ? d->osxsave : 0;
+    /* The usual case, equal masks, without a branch a slot. */
+    uint64_t differ = l->unknown | ((d->masks.value[MASK_1] | osxsave) ^ l->held.value[MASK_1]);
 
+    for (enum mask_slot slot = MASK_1 + 1; slot < MASK_SLOTS; slot++)
+        differ |= d->masks.value[slot] ^ l->held.value[slot];
+    if (!differ)
+        return;
     for (enum mask_slot slot = 0; slot < MASK_SLOTS; slot++) {
         uint64_t value = d->masks.value[slot] | (slot == MASK_1 ? osxsave : 0);
 
@@ -330,7 +343,7 @@ void levelling_switch(struct hypervisor *hv, unsigned int pcpu, const struct vcp
     if (hv->levelling.caps & XEN_SYSCTL_CPU_LEVELCAP_faulting) {
         bool on = pv || (next->regs.misc_features_enables & MISC_FEATURES_CPUID_FAULTING);
 
-        if (on != l->faulting) {
+        if (on != l->faulting || (l->unknown & FAULTING_UNKNOWN)) {
             l->writes++;
             write_faulting(hv, pcpu, on);
         }
