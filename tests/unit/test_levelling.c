@@ -280,6 +280,59 @@ static void an_override_never_claims_what_is_not_there(void **state)
     halt();
 }
 
+static void overrides_of_leaves_6_and_7_neither(void **state)
+{
+    struct domain *d;
+    struct cpu_policy p;
+
+    (void)state;
+    boot("amd-vishera");
+    d = create(false, NULL, 0);
+    p = d->policy;
+    p.basic[6].c = p.feat[0].b = ~0u;
+    domain_set_policy(d, &p);
+    assert_int_equal(pv_reads(d, 6, 0).c & ~platform.model.cpuid.basic[6].c, 0);
+    assert_int_equal(pv_reads(d, 7, 0).b & ~platform.model.cpuid.feat[0].b, 0);
+    halt();
+}
+
+/* The bit in a policy means nothing: CR4 does. */
+static void osxsave_of_a_policy_is_not_shown(void **state)
+{
+    static const char *const cpus[] = {"intel-sandybridge-ep", "amd-bulldozer"};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct domain *d;
+        struct cpu_policy p;
+
+        boot(cpus[i]);
+        d = create(false, NULL, 0);
+        p = d->policy;
+        p.basic[1].c |= 1u << (X86_FEATURE_OSXSAVE % 32);
+        d->policy = p;
+        levelling_domain_update(&hv, d);
+        assert_false(pv_reads(d, 1, 0).c >> (X86_FEATURE_OSXSAVE % 32) & 1);
+        halt();
+    }
+}
+
+/* On family 0xF, MSR CE is something else: nobody reads it. */
+static void netburst_is_not_asked(void **state)
+{
+    (void)state;
+    build("intel-penryn");
+    platform.model.cpuid.basic[1].a = 0x00000f43;
+    platform.model.cpuid.platform_info = PLATFORM_INFO_CPUID_FAULTING;
+    assert_int_equal(try_boot(""), 0);
+    assert_int_equal(hv.levelling.caps, 0);
+    hv.policies[XEN_SYSCTL_cpu_policy_raw].platform_info = PLATFORM_INFO_CPUID_FAULTING;
+    platform.pcpus[0].msr_reads = 0;
+    levelling_init(&hv);
+    assert_int_equal(platform.pcpus[0].msr_reads, 0);
+    halt();
+}
+
 static void the_highest_subleaf_is_a_number(void **state)
 {
     struct domain *d;
@@ -458,6 +511,84 @@ static void old_options_take_from_everybody(void **state)
     halt();
 }
 
+static void each_old_option_has_its_register(void **state)
+{
+    static const struct {
+        const char *option;
+        enum mask_slot slot;
+        unsigned int bit; /* of the MSR's value */
+    } options[] = {
+        {"cpuid_mask_ecx=0xfffffffe", MASK_1, 32},
+        {"cpuid_mask_edx=0xfffffffe", MASK_1, 0},
+        {"cpuid_mask_ext_ecx=0xfffffffe", MASK_E1, 32},
+        {"cpuid_mask_ext_edx=0xfffffffe", MASK_E1, 0},
+        {"cpuid_mask_l7s0_ebx=0xfffffff7", MASK_7ab0, 3}, /* BMI1 */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        uint64_t plain;
+
+        build("amd-vishera");
+        assert_int_equal(try_boot(""), 0);
+        plain = hv.levelling.defaults.value[options[i].slot];
+        if (!(plain >> options[i].bit & 1))
+            fail_msg("%s: nothing to take from %llx", options[i].option, (unsigned long long)plain);
+        halt();
+        build("amd-vishera");
+        assert_int_equal(try_boot(options[i].option), 0);
+        assert_false(platform.pcpus[1].mask[options[i].slot] >> options[i].bit & 1);
+        halt();
+    }
+}
+
+/* The hypervisor reads with its own masks: OSXSAVE and APIC are as they are. */
+static void the_defaults_show_how_things_are(void **state)
+{
+    static const char *const cpus[] = {"intel-sandybridge-ep", "amd-bulldozer"};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct cpuid_regs r;
+
+        boot(cpus[i]);
+        platform_write_cr4(&platform, 1, CR4_OSXSAVE);
+        platform_cpuid(&platform, 1, 1, 0, &r);
+        assert_true(r.c >> (X86_FEATURE_OSXSAVE % 32) & 1);
+        assert_true(r.d >> (X86_FEATURE_APIC % 32) & 1);
+        halt();
+    }
+}
+
+/* Neither written nor read: what it was believed to hold is not relied on. */
+static void a_mask_that_is_not_known_is_written(void **state)
+{
+    struct domain *d;
+    uint64_t wanted;
+    uint32_t msr;
+
+    (void)state;
+    boot("intel-nehalem-ep");
+    d = create(false, NULL, 0);
+    context_switch(&hv, 1, hv.pcpus[1].idle, d->vcpus[0]);
+    wanted = platform.pcpus[1].mask[MASK_1];
+    msr = platform.model.mask_msr[MASK_1];
+    platform.model.mask_msr[MASK_1] = 0; /* every access faults */
+    assert_int_equal(pcpu_offline(&hv, 1), 0);
+    assert_int_equal(pcpu_online(&hv, 1), 0);
+    assert_int_equal(hv.pcpus[1].levelling.unknown, 1u << MASK_1);
+    hv.pcpus[1].levelling.held.value[MASK_1] = wanted; /* by chance what is wanted */
+    platform.model.mask_msr[MASK_1] = msr;
+    platform.pcpus[1].mask[MASK_1] = ~0ull;
+    context_switch(&hv, 1, hv.pcpus[1].idle, d->vcpus[0]);
+    assert_true(platform.pcpus[1].mask[MASK_1] == wanted);
+    assert_int_equal(hv.pcpus[1].levelling.unknown, 0);
+    /* Idle has no masks of its own, whoever asks. */
+    levelling_switch(&hv, 1, hv.pcpus[1].idle);
+    assert_true(platform.pcpus[1].mask[MASK_1] == wanted);
+    halt();
+}
+
 /* ---- accesses that fail ---- */
 
 static void every_probe_may_fail(void **state)
@@ -511,6 +642,119 @@ static void a_write_that_fails_is_known(void **state)
     halt();
 }
 
+/* What the core believes is so, or it knows that it does not know. */
+static void check_held(unsigned int pcpu)
+{
+    const struct levelling_pcpu *l = &hv.pcpus[pcpu].levelling;
+    const struct sim_pcpu *c = &platform.pcpus[pcpu];
+
+    for (enum mask_slot slot = 0; slot < MASK_SLOTS; slot++)
+        if (hv.levelling.msr[slot] && !(l->unknown >> slot & 1))
+            assert_true(l->held.value[slot] == c->mask[slot]);
+    if (!(l->unknown >> MASK_SLOTS & 1))
+        assert_int_equal(l->faulting, (c->misc_features_enables & 1) || (c->hwcr >> 35 & 1));
+}
+
+static void every_switch_may_fail(void **state)
+{
+    static const unsigned int sse3[] = {X86_FEATURE_SSE3, X86_FEATURE_LAHF_LM};
+    static const char *const cpus[] = {
+        "intel-penryn",    "intel-nehalem-ep", "intel-sandybridge-ep", "amd-vishera",
+        "amd-castle-peak", "intel-haswell-ep", "amd-granite-ridge"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cpus) / sizeof(cpus[0]); i++) {
+        bool failed = true;
+
+        for (uint64_t at = 1; failed; at++) {
+            struct domain *pv[2];
+            struct vcpu *order[5];
+
+            boot(cpus[i]);
+            pv[0] = create(false, NULL, 0);
+            pv[1] = create(false, sse3, 2);
+            order[0] = order[3] = pv[0]->vcpus[0];
+            order[1] = pv[1]->vcpus[0];
+            order[2] = hv.has_hvm ? create(true, NULL, 0)->vcpus[0] : order[1];
+            order[4] = hv.pcpus[1].idle;
+            platform.fail_msr.count = 0;
+            platform.fail_msr.at = at;
+            for (unsigned int k = 0; k < 5; k++) {
+                context_switch(&hv, 1, hv.pcpus[1].idle, order[k]);
+                check_held(1);
+            }
+            /* Down, off and on again, up. */
+            assert_int_equal(pcpu_offline(&hv, 1), 0);
+            check_held(1);
+            sim_pcpu_reset(&platform.pcpus[1], &platform.model, 1);
+            assert_int_equal(pcpu_online(&hv, 1), 0);
+            check_held(1);
+            failed = platform.fail_msr.count >= at;
+            platform.fail_msr.at = 0;
+            /* One failure is made good by the next switch. */
+            for (unsigned int k = 0; k < 2; k++) {
+                struct domain *d = pv[k];
+                struct cpuid_regs r;
+
+                context_switch(&hv, 1, hv.pcpus[1].idle, d->vcpus[0]);
+                check_held(1);
+                assert_int_equal(hv.pcpus[1].levelling.unknown, 0);
+                if (hv.levelling.caps & CAP(faulting)) {
+                    assert_false(sim_pcpu_cpuid(&platform.pcpus[1], 3, 1, 0, &r));
+                } else {
+                    assert_true(sim_pcpu_cpuid(&platform.pcpus[1], 3, 1, 0, &r));
+                    assert_int_equal(r.c & 1, d->policy.basic[1].c & 1);
+                }
+            }
+            halt();
+        }
+    }
+}
+
+/* Twice in a row: the way down and the way up.  What was on before is not believed to be on. */
+static void faulting_that_is_not_known_is_turned_on(void **state)
+{
+    static const char *const cpus[] = {"intel-haswell-ep", "amd-granite-ridge"};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct domain *d;
+        struct cpuid_regs r;
+
+        boot(cpus[i]);
+        d = create(false, NULL, 0);
+        context_switch(&hv, 1, hv.pcpus[1].idle, d->vcpus[0]);
+        assert_false(sim_pcpu_cpuid(&platform.pcpus[1], 3, 0, 0, &r));
+        platform.fail_msr.at = platform.fail_msr.count + 1;
+        assert_int_equal(pcpu_offline(&hv, 1), 0);
+        sim_pcpu_reset(&platform.pcpus[1], &platform.model, 1);
+        platform.fail_msr.at = platform.fail_msr.count + 1;
+        assert_int_equal(pcpu_online(&hv, 1), 0);
+        platform.fail_msr.at = 0;
+        context_switch(&hv, 1, hv.pcpus[1].idle, d->vcpus[0]);
+        assert_false(sim_pcpu_cpuid(&platform.pcpus[1], 3, 0, 0, &r));
+        halt();
+    }
+}
+
+/* MSR 140 of a Xeon Phi also lets programs MONITOR and MWAIT (bit 1): that is firmware's affair. */
+static void faulting_leaves_the_other_bit_alone(void **state)
+{
+    struct domain *d;
+
+    (void)state;
+    build("intel-knights-landing");
+    platform.model.platform_info = PLATFORM_INFO_CPUID_FAULTING;
+    assert_int_equal(try_boot(""), 0);
+    d = create(false, NULL, 0);
+    assert_true(sim_pcpu_wrmsr(&platform.pcpus[0], 0x140, 0, 2));
+    (void)pv_reads(d, 0, 0);
+    assert_int_equal(platform.pcpus[0].misc_features_enables, 3);
+    levelling_pcpu_restore(&hv, 0);
+    assert_int_equal(platform.pcpus[0].misc_features_enables, 2);
+    halt();
+}
+
 /* ---- registers that a guest writes ---- */
 
 static void cr4_and_xcr0_are_the_policys(void **state)
@@ -540,6 +784,33 @@ static void cr4_and_xcr0_are_the_policys(void **state)
     halt();
 }
 
+/* XSETBV raises #UD without CR4.OSXSAVE (SDM vol. 2D): what is held and what is so stay the same.
+ */
+static void xcr0_is_written_where_it_can_be(void **state)
+{
+    struct vcpu *hvm, *pv;
+
+    (void)state;
+    boot("intel-skylake-sp");
+    pv = create(false, NULL, 0)->vcpus[0];
+    hvm = create(true, NULL, 0)->vcpus[0];
+    assert_int_equal(vcpu_write_cr4(pv, CR4_OSXSAVE), 0);
+    assert_int_equal(vcpu_write_xcr0(pv, 7), 0);
+    context_switch(&hv, 0, hv.pcpus[0].idle, pv);
+    assert_int_equal(platform.pcpus[0].xcr0, 7);
+    context_switch(&hv, 0, pv, hvm); /* its CR4 has no OSXSAVE, its XCR0 is 1 */
+    assert_int_equal(platform.pcpus[0].xcr0, hv.pcpus[0].xcr0);
+    /* It turns XSAVE on while it runs: from now on its XCR0 counts. */
+    hvm->running = true;
+    hvm->pcpu = &hv.pcpus[0];
+    assert_int_equal(vcpu_write_cr4(hvm, CR4_OSXSAVE), 0);
+    hvm->running = false;
+    assert_int_equal(platform.pcpus[0].xcr0, 1);
+    context_switch(&hv, 0, hvm, pv);
+    assert_int_equal(platform.pcpus[0].xcr0, 7);
+    halt();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -549,6 +820,9 @@ int main(void)
         cmocka_unit_test(k8_is_asked_with_its_key),
         cmocka_unit_test(pv_guests_read_their_policy),
         cmocka_unit_test(an_override_never_claims_what_is_not_there),
+        cmocka_unit_test(overrides_of_leaves_6_and_7_neither),
+        cmocka_unit_test(osxsave_of_a_policy_is_not_shown),
+        cmocka_unit_test(netburst_is_not_asked),
         cmocka_unit_test(the_highest_subleaf_is_a_number),
         cmocka_unit_test(osxsave_and_apic_follow_the_vcpu),
         cmocka_unit_test(an_msr_is_written_when_its_value_differs),
@@ -556,9 +830,16 @@ int main(void)
         cmocka_unit_test(back_to_what_the_machine_had),
         cmocka_unit_test(a_pcpu_that_comes_up_holds_the_defaults),
         cmocka_unit_test(old_options_take_from_everybody),
+        cmocka_unit_test(each_old_option_has_its_register),
+        cmocka_unit_test(the_defaults_show_how_things_are),
+        cmocka_unit_test(a_mask_that_is_not_known_is_written),
         cmocka_unit_test(every_probe_may_fail),
         cmocka_unit_test(a_write_that_fails_is_known),
+        cmocka_unit_test(every_switch_may_fail),
+        cmocka_unit_test(faulting_that_is_not_known_is_turned_on),
+        cmocka_unit_test(faulting_leaves_the_other_bit_alone),
         cmocka_unit_test(cr4_and_xcr0_are_the_policys),
+        cmocka_unit_test(xcr0_is_written_where_it_can_be),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
