@@ -811,6 +811,25 @@ static void xcr0_is_written_where_it_can_be(void **state)
     halt();
 }
 
+static void registers_are_loaded_after_power_on(void **state)
+{
+    struct vcpu *v;
+
+    (void)state;
+    boot("intel-skylake-sp");
+    v = create(true, NULL, 0)->vcpus[0];
+    assert_int_equal(vcpu_write_cr4(v, CR4_OSXSAVE), 0);
+    assert_int_equal(vcpu_write_xcr0(v, 7), 0);
+    context_switch(&hv, 1, hv.pcpus[1].idle, v);
+    assert_int_equal(pcpu_offline(&hv, 1), 0);
+    sim_pcpu_reset(&platform.pcpus[1], &platform.model, 1);
+    assert_int_equal(pcpu_online(&hv, 1), 0);
+    context_switch(&hv, 1, hv.pcpus[1].idle, v);
+    assert_int_equal(platform.pcpus[1].cr4, CR4_OSXSAVE);
+    assert_int_equal(platform.pcpus[1].xcr0, 7);
+    halt();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -840,6 +859,7 @@ int main(void)
         cmocka_unit_test(faulting_leaves_the_other_bit_alone),
         cmocka_unit_test(cr4_and_xcr0_are_the_policys),
         cmocka_unit_test(xcr0_is_written_where_it_can_be),
+        cmocka_unit_test(registers_are_loaded_after_power_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -258,6 +258,7 @@ int pcpu_online(struct hypervisor *hv, unsigned int pcpu)
     p->current = p->idle;
     p->idle->running = true;
     p->online = true;
+    p->cr4 = p->xcr0 = ~0ull; /* power-on: no value that a vCPU could have, so both are loaded */
     levelling_pcpu_online(hv, pcpu);
     return 0;
 }
