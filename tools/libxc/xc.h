@@ -252,6 +252,10 @@ int xc_domain_create(xc_handle *xch, const struct xc_domain_config *config, uint
 int xc_domain_destroy(xc_handle *xch, uint32_t domid);
 int xc_domain_pause(xc_handle *xch, uint32_t domid);
 int xc_domain_unpause(xc_handle *xch, uint32_t domid);
+/* From outside: shut down with XC_SHUTDOWN_SUSPEND, its state complete (xc_suspend.c); and called
+ * off, so that it goes on. */
+int xc_domain_suspend(xc_handle *xch, uint32_t domid);
+int xc_domain_resume(xc_handle *xch, uint32_t domid);
 /* All of its vCPUs, at once: as many as it was created for. */
 int xc_domain_max_vcpus(xc_handle *xch, uint32_t domid, uint32_t max);
 /* The most memory that it may have. */

@@ -33,6 +33,7 @@ struct saver {
     uint64_t gfns[SR_BATCH], entries[SR_BATCH];
     void *pages[SR_BATCH];
     struct iovec iov[SR_BATCH + 4];
+    uint8_t *copy; /* with checksums: SR_BATCH pages that nobody writes meanwhile */
 };
 
 static uint64_t now_ns(void)
@@ -157,6 +158,15 @@ static int count_gfns(struct saver *s)
 
 /* ---- memory ---- */
 
+/* A page that has the same contents when it is summed and when it is sent: a running domain's is
+ * copied, when there are sums. */
+static void *still(struct saver *s, size_t i, void *page)
+{
+    if (!s->copy || s->was_suspended)
+        return page;
+    return memcpy(s->copy + i * PAGE_SIZE, page, PAGE_SIZE);
+}
+
 /* The frames gfns[0..n): those that are there, straight from the domain's memory. */
 static int send_batch(struct saver *s, size_t n)
 {
@@ -170,7 +180,7 @@ static int send_batch(struct saver *s, size_t n)
     for (size_t i = 0; i < n; i++)
         if (s->pages[i]) {
             s->entries[head.count++] = s->gfns[i] | (uint64_t)XC_SR_PAGE_NOTAB << XC_SR_TYPE_SHIFT;
-            s->iov[nr++] = (struct iovec){s->pages[i], PAGE_SIZE};
+            s->iov[nr++] = (struct iovec){still(s, nr - 2, s->pages[i]), PAGE_SIZE};
         }
     if (head.count) {
         s->iov[0] = (struct iovec){&head, sizeof(head)};
@@ -295,6 +305,11 @@ static int prepare(struct saver *s)
     s->stats.total_pages = s->stats.round_pages = info.tot_pages;
     if (!s->options->live)
         return 0;
+    if (s->options->checksums) {
+        s->copy = malloc((size_t)SR_BATCH * PAGE_SIZE);
+        if (!s->copy)
+            return xc_fail(xch, ENOMEM, "out of memory for copies of pages");
+    }
     s->dirty = xch->ops->alloc(xch->state, (s->nr_gfns + 63) / 64 * sizeof(*s->dirty));
     return s->dirty ? 0 : xc_fail(xch, ENOMEM, "out of memory for the log of writes");
 }
@@ -321,6 +336,7 @@ int xc_domain_save(xc_handle *xch, int fd, uint32_t domid, const struct xc_save_
         xch->ops->release(xch->state, s->dirty);
     if (stats)
         *stats = s->stats;
+    free(s->copy);
     free(s);
     errno = err;
     return rc;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "out.h"
 #include "util.h"
@@ -12,8 +13,9 @@
 #include "xl.h"
 
 static const struct command *const commands[] = {
-    &cmd_info,  &cmd_list,   &cmd_create, &cmd_destroy, &cmd_pause,    &cmd_unpause,
-    &cmd_cpuid, &cmd_status, &cmd_dmesg,  &cmd_run,     &cmd_poweroff,
+    &cmd_info,     &cmd_list,  &cmd_create,  &cmd_destroy, &cmd_pause,
+    &cmd_unpause,  &cmd_cpuid, &cmd_status,  &cmd_dmesg,   &cmd_run,
+    &cmd_poweroff, &cmd_save,  &cmd_restore, &cmd_migrate, &cmd_migrate_receive,
 };
 
 static const struct cmd_option options[] = {
@@ -39,6 +41,14 @@ xc_handle *xl_open(void)
         return xc_interface_open_transport(&xc_transport_sim, where, out_logger());
     warn("which simulated host? Its socket is named by -s PATH, or in XENLEVEL_HOST");
     return NULL;
+}
+
+const char *xl_program(void)
+{
+    static char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+    return n > 0 ? path : "xl-sim"; /* path[] ends with a NUL: it was zero */
 }
 
 char *xl_domain_name(xc_handle *xch, uint32_t domid)

@@ -9,10 +9,14 @@
 #include "xc.h"
 
 extern const struct command cmd_info, cmd_list, cmd_create, cmd_destroy, cmd_pause, cmd_unpause,
-    cmd_cpuid, cmd_status, cmd_dmesg, cmd_run, cmd_poweroff;
+    cmd_cpuid, cmd_status, cmd_dmesg, cmd_run, cmd_poweroff, cmd_save, cmd_restore, cmd_migrate,
+    cmd_migrate_receive;
 
 /* The simulated host that -s or XENLEVEL_HOST names.  NULL after a message. */
 xc_handle *xl_open(void);
+
+/* This program's own file. */
+const char *xl_program(void);
 
 /* The name of a domain, malloc'ed: "Domain-0" for domain 0, "(no name)" where there is none. */
 char *xl_domain_name(xc_handle *xch, uint32_t domid);

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT
+"""xl-sim save, restore, migrate between running hosts: one side runs the domain, whatever happens on the way."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from test_xl_sim import BUILD, CASCADE, ROOT, SANDY, Host
+
+VERIFY = ROOT / "tools/python/verify-stream"
+BANNER = len("xl-sim: ready\n")
+
+
+@pytest.fixture
+def pair(tmp_path):
+    hosts = []
+    for machine in (CASCADE, SANDY):
+        path = Path(tempfile.mkdtemp(prefix="xl", dir="/tmp"))     # a socket's path has 107 characters
+        hosts.append(Host(path, machine, stepped=False))
+    yield hosts
+    for host in hosts:
+        host.process.terminate()
+        host.process.communicate(timeout=30)
+        shutil.rmtree(host.path)
+
+
+def level(a, b):
+    for host in (a, b):
+        host.xenlevel("host", "-o", host.path / "host.xlp")
+    a.xenlevel("level", a.path / "host.xlp", b.path / "host.xlp", "-o", a.path / "pool.xlp")
+    return str(a.path / "pool.xlp")
+
+
+def names(host):
+    return [d["name"] for d in host.ask("list")]
+
+
+def ticks(host, name):
+    """Of a guest that runs, and noticed nothing."""
+    answer = host.ask("status", name)
+    assert {v["status"] for v in answer["vcpus"]} == {"running"}, answer
+    return min(v["ticks"] if "ticks" in v else v["steps"] for v in answer["vcpus"])
+
+
+def goes_on(host, name="g"):
+    before = ticks(host, name)
+    for _ in range(200):
+        if ticks(host, name) > before:
+            return
+        time.sleep(0.02)
+    raise AssertionError("it stands still")
+
+
+def wrapper(path, text):
+    """A command for -S: a shell script that gets the receiver's command as its arguments."""
+    script = path / "over"
+    script.write_text(f"#!/bin/sh\n{text}\n")
+    script.chmod(0o755)
+    return f"env PATH={BUILD}/tools/xl:{os.environ['PATH']} {script}"
+
+
+@pytest.mark.parametrize("kind", ["pvh", "hvm"])
+@pytest.mark.parametrize("script", ["steady", "writer", "vector"])
+def test_there_and_back_while_it_runs(pair, kind, script):
+    a, b = pair
+    a.create(type=kind, guest=script, vcpus=2, memory=16, cpu_policy=level(a, b), threads=2)
+    goes_on(a)
+    done = a.run("migrate", "g", b.socket)
+    assert "downtime" in done.stdout and done.stderr == ""
+    assert names(a) == ["Domain-0"] and "g" in names(b)
+    goes_on(b)
+    answer = json.loads(b.run("migrate", "-k", "--json", "g", a.socket).stdout)
+    assert answer["pages"] >= 4096 and answer["downtime_ns"] > 0
+    assert names(b) == ["Domain-0"]
+    goes_on(a)
+
+
+def test_another_cpu_is_refused_by_name(pair):
+    a, b = pair
+    a.create(type="pvh", guest="vector", memory=8)
+    goes_on(a)
+    done = a.run("migrate", "g", b.socket, status=1)
+    assert "avx2  7.0.ebx[5]" in done.stderr and "goes on here" in done.stderr and not done.stdout
+    assert names(b) == ["Domain-0"]
+    goes_on(a)
+
+
+@pytest.mark.parametrize("octets", [0, 1, 47, 100, 1200, 2000, 5000, 1 << 20, (1 << 23) + 77])
+def test_a_line_that_is_cut(pair, tmp_path, octets):
+    a, b = pair
+    a.create(type="pvh", guest="writer", memory=16, cpu_policy=level(a, b))
+    done = a.run("migrate", "-S", wrapper(tmp_path, f'head -c {octets} | "$@"'), "g", b.socket, status=2)
+    assert "goes on here" in done.stderr
+    assert names(b) == ["Domain-0"]
+    goes_on(a)
+
+
+@pytest.mark.parametrize("octets", [0, 5, BANNER, BANNER + 1])
+def test_answers_that_are_lost(pair, tmp_path, octets):
+    a, b = pair
+    a.create(type="pvh", guest="writer", memory=8, cpu_policy=level(a, b))
+    over = wrapper(tmp_path, f'"$@" | dd bs=1 count={octets} 2>/dev/null')
+    done = a.run("migrate", "-t", 2, "-S", over, "g", b.socket, status=2)
+    if octets <= BANNER:        # it was never allowed to run there
+        assert "goes on here" in done.stderr and names(b) == ["Domain-0"]
+        goes_on(a)
+    else:                       # it was, and nobody heard that it does
+        assert "kept suspended" in done.stderr
+        goes_on(b)
+        before = ticks(a, "g")
+        assert ticks(a, "g") == before
+        a.run("destroy", "g")
+
+
+def test_a_receiver_that_is_killed(pair, tmp_path):
+    a, b = pair
+    a.create(type="pvh", guest="writer", memory=16, cpu_policy=level(a, b))
+    done = a.run("migrate", "-S", wrapper(tmp_path, "exit 3"), "g", b.socket, status=2)
+    assert "does not answer" in done.stderr
+    done = a.run("migrate", "g", tmp_path / "nobody", status=2)
+    assert "goes on here" in done.stderr
+    goes_on(a)
+
+
+def test_saved_and_restored(pair, tmp_path):
+    a, b = pair
+    image = tmp_path / "g.save"
+    a.create(type="pvh", guest="vector", vcpus=2, memory=8, cpu_policy=level(a, b))
+    goes_on(a)
+    a.run("save", "-k", "g", image)
+    assert names(a) == ["Domain-0"] and not list(tmp_path.glob("*.part"))
+    assert image.stat().st_mode & 0o777 == 0o600
+    done = subprocess.run([sys.executable, VERIFY, "--checksums", image], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    b.run("restore", image)
+    goes_on(b)
+    assert "already" in b.run("restore", image, status=2).stderr
+
+
+def test_an_image_that_is_damaged_leaves_nothing(pair, tmp_path):
+    a, _ = pair
+    image, bad = tmp_path / "g.save", tmp_path / "bad"
+    a.create(type="pvh", guest="writer", memory=4)
+    a.run("save", "-k", "-c", "g", image)
+    goes_on(a)
+    a.run("destroy", "g")
+    data = image.read_bytes()
+    for at in [*range(0, 40, 5), 45, 60, 200, 400, 2000, len(data) // 2, len(data) - 50, len(data) - 3]:
+        bad.write_bytes(data[:at] + bytes([data[at] ^ 0x41]) + data[at + 1:])
+        assert a.run("restore", bad, status=None).returncode in (1, 2), at
+        bad.write_bytes(data[:at])
+        assert a.run("restore", bad, status=2).stderr, at
+        assert names(a) == ["Domain-0"], at
+    a.run("restore", image)
+    goes_on(a)
+
+
+def test_a_save_that_fails_lets_it_go_on(pair):
+    a, _ = pair
+    a.create(type="pvh", guest="steady", memory=4)
+    a.run("save", "g", "/dev/full/x", status=2)
+    a.run("save", "g", a.path / "no/such/folder", status=2)
+    goes_on(a)
+    a.create(type="pv", guest="steady", memory=4, name="p")
+    assert "PV" in a.run("save", "p", a.path / "p.save", status=2).stderr
+    goes_on(a, "p")
+    assert not list(a.path.glob("*.save*"))

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A saved domain as xl keeps it.  See image.h.
+ */
+#include "image.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <yajl/yajl_gen.h>
+#include <yajl/yajl_tree.h>
+
+#include "cmd.h"
+#include "out.h"
+#include "util.h"
+#include "xc_sr_stream_format.h"
+
+#define MAX_CONFIG 65536u
+#define MAX_VCPUS  128u
+
+/* ---- octets ---- */
+
+int write_all(int fd, const void *buf, size_t size)
+{
+    const char *p = buf;
+
+    while (size) {
+        ssize_t n = write(fd, p, size);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        p += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+int read_all(int fd, void *buf, size_t size)
+{
+    char *p = buf;
+
+    while (size) {
+        ssize_t n = read(fd, p, size);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n == 0)
+            errno = EPIPE;
+        if (n <= 0)
+            return -1;
+        p += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+/* ---- what the domain is ---- */
+
+int image_config_of(xc_handle *xch, uint32_t domid, struct image_config *c)
+{
+    struct xc_domain_info info;
+
+    memset(c, 0, sizeof(*c));
+    if (xc_domain_getinfo(xch, domid, &info))
+        return -1;
+    c->name = xc_domain_name(xch, domid);
+    if (!c->name)
+        c->name = xasprintf("domain-%u", domid);
+    c->type = info.type;
+    c->hap = info.hap;
+    c->vcpus = info.nr_vcpus;
+    c->memory_kib = info.tot_pages * 4;
+    return 0;
+}
+
+void image_config_free(struct image_config *c)
+{
+    free(c->name);
+    c->name = NULL;
+}
+
+/* In the form of libxl's JSON, as far as it goes; hap stands beside. */
+static void put_number(yajl_gen g, const char *key, uint64_t value)
+{
+    (void)yajl_gen_string(g, (const unsigned char *)key, strlen(key));
+    (void)yajl_gen_integer(g, (long long)value);
+}
+
+static void put_string(yajl_gen g, const char *key, const char *value)
+{
+    (void)yajl_gen_string(g, (const unsigned char *)key, strlen(key));
+    (void)yajl_gen_string(g, (const unsigned char *)value, strlen(value));
+}
+
+static const char *const type_names[] = {
+    [XC_DOMAIN_PV] = "pv", [XC_DOMAIN_HVM] = "hvm", [XC_DOMAIN_PVH] = "pvh"};
+
+static yajl_gen config_json(const struct image_config *c, const unsigned char **text, size_t *len)
+{
+    yajl_gen g = yajl_gen_alloc(NULL);
+
+    if (!g)
+        return NULL;
+    (void)yajl_gen_map_open(g);
+    (void)yajl_gen_string(g, (const unsigned char *)"c_info", 6);
+    (void)yajl_gen_map_open(g);
+    put_string(g, "type", type_names[c->type]);
+    put_string(g, "name", c->name);
+    put_number(g, "hap", c->hap);
+    (void)yajl_gen_map_close(g);
+    (void)yajl_gen_string(g, (const unsigned char *)"b_info", 6);
+    (void)yajl_gen_map_open(g);
+    put_number(g, "max_vcpus", c->vcpus);
+    put_number(g, "max_memkb", c->memory_kib);
+    (void)yajl_gen_map_close(g);
+    (void)yajl_gen_map_close(g);
+    if (yajl_gen_get_buf(g, text, len) == yajl_gen_status_ok)
+        return g;
+    yajl_gen_free(g);
+    return NULL;
+}
+
+static uint64_t get_number(yajl_val tree, const char *outer, const char *key)
+{
+    const char *path[] = {outer, key, NULL};
+    yajl_val v = yajl_tree_get(tree, path, yajl_t_number);
+
+    return v && YAJL_IS_INTEGER(v) && YAJL_GET_INTEGER(v) >= 0 ? (uint64_t)YAJL_GET_INTEGER(v) : 0;
+}
+
+static const char *get_string(yajl_val tree, const char *outer, const char *key)
+{
+    const char *path[] = {outer, key, NULL};
+    yajl_val v = yajl_tree_get(tree, path, yajl_t_string);
+
+    return v ? YAJL_GET_STRING(v) : NULL;
+}
+
+static int parse_config(const char *text, const char *what, struct image_config *c)
+{
+    char error[256] = "";
+    yajl_val tree = yajl_tree_parse(text, error, sizeof(error));
+    const char *name = tree ? get_string(tree, "c_info", "name") : NULL;
+    const char *type = tree ? get_string(tree, "c_info", "type") : NULL;
+    int rc = -1;
+
+    memset(c, 0, sizeof(*c));
+    if (tree && name && type) {
+        c->hap = get_number(tree, "c_info", "hap");
+        c->vcpus = (uint32_t)get_number(tree, "b_info", "max_vcpus");
+        c->memory_kib = get_number(tree, "b_info", "max_memkb");
+        for (int i = XC_DOMAIN_PV; i <= XC_DOMAIN_PVH; i++)
+            if (!strcmp(type, type_names[i])) {
+                c->type = (enum xc_domain_type)i;
+                rc = 0;
+            }
+    }
+    if (rc || !c->vcpus || c->vcpus > MAX_VCPUS || !c->memory_kib || !*name || strchr(name, '/')) {
+        warn("%s: its configuration is not of a domain of a simulated host", what);
+        rc = -1;
+    } else {
+        c->name = xstrdup(name);
+    }
+    yajl_tree_free(tree);
+    return rc;
+}
+
+/* ---- the layers around libxc's stream ---- */
+
+struct head {
+    struct xc_sr_xl_hdr xl;
+    uint32_t config_length;
+};
+
+struct libxl_head {
+    struct xc_sr_libxl_hdr libxl;
+    struct xc_sr_rhdr context;
+};
+
+int image_write_head(int fd, const struct image_config *c)
+{
+    struct head head = {.xl = {.byteorder = XC_SR_XL_BYTEORDER,
+                               .mandatory_flags = XC_SR_XL_FLAG_JSON | XC_SR_XL_FLAG_STREAM_V2}};
+    const struct libxl_head inner = {.libxl = {.ident = __builtin_bswap64(XC_SR_LIBXL_IDENT),
+                                               .version = __builtin_bswap32(XC_SR_LIBXL_VERSION)},
+                                     .context = {.type = LIBXL_REC_LIBXC_CONTEXT}};
+    const unsigned char *text;
+    size_t len;
+    yajl_gen json = config_json(c, &text, &len);
+    int rc = -1;
+
+    memcpy(head.xl.magic, XC_SR_XL_MAGIC, sizeof(head.xl.magic));
+    if (json) {
+        head.config_length = (uint32_t)len + 1; /* its NUL too, as libxl writes it */
+        head.xl.optional_length = (uint32_t)sizeof(head.config_length) + head.config_length;
+        rc = write_all(fd, &head, sizeof(head)) || write_all(fd, text, len) ||
+                     write_all(fd, "", 1) || write_all(fd, &inner, sizeof(inner))
+                 ? -1
+                 : 0;
+        yajl_gen_free(json);
+    }
+    if (rc)
+        warn("writing the image's head: %s", strerror(errno));
+    return rc;
+}
+
+int image_write_tail(int fd)
+{
+    const struct xc_sr_rhdr end = {.type = LIBXL_REC_END};
+
+    if (!write_all(fd, &end, sizeof(end)))
+        return 0;
+    warn("writing the image's end: %s", strerror(errno));
+    return -1;
+}
+
+static int bad_head(const char *what, const char *why)
+{
+    warn("%s: %s", what, why);
+    return -1;
+}
+
+int image_read_head(int fd, const char *what, struct image_config *c)
+{
+    struct head head;
+    struct libxl_head inner;
+    char *text;
+    int rc;
+
+    memset(c, 0, sizeof(*c));
+    if (read_all(fd, &head, sizeof(head)))
+        return bad_head(what, errno == EPIPE ? "it ends within its head" : strerror(errno));
+    if (memcmp(head.xl.magic, XC_SR_XL_MAGIC, sizeof(head.xl.magic)) != 0)
+        return bad_head(what, "offset 0: this is not a domain that xl saved");
+    if (head.xl.byteorder != XC_SR_XL_BYTEORDER ||
+        head.xl.mandatory_flags != (XC_SR_XL_FLAG_JSON | XC_SR_XL_FLAG_STREAM_V2))
+        return bad_head(what, "offset 32: its flags are not those of libxl's stream version 2");
+    if (head.config_length < 2 || head.config_length > MAX_CONFIG ||
+        head.xl.optional_length != sizeof(head.config_length) + head.config_length)
+        return bad_head(what, "offset 44: its configuration has no length that can be");
+    text = xcalloc(1, head.config_length + 1);
+    rc = read_all(fd, text, head.config_length) || read_all(fd, &inner, sizeof(inner));
+    if (rc)
+        (void)bad_head(what, errno == EPIPE ? "it ends within its head" : strerror(errno));
+    else if (inner.libxl.ident != __builtin_bswap64(XC_SR_LIBXL_IDENT) ||
+             inner.libxl.version != __builtin_bswap32(XC_SR_LIBXL_VERSION) ||
+             inner.context.type != LIBXL_REC_LIBXC_CONTEXT || inner.context.length)
+        rc = bad_head(what, "libxl's stream does not begin behind its configuration");
+    else
+        rc = parse_config(text, what, c);
+    free(text);
+    return rc ? -1 : 0;
+}
+
+int image_read_tail(int fd, const char *what)
+{
+    struct xc_sr_rhdr end;
+
+    if (read_all(fd, &end, sizeof(end)))
+        return bad_head(what, errno == EPIPE ? "libxl's END is missing" : strerror(errno));
+    if (end.type != LIBXL_REC_END || end.length)
+        return bad_head(what, "what stands behind libxc's stream is of no simulated host");
+    return 0;
+}
+
+/* ---- restoring ---- */
+
+static int fill(xc_handle *xch, int fd, const char *what, bool unverified, uint32_t domid,
+                const struct image_config *c, struct xc_restore_result *result)
+{
+    const struct xc_restore_options options = {.unverified = unverified};
+    const struct xc_restore_callbacks callbacks = {.data = NULL};
+
+    if (xc_domain_max_vcpus(xch, domid, c->vcpus) || xc_domain_max_mem(xch, domid, c->memory_kib))
+        return STATUS_TROUBLE;
+    if (xc_domain_restore(xch, fd, domid, &options, &callbacks, result))
+        return errno == EPERM ? STATUS_NO : STATUS_TROUBLE;
+    if (image_read_tail(fd, what) || xc_domain_set_name(xch, domid, c->name))
+        return STATUS_TROUBLE;
+    return STATUS_YES;
+}
+
+/* Has a domain here that name?  -1 after a message. */
+static int name_is_taken(xc_handle *xch, const char *name)
+{
+    struct xc_domain_info *list;
+    size_t n;
+    int taken = 0;
+
+    if (xc_domain_list(xch, &list, &n))
+        return -1;
+    for (size_t i = 0; i < n && !taken; i++) {
+        char *other = xc_domain_name(xch, list[i].domid);
+
+        taken = other && !strcmp(other, name);
+        free(other);
+    }
+    free(list);
+    if (taken)
+        warn("there is a domain '%s' here already", name);
+    return taken;
+}
+
+int image_restore(xc_handle *xch, int fd, const char *what, bool unverified, uint32_t *domid,
+                  struct image_config *c, struct xc_restore_result *result)
+{
+    struct xc_domain_config config = {.hap = false};
+    int status;
+
+    if (image_read_head(fd, what, c))
+        return STATUS_TROUBLE;
+    config.type = c->type;
+    config.hap = c->hap;
+    config.max_vcpus = c->vcpus;
+    if (name_is_taken(xch, c->name))
+        return STATUS_TROUBLE;
+    if (xc_domain_create(xch, &config, domid))
+        return STATUS_TROUBLE;
+    status = fill(xch, fd, what, unverified, *domid, c, result);
+    if (status)
+        (void)xc_domain_destroy(xch, *domid);
+    return status;
+}
+
+/* ---- seeing it ---- */
+
+int view_suspend(void *data)
+{
+    const struct save_view *v = data;
+
+    return xc_domain_suspend(v->xch, v->domid);
+}
+
+int view_progress(void *data, const struct xc_sr_stats *st)
+{
+    const struct save_view *v = data;
+
+    if (v->show)
+        (void)fprintf(stderr,
+                      "\rround %u: %llu of %llu pages, %llu MB/s; %llu dirty pages/s; downtime now "
+                      "about %llu ms ",
+                      st->round, (unsigned long long)st->sent_in_round,
+                      (unsigned long long)st->round_pages,
+                      (unsigned long long)(st->bytes_per_second / 1000000),
+                      (unsigned long long)st->dirty_pages_per_second,
+                      (unsigned long long)(st->expected_downtime_ns / 1000000));
+    return 0;
+}
+
+void view_end(const struct save_view *v)
+{
+    if (v->show)
+        (void)fputc('\n', stderr);
+}

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * xl-sim migrate, migrate-receive.
+ *
+ * The sender starts the receiver, over ssh or whatever -S names, and both talk over its standard
+ * input and output:
+ *
+ *   receiver: "xl-sim: ready\n"
+ *   sender:   an image (image.h): head, libxc's stream, tail
+ *   receiver: 'R' when the domain is there, complete and paused; 'N' when this host cannot give it
+ *             its CPU; 'F' when anything else failed.  After 'N' and 'F' nothing is left there.
+ *   sender:   'G': its own copy is suspended, and will not run again unless the receiver says so
+ *   receiver: 'A' when the domain runs; 'F' when it does not and is gone
+ *
+ * Until the sender has sent 'G' only its copy may run; the receiver without a 'G' destroys its own.
+ * After 'G' only the receiver's may: a sender that hears neither 'A' nor 'F' keeps its copy
+ * suspended, and says so.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "image.h"
+#include "json.h"
+#include "out.h"
+#include "util.h"
+#include "xl.h"
+
+static const char banner[] = "xl-sim: ready\n";
+
+/* ---- the receiver's process ---- */
+
+struct peer {
+    pid_t pid;
+    int to, from;
+    int patience; /* ms that an answer may take */
+};
+
+static int start(struct peer *p, const char *command)
+{
+    int down[2] = {-1, -1}, up[2] = {-1, -1};
+
+    if (pipe2(down, O_CLOEXEC) || pipe2(up, O_CLOEXEC)) {
+        warn("a pipe: %s", strerror(errno));
+        return -1;
+    }
+    p->pid = fork();
+    if (!p->pid) {
+        if (dup2(down[0], STDIN_FILENO) >= 0 && dup2(up[1], STDOUT_FILENO) >= 0)
+            (void)execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    (void)close(down[0]);
+    (void)close(up[1]);
+    p->to = down[1];
+    p->from = up[0];
+    if (p->pid > 0)
+        return 0;
+    warn("starting the receiver: %s", strerror(errno));
+    return -1;
+}
+
+static void finish(struct peer *p)
+{
+    int tries = 50;
+
+    (void)close(p->to);
+    (void)close(p->from);
+    /* It ends when its input does; what does not is ended. */
+    while (tries-- && !waitpid(p->pid, NULL, WNOHANG))
+        (void)poll(NULL, 0, 20);
+    if (tries < 0) {
+        (void)kill(p->pid, SIGTERM);
+        (void)waitpid(p->pid, NULL, 0);
+    }
+}
+
+/* One octet of the protocol; 0 when the other side has gone, or is silent for too long (-1: never
+ * too long). */
+static char hear(int fd, int patience)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    char c;
+    int n;
+
+    do
+        n = poll(&p, 1, patience);
+    while (n < 0 && errno == EINTR);
+    return n <= 0 || read_all(fd, &c, 1) ? 0 : c;
+}
+
+/* The banner, octet by octet: silence is an answer too. */
+static bool hear_banner(const struct peer *p)
+{
+    for (size_t i = 0; i < sizeof(banner) - 1; i++)
+        if (hear(p->from, p->patience) != banner[i])
+            return false;
+    return true;
+}
+
+/* ---- sending ---- */
+
+struct migration {
+    xc_handle *xch;
+    uint32_t domid;
+    struct image_config config;
+    struct xc_sr_stats stats;
+    bool live, checksums;
+};
+
+static int send_image(struct migration *m, const struct peer *p, bool *suspended)
+{
+    const struct xc_save_options options = {.live = m->live, .checksums = m->checksums};
+    struct save_view view = {m->xch, m->domid, isatty(STDERR_FILENO)};
+    const struct xc_save_callbacks callbacks = {
+        .suspend = view_suspend, .progress = view_progress, .data = &view};
+    int rc;
+
+    if (image_write_head(p->to, &m->config))
+        return -1;
+    rc = xc_domain_save(m->xch, p->to, m->domid, &options, &callbacks, &m->stats);
+    view_end(&view);
+    *suspended = !rc; /* on failure it goes on already */
+    return rc ? rc : image_write_tail(p->to);
+}
+
+/* It is there, complete.  The last word is given, and the last answer heard. */
+static int hand_over(struct migration *m, const struct peer *p)
+{
+    char answer;
+
+    if (write_all(p->to, "G", 1)) {
+        /* Nothing of it arrived, or all: one octet.  What is not known is not run twice. */
+        answer = 0;
+    } else {
+        answer = hear(p->from, p->patience);
+    }
+    if (answer == 'A')
+        return xc_domain_destroy(m->xch, m->domid) ? STATUS_TROUBLE : STATUS_YES;
+    if (answer == 'F') {
+        warn("it does not run there; it goes on here");
+        (void)xc_domain_resume(m->xch, m->domid);
+        return STATUS_TROUBLE;
+    }
+    warn("the receiver was told to let '%s' run and has not answered: it may run there. Here it is "
+         "kept suspended. Look there: if it does not run, `xl-sim migrate --resume %u` here; if it "
+         "does, `xl-sim destroy %u`",
+         m->config.name, m->domid, m->domid);
+    return STATUS_TROUBLE;
+}
+
+static int send_domain(struct migration *m, const struct peer *p)
+{
+    char answer;
+    bool suspended = false;
+
+    if (!hear_banner(p)) {
+        warn("the receiver does not answer; '%s' goes on here", m->config.name);
+        return STATUS_TROUBLE;
+    }
+    /* A receiver that refuses has said so before all was sent: its answer counts. */
+    (void)send_image(m, p, &suspended);
+    answer = hear(p->from, p->patience);
+    if (answer == 'R' && suspended)
+        return hand_over(m, p);
+    if (suspended)
+        (void)xc_domain_resume(m->xch, m->domid);
+    warn("'%s' was not migrated and goes on here%s", m->config.name,
+         answer == 'N'   ? ": the other host cannot give it its CPU"
+         : answer == 'F' ? ": the other host says why"
+                         : ": the receiver has gone");
+    return answer == 'N' ? STATUS_NO : STATUS_TROUBLE;
+}
+
+static void report(const struct migration *m, bool json)
+{
+    const struct xc_sr_stats *st = &m->stats;
+    struct json *j;
+
+    if (!json) {
+        (void)printf("'%s' runs there: %llu pages in %u rounds, %llu MB/s, downtime %.1f ms\n",
+                     m->config.name, (unsigned long long)st->sent_pages, st->round + 1,
+                     (unsigned long long)(st->bytes_per_second / 1000000),
+                     (double)st->downtime_ns / 1e6);
+        return;
+    }
+    j = json_begin();
+    json_object(j, NULL);
+    json_string(j, "name", m->config.name);
+    json_number(j, "pages", st->sent_pages);
+    json_number(j, "rounds", st->round + 1);
+    json_number(j, "bytes", st->bytes);
+    json_number(j, "elapsed_ns", st->elapsed_ns);
+    json_number(j, "downtime_ns", st->downtime_ns);
+    json_close_object(j);
+    (void)json_end(j);
+}
+
+static int migrate(struct migration *m, const char *command, uint64_t seconds, bool json)
+{
+    struct peer p = {.patience = (int)seconds * 1000};
+    int status = STATUS_TROUBLE;
+
+    if (image_config_of(m->xch, m->domid, &m->config))
+        return STATUS_TROUBLE;
+    if (!start(&p, command)) {
+        status = send_domain(m, &p);
+        finish(&p);
+    }
+    if (!status)
+        report(m, json);
+    image_config_free(&m->config);
+    return status;
+}
+
+static const struct cmd_option migrate_options[] = {
+    {'S', "ssh", "COMMAND",
+     "what reaches the other host, as in \"ssh other\"; default: it is here"},
+    {'n', "no-live", NULL, "suspend it first"},
+    {'k', "checksums", NULL, "with checksums over every octet"},
+    {'t', "timeout", "SECONDS", "how long the receiver's answers may take (60)"},
+    {'r', "resume", NULL, "no migration: let a domain go on that a failed one left suspended"},
+    CMD_JSON,
+    CMD_END,
+};
+
+/* A word for the shell, in single quotes; malloc'ed. */
+static char *quoted(const char *word)
+{
+    char *text = xcalloc(strlen(word) + 1, 4), *at = text;
+
+    *at++ = '\'';
+    for (; *word; word++) {
+        if (*word == '\'') {
+            memcpy(at, "'\\'", 3);
+            at += 3;
+        }
+        *at++ = *word;
+    }
+    *at = '\'';
+    return text;
+}
+
+static int run_migrate(const struct command *cmd, int argc, char **argv)
+{
+    struct migration m = {.live = true};
+    const char *value, *over = NULL;
+    bool json = false, resume = false;
+    int letter, first, status = STATUS_TROUBLE;
+    uint64_t seconds = 60;
+    char *command;
+
+    while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1) {
+        if (letter == 'S')
+            over = value;
+        else if (letter == 'n')
+            m.live = false;
+        else if (letter == 'k')
+            m.checksums = true;
+        else if (letter == 't' && !xl_number(value, 3600, &seconds) && seconds)
+            continue;
+        else if (letter == 't')
+            return cmd_usage(cmd, "--timeout is a number of seconds, 1 to 3600");
+        else if (letter == 'r')
+            resume = true;
+        else if (letter == 'j')
+            json = true;
+        else
+            return STATUS_TROUBLE;
+    }
+    if (argc - first != (resume ? 1 : 2))
+        return cmd_usage(cmd, resume ? "a domain is needed"
+                                     : "a domain and the other host's socket are needed");
+    /* A receiver that has gone is an error of write(), not our death. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    m.xch = xl_open();
+    if (!m.xch)
+        return STATUS_TROUBLE;
+    if (!xc_domain_resolve(m.xch, argv[first], &m.domid)) {
+        if (resume) {
+            status = xc_domain_resume(m.xch, m.domid) ? STATUS_TROUBLE : STATUS_YES;
+        } else {
+            char *socket = quoted(argv[first + 1]);
+            char *program = over ? xstrdup("xl-sim") : quoted(xl_program());
+
+            command =
+                xasprintf("%s %s -s %s migrate-receive", over ? over : "exec", program, socket);
+            status = migrate(&m, command, seconds, json);
+            free(command);
+            free(program);
+            free(socket);
+        }
+    }
+    xc_interface_close(m.xch);
+    return status;
+}
+
+/* ---- receiving ---- */
+
+static void say(char c)
+{
+    (void)write_all(STDOUT_FILENO, &c, 1); /* whoever does not hear it has gone */
+}
+
+static int receive(xc_handle *xch)
+{
+    struct xc_restore_result *result = xcalloc(1, sizeof(*result));
+    struct image_config c = {.name = NULL};
+    uint32_t domid;
+    int status = image_restore(xch, STDIN_FILENO, "the stream", false, &domid, &c, result);
+
+    free(result);
+    image_config_free(&c);
+    if (status) {
+        say(status == STATUS_NO ? 'N' : 'F');
+        return status;
+    }
+    say('R');
+    if (hear(STDIN_FILENO, -1) != 'G') {
+        warn("the sender has not let go of its copy: this one is destroyed");
+        (void)xc_domain_destroy(xch, domid);
+        return STATUS_TROUBLE;
+    }
+    if (xc_domain_unpause(xch, domid)) {
+        (void)xc_domain_destroy(xch, domid);
+        say('F');
+        return STATUS_TROUBLE;
+    }
+    say('A');
+    return STATUS_YES;
+}
+
+static const struct cmd_option receive_options[] = {CMD_END};
+
+static int run_receive(const struct command *cmd, int argc, char **argv)
+{
+    char **args;
+    int status = xl_arguments(cmd, argc, argv, 0, "takes no arguments", &args, NULL);
+    xc_handle *xch;
+
+    if (status)
+        return status;
+    (void)signal(SIGPIPE, SIG_IGN);
+    xch = xl_open();
+    if (!xch)
+        return STATUS_TROUBLE;
+    status = STATUS_TROUBLE;
+    if (!write_all(STDOUT_FILENO, banner, sizeof(banner) - 1))
+        status = receive(xch);
+    xc_interface_close(xch);
+    return status;
+}
+
+const struct command cmd_migrate = {
+    .name = "migrate",
+    .args = "DOMAIN SOCKET",
+    .summary = "move a domain to another simulated host while it runs",
+    .about = "Moves an HVM or PVH domain to the host behind SOCKET: its CPU first, which that host "
+             "gives it exactly or refuses by name (status 1); then its memory, in rounds while it "
+             "runs; then its registers. At every moment it is runnable on one side. What fails "
+             "leaves it running here.",
+    .options = migrate_options,
+    .run = run_migrate,
+};
+
+const struct command cmd_migrate_receive = {
+    .name = "migrate-receive",
+    .args = "",
+    .summary = "the other end of migrate, which starts it",
+    .about = "Takes a domain from standard input. It is started by `xl-sim migrate`.",
+    .options = receive_options,
+    .run = run_receive,
+};
