@@ -180,7 +180,8 @@ static int send_batch(struct saver *s, size_t n)
     for (size_t i = 0; i < n; i++)
         if (s->pages[i]) {
             s->entries[head.count++] = s->gfns[i] | (uint64_t)XC_SR_PAGE_NOTAB << XC_SR_TYPE_SHIFT;
-            s->iov[nr++] = (struct iovec){still(s, nr - 2, s->pages[i]), PAGE_SIZE};
+            s->iov[nr] = (struct iovec){still(s, nr - 2, s->pages[i]), PAGE_SIZE};
+            nr++;
         }
     if (head.count) {
         s->iov[0] = (struct iovec){&head, sizeof(head)};

@@ -92,7 +92,9 @@ static char hear(int fd, int patience)
     do
         n = poll(&p, 1, patience);
     while (n < 0 && errno == EINTR);
-    return n <= 0 || read_all(fd, &c, 1) ? 0 : c;
+    if (n <= 0 || read_all(fd, &c, 1))
+        return '\0';
+    return c;
 }
 
 /* The banner, octet by octet: silence is an answer too. */
@@ -237,9 +239,10 @@ static char *quoted(const char *word)
 
     *at++ = '\'';
     for (; *word; word++) {
-        if (*word == '\'') {
-            memcpy(at, "'\\'", 3);
-            at += 3;
+        if (*word == '\'') { /* out of the quotes, one by itself, and in again */
+            *at++ = '\'';
+            *at++ = '\\';
+            *at++ = '\'';
         }
         *at++ = *word;
     }
