@@ -456,7 +456,7 @@ def test_help(ivy):
 
 
 def test_usage(ivy):
-    assert "there is no command 'migrate'" in ivy.run("migrate", status=2).stderr
+    assert "there is no command 'fly'" in ivy.run("fly", status=2).stderr
     for args in (("pause",), ("pause", "a", "b"), ("info", "x"), ("create",), ("run",), ("run", "many"), ("run", "-1"),
                  ("list", "--nope"), ("cpuid", "0", "-n", "x"), ("dmesg", "x"), ("poweroff", "now"), ("--nope",), ()):
         assert ivy.run(*args, status=2).stdout == ""

@@ -127,6 +127,23 @@ static int wait_action(xc_handle *xch, const char *name, struct xc_livepatch_sta
                    WAIT_MS / 1000);
 }
 
+#define BUSY_TRIES 20
+
+/*
+ * One try.  0, with *status when there is any; or -1 with errno.  Xen gathers all its CPUs to
+ * change code, and gives up after 30 ms with EBUSY when one of them has other things to do.
+ */
+static int try_action(xc_handle *xch, const char *name, uint32_t action, bool waits,
+                      struct xc_livepatch_status *status)
+{
+    status->error = 0;
+    if (start_action(xch, name, action))
+        return -1;
+    if (waits && wait_action(xch, name, status))
+        return -1;
+    return 0;
+}
+
 int xc_livepatch_action(xc_handle *xch, const char *name, enum xc_livepatch_action action)
 {
     static const struct {
@@ -138,14 +155,20 @@ int xc_livepatch_action(xc_handle *xch, const char *name, enum xc_livepatch_acti
         [XC_LIVEPATCH_REVERT] = {LIVEPATCH_ACTION_REVERT, "revert", XC_LIVEPATCH_CHECKED},
         [XC_LIVEPATCH_UNLOAD] = {LIVEPATCH_ACTION_UNLOAD, "unload", XC_LIVEPATCH_ABSENT},
     };
+    const struct timespec nap = {.tv_nsec = POLL_MS * 1000000L};
+    const bool waits = actions[action].after != XC_LIVEPATCH_ABSENT;
     struct xc_livepatch_status status;
-    int rc = start_action(xch, name, actions[action].number);
+    int rc = 0;
 
-    if (!rc && actions[action].after == XC_LIVEPATCH_ABSENT)
+    for (int tries = 0; tries < BUSY_TRIES; tries++) {
+        rc = try_action(xch, name, actions[action].number, waits, &status);
+        if ((rc ? errno : status.error) != EBUSY)
+            break;
+        (void)nanosleep(&nap, NULL);
+    }
+    if (!rc && !waits)
         return 0; /* unloading is done when the call returns */
-    if (rc && (errno == EPROTO || errno == EOPNOTSUPP))
-        return -1;
-    if (!rc && wait_action(xch, name, &status))
+    if (rc && (errno == EPROTO || errno == EOPNOTSUPP || errno == ETIMEDOUT))
         return -1;
     if (!rc && status.state == actions[action].after && !status.error)
         return 0;
