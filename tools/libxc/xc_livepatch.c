@@ -130,7 +130,8 @@ static int wait_action(xc_handle *xch, const char *name, struct xc_livepatch_sta
 #define BUSY_TRIES 20
 
 /*
- * One try.  0, with *status when there is any; or -1 with errno.  Xen gathers all its CPUs to
+ * One try.  0, with *status when there is any; -1 with errno; -2 when the line is logged already.
+ * Xen gathers all its CPUs to
  * change code, and gives up after 30 ms with EBUSY when one of them has other things to do.
  */
 static int try_action(xc_handle *xch, const char *name, uint32_t action, bool waits,
@@ -139,9 +140,7 @@ static int try_action(xc_handle *xch, const char *name, uint32_t action, bool wa
     status->error = 0;
     if (start_action(xch, name, action))
         return -1;
-    if (waits && wait_action(xch, name, status))
-        return -1;
-    return 0;
+    return waits && wait_action(xch, name, status) ? -2 : 0;
 }
 
 int xc_livepatch_action(xc_handle *xch, const char *name, enum xc_livepatch_action action)
@@ -162,13 +161,15 @@ int xc_livepatch_action(xc_handle *xch, const char *name, enum xc_livepatch_acti
 
     for (int tries = 0; tries < BUSY_TRIES; tries++) {
         rc = try_action(xch, name, actions[action].number, waits, &status);
+        if (rc == -2)
+            return -1;
         if ((rc ? errno : status.error) != EBUSY)
             break;
         (void)nanosleep(&nap, NULL);
     }
     if (!rc && !waits)
         return 0; /* unloading is done when the call returns */
-    if (rc && (errno == EPROTO || errno == EOPNOTSUPP || errno == ETIMEDOUT))
+    if (rc && (errno == EPROTO || errno == EOPNOTSUPP))
         return -1;
     if (!rc && status.state == actions[action].after && !status.error)
         return 0;
