@@ -115,6 +115,9 @@ def test_user_disable(start):
 def test_command_line_of_the_hypervisor(start):
     host = start(IVY, cmdline=["cpuid=no-avx", "loglvl=all"])
     assert "Command line: cpuid=no-avx loglvl=all\n" in host.run("dmesg").stdout
+    # It is taken from those who are born there, with all that stands on it.
+    host.create("-p", name="q", type="pvh")
+    assert not host.features("q") & {"avx", "avx2", "fma", "f16c"}
 
 
 # ---- domains ----

@@ -120,7 +120,7 @@ static void seed(void)
     const char *given = getenv("SEED");
     uint64_t s = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
 
-    print_message("SEED=%llu\n", (unsigned long long)s);
+    print_message("# SEED=%llu\n", (unsigned long long)s);
     rng = s * 0x9e3779b97f4a7c15ull | 1;
 }
 

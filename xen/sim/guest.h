@@ -43,7 +43,7 @@ struct sim_guest_page {
     uint64_t reserved[10];       /* zero; to 128 bytes */
 };
 
-/* Per vCPU, from byte 128 of the page; as many as fit: (4096 - 128) / 96 = 41. */
+/* Per vCPU, from byte 128 of the page. */
 struct sim_guest_vcpu {
     uint32_t status; /* enum sim_guest_status */
     uint32_t level;  /* vector: the extension it chose, an index into its list */
@@ -58,8 +58,11 @@ struct sim_guest_vcpu {
 };
 
 #define SIM_GUEST_MAX_VCPUS 41u
+_Static_assert(sizeof(struct sim_guest_page) == 128 && sizeof(struct sim_guest_vcpu) == 88 &&
+                   128 + SIM_GUEST_MAX_VCPUS * 88 <= 4096,
+               "it is memory of a VM: nothing moves");
 /* Guest-physical address of the page: frame 16 (below 1 MiB is otherwise free). */
-#define SIM_GUEST_GFN       16u
+#define SIM_GUEST_GFN 16u
 
 /*
  * One step of what this vCPU is doing, on this pCPU: a bounded piece of work that takes *ns of
