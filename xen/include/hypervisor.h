@@ -165,6 +165,8 @@ long policy_copy_to_guest(struct hypervisor *hv, const struct cpu_policy *p, uin
 /* XEN_DOMCTL_{get,set}_cpu_policy.  The second always says in *op what it objects to. */
 long domain_get_cpu_policy(struct domain *d, struct xen_domctl_cpu_policy *op);
 long domain_set_cpu_policy(struct domain *d, struct xen_domctl_cpu_policy *op);
+/* XEN_DOMCTL_getpageframeinfo3: frame numbers in, XEN_DOMCTL_PFINFO_* out.  arch/x86/page-info.c */
+long get_page_info(struct domain *d, const struct xen_domctl_getpageframeinfo3 *op);
 /* XEN_DOMCTL_{get,set}vcpucontext, for PV.  arch/x86/pv-context.c */
 long pv_get_context(struct domain *d, const struct xen_domctl_vcpucontext *op);
 long pv_set_context(struct domain *d, const struct xen_domctl_vcpucontext *op);

@@ -75,6 +75,8 @@ long arch_do_domctl(struct hypervisor *hv, struct domain *d, struct xen_domctl *
     case XEN_DOMCTL_gethvmcontext_partial:
         *copyback = true;
         return hvm_get_context_partial(d, &op->u.hvmcontext_partial);
+    case XEN_DOMCTL_getpageframeinfo3:
+        return get_page_info(d, &op->u.getpageframeinfo3);
     case XEN_DOMCTL_settscinfo:
         return settscinfo(d, &op->u.tsc_info);
     case XEN_DOMCTL_gettscinfo:

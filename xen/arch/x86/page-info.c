@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * XEN_DOMCTL_getpageframeinfo3: what kind of page each of some frames is, for whoever saves them.
+ */
+#include <hypervisor.h>
+
+#include <xen/errno.h>
+
+#define MAX_FRAMES 1024u /* of one call: what real Xen takes too */
+#define CHUNK      64u
+
+long get_page_info(struct domain *d, const struct xen_domctl_getpageframeinfo3 *op)
+{
+    struct platform *p = d->hv->platform;
+    uint64_t at = HANDLE(op->array), frames[CHUNK];
+
+    if (op->num > MAX_FRAMES)
+        return -XEN_E2BIG;
+    for (uint64_t done = 0; done < op->num;) {
+        uint64_t n = op->num - done < CHUNK ? op->num - done : CHUNK;
+
+        if (platform_copy_from_guest(p, frames, at, n * sizeof(frames[0])))
+            return -XEN_EFAULT;
+        for (uint64_t i = 0; i < n; i++)
+            frames[i] =
+                memory_mfn(d, frames[i]) < 0 ? XEN_DOMCTL_PFINFO_XTAB : XEN_DOMCTL_PFINFO_NOTAB;
+        if (platform_copy_to_guest(p, at, frames, n * sizeof(frames[0])))
+            return -XEN_EFAULT;
+        at += n * sizeof(frames[0]);
+        done += n;
+    }
+    return 0;
+}
