@@ -171,6 +171,21 @@ static void inproc_unmap(void *state, void *mapping)
     free(m);
 }
 
+static void *inproc_map_grants(void *state, uint32_t domid, void **page)
+{
+    (void)state;
+    (void)domid;
+    (void)page;
+    errno = EOPNOTSUPP;
+    return NULL;
+}
+
+static void inproc_unmap_grants(void *state, void *mapping)
+{
+    (void)state;
+    (void)mapping;
+}
+
 static const struct xc_transport_ops ops = {
     .name = "in process",
     .open = inproc_state_open,
@@ -183,6 +198,8 @@ static const struct xc_transport_ops ops = {
     .store_write = no_store_write,
     .map = inproc_map,
     .unmap = inproc_unmap,
+    .map_grants = inproc_map_grants,
+    .unmap_grants = inproc_unmap_grants,
 };
 
 /* ---- what is logged ---- */

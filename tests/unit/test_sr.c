@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,7 +37,7 @@ struct saving {
     struct domain *d;
     unsigned int steps;  /* that the guest makes after each piece of a live save */
     unsigned int cancel; /* call it off at this call of progress(); 0: never */
-    unsigned int calls;
+    unsigned int calls;  /* of progress() */
 };
 
 static int suspend(void *data)
@@ -54,14 +55,18 @@ static int run_meanwhile(void *data, const struct xc_sr_stats *stats)
     (void)stats;
     if (s->steps)
         (void)sim_host_run(src, s->steps);
-    return s->cancel && ++s->calls == s->cancel;
+    return ++s->calls == s->cancel;
 }
+
+static struct saving saved; /* how the last one went */
 
 static int save(struct domain *d, const struct xc_save_options *options, unsigned int steps,
                 unsigned int cancel, struct xc_sr_stats *stats)
 {
-    struct saving s = {d, steps, cancel, 0};
-    const struct xc_save_callbacks cb = {.suspend = suspend, .progress = run_meanwhile, .data = &s};
+    const struct xc_save_callbacks cb = {
+        .suspend = suspend, .progress = run_meanwhile, .data = &saved};
+
+    saved = (struct saving){d, steps, cancel, 0};
 
     if (stream >= 0)
         (void)close(stream);
@@ -84,7 +89,7 @@ static struct domain *receive(const struct domain *from, bool unverified, int *r
     inproc_fail_at(0);
     assert_int_equal(xc_domain_create(xdst, &config, &domid), 0);
     assert_int_equal(xc_domain_max_vcpus(xdst, domid, from->max_vcpus), 0);
-    assert_int_equal(xc_domain_max_mem(xdst, domid, PAGES * 4), 0);
+    assert_int_equal(xc_domain_max_mem(xdst, domid, PAGES * 4 + 64), 0);
     assert_int_equal(lseek(stream, 0, SEEK_SET), 0);
     inproc_forget();
     *rc = xc_domain_restore(xdst, stream, domid, &options, &cb, result);
@@ -503,7 +508,7 @@ static void every_call_of_a_restore_fails_once(void **state)
         inproc_fail_at(0);
         assert_int_equal(xc_domain_create(xdst, &config, &domid), 0);
         assert_int_equal(xc_domain_max_vcpus(xdst, domid, 2), 0);
-        assert_int_equal(xc_domain_max_mem(xdst, domid, PAGES * 4), 0);
+        assert_int_equal(xc_domain_max_mem(xdst, domid, PAGES * 4 + 64), 0);
         assert_int_equal(lseek(stream, 0, SEEK_SET), 0);
         inproc_forget();
         inproc_fail_at(at);
@@ -522,6 +527,103 @@ static void every_call_of_a_restore_fails_once(void **state)
     }
     domain_resume(d);
     require_goes_on(src, d, notes(d, 0).ticks);
+    halt();
+}
+
+/* ---- memory with holes ---- */
+
+static uint8_t *page_of(struct sim_host *h, const struct domain *d, uint64_t gfn)
+{
+    int64_t mfn = memory_mfn(d, gfn);
+
+    assert_true(mfn >= 0);
+    return platform_page(&h->platform, (uint64_t)mfn);
+}
+
+/* Frames at both ends and in the middle of a large space: all arrive, and where there is nothing
+ * between the ends nobody looks. */
+static void frames_far_apart(void **state)
+{
+    static const uint64_t middle[] = {0, 1023, 1024, 70000, 500000, 998977, 999999};
+    const struct xc_save_options options = {.live = false};
+
+    (void)state;
+    for (size_t k = 0; k < sizeof(middle) / sizeof(middle[0]); k++) {
+        const uint64_t gfns[] = {999997, 1000000, middle[k]};
+        struct xc_restore_result result;
+        struct domain *d, *e;
+        int rc;
+
+        boot("intel-haswell-ep", "intel-haswell-ep");
+        d = guest(SCRIPT_STEADY, NULL);
+        d->memory.max_pages = PAGES + 3;
+        for (size_t i = 0; i < 3; i++) {
+            assert_int_equal(memory_mfn(d, gfns[i]) < 0 ? memory_populate(d, gfns[i]) : 0, 0);
+            assert_int_equal(memory_write(d, gfns[i] * 4096, "far", 3), 0);
+        }
+        (void)sim_host_run(src, 100);
+        assert_int_equal(save(d, &options, 0, 0, NULL), 0);
+        if (middle[k] <= 1024 || middle[k] > 998976)
+            assert_true(saved.calls < 10);
+        else
+            assert_true(saved.calls > 50); /* it had to be found */
+        e = receive(d, false, &rc, &result);
+        assert_int_equal(rc, 0);
+        assert_int_equal(e->memory.tot_pages, d->memory.tot_pages);
+        assert_int_equal(simguest_digest(e), simguest_digest(d));
+        for (size_t i = 0; i < 3; i++)
+            assert_memory_equal(page_of(dst, e, gfns[i]), page_of(src, d, gfns[i]), 4096);
+        halt();
+    }
+}
+
+/* Whoever suspended it makes it go on. */
+static int resumed(void *data)
+{
+    ++*(unsigned int *)data;
+    return 0;
+}
+
+static int suspend_it(void *data)
+{
+    (void)data;
+    domain_shutdown(domain_by_id(&src->hv, 1), SHUTDOWN_suspend);
+    return 0;
+}
+
+static void the_caller_resumes(void **state)
+{
+    const struct xc_save_options options = {.live = false};
+    unsigned int times = 0;
+    const struct xc_save_callbacks cb = {.suspend = suspend_it, .resume = resumed, .data = &times};
+    struct domain *d;
+    int fd = open("/dev/full", O_WRONLY | O_CLOEXEC),
+        null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    (void)state;
+    boot("intel-haswell-ep", "intel-haswell-ep");
+    d = guest(SCRIPT_STEADY, NULL);
+    assert_int_equal(d->id, 1);
+    assert_int_equal(xc_domain_save(xsrc, fd, d->id, &options, &cb, NULL), -1);
+    assert_int_equal(errno, ENOSPC);
+    assert_int_equal(times, 0); /* it was never stopped */
+    (void)close(fd);
+    for (unsigned int at = 1, before = 0;; at++, before = times) {
+        int rc;
+
+        inproc_fail_at(at);
+        rc = xc_domain_save(xsrc, null, d->id, &options, &cb, NULL);
+        if (inproc_calls() < at)
+            break; /* nothing was left that could fail */
+        inproc_fail_at(0);
+        if (rc)
+            assert_int_equal(times - before, d->shutdown); /* and nobody else has resumed it */
+        if (d->shutdown)
+            domain_resume(d);
+    }
+    inproc_fail_at(0);
+    assert_true(times > 1);
+    (void)close(null);
     halt();
 }
 
@@ -562,6 +664,8 @@ int main(void)
         cmocka_unit_test(every_call_of_a_save_fails_once),
         cmocka_unit_test(every_call_of_a_restore_fails_once),
         cmocka_unit_test(called_off),
+        cmocka_unit_test(frames_far_apart),
+        cmocka_unit_test(the_caller_resumes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,8 +20,10 @@
 #define EMU_HVM (XEN_X86_EMU_ALL & ~XEN_X86_EMU_VPCI & ~XEN_X86_EMU_USE_PIRQ)
 #define EMU_PVH XEN_X86_EMU_LAPIC
 
-/* Frames in one XENMEM_populate_physmap. */
-#define POPULATE_CHUNK 8192u
+/* Extents in one XENMEM_populate_physmap. */
+#define POPULATE_CHUNK  8192u
+#define SUPERPAGE_ORDER 9
+#define SUPERPAGE       (1u << SUPERPAGE_ORDER)
 
 static int failed(xc_handle *xch, uint32_t domid, const char *what)
 {
@@ -100,8 +102,9 @@ int xc_domain_max_mem(xc_handle *xch, uint32_t domid, uint64_t kib)
     return xc_domctl(xch, &op) < 0 ? failed(xch, domid, "setting the memory of") : 0;
 }
 
-/* The number of frames that there are now, of n from `first` on; or -1. */
-static int populate_chunk(xc_handle *xch, uint32_t domid, uint64_t first, size_t n)
+/* The number of extents, each 2^order frames, that there are now, of n from `first` on; or -1. */
+static int populate_chunk(xc_handle *xch, uint32_t domid, uint64_t first, size_t n,
+                          unsigned int order)
 {
     struct xen_memory_reservation *r = xch->ops->alloc(xch->state, sizeof(*r));
     xen_pfn_t *gfns = xch->ops->alloc(xch->state, n * sizeof(*gfns));
@@ -110,9 +113,10 @@ static int populate_chunk(xc_handle *xch, uint32_t domid, uint64_t first, size_t
 
     if (r && gfns) {
         for (size_t i = 0; i < n; i++)
-            gfns[i] = first + i;
+            gfns[i] = first + (i << order);
         set_xen_guest_handle(r->extent_start, gfns);
         r->nr_extents = n;
+        r->extent_order = order;
         r->domid = (domid_t)domid;
         rc = xch->ops->hypercall(xch->state, __HYPERVISOR_memory_op, args);
     }
@@ -125,20 +129,29 @@ static int populate_chunk(xc_handle *xch, uint32_t domid, uint64_t first, size_t
 
 int xc_domain_populate(xc_handle *xch, uint32_t domid, uint64_t first_gfn, uint64_t n)
 {
+    bool large = true; /* 2 MiB pieces where they fit, until the host has none */
+
     while (n) {
-        size_t chunk = n < POPULATE_CHUNK ? (size_t)n : POPULATE_CHUNK;
-        int done = populate_chunk(xch, domid, first_gfn, chunk);
+        uint64_t to_aligned = -first_gfn % SUPERPAGE;
+        bool aligned = large && !to_aligned && n >= SUPERPAGE;
+        unsigned int order = aligned ? SUPERPAGE_ORDER : 0;
+        uint64_t wanted = aligned                                ? n >> SUPERPAGE_ORDER
+                          : large && n >= to_aligned + SUPERPAGE ? to_aligned
+                                                                 : n;
+        size_t chunk = wanted < POPULATE_CHUNK ? (size_t)wanted : POPULATE_CHUNK;
+        int done = populate_chunk(xch, domid, first_gfn, chunk, order);
 
         if (done < 0)
             return failed(xch, domid, "giving memory to");
+        first_gfn += (uint64_t)done << order;
+        n -= (uint64_t)done << order;
         /* Less than asked for is how it says that there is no more. */
-        if ((size_t)done < chunk)
+        if ((size_t)done < chunk && !order)
             return xc_fail(xch, ENOMEM,
                            "giving memory to domain %u: the host has none left (%llu pages are "
                            "missing)",
-                           domid, (unsigned long long)(n - (size_t)done));
-        first_gfn += chunk;
-        n -= chunk;
+                           domid, (unsigned long long)n);
+        large = large && (size_t)done == chunk;
     }
     return 0;
 }

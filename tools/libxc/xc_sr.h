@@ -40,6 +40,9 @@ struct xc_save_options {
 struct xc_save_callbacks {
     /* Stop the domain so that it is shut down with SHUTDOWN_suspend.  Called once. */
     int (*suspend)(void *data);
+    /* Undo that, after a failure.  NULL: XEN_DOMCTL_resumedomain.  (A guest with drivers has to be
+     * told that it has not moved, which libxl does.) */
+    int (*resume)(void *data);
     /* The device model too must log what it dirties (HVM with one). */
     int (*switch_qemu_logdirty)(void *data, bool enable);
     /* After each round and now and then within one.  Nonzero: stop, undo, fail with ECANCELED. */
@@ -51,10 +54,18 @@ struct xc_save_callbacks {
 int xc_domain_save(xc_handle *xch, int fd, uint32_t domid, const struct xc_save_options *options,
                    const struct xc_save_callbacks *callbacks, struct xc_sr_stats *stats);
 
+/* Who is at the other ends of the domain's xenstore and console rings. */
+struct xc_guest_ends {
+    uint32_t store_evtchn, console_evtchn; /* the domain's ports */
+    uint32_t store_domid, console_domid;   /* whose daemons they are, and who may map the rings */
+};
+
 struct xc_restore_options {
     /* Take a stream without a policy, or of version 2: the domain gets this host's default, with a
      * warning.  Else such a stream is refused. */
     bool unverified;
+    /* Told to the domain, and the rings granted.  NULL: nobody is there (simulated hosts). */
+    const struct xc_guest_ends *ends;
 };
 
 struct xc_restore_callbacks {

@@ -183,7 +183,68 @@ static int apply_context(struct sr_reader *r, const struct sr_hvm *h, uint32_t d
     return rc;
 }
 
-int sr_hvm_apply(struct sr_reader *r, const struct sr_hvm *h, uint32_t domid)
+/* A ring, or a page of the device model's: what was in it was between the domain and those whom it
+ * has left behind. */
+static int clear_frame(struct sr_reader *r, uint32_t domid, uint64_t gfn)
+{
+    void *page, *mapping = xc_map_foreign_pages(r->xch, domid, &gfn, 1, true, &page);
+    int rc = 0;
+
+    if (!mapping)
+        return -1;
+    if (page)
+        memset(page, 0, PAGE_SIZE);
+    else
+        rc =
+            sr_bad(r, "frame %llx, which a parameter names, is not there", (unsigned long long)gfn);
+    xc_unmap_foreign_pages(r->xch, mapping);
+    return rc;
+}
+
+static bool is_shared_frame(uint64_t index)
+{
+    return index == HVM_PARAM_STORE_PFN || index == HVM_PARAM_CONSOLE_PFN ||
+           index == HVM_PARAM_IOREQ_PFN || index == HVM_PARAM_BUFIOREQ_PFN;
+}
+
+static int set_param(struct sr_reader *r, uint32_t domid, uint64_t index, uint64_t value)
+{
+    if (index <= UINT32_MAX && !hvm_param(r->xch, HVMOP_set_param, domid, (uint32_t)index, &value))
+        return 0;
+    return xc_fail(r->xch, index > UINT32_MAX ? EINVAL : errno,
+                   "the hypervisor does not take parameter %llu: %s", (unsigned long long)index,
+                   index > UINT32_MAX ? "there is none" : xc_reason(r->xch, errno));
+}
+
+static uint64_t param_of(const struct sr_hvm *h, uint64_t index)
+{
+    for (uint32_t i = 0; i < h->nr_params; i++)
+        if (h->params[i].index == index)
+            return h->params[i].value;
+    return 0;
+}
+
+static int apply_params(struct sr_reader *r, const struct sr_hvm *h, uint32_t domid,
+                        const struct xc_guest_ends *ends)
+{
+    for (uint32_t i = 0; i < h->nr_params; i++) {
+        const struct xc_sr_hvm_param *p = &h->params[i];
+
+        if (ends && is_shared_frame(p->index) && clear_frame(r, domid, p->value))
+            return -1;
+        if (set_param(r, domid, p->index, p->value))
+            return -1;
+    }
+    if (!ends)
+        return 0;
+    return set_param(r, domid, HVM_PARAM_STORE_EVTCHN, ends->store_evtchn) ||
+                   set_param(r, domid, HVM_PARAM_CONSOLE_EVTCHN, ends->console_evtchn)
+               ? -1
+               : 0;
+}
+
+int sr_hvm_apply(struct sr_reader *r, const struct sr_hvm *h, uint32_t domid,
+                 const struct xc_guest_ends *ends)
 {
     struct xen_domctl op = {.cmd = XEN_DOMCTL_settscinfo, .domain = (domid_t)domid};
 
@@ -195,13 +256,9 @@ int sr_hvm_apply(struct sr_reader *r, const struct sr_hvm *h, uint32_t domid)
                                                  .incarnation = h->tsc.incarnation};
     if (xc_domctl(r->xch, &op) < 0)
         return xc_fail(r->xch, errno, "the domain's time: %s", xc_reason(r->xch, errno));
-    for (uint32_t i = 0; i < h->nr_params; i++) {
-        uint64_t value = h->params[i].value;
-
-        if (h->params[i].index > UINT32_MAX ||
-            hvm_param(r->xch, HVMOP_set_param, domid, (uint32_t)h->params[i].index, &value))
-            return xc_fail(r->xch, errno, "the hypervisor does not take parameter %llu: %s",
-                           (unsigned long long)h->params[i].index, xc_reason(r->xch, errno));
-    }
-    return apply_context(r, h, domid);
+    if (apply_params(r, h, domid, ends) || apply_context(r, h, domid))
+        return -1;
+    return ends ? xc_gnttab_seed(r->xch, domid, ends, param_of(h, HVM_PARAM_STORE_PFN),
+                                 param_of(h, HVM_PARAM_CONSOLE_PFN))
+                : 0;
 }

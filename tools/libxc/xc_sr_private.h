@@ -79,6 +79,12 @@ int sr_take_policy(struct sr_reader *r, struct sr_policy *p, const struct xc_sr_
 int sr_apply_policy(struct sr_reader *r, struct sr_policy *p, uint32_t domid, bool unverified,
                     struct xc_restore_result *result);
 
+/* ---- xc_gnttab.c ---- */
+
+/* Grant the two rings (gfn 0: there is none) to those at their ends.  -1 with errno, logged. */
+int xc_gnttab_seed(xc_handle *xch, uint32_t domid, const struct xc_guest_ends *ends,
+                   uint64_t store_gfn, uint64_t console_gfn);
+
 /* ---- xc_sr_hvm.c: an HVM domain's own state ---- */
 
 int sr_hvm_write_state(struct sr_writer *w, uint32_t domid);
@@ -95,8 +101,10 @@ struct sr_hvm {
 int sr_hvm_take_context(struct sr_reader *r, struct sr_hvm *h, uint32_t length);
 int sr_hvm_take_params(struct sr_reader *r, struct sr_hvm *h, uint32_t length);
 int sr_hvm_take_tsc(struct sr_reader *r, struct sr_hvm *h, uint32_t length);
-/* At the end: everything into the domain.  The hypervisor checks registers against the policy. */
-int sr_hvm_apply(struct sr_reader *r, const struct sr_hvm *h, uint32_t domid);
+/* At the end: everything into the domain.  The hypervisor checks registers against the policy.
+ * ends: NULL, or who serves its rings. */
+int sr_hvm_apply(struct sr_reader *r, const struct sr_hvm *h, uint32_t domid,
+                 const struct xc_guest_ends *ends);
 
 #pragma GCC visibility pop
 

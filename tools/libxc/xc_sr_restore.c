@@ -255,7 +255,7 @@ static int restore(struct restorer *s)
         if (header.type == REC_STATIC_DATA_END && end_of_static(s))
             return -1;
     } while (header.type != REC_END);
-    if (sr_hvm_apply(&s->r, &s->hvm, s->domid))
+    if (sr_hvm_apply(&s->r, &s->hvm, s->domid, s->options->ends))
         return -1;
     for (uint32_t i = 0; i < s->hvm.nr_params; i++) {
         if (s->hvm.params[i].index == HVM_PARAM_STORE_PFN)

@@ -27,6 +27,7 @@ struct saver {
     uint64_t begun, round_begun, suspended; /* ns */
     uint64_t nr_gfns;
     uint64_t *dirty; /* a hypercall buffer: a bit a gfn */
+    xen_pfn_t *info; /* another: gfns in, kinds of pages out */
     bool log_dirty, qemu_log_dirty, was_suspended;
 
     /* One batch. */
@@ -129,7 +130,9 @@ static void resume(struct saver *s)
     struct xen_domctl op = {.cmd = XEN_DOMCTL_resumedomain, .domain = (domid_t)s->domid};
     int err = errno;
 
-    if (s->was_suspended && xc_domctl(s->w.xch, &op) < 0)
+    if (s->was_suspended && s->cb->resume)
+        (void)s->cb->resume(s->cb->data);
+    else if (s->was_suspended && xc_domctl(s->w.xch, &op) < 0)
         (void)xc_fail(s->w.xch, errno, "domain %u does not go on: %s", s->domid,
                       xc_reason(s->w.xch, errno));
     errno = err;
@@ -167,8 +170,29 @@ static void *still(struct saver *s, size_t i, void *page)
     return memcpy(s->copy + i * PAGE_SIZE, page, PAGE_SIZE);
 }
 
-/* The frames gfns[0..n): those that are there, straight from the domain's memory. */
-static int send_batch(struct saver *s, size_t n)
+/* Of the frames gfns[0..n), those that have contents: *n of them stay. */
+static int drop_absent(struct saver *s, size_t *n)
+{
+    xc_handle *xch = s->w.xch;
+    struct xen_domctl op = {.cmd = XEN_DOMCTL_getpageframeinfo3, .domain = (domid_t)s->domid};
+    size_t kept = 0;
+
+    memcpy(s->info, s->gfns, *n * sizeof(s->gfns[0]));
+    op.u.getpageframeinfo3.num = *n;
+    set_xen_guest_handle(op.u.getpageframeinfo3.array, s->info);
+    if (xc_domctl(xch, &op) < 0)
+        return xc_fail(xch, errno, "what the frames of domain %u are: %s", s->domid,
+                       xc_reason(xch, errno));
+    for (size_t i = 0; i < *n; i++)
+        if ((s->info[i] & XEN_DOMCTL_PFINFO_LTAB_MASK) < XEN_DOMCTL_PFINFO_BROKEN)
+            s->gfns[kept++] = s->gfns[i];
+    *n = kept;
+    return 0;
+}
+
+/* The frames gfns[0..n), straight from the domain's memory.  One that goes away meanwhile (the
+ * domain runs) is left out: it is dirty. */
+static int send_frames(struct saver *s, size_t n)
 {
     struct xc_sr_page_data head = {.count = 0};
     size_t nr = 2;
@@ -192,32 +216,91 @@ static int send_batch(struct saver *s, size_t n)
     }
     xc_unmap_foreign_pages(s->w.xch, mapping);
     s->stats.sent_pages += head.count;
-    s->stats.sent_in_round += n;
-    return rc ? rc : progress(s);
+    s->stats.sent_in_round += head.count;
+    return rc;
 }
 
-/* Every gfn, or those whose bit is set. */
-static int send_round(struct saver *s, const uint64_t *bits)
+/* Those of the frames gfns[0..*n) that there are; *n becomes their number. */
+static int send_batch(struct saver *s, size_t *n)
+{
+    if (drop_absent(s, n) || (*n && send_frames(s, *n)))
+        return -1;
+    return progress(s);
+}
+
+static void begin_round(struct saver *s)
+{
+    s->stats.sent_in_round = 0;
+    s->round_begun = now_ns();
+}
+
+/* Were as many frames found as the domain has?  -1: that cannot be had. */
+static int found_all(struct saver *s, uint64_t found)
+{
+    struct xc_domain_info info;
+
+    if (found < s->stats.total_pages)
+        return 0;
+    if (xc_domain_getinfo(s->w.xch, s->domid, &info))
+        return -1;
+    s->stats.total_pages = info.tot_pages;
+    return found >= info.tot_pages;
+}
+
+/*
+ * Every frame.  To ask about one costs the same whether it is there or not, and domains have theirs
+ * at both ends: a small PVH guest's are some at the bottom and a few just below 4 GiB, with a
+ * million that are not there in between.  So it goes up from the bottom while there is something,
+ * then down from the top, in turns, until as many were found as the domain has.
+ */
+static int send_all(struct saver *s)
+{
+    uint64_t low = 0, high = s->nr_gfns, found = 0;
+    bool from_top = false;
+    int all = 0;
+
+    begin_round(s);
+    while (low < high && !all) {
+        size_t n = high - low < SR_BATCH ? (size_t)(high - low) : SR_BATCH;
+        uint64_t first = from_top ? high - n : low;
+
+        if (from_top)
+            high -= n;
+        else
+            low += n;
+        for (size_t i = 0; i < n; i++)
+            s->gfns[i] = first + i;
+        if (send_batch(s, &n))
+            return -1;
+        if (!n)
+            from_top = !from_top;
+        found += n;
+        all = found_all(s, found);
+    }
+    return all < 0 ? -1 : 0;
+}
+
+/* Those whose bit is set. */
+static int send_dirty(struct saver *s)
 {
     size_t n = 0;
 
-    s->stats.sent_in_round = 0;
-    s->round_begun = now_ns();
+    begin_round(s);
     for (uint64_t gfn = 0; gfn < s->nr_gfns; gfn++) {
-        if (bits && !bits[gfn / 64]) {
+        if (!s->dirty[gfn / 64]) {
             gfn |= 63; /* none of these */
             continue;
         }
-        if (bits && !(bits[gfn / 64] >> (gfn % 64) & 1))
+        if (!(s->dirty[gfn / 64] >> (gfn % 64) & 1))
             continue;
         s->gfns[n++] = gfn;
         if (n == SR_BATCH) {
-            if (send_batch(s, n))
+            if (send_batch(s, &n))
                 return -1;
             n = 0;
         }
     }
-    return n ? send_batch(s, n) : 0;
+    return n ? send_batch(s, &n) : 0;
 }
 
 /* What was written since the last time, into s->dirty. */
@@ -239,7 +322,7 @@ static int send_live(struct saver *s)
     if (start_logging(s))
         return -1;
     s->stats.round_pages = s->stats.total_pages;
-    if (send_round(s, NULL))
+    if (send_all(s))
         return -1;
     for (s->stats.round = 1;; s->stats.round++) {
         if (take_dirty(s) || progress(s))
@@ -247,13 +330,13 @@ static int send_live(struct saver *s)
         /* What was taken must be sent, whoever runs meanwhile. */
         if (s->stats.round >= rounds || s->stats.dirty_count <= few)
             break;
-        if (send_round(s, s->dirty))
+        if (send_dirty(s))
             return -1;
     }
-    if (send_round(s, s->dirty) || suspend(s) || take_dirty(s))
+    if (send_dirty(s) || suspend(s) || take_dirty(s))
         return -1;
     s->stats.round++;
-    return send_round(s, s->dirty);
+    return send_dirty(s);
 }
 
 /* ---- all of it ---- */
@@ -282,7 +365,7 @@ static int save(struct saver *s)
 
     if (write_headers(&s->w) || sr_write_policy(&s->w, s->domid))
         return -1;
-    if (s->options->live ? send_live(s) : suspend(s) || send_round(s, NULL))
+    if (s->options->live ? send_live(s) : suspend(s) || send_all(s))
         return -1;
     if (sr_hvm_write_state(&s->w, s->domid) || sr_write_record(&s->w, REC_END, end, 0))
         return -1;
@@ -304,6 +387,9 @@ static int prepare(struct saver *s)
     if (info.dying || info.shutdown)
         return xc_fail(xch, EINVAL, "domain %u has shut down", s->domid);
     s->stats.total_pages = s->stats.round_pages = info.tot_pages;
+    s->info = xch->ops->alloc(xch->state, SR_BATCH * sizeof(*s->info));
+    if (!s->info)
+        return xc_fail(xch, ENOMEM, "out of memory for what the frames are");
     if (!s->options->live)
         return 0;
     if (s->options->checksums) {
@@ -333,8 +419,8 @@ int xc_domain_save(xc_handle *xch, int fd, uint32_t domid, const struct xc_save_
     stop_logging(s);
     if (rc)
         resume(s);
-    if (s->dirty)
-        xch->ops->release(xch->state, s->dirty);
+    xch->ops->release(xch->state, s->dirty);
+    xch->ops->release(xch->state, s->info);
     if (stats)
         *stats = s->stats;
     free(s->copy);

@@ -76,6 +76,16 @@ struct xc_transport_ops {
     /* Called once for each map(), also when the domain is gone meanwhile.  Owes: that what was
      * mapped to be written counts as dirtied. */
     void (*unmap)(void *state, void *mapping);
+
+    /*
+     * Called to write to a domain's grant table (version 1), whose first page then stands at
+     * *page; and something that is not NULL, for unmap_grants().  Or NULL with errno: EOPNOTSUPP
+     * where domains have none.
+     */
+    void *(*map_grants)(void *state, uint32_t domid, void **page);
+
+    /* Called once for each map_grants(). */
+    void (*unmap_grants)(void *state, void *mapping);
 };
 
 /* A real host, over libxencall, libxenforeignmemory and libxenstore.  `where` must be NULL. */

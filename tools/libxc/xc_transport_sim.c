@@ -479,6 +479,22 @@ static void sim_unmap(void *state, void *mapping)
     errno = err;
 }
 
+/* The guests of simulated hosts have no devices, so nothing is granted. */
+static void *sim_map_grants(void *state, uint32_t domid, void **page)
+{
+    (void)state;
+    (void)domid;
+    (void)page;
+    errno = EOPNOTSUPP;
+    return NULL;
+}
+
+static void sim_unmap_grants(void *state, void *mapping)
+{
+    (void)state;
+    (void)mapping;
+}
+
 const struct xc_transport_ops xc_transport_sim = {
     .name = "simulated host",
     .open = sim_open,
@@ -491,6 +507,8 @@ const struct xc_transport_ops xc_transport_sim = {
     .store_write = sim_store_write,
     .map = sim_map,
     .unmap = sim_unmap,
+    .map_grants = sim_map_grants,
+    .unmap_grants = sim_unmap_grants,
 };
 
 /* ---- what only a simulated host can be asked (xc_sim.h) ---- */

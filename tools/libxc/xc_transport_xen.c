@@ -16,6 +16,9 @@
 
 #include "xc_transport.h"
 
+#include <xen/xen.h>
+#include <xen/memory.h>
+
 struct xen_state {
     xencall_handle *call;
     xenforeignmemory_handle *memory; /* opened when first needed, as the next one */
@@ -196,6 +199,27 @@ static void xen_unmap(void *state, void *mapping)
     free(m);
 }
 
+static void *xen_map_grants(void *state, uint32_t domid, void **page)
+{
+    struct xen_state *s = state;
+
+    if (!s->memory)
+        s->memory = xenforeignmemory_open((struct xentoollog_logger *)s->quiet, 0);
+    if (!s->memory)
+        return NULL;
+    *page = NULL;
+    return xenforeignmemory_map_resource(s->memory, (domid_t)domid, XENMEM_resource_grant_table,
+                                         XENMEM_resource_grant_table_id_shared, 0, 1, page,
+                                         PROT_READ | PROT_WRITE, 0);
+}
+
+static void xen_unmap_grants(void *state, void *mapping)
+{
+    struct xen_state *s = state;
+
+    (void)xenforeignmemory_unmap_resource(s->memory, mapping);
+}
+
 const struct xc_transport_ops xc_transport_xen = {
     .name = "Xen",
     .open = xen_open,
@@ -208,4 +232,6 @@ const struct xc_transport_ops xc_transport_xen = {
     .store_write = xen_store_write,
     .map = xen_map,
     .unmap = xen_unmap,
+    .map_grants = xen_map_grants,
+    .unmap_grants = xen_unmap_grants,
 };

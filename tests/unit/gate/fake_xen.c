@@ -203,6 +203,21 @@ static void fake_unmap(void *state, void *mapping)
     (void)mapping;
 }
 
+static void *fake_map_grants(void *state, uint32_t domid, void **page)
+{
+    (void)state;
+    (void)domid;
+    (void)page;
+    errno = EOPNOTSUPP;
+    return NULL;
+}
+
+static void fake_unmap_grants(void *state, void *mapping)
+{
+    (void)state;
+    (void)mapping;
+}
+
 static const struct xc_transport_ops fake_ops = {
     .name = "fake",
     .open = fake_open,
@@ -215,6 +230,8 @@ static const struct xc_transport_ops fake_ops = {
     .store_write = fake_store_write,
     .map = fake_map,
     .unmap = fake_unmap,
+    .map_grants = fake_map_grants,
+    .unmap_grants = fake_unmap_grants,
 };
 
 const struct xc_transport_ops *const gate_transport = &fake_ops;

@@ -344,6 +344,21 @@ static void fake_unmap(void *state, void *mapping)
 }
 
 /* The linker takes this one, and leaves the real one in its archive. */
+static void *fake_map_grants(void *state, uint32_t domid, void **page)
+{
+    (void)state;
+    (void)domid;
+    (void)page;
+    errno = EOPNOTSUPP;
+    return NULL;
+}
+
+static void fake_unmap_grants(void *state, void *mapping)
+{
+    (void)state;
+    (void)mapping;
+}
+
 const struct xc_transport_ops xc_transport_xen = {
     .name = "fake Xen",
     .open = fake_open,
@@ -356,4 +371,6 @@ const struct xc_transport_ops xc_transport_xen = {
     .store_write = fake_store_write,
     .map = fake_map,
     .unmap = fake_unmap,
+    .map_grants = fake_map_grants,
+    .unmap_grants = fake_unmap_grants,
 };
