@@ -34,7 +34,8 @@ def main():
                  [str(BUILD / "tests/bench/bench_switch")],
                  [str(BUILD / "tests/bench/bench_sim")],
                  [sys.executable, "tests/bench/bench_relay.py", "--build", str(BUILD)],
-                 [sys.executable, "tests/bench/bench_verify.py"]):
+                 [sys.executable, "tests/bench/bench_verify.py"],
+                 [sys.executable, "tests/bench/bench_lab.py", "--build", str(BUILD)]):
         failed |= subprocess.run(argv, cwd=ROOT, env=env).returncode
         print(flush=True)
     return 1 if failed else 0

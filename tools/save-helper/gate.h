@@ -92,7 +92,5 @@ void report_text(int priority, const char *text);
 void report_line(int priority, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Only to the logs. */
 void report_log(int priority, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Tell libxl over its control pipe that the restore failed, and why. */
-void report_failure_to_libxl(const char *summary, int err);
 
 #endif /* GATE_H */

@@ -3,6 +3,7 @@
  * xenlevel-save-helper: the gate.  libxl starts it in the place of its own save helper (environment
  * variable LIBXL_SAVE_HELPER).  On restore it reads the head of the stream, audits the CPU policy
  * in it against this host, and becomes the stock helper or refuses.  On save it warns at most.
+ * With XENLEVEL_STREAM=xenlevel it then does the stock helper's work itself (engine.c).
  *
  * It fails closed on restore: whatever goes wrong here, nothing reaches the stock helper.  On save
  * the reverse: whatever goes wrong, the stock helper runs.
@@ -16,6 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "control.h"
+#include "engine.h"
 #include "gate.h"
 
 /* Positions in argv, as libxl fills it. */
@@ -23,9 +26,18 @@ enum {
     ARG_MODE = 1,
     ARG_STREAM_FD = 2,
     ARG_DOMID = 4,
+    ARG_STORE_EVTCHN = 5, /* restore, up to ARG_RESTORE_CALLBACKS */
+    ARG_STORE_DOMID = 6,
+    ARG_CONSOLE_EVTCHN = 7,
+    ARG_CONSOLE_DOMID = 8,
+    ARG_RESTORE_CALLBACKS = 9,
+    ARG_XCFLAGS = 5, /* save, the next too */
+    ARG_SAVE_CALLBACKS = 6,
     ARGS_RESTORE = 11, /* the last one: is the stream checkpointed? */
-    ARGS_SAVE = 8,
+    ARGS_SAVE = 8,     /* the same */
 };
+
+#define XCFLAGS_LIVE 1u /* the domain runs while its memory is sent */
 
 /* Large, and there is one of each: kept off the stack. */
 static struct gate_host host;
@@ -42,8 +54,8 @@ static int usage(FILE *f, int rc)
            "  --restore-domain STREAM_FD BACK_FD DOMID STORE_EVTCHN STORE_DOMID\n"
            "                   CONSOLE_EVTCHN CONSOLE_DOMID CBFLAGS CHECKPOINTED\n"
            "  --save-domain STREAM_FD BACK_FD DOMID XCFLAGS CBFLAGS CHECKPOINTED\n"
-           "Environment: XENLEVEL_ALLOW, XENLEVEL_LOG, XENLEVEL_STOCK_HELPER; see\n"
-           "xenlevel-save-helper(8).\n");
+           "Environment: XENLEVEL_ALLOW, XENLEVEL_LOG, XENLEVEL_STOCK_HELPER, XENLEVEL_STREAM,\n"
+           "XENLEVEL_CHECKSUMS; see xenlevel-save-helper(8).\n");
     return rc;
 }
 
@@ -73,6 +85,7 @@ struct restore {
     uint32_t domid;
     off_t start; /* where the stream begins in its file; -1 when it cannot be wound back */
     bool taken;  /* the head is no longer in the stream */
+    bool own;    /* this program restores, not the stock helper */
     char path[PATH_MAX];
     struct audit_allow allow;
     struct audit_case c;
@@ -82,7 +95,7 @@ struct restore {
 static int refuse(void)
 {
     report_text(LOG_ERR, verdict.text);
-    report_failure_to_libxl(verdict.summary, EOPNOTSUPP);
+    control_refuse(verdict.summary, EOPNOTSUPP);
     return 1;
 }
 
@@ -90,6 +103,19 @@ static int broken(const struct restore *r, const char *reason)
 {
     audit_broken(&r->c, reason, &verdict);
     return refuse();
+}
+
+/* Of argv[first] up to argv[first + n - 1]. */
+static int numbers(char **argv, int first, int n, uint32_t *values)
+{
+    for (int i = 0; i < n; i++) {
+        unsigned long value;
+
+        if (number(argv[first + i], UINT32_MAX, &value))
+            return -1;
+        values[i] = (uint32_t)value;
+    }
+    return 0;
 }
 
 static int parse(struct restore *r, int argc, char **argv, char *why)
@@ -146,7 +172,7 @@ static int prepare(struct restore *r, char *why)
 {
     const char *list = getenv("XENLEVEL_ALLOW");
 
-    if (audit_allow_parse(list, &r->allow, why, GATE_WHY))
+    if (audit_allow_parse(list, &r->allow, why, GATE_WHY) || engine_wanted(&r->own, why))
         return -1;
     if (gate_host_open(&host, why))
         return -1;
@@ -158,7 +184,7 @@ static int prepare(struct restore *r, char *why)
     r->c.guest = xc_domain_guest_type(&host.domain);
     if (gate_host_policies(&host, why))
         return -1;
-    return gate_find_helper(host.version.major, host.version.minor, r->path, why);
+    return r->own ? 0 : gate_find_helper(host.version.major, host.version.minor, r->path, why);
 }
 
 static void say_given_up(void)
@@ -178,7 +204,8 @@ static void say_given_up(void)
         host.name);
 }
 
-static int hand_on(struct restore *r, char **argv)
+/* Put the head back into the stream: wound back, or by a process that hands it and the rest on. */
+static int put_back(struct restore *r, pid_t *pid, char *why)
 {
     struct relay relay = {
         .stream = r->stream,
@@ -189,27 +216,64 @@ static int hand_on(struct restore *r, char **argv)
         .length = head.next_length,
         .domain = host.name,
     };
-    char why[GATE_WHY];
-    pid_t pid = -1;
     int out;
 
+    *pid = -1;
     if (r->start >= 0 && lseek(r->stream, r->start, SEEK_SET) == r->start)
-        r->taken = false;
-    if (r->taken) {
-        pid = relay_start(&relay, &out);
-        if (pid < 0 || dup2(out, r->stream) < 0) {
-            (void)snprintf(why, sizeof(why), "handing the stream on: %s", strerror(errno));
-            if (pid > 0)
-                (void)kill(pid, SIGKILL);
-            return broken(r, why);
-        }
+        return 0;
+    if (!r->taken)
+        return 0;
+    *pid = relay_start(&relay, &out);
+    if (*pid > 0 && dup2(out, r->stream) >= 0) {
         close(out);
+        return 0;
     }
+    (void)snprintf(why, GATE_WHY, "handing the stream on: %s", strerror(errno));
+    if (*pid > 0)
+        (void)kill(*pid, SIGKILL);
+    return -1;
+}
+
+static int hand_on(struct restore *r, char **argv)
+{
+    char why[GATE_WHY];
+    pid_t pid;
+
+    if (put_back(r, &pid, why))
+        return broken(r, why);
     become(argv, r->path);
     (void)snprintf(why, sizeof(why), "starting %.300s: %.120s", r->path, strerror(errno));
     if (pid > 0)
         (void)kill(pid, SIGKILL);
     return broken(r, why);
+}
+
+/* What the administrator has given up only the stock helper gives up; and PV is for it. */
+static bool is_for_stock(const struct restore *r)
+{
+    bool without_policy = !head.has_cpuid && r->allow.unverified;
+
+    return host.domain.type == XC_DOMAIN_PV || (verdict.given_up && !without_policy);
+}
+
+static int restore_here(struct restore *r, char **argv)
+{
+    struct engine_restore e = {.stream = r->stream,
+                               .domid = r->domid,
+                               .unverified = !head.has_cpuid && r->allow.unverified,
+                               .name = host.name};
+    uint32_t v[ARG_RESTORE_CALLBACKS - ARG_STORE_EVTCHN + 1];
+    char why[GATE_WHY];
+    pid_t pid;
+
+    if (numbers(argv, ARG_STORE_EVTCHN, sizeof(v) / sizeof(v[0]), v))
+        return broken(r, "started with arguments that are not libxl's");
+    e.ends = (struct xc_guest_ends){
+        .store_evtchn = v[0], .store_domid = v[1], .console_evtchn = v[2], .console_domid = v[3]};
+    e.callbacks = v[4];
+    if (put_back(r, &pid, why))
+        return broken(r, why);
+    return engine_restore(&e);
 }
 
 static int restore(int argc, char **argv)
@@ -250,46 +314,94 @@ static int restore(int argc, char **argv)
     else
         report_log(LOG_INFO, "passed: '%s' (%s, from Xen %u.%u) can run on this host", r.c.domain,
                    r.c.type, head.xen_major, head.xen_minor);
+    if (r.own && is_for_stock(&r)) {
+        report_log(LOG_INFO, "'%s' is left to the stock helper", r.c.domain);
+        r.own = false;
+        if (gate_find_helper(host.version.major, host.version.minor, r.path, why))
+            return broken(&r, why);
+    }
     gate_host_close(&host);
-    return hand_on(&r, argv);
+    return r.own ? restore_here(&r, argv) : hand_on(&r, argv);
 }
 
 /* ---- save ---- */
 
-/* Looks, and warns.  Whatever it finds the domain is saved. */
-static void look_at_domain(int argc, char **argv)
-{
-    char why[GATE_WHY], name[256];
-    unsigned long domid;
+struct save {
+    uint32_t domid;
+    bool open; /* the hypervisor answers */
+    char name[256];
+};
 
-    if (argc < ARGS_SAVE || number(argv[ARG_DOMID], UINT32_MAX, &domid)) {
-        report_line(LOG_WARNING, "saving with arguments that are not libxl's; nothing was checked");
-        return;
-    }
+/* Warns of what it finds; the domain is saved all the same. */
+static void look_at_domain(struct save *s)
+{
+    char why[GATE_WHY];
+
     if (gate_host_open(&host, why)) {
-        report_line(LOG_WARNING, "saving domain %lu without a look at its CPU: %s", domid, why);
+        report_line(LOG_WARNING, "saving domain %u without a look at its CPU: %s", s->domid, why);
         return;
     }
-    if (gate_host_verify_domain(&host, (uint32_t)domid, why)) {
-        gate_domain_name(&host, (uint32_t)domid, name, sizeof(name));
-        report_line(LOG_WARNING, "saving '%s': %s", name, why);
-    }
+    s->open = true;
+    gate_domain_name(&host, s->domid, s->name, sizeof(s->name));
+    if (gate_host_verify_domain(&host, s->domid, why))
+        report_line(LOG_WARNING, "saving '%s': %s", s->name, why);
     /* Version 3 of the stream, the first with a policy in it, came with Xen 4.14. */
-    if (host.version.major < 4 || (host.version.major == 4 && host.version.minor < 14)) {
-        gate_domain_name(&host, (uint32_t)domid, name, sizeof(name));
+    if (host.version.major < 4 || (host.version.major == 4 && host.version.minor < 14))
         report_line(LOG_WARNING,
                     "saving '%s': Xen %u.%u writes no CPU policy into the stream; a host with the "
                     "gate will not take it",
-                    name, host.version.major, host.version.minor);
+                    s->name, host.version.major, host.version.minor);
+}
+
+/* Is the save wanted from, and one for, our own code?  Fills *e. */
+static bool is_ours(struct save *s, char **argv, struct engine_save *e)
+{
+    uint32_t v[ARGS_SAVE - ARG_XCFLAGS];
+    unsigned long fd;
+    char why[GATE_WHY];
+    bool own;
+
+    if (engine_wanted(&own, why)) {
+        report_line(LOG_WARNING, "saving '%s': %s; the stock helper does it", s->name, why);
+        return false;
     }
-    gate_host_close(&host);
+    if (!own || !s->open)
+        return false;
+    if (number(argv[ARG_STREAM_FD], INT_MAX, &fd) ||
+        numbers(argv, ARG_XCFLAGS, ARGS_SAVE - ARG_XCFLAGS, v))
+        return false;
+    /* Checkpoints (Remus, COLO) and PV are the stock helper's. */
+    if (gate_host_domain(&host, s->domid, why) || host.domain.type == XC_DOMAIN_PV || v[2]) {
+        report_log(LOG_INFO, "'%s' is left to the stock helper", s->name);
+        return false;
+    }
+    *e = (struct engine_save){.stream = (int)fd,
+                              .domid = s->domid,
+                              .live = v[0] & XCFLAGS_LIVE,
+                              .callbacks = v[1],
+                              .name = s->name};
+    return true;
 }
 
 static int save(int argc, char **argv)
 {
     char path[PATH_MAX], why[GATE_WHY];
+    static struct save s;
+    struct engine_save e;
+    unsigned long domid;
 
-    look_at_domain(argc, argv);
+    if (argc >= ARGS_SAVE && !number(argv[ARG_DOMID], UINT32_MAX, &domid)) {
+        s.domid = (uint32_t)domid;
+        look_at_domain(&s);
+    } else {
+        report_line(LOG_WARNING, "saving with arguments that are not libxl's; nothing was checked");
+    }
+    if (s.open && is_ours(&s, argv, &e)) {
+        gate_host_close(&host);
+        return engine_save(&e);
+    }
+    if (s.open)
+        gate_host_close(&host);
     if (gate_find_helper(host.version.major, host.version.minor, path, why)) {
         report_line(LOG_ERR, "saving: %s", why);
         return 1;

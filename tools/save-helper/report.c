@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the gate says, and to whom: the person at the terminal (standard error), the logs (syslog,
- * and the file XENLEVEL_LOG when it is set), and libxl (its control pipe).
+ * What the gate says, and to whom: the person at the terminal (standard error) and the logs
+ * (syslog, and the file XENLEVEL_LOG when it is set).  libxl is told in control.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,16 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <xentoollog.h>
-
 #include "gate.h"
 #include "text.h"
-
-/* libxl's control protocol: message types. */
-enum {
-    MSG_LOG = 1,
-    MSG_COMPLETE = 10,
-};
 
 void report_open(void)
 {
@@ -129,66 +121,4 @@ void report_log(int priority, const char *fmt, ...)
     line_text(out, sizeof(out), fmt, ap);
     va_end(ap);
     to_logs(priority, out);
-}
-
-/* ---- libxl's control pipe ---- */
-
-/* A message under construction: its length comes first, native byte order, nothing padded. */
-struct message {
-    uint8_t buf[AUDIT_SUMMARY + 64];
-    size_t len;
-};
-
-static void add(struct message *m, const void *data, size_t size)
-{
-    if (size > sizeof(m->buf) - m->len)
-        size = sizeof(m->buf) - m->len;
-    memcpy(m->buf + m->len, data, size);
-    m->len += size;
-}
-
-static void add_string(struct message *m, const char *s)
-{
-    uint32_t size = (uint32_t)strlen(s) + 1;
-
-    add(m, &size, sizeof(size));
-    add(m, s, size);
-}
-
-static void begin(struct message *m, uint16_t type)
-{
-    m->len = sizeof(uint16_t);
-    add(m, &type, sizeof(type));
-}
-
-static int finish(struct message *m)
-{
-    uint16_t length = (uint16_t)(m->len - sizeof(uint16_t));
-
-    memcpy(m->buf, &length, sizeof(length));
-    return write_all(STDOUT_FILENO, m->buf, m->len);
-}
-
-void report_failure_to_libxl(const char *summary, int err)
-{
-    uint32_t level = XTL_ERROR, no_errno = (uint32_t)-1;
-    int retval = -1, reply;
-    struct message m;
-
-    begin(&m, MSG_LOG);
-    add(&m, &level, sizeof(level));
-    add(&m, &no_errno, sizeof(no_errno));
-    add_string(&m, "xenlevel");
-    add_string(&m, summary);
-    if (finish(&m))
-        return;
-
-    begin(&m, MSG_COMPLETE);
-    add(&m, &retval, sizeof(retval));
-    add(&m, &err, sizeof(err));
-    if (finish(&m))
-        return;
-    /* libxl answers; leaving before it has would show as a broken pipe there. */
-    while (read(STDIN_FILENO, &reply, sizeof(reply)) < 0 && errno == EINTR)
-        ;
 }
