@@ -225,6 +225,8 @@ const char *xc_shutdown_reason_name(unsigned int reason);
 
 /* ESRCH when there is no such domain. */
 int xc_domain_getinfo(xc_handle *xch, uint32_t domid, struct xc_domain_info *info);
+/* PV: how many bits its words have, 32 or 64.  -1 with errno. */
+int xc_domain_get_address_size(xc_handle *xch, uint32_t domid, unsigned int *bits);
 /* All domains, ascending; *list is malloc'ed. */
 int xc_domain_list(xc_handle *xch, struct xc_domain_info **list, size_t *n);
 

@@ -95,6 +95,17 @@ int xc_domain_getinfo(xc_handle *xch, uint32_t domid, struct xc_domain_info *inf
     return 0;
 }
 
+int xc_domain_get_address_size(xc_handle *xch, uint32_t domid, unsigned int *bits)
+{
+    struct xen_domctl op = {.cmd = XEN_DOMCTL_get_address_size, .domain = (domid_t)domid};
+
+    if (xc_domctl(xch, &op) < 0)
+        return xc_fail(xch, errno, "whether domain %u has 64 bits: %s", domid,
+                       xc_reason(xch, errno));
+    *bits = op.u.address_size.size;
+    return 0;
+}
+
 #define LIST_CHUNK 256u
 
 /* One hypercall's worth of domains, from `first` on, into a hypercall buffer.  The count or -1. */

@@ -99,8 +99,8 @@ static int audit(struct sr_reader *r, const struct sr_policy *p, struct audit *a
                            p->leaves.nr_msrs, &report) ||
         policy_verify(&a->guest, &report))
         return refuse(r, &report, "the stream's CPU policy cannot be", EILSEQ, result);
-    if (host_policy(r->xch, XC_POLICY_HVM_MAX, &a->max) ||
-        host_policy(r->xch, XC_POLICY_HVM_DEFAULT, &a->deflt))
+    if (host_policy(r->xch, result->hvm ? XC_POLICY_HVM_MAX : XC_POLICY_PV_MAX, &a->max) ||
+        host_policy(r->xch, result->hvm ? XC_POLICY_HVM_DEFAULT : XC_POLICY_PV_DEFAULT, &a->deflt))
         return -1;
     if (policy_check(&a->guest, &here, &report))
         return refuse(r, &report, "this host cannot give the domain its CPU", EPERM, result);
@@ -113,6 +113,7 @@ int sr_apply_policy(struct sr_reader *r, struct sr_policy *p, uint32_t domid, bo
     struct audit *a;
     int rc;
 
+    p->xcr0 = UINT64_MAX;
     if (!p->have_cpuid) {
         if (!unverified)
             return xc_fail(r->xch, EPERM,
@@ -127,6 +128,7 @@ int sr_apply_policy(struct sr_reader *r, struct sr_policy *p, uint32_t domid, bo
     if (!a)
         return xc_fail(r->xch, ENOMEM, "out of memory for the audit");
     rc = audit(r, p, a, result);
+    p->xcr0 = a->guest.xstate[0].a | (uint64_t)a->guest.xstate[0].d << 32;
     free(a);
     return rc ? rc : xc_set_domain_cpu_policy(r->xch, domid, &p->leaves, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An HVM (or PVH) domain's own state: its context, parameters and time.
+ * An HVM (or PVH) domain's own state: its context and parameters.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -96,25 +96,9 @@ static int write_context(struct sr_writer *w, uint32_t domid)
     return rc;
 }
 
-static int write_tsc(struct sr_writer *w, uint32_t domid)
-{
-    struct xen_domctl op = {.cmd = XEN_DOMCTL_gettscinfo, .domain = (domid_t)domid};
-    const struct xen_domctl_tsc_info *t = &op.u.tsc_info;
-    struct xc_sr_tsc_info body;
-    struct iovec iov[3] = {{&body, sizeof(body)}};
-
-    if (xc_domctl(w->xch, &op) < 0)
-        return xc_fail(w->xch, errno, "domain %u's time: %s", domid, xc_reason(w->xch, errno));
-    body = (struct xc_sr_tsc_info){.mode = t->tsc_mode,
-                                   .khz = t->gtsc_khz,
-                                   .nsec = t->elapsed_nsec,
-                                   .incarnation = t->incarnation};
-    return sr_write_record(w, REC_X86_TSC_INFO, iov, 1);
-}
-
 int sr_hvm_write_state(struct sr_writer *w, uint32_t domid)
 {
-    if (write_tsc(w, domid) || write_context(w, domid) || write_params(w, domid))
+    if (write_context(w, domid) || write_params(w, domid))
         return -1;
     return sr_write_checksum(w);
 }
@@ -148,18 +132,6 @@ int sr_hvm_take_params(struct sr_reader *r, struct sr_hvm *h, uint32_t length)
                       head.count, SR_MAX_HVM_PARAM);
     h->nr_params = head.count;
     return sr_read(r, h->params, head.count * sizeof(h->params[0]));
-}
-
-int sr_hvm_take_tsc(struct sr_reader *r, struct sr_hvm *h, uint32_t length)
-{
-    if (h->have_tsc)
-        return sr_bad(r, "it stands here a second time");
-    h->have_tsc = true;
-    if (length != sizeof(h->tsc))
-        return sr_bad(r, "%u octets, must be %zu", length, sizeof(h->tsc));
-    if (sr_read(r, &h->tsc, sizeof(h->tsc)))
-        return -1;
-    return h->tsc.reserved ? sr_bad(r, "a reserved field is not zero") : 0;
 }
 
 static int apply_context(struct sr_reader *r, const struct sr_hvm *h, uint32_t domid)
@@ -246,16 +218,8 @@ static int apply_params(struct sr_reader *r, const struct sr_hvm *h, uint32_t do
 int sr_hvm_apply(struct sr_reader *r, const struct sr_hvm *h, uint32_t domid,
                  const struct xc_guest_ends *ends)
 {
-    struct xen_domctl op = {.cmd = XEN_DOMCTL_settscinfo, .domain = (domid_t)domid};
-
-    if (!h->context || !h->have_tsc)
-        return sr_bad(r, "there was no %s record", h->context ? "X86_TSC_INFO" : "HVM_CONTEXT");
-    op.u.tsc_info = (struct xen_domctl_tsc_info){.tsc_mode = h->tsc.mode,
-                                                 .gtsc_khz = h->tsc.khz,
-                                                 .elapsed_nsec = h->tsc.nsec,
-                                                 .incarnation = h->tsc.incarnation};
-    if (xc_domctl(r->xch, &op) < 0)
-        return xc_fail(r->xch, errno, "the domain's time: %s", xc_reason(r->xch, errno));
+    if (!h->context)
+        return sr_bad(r, "there was no HVM_CONTEXT record");
     if (apply_params(r, h, domid, ends) || apply_context(r, h, domid))
         return -1;
     return ends ? xc_gnttab_seed(r->xch, domid, ends, param_of(h, HVM_PARAM_STORE_PFN),

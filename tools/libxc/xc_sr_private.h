@@ -71,6 +71,7 @@ int sr_write_policy(struct sr_writer *w, uint32_t domid);
 struct sr_policy {
     struct xc_leaves leaves;
     bool have_cpuid, have_msr;
+    uint64_t xcr0; /* when it has been applied: the states that it has; all ones without a policy */
 };
 
 int sr_take_policy(struct sr_reader *r, struct sr_policy *p, const struct xc_sr_rhdr *header);
@@ -85,6 +86,17 @@ int sr_apply_policy(struct sr_reader *r, struct sr_policy *p, uint32_t domid, bo
 int xc_gnttab_seed(xc_handle *xch, uint32_t domid, const struct xc_guest_ends *ends,
                    uint64_t store_gfn, uint64_t console_gfn);
 
+/* ---- xc_sr_tsc.c: its time ---- */
+
+struct sr_tsc {
+    struct xc_sr_tsc_info info;
+    bool have;
+};
+
+int sr_write_tsc(struct sr_writer *w, uint32_t domid);
+int sr_take_tsc(struct sr_reader *r, struct sr_tsc *t, uint32_t length);
+int sr_apply_tsc(struct sr_reader *r, const struct sr_tsc *t, uint32_t domid);
+
 /* ---- xc_sr_hvm.c: an HVM domain's own state ---- */
 
 int sr_hvm_write_state(struct sr_writer *w, uint32_t domid);
@@ -94,13 +106,10 @@ struct sr_hvm {
     uint32_t context_size;
     struct xc_sr_hvm_param params[SR_MAX_HVM_PARAM];
     uint32_t nr_params;
-    struct xc_sr_tsc_info tsc;
-    bool have_tsc;
 };
 
 int sr_hvm_take_context(struct sr_reader *r, struct sr_hvm *h, uint32_t length);
 int sr_hvm_take_params(struct sr_reader *r, struct sr_hvm *h, uint32_t length);
-int sr_hvm_take_tsc(struct sr_reader *r, struct sr_hvm *h, uint32_t length);
 /* At the end: everything into the domain.  The hypervisor checks registers against the policy.
  * ends: NULL, or who serves its rings. */
 int sr_hvm_apply(struct sr_reader *r, const struct sr_hvm *h, uint32_t domid,

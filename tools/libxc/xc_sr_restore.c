@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "xc_sr_private.h"
+#include "xc_sr_pv.h"
 
 #include <xen/hvm/params.h>
 
@@ -20,13 +20,17 @@ struct restorer {
     uint64_t begun; /* ns */
     uint32_t version;
     struct sr_policy policy;
+    struct sr_tsc tsc;
     struct sr_hvm hvm;
+    struct sr_pv_restore *pv; /* NULL: an HVM domain's */
     bool static_done;
     uint64_t *populated; /* a bit a gfn */
     uint64_t nr_bits;
 
     /* One batch. */
     uint64_t gfns[SR_BATCH];
+    uint64_t frames[SR_BATCH]; /* what the hypervisor calls them: PV's machine frames, or gfns */
+    uint8_t types[SR_BATCH];
     void *pages[SR_BATCH];
     struct iovec iov[SR_BATCH];
 };
@@ -46,6 +50,7 @@ static int read_headers(struct restorer *s)
     struct sr_reader *r = &s->r;
     struct xc_sr_ihdr image;
     struct xc_sr_dhdr domain;
+    struct xc_domain_info info;
 
     if (sr_read(r, &image, sizeof(image)))
         return -1;
@@ -61,14 +66,19 @@ static int read_headers(struct restorer *s)
         return sr_bad(r, "it is big-endian, or reserved bits of its header are not zero");
     if (sr_read(r, &domain, sizeof(domain)))
         return -1;
-    if (domain.type == XC_SR_GUEST_PV)
-        return xc_fail(r->xch, EOPNOTSUPP,
-                       "the stream is a PV domain's, which cannot be restored "
-                       "yet");
-    if (domain.type != XC_SR_GUEST_HVM || domain.page_shift != XC_SR_PAGE_SHIFT || domain.reserved)
+    if ((domain.type != XC_SR_GUEST_HVM && domain.type != XC_SR_GUEST_PV) ||
+        domain.page_shift != XC_SR_PAGE_SHIFT || domain.reserved)
         return sr_bad(r, "guest type %u with pages of 2^%u octets", domain.type, domain.page_shift);
-    s->result->hvm = true;
-    return 0;
+    s->result->hvm = domain.type == XC_SR_GUEST_HVM;
+    if (xc_domain_getinfo(r->xch, s->domid, &info))
+        return -1;
+    if (s->result->hvm == (info.type == XC_DOMAIN_PV))
+        return sr_bad(r, "it is a %s domain's, and domain %u is %s", s->result->hvm ? "HVM" : "PV",
+                      s->domid, xc_domain_type_name(info.type));
+    if (s->result->hvm)
+        return 0;
+    s->pv = sr_pv_new(r, s->domid);
+    return s->pv ? 0 : -1;
 }
 
 /* ---- static data ---- */
@@ -78,6 +88,8 @@ static int end_of_static(struct restorer *s)
     unsigned int missing = (s->policy.have_cpuid ? 0 : 1u) | (s->policy.have_msr ? 0 : 2u);
 
     s->static_done = true;
+    if (s->pv && !sr_pv_has_info(s->pv))
+        return sr_bad(&s->r, "there was no X86_PV_INFO");
     if (sr_apply_policy(&s->r, &s->policy, s->domid, s->options->unverified, s->result))
         return -1;
     if (s->cb->static_data_done && s->cb->static_data_done(s->cb->data, missing))
@@ -119,6 +131,9 @@ static int populate(struct restorer *s, size_t n)
 {
     uint64_t first = 0, count = 0;
 
+    if (s->pv)
+        return sr_pv_populate(s->pv, s->gfns, s->types, n, s->frames);
+    memcpy(s->frames, s->gfns, n * sizeof(s->gfns[0]));
     for (size_t i = 0; i < n; i++) {
         if (reserve_bits(s, s->gfns[i]))
             return -1;
@@ -136,6 +151,18 @@ static int populate(struct restorer *s, size_t n)
     return count ? xc_domain_populate(s->r.xch, s->domid, first, count) : 0;
 }
 
+/* Page tables have been read as they are in the stream. */
+static int localise(struct restorer *s, size_t n)
+{
+    for (size_t i = 0; s->pv && i < n; i++) {
+        unsigned int level = sr_pv_level(s->types[i]);
+
+        if (level && sr_pv_localise(s->pv, s->gfns[i], level, s->pages[i]))
+            return -1;
+    }
+    return 0;
+}
+
 /* Contents from the stream straight into the domain's frames. */
 static int read_contents(struct restorer *s, size_t n)
 {
@@ -144,7 +171,7 @@ static int read_contents(struct restorer *s, size_t n)
 
     if (!n)
         return 0;
-    mapping = xc_map_foreign_pages(s->r.xch, s->domid, s->gfns, n, true, s->pages);
+    mapping = xc_map_foreign_pages(s->r.xch, s->domid, s->frames, n, true, s->pages);
     if (!mapping)
         return -1;
     for (size_t i = 0; i < n; i++) {
@@ -154,12 +181,22 @@ static int read_contents(struct restorer *s, size_t n)
     }
     if (!rc)
         rc = sr_readv(&s->r, s->iov, n);
+    if (!rc)
+        rc = localise(s, n);
     xc_unmap_foreign_pages(s->r.xch, mapping);
     s->result->stats.sent_pages += n;
     return rc;
 }
 
-/* The frames of one record's entries that have contents, into s->gfns. */
+/* Frames without contents that the domain has all the same. */
+static int allocate(struct restorer *s, uint64_t gfn)
+{
+    s->gfns[0] = gfn;
+    s->types[0] = XC_SR_PAGE_NOTAB;
+    return populate(s, 1);
+}
+
+/* The frames of one record's entries that have contents, into s->gfns and s->types. */
 static int take_entries(struct restorer *s, const uint64_t *entries, uint32_t count, size_t *n)
 {
     *n = 0;
@@ -172,11 +209,13 @@ static int take_entries(struct restorer *s, const uint64_t *entries, uint32_t co
         if (gfn >= SR_MAX_PFN)
             return sr_bad(&s->r, "entry %u: frame %llx is beyond all memory", i,
                           (unsigned long long)gfn);
-        if (type == XC_SR_PAGE_NOTAB)
+        if (type == XC_SR_PAGE_NOTAB || (s->pv && sr_pv_level((unsigned int)type))) {
+            s->types[*n] = (uint8_t)type;
             s->gfns[(*n)++] = gfn;
-        else if (type < XC_SR_PAGE_BROKEN)
-            return sr_bad(&s->r, "entry %u: an HVM domain has no pages of type %u", i,
-                          (unsigned int)type);
+        } else if (type < XC_SR_PAGE_BROKEN) {
+            return sr_bad(&s->r, "entry %u: %s domain has no pages of type %u", i,
+                          s->pv ? "a PV" : "an HVM", (unsigned int)type);
+        }
     }
     return 0;
 }
@@ -199,6 +238,10 @@ static int take_pages(struct restorer *s, uint32_t length)
         return sr_bad(&s->r, "%u octets for %u entries and %zu pages", length, head.count, n);
     if (populate(s, n) || read_contents(s, n))
         return -1;
+    for (uint32_t i = 0; i < head.count; i++)
+        if (entries[i] >> XC_SR_TYPE_SHIFT == XC_SR_PAGE_XALLOC &&
+            allocate(s, entries[i] & XC_SR_PFN_MASK))
+            return -1;
     s->result->stats.bytes = s->r.sum.whole_bytes;
     s->result->stats.elapsed_ns = now_ns() - s->begun;
     if (s->cb->progress && s->cb->progress(s->cb->data, &s->result->stats))
@@ -208,11 +251,45 @@ static int take_pages(struct restorer *s, uint32_t length)
 
 /* ---- records ---- */
 
+static int take_hvm_record(struct restorer *s, const struct xc_sr_rhdr *header)
+{
+    switch (header->type) {
+    case REC_HVM_CONTEXT:
+        return sr_hvm_take_context(&s->r, &s->hvm, header->length);
+    case REC_HVM_PARAMS:
+        return sr_hvm_take_params(&s->r, &s->hvm, header->length);
+    default:
+        return sr_bad(&s->r, "no such record (%#x) can be in an HVM domain's stream", header->type);
+    }
+}
+
+static int take_pv_record(struct restorer *s, const struct xc_sr_rhdr *header)
+{
+    switch (header->type) {
+    case REC_X86_PV_P2M_FRAMES:
+        return sr_pv_take_p2m_frames(s->pv, header->length);
+    case REC_SHARED_INFO:
+        return sr_pv_take_shared_info(s->pv, header->length);
+    case REC_X86_PV_VCPU_BASIC:
+    case REC_X86_PV_VCPU_EXTENDED:
+    case REC_X86_PV_VCPU_XSAVE:
+    case REC_X86_PV_VCPU_MSRS:
+        return sr_pv_take_vcpu(s->pv, header->type, header->length);
+    default:
+        return sr_bad(&s->r, "no such record (%#x) can be in a PV domain's stream", header->type);
+    }
+}
+
 static int take_record(struct restorer *s, const struct xc_sr_rhdr *header)
 {
     struct sr_reader *r = &s->r;
     bool is_policy = header->type == REC_X86_CPUID_POLICY || header->type == REC_X86_MSR_POLICY;
 
+    if (s->pv && header->type == REC_X86_PV_INFO) {
+        if (s->static_done)
+            return sr_bad(r, "it does not belong here");
+        return sr_pv_take_info(s->pv, header->length);
+    }
     if (is_policy || header->type == REC_STATIC_DATA_END) {
         if (s->version < XC_SR_VERSION || s->static_done)
             return sr_bad(r, "it does not belong here");
@@ -230,15 +307,11 @@ static int take_record(struct restorer *s, const struct xc_sr_rhdr *header)
     case REC_PAGE_DATA:
         return take_pages(s, header->length);
     case REC_X86_TSC_INFO:
-        return sr_hvm_take_tsc(r, &s->hvm, header->length);
-    case REC_HVM_CONTEXT:
-        return sr_hvm_take_context(r, &s->hvm, header->length);
-    case REC_HVM_PARAMS:
-        return sr_hvm_take_params(r, &s->hvm, header->length);
+        return sr_take_tsc(r, &s->tsc, header->length);
     case REC_END:
         return header->length ? sr_bad(r, "it has a body") : 0;
     default:
-        return sr_bad(r, "no such record (%#x) can be in an HVM domain's stream", header->type);
+        return s->pv ? take_pv_record(s, header) : take_hvm_record(s, header);
     }
 }
 
@@ -255,6 +328,10 @@ static int restore(struct restorer *s)
         if (header.type == REC_STATIC_DATA_END && end_of_static(s))
             return -1;
     } while (header.type != REC_END);
+    if (sr_apply_tsc(&s->r, &s->tsc, s->domid))
+        return -1;
+    if (s->pv)
+        return sr_pv_apply(s->pv, s->policy.xcr0, s->options->ends, s->result);
     if (sr_hvm_apply(&s->r, &s->hvm, s->domid, s->options->ends))
         return -1;
     for (uint32_t i = 0; i < s->hvm.nr_params; i++) {
@@ -287,6 +364,7 @@ int xc_domain_restore(xc_handle *xch, int fd, uint32_t domid,
     err = errno;
     xc_leaves_free(&s->policy.leaves);
     free(s->hvm.context);
+    sr_pv_free(s->pv);
     free(s->populated);
     free(s);
     errno = err;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "xc_sr_private.h"
+#include "xc_sr_pv.h"
 
 #include <xen/memory.h>
 
@@ -25,16 +25,20 @@ struct saver {
     const struct xc_save_callbacks *cb;
     struct xc_sr_stats stats;
     uint64_t begun, round_begun, suspended; /* ns */
-    uint64_t nr_gfns;
-    uint64_t *dirty; /* a hypercall buffer: a bit a gfn */
-    xen_pfn_t *info; /* another: gfns in, kinds of pages out */
+    struct sr_pv_save *pv;                  /* NULL: an HVM domain */
+    uint64_t nr_gfns;                       /* of a PV domain: PFNs */
+    uint64_t *dirty;                        /* a hypercall buffer: a bit a gfn */
+    xen_pfn_t *info;                        /* another: frames in, kinds of pages out */
+    uint64_t *deferred; /* PV: a bit a PFN, page tables that could not be sent while it ran */
     bool log_dirty, qemu_log_dirty, was_suspended;
 
     /* One batch. */
     uint64_t gfns[SR_BATCH], entries[SR_BATCH];
+    uint64_t frames[SR_BATCH]; /* what the hypervisor calls them: PV's machine frames, or gfns */
+    uint8_t types[SR_BATCH];   /* enum xc_sr_page_type */
     void *pages[SR_BATCH];
     struct iovec iov[SR_BATCH + 4];
-    uint8_t *copy; /* with checksums: SR_BATCH pages that nobody writes meanwhile */
+    uint8_t *copy; /* PV, or with checksums: SR_BATCH pages that nobody writes meanwhile */
 };
 
 static uint64_t now_ns(void)
@@ -121,7 +125,7 @@ static int suspend(struct saver *s)
         return -1;
     if (!info.shutdown || info.shutdown_reason != XC_SHUTDOWN_SUSPEND)
         return xc_fail(s->w.xch, EIO, "domain %u is not suspended", s->domid);
-    return 0;
+    return s->pv ? sr_pv_check_p2m(s->pv) : 0;
 }
 
 /* It was suspended for nothing: it goes on. */
@@ -165,28 +169,78 @@ static int count_gfns(struct saver *s)
  * copied, when there are sums. */
 static void *still(struct saver *s, size_t i, void *page)
 {
-    if (!s->copy || s->was_suspended)
+    if (!s->options->checksums || !s->options->live || s->was_suspended)
         return page;
     return memcpy(s->copy + i * PAGE_SIZE, page, PAGE_SIZE);
 }
 
-/* Of the frames gfns[0..n), those that have contents: *n of them stay. */
+/* Of the frames gfns[0..n), those that a PV domain has, and their machine frames. */
+static size_t find_mfns(struct saver *s, size_t n)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (sr_pv_mfn(s->pv, s->gfns[i], &s->frames[kept]))
+            s->gfns[kept++] = s->gfns[i];
+    return kept;
+}
+
+/* Of the frames gfns[0..n), those that have contents: *n of them stay, with frames[] and types[].
+ */
 static int drop_absent(struct saver *s, size_t *n)
 {
     xc_handle *xch = s->w.xch;
     struct xen_domctl op = {.cmd = XEN_DOMCTL_getpageframeinfo3, .domain = (domid_t)s->domid};
     size_t kept = 0;
 
-    memcpy(s->info, s->gfns, *n * sizeof(s->gfns[0]));
+    if (s->pv)
+        *n = find_mfns(s, *n);
+    else
+        memcpy(s->frames, s->gfns, *n * sizeof(s->gfns[0]));
+    memcpy(s->info, s->frames, *n * sizeof(s->frames[0]));
     op.u.getpageframeinfo3.num = *n;
     set_xen_guest_handle(op.u.getpageframeinfo3.array, s->info);
-    if (xc_domctl(xch, &op) < 0)
+    if (*n && xc_domctl(xch, &op) < 0)
         return xc_fail(xch, errno, "what the frames of domain %u are: %s", s->domid,
                        xc_reason(xch, errno));
-    for (size_t i = 0; i < *n; i++)
-        if ((s->info[i] & XEN_DOMCTL_PFINFO_LTAB_MASK) < XEN_DOMCTL_PFINFO_BROKEN)
-            s->gfns[kept++] = s->gfns[i];
+    for (size_t i = 0; i < *n; i++) {
+        uint8_t type =
+            (uint8_t)((s->info[i] & XEN_DOMCTL_PFINFO_LTAB_MASK) >> XEN_DOMCTL_PFINFO_LTAB_SHIFT);
+
+        if (type >= XC_SR_PAGE_BROKEN)
+            continue;
+        s->types[kept] = type;
+        s->frames[kept] = s->frames[i];
+        s->gfns[kept++] = s->gfns[i];
+    }
     *n = kept;
+    return 0;
+}
+
+/* What is to be sent of page i, which is mapped: NULL: nothing now.  -1: failed. */
+static int contents(struct saver *s, size_t i, void **page)
+{
+    unsigned int bad;
+    uint8_t *table;
+
+    if (!s->pv || !sr_pv_level(s->types[i])) {
+        *page = still(s, i, s->pages[i]);
+        return 0;
+    }
+    table = s->copy + i * PAGE_SIZE;
+    *page = table;
+    if (!sr_pv_normalise(s->pv, s->types[i], s->pages[i], table, &bad))
+        return 0;
+    if (errno != EAGAIN)
+        return -1;
+    if (s->was_suspended)
+        return xc_fail(s->w.xch, EINVAL,
+                       "domain %u: frame %llx, a page table of level %u: entry %u names a frame "
+                       "that is not the domain's",
+                       s->domid, (unsigned long long)s->gfns[i], sr_pv_level(s->types[i]), bad);
+    /* It runs, and is about to change it, or has a frame of another's there for a while. */
+    s->deferred[s->gfns[i] / 64] |= 1ull << (s->gfns[i] % 64);
+    *page = NULL;
     return 0;
 }
 
@@ -196,18 +250,22 @@ static int send_frames(struct saver *s, size_t n)
 {
     struct xc_sr_page_data head = {.count = 0};
     size_t nr = 2;
-    void *mapping = xc_map_foreign_pages(s->w.xch, s->domid, s->gfns, n, false, s->pages);
+    void *mapping = xc_map_foreign_pages(s->w.xch, s->domid, s->frames, n, false, s->pages);
     int rc = 0;
 
     if (!mapping)
         return -1;
-    for (size_t i = 0; i < n; i++)
-        if (s->pages[i]) {
-            s->entries[head.count++] = s->gfns[i] | (uint64_t)XC_SR_PAGE_NOTAB << XC_SR_TYPE_SHIFT;
-            s->iov[nr] = (struct iovec){still(s, nr - 2, s->pages[i]), PAGE_SIZE};
-            nr++;
-        }
-    if (head.count) {
+    for (size_t i = 0; i < n && !rc; i++) {
+        void *page = NULL;
+
+        if (s->pages[i])
+            rc = contents(s, i, &page);
+        if (rc || !page)
+            continue;
+        s->entries[head.count++] = s->gfns[i] | (uint64_t)s->types[i] << XC_SR_TYPE_SHIFT;
+        s->iov[nr++] = (struct iovec){page, PAGE_SIZE};
+    }
+    if (head.count && !rc) {
         s->iov[0] = (struct iovec){&head, sizeof(head)};
         s->iov[1] = (struct iovec){s->entries, head.count * sizeof(s->entries[0])};
         rc = sr_write_record(&s->w, REC_PAGE_DATA, s->iov, nr);
@@ -335,21 +393,25 @@ static int send_live(struct saver *s)
     }
     if (send_dirty(s) || suspend(s) || take_dirty(s))
         return -1;
+    for (uint64_t i = 0; s->pv && i < (s->nr_gfns + 63) / 64; i++)
+        s->dirty[i] |= s->deferred[i];
     s->stats.round++;
     return send_dirty(s);
 }
 
 /* ---- all of it ---- */
 
-static int write_headers(struct sr_writer *w)
+static int write_headers(struct saver *s)
 {
+    struct sr_writer *w = &s->w;
     struct xc_version v;
     struct xc_sr_ihdr image = {
         .marker = XC_SR_MARKER,
         .id = __builtin_bswap32(XC_SR_IDENT),
         .version = __builtin_bswap32(XC_SR_VERSION),
     };
-    struct xc_sr_dhdr domain = {.type = XC_SR_GUEST_HVM, .page_shift = XC_SR_PAGE_SHIFT};
+    struct xc_sr_dhdr domain = {.type = s->pv ? XC_SR_GUEST_PV : XC_SR_GUEST_HVM,
+                                .page_shift = XC_SR_PAGE_SHIFT};
     struct iovec iov[2] = {{&image, sizeof(image)}, {&domain, sizeof(domain)}};
 
     if (xc_version(w->xch, &v))
@@ -363,11 +425,16 @@ static int save(struct saver *s)
 {
     struct iovec end[2];
 
-    if (write_headers(&s->w) || sr_write_policy(&s->w, s->domid))
+    if (write_headers(s) || (s->pv && sr_pv_write_info(&s->w)) ||
+        sr_write_policy(&s->w, s->domid) || (s->pv && sr_pv_write_p2m_frames(&s->w, s->pv)))
         return -1;
     if (s->options->live ? send_live(s) : suspend(s) || send_all(s))
         return -1;
-    if (sr_hvm_write_state(&s->w, s->domid) || sr_write_record(&s->w, REC_END, end, 0))
+    if (sr_write_tsc(&s->w, s->domid))
+        return -1;
+    if (s->pv ? sr_pv_write_state(&s->w, s->pv) : sr_hvm_write_state(&s->w, s->domid))
+        return -1;
+    if (sr_write_record(&s->w, REC_END, end, 0))
         return -1;
     s->stats.downtime_ns = now_ns() - s->suspended;
     return progress(s);
@@ -380,22 +447,33 @@ static int prepare(struct saver *s)
 
     if (!s->cb->suspend)
         return xc_fail(xch, EINVAL, "saving a domain needs a way to suspend it");
-    if (xc_domain_getinfo(xch, s->domid, &info) || count_gfns(s))
+    if (xc_domain_getinfo(xch, s->domid, &info))
         return -1;
-    if (info.type == XC_DOMAIN_PV)
-        return xc_fail(xch, EOPNOTSUPP, "domain %u is PV, which cannot be saved yet", s->domid);
     if (info.dying || info.shutdown)
         return xc_fail(xch, EINVAL, "domain %u has shut down", s->domid);
     s->stats.total_pages = s->stats.round_pages = info.tot_pages;
     s->info = xch->ops->alloc(xch->state, SR_BATCH * sizeof(*s->info));
     if (!s->info)
         return xc_fail(xch, ENOMEM, "out of memory for what the frames are");
-    if (!s->options->live)
-        return 0;
-    if (s->options->checksums) {
+    if (info.type == XC_DOMAIN_PV) {
+        s->pv = sr_pv_open(xch, s->domid);
+        if (!s->pv)
+            return -1;
+        s->nr_gfns = sr_pv_nr_pfns(s->pv);
+    } else if (count_gfns(s)) {
+        return -1;
+    }
+    if (s->pv || (s->options->live && s->options->checksums)) {
         s->copy = malloc((size_t)SR_BATCH * PAGE_SIZE);
         if (!s->copy)
             return xc_fail(xch, ENOMEM, "out of memory for copies of pages");
+    }
+    if (!s->options->live)
+        return 0;
+    if (s->pv) {
+        s->deferred = calloc((s->nr_gfns + 63) / 64, sizeof(*s->deferred));
+        if (!s->deferred)
+            return xc_fail(xch, ENOMEM, "out of memory for deferred page tables");
     }
     s->dirty = xch->ops->alloc(xch->state, (s->nr_gfns + 63) / 64 * sizeof(*s->dirty));
     return s->dirty ? 0 : xc_fail(xch, ENOMEM, "out of memory for the log of writes");
@@ -423,6 +501,8 @@ int xc_domain_save(xc_handle *xch, int fd, uint32_t domid, const struct xc_save_
     xch->ops->release(xch->state, s->info);
     if (stats)
         *stats = s->stats;
+    sr_pv_close(s->pv);
+    free(s->deferred);
     free(s->copy);
     free(s);
     errno = err;

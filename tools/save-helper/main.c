@@ -248,12 +248,12 @@ static int hand_on(struct restore *r, char **argv)
     return broken(r, why);
 }
 
-/* What the administrator has given up only the stock helper gives up; and PV is for it. */
+/* What the administrator has given up only the stock helper gives up; 32-bit PV is for it, too. */
 static bool is_for_stock(const struct restore *r)
 {
     bool without_policy = !head.has_cpuid && r->allow.unverified;
 
-    return host.domain.type == XC_DOMAIN_PV || (verdict.given_up && !without_policy);
+    return (head.has_pv_info && head.pv_width != 8) || (verdict.given_up && !without_policy);
 }
 
 static int restore_here(struct restore *r, char **argv)
@@ -358,6 +358,7 @@ static bool is_ours(struct save *s, char **argv, struct engine_save *e)
 {
     uint32_t v[ARGS_SAVE - ARG_XCFLAGS];
     unsigned long fd;
+    unsigned int bits;
     char why[GATE_WHY];
     bool own;
 
@@ -370,8 +371,10 @@ static bool is_ours(struct save *s, char **argv, struct engine_save *e)
     if (number(argv[ARG_STREAM_FD], INT_MAX, &fd) ||
         numbers(argv, ARG_XCFLAGS, ARGS_SAVE - ARG_XCFLAGS, v))
         return false;
-    /* Checkpoints (Remus, COLO) and PV are the stock helper's. */
-    if (gate_host_domain(&host, s->domid, why) || host.domain.type == XC_DOMAIN_PV || v[2]) {
+    /* Checkpoints (Remus, COLO) and 32-bit PV are the stock helper's. */
+    if (gate_host_domain(&host, s->domid, why) || v[2] ||
+        (host.domain.type == XC_DOMAIN_PV &&
+         (xc_domain_get_address_size(host.xch, s->domid, &bits) || bits != 64))) {
         report_log(LOG_INFO, "'%s' is left to the stock helper", s->name);
         return false;
     }

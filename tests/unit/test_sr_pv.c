@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* Page tables between machine frames and pseudo-physical ones.  The rest of PV's save and restore
+ * is tested on real Xen: tests/lab/test_stream.py. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+/* after those that it needs */
+#include <cmocka.h>
+
+#include <xc_sr_pv.h>
+
+#define PRESENT 1ull
+#define NX      (1ull << 63)
+
+struct map {
+    uint64_t add, none; /* frame + add; `none` cannot be translated */
+};
+
+static bool shift(void *data, uint64_t from, uint64_t *to)
+{
+    const struct map *m = data;
+
+    *to = from + m->add;
+    return from != m->none;
+}
+
+static void there_and_back(void **state)
+{
+    uint64_t in[SR_PV_PER_FRAME], mid[SR_PV_PER_FRAME], out[SR_PV_PER_FRAME];
+    struct map up = {1000, UINT64_MAX}, down = {(uint64_t)-1000, UINT64_MAX};
+    unsigned int bad;
+
+    (void)state;
+    for (unsigned int level = 1; level <= 4; level++) {
+        for (unsigned int i = 0; i < SR_PV_PER_FRAME; i++)
+            in[i] = i % 3 == 2 ? (uint64_t)i << 12 | 0x60 /* not present: anything */
+                               : NX | (uint64_t)(i + 7) << 12 | 0x67 | PRESENT;
+        assert_int_equal(sr_pv_translate_table(level, in, mid, shift, &up, &bad), 0);
+        for (unsigned int i = 0; i < SR_PV_PER_FRAME; i++)
+            if (level == 4 && i >= 256 && i < 272)
+                assert_int_equal(mid[i], 0);
+            else
+                assert_int_equal(mid[i], i % 3 == 2 ? in[i] : in[i] + (1000ull << 12));
+        assert_int_equal(sr_pv_translate_table(level, mid, out, shift, &down, &bad), 0);
+        for (unsigned int i = 0; i < SR_PV_PER_FRAME; i++)
+            assert_int_equal(out[i], level == 4 && i >= 256 && i < 272 ? 0 : in[i]);
+    }
+}
+
+static void a_frame_that_is_not_there(void **state)
+{
+    uint64_t in[SR_PV_PER_FRAME] = {0}, out[SR_PV_PER_FRAME];
+    struct map m = {0, 42};
+    unsigned int bad = 0;
+
+    (void)state;
+    in[511] = 42ull << 12 | PRESENT;
+    for (unsigned int level = 1; level <= 4; level++) {
+        assert_int_equal(sr_pv_translate_table(level, in, out, shift, &m, &bad), -1);
+        assert_int_equal(bad, 511);
+    }
+    in[511] = 42ull << 12; /* not present: no frame */
+    assert_int_equal(sr_pv_translate_table(1, in, out, shift, &m, &bad), 0);
+    in[260] = 42ull << 12 | PRESENT; /* Xen's own, of the top level only */
+    assert_int_equal(sr_pv_translate_table(4, in, out, shift, &m, &bad), 0);
+    assert_int_equal(sr_pv_translate_table(3, in, out, shift, &m, &bad), -1);
+    assert_int_equal(bad, 260);
+}
+
+static void large_pages(void **state)
+{
+    uint64_t in[SR_PV_PER_FRAME] = {0}, out[SR_PV_PER_FRAME];
+    struct map m = {5, UINT64_MAX};
+    unsigned int bad;
+
+    (void)state;
+    in[3] = 9ull << 12 | 0x80 | PRESENT;
+    assert_int_equal(sr_pv_translate_table(1, in, out, shift, &m, &bad), 0); /* PAT there */
+    assert_int_equal(out[3], 14ull << 12 | 0x80 | PRESENT);
+    for (unsigned int level = 2; level <= 4; level++) {
+        assert_int_equal(sr_pv_translate_table(level, in, out, shift, &m, &bad), -1);
+        assert_int_equal(bad, 3);
+    }
+}
+
+static void levels(void **state)
+{
+    static const uint8_t of[16] = {0, 1, 2, 3, 4, 0, 0, 0, 0, 1, 2, 3, 4, 0, 0, 0};
+
+    (void)state;
+    for (unsigned int type = 0; type < 16; type++)
+        assert_int_equal(sr_pv_level(type), of[type]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(there_and_back),
+        cmocka_unit_test(a_frame_that_is_not_there),
+        cmocka_unit_test(large_pages),
+        cmocka_unit_test(levels),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
