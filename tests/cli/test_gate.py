@@ -185,7 +185,7 @@ def refused(run):
     assert run.p.returncode == 1, run.stderr
     assert run.file("argv") is None and run.file("stream") is None
     assert run.stderr.startswith("xenlevel: refused: ")
-    assert [kind for kind, _ in run.messages()] == [1, 10]
+    assert [kind for kind, _ in run.messages()] == [1, 9, 10]
     assert struct.unpack("=ii", run.messages()[1][1])[0] == -1
     assert run.log_message().startswith("refused: ")
     assert run.stderr in run.log.read_text()

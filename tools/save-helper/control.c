@@ -196,5 +196,6 @@ void control_complete(int retval, int err)
 void control_refuse(const char *summary, int err)
 {
     control_log(XTL_ERROR, -1, "xenlevel", summary);
+    (void)control_restore_results(0, 0); /* libxl wants them whatever came of it */
     control_complete(-1, err);
 }

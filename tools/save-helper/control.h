@@ -32,7 +32,7 @@ int control_restore_results(unsigned long store_gfn, unsigned long console_gfn);
 /* The last message of all. */
 void control_complete(int retval, int err);
 
-/* An error for the user, and then the end. */
+/* A restore's error for the user, and then the end. */
 void control_refuse(const char *summary, int err);
 
 #endif /* GATE_CONTROL_H */

@@ -200,13 +200,14 @@ int engine_restore(const struct engine_restore *e)
     rc = xc_domain_restore(xch, e->stream, e->domid, &options, &cb, &result);
     err = errno;
     xc_interface_close(xch);
+    /* libxl wants results whatever came of it. */
+    if (e->callbacks & CONTROL_RESTORE_RESULTS &&
+        control_restore_results(result.store_gfn, result.console_gfn))
+        return complete("restoring", e->name, -1, errno);
     if (rc)
         return complete("restoring", e->name, rc, err);
     report_log(LOG_INFO, "restored '%s': %llu pages, %llu octets, %llu ms", e->name,
                (unsigned long long)result.stats.sent_pages, (unsigned long long)result.stats.bytes,
                (unsigned long long)(result.stats.elapsed_ns / 1000000));
-    if (e->callbacks & CONTROL_RESTORE_RESULTS &&
-        control_restore_results(result.store_gfn, result.console_gfn))
-        return complete("restoring", e->name, -1, errno);
     return complete("restoring", e->name, 0, 0);
 }
