@@ -13,6 +13,7 @@
 
 #include <zlib.h>
 
+#include "outfile.h"
 #include "util.h"
 #include "xlp.h"
 
@@ -480,73 +481,23 @@ Xenlevel__File *xlp_load(const char *path, struct xlp_error *error)
     return file;
 }
 
-static int write_all(int fd, const unsigned char *bytes, size_t len)
-{
-    while (len) {
-        ssize_t n = write(fd, bytes, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        bytes += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
-/* A file's new name is safe only once its directory is. */
-static int sync_directory(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *dir = slash ? xasprintf("%.*s", (int)(slash - path + 1), path) : xstrdup(".");
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = fd < 0 ? -1 : fsync(fd);
-    int err = errno;
-
-    if (fd >= 0)
-        (void)close(fd);
-    free(dir);
-    errno = err;
-    /* Some file systems cannot sync a directory; the file itself is whole in any case. */
-    return rc && err != EINVAL && err != EROFS ? -1 : 0;
-}
-
 int xlp_save(const char *path, const Xenlevel__File *file, struct xlp_error *error)
 {
-    char *temp = xasprintf("%s.XXXXXX", path);
     size_t len;
     unsigned char *bytes = xlp_encode(file, &len);
     mode_t mask = umask(0);
-    int fd, rc = -1, err;
+    struct outfile out;
+    int rc, err;
 
     (void)umask(mask);
-    fd = mkostemp(temp, O_CLOEXEC);
-    if (fd >= 0) {
-        rc = write_all(fd, bytes, len);
-        if (!rc)
-            rc = fchmod(fd, 0666 & ~mask);
-        if (!rc)
-            rc = fsync(fd);
-        err = errno;
-        if (close(fd) && !rc) {
-            rc = -1;
-            err = errno;
-        }
-        errno = err;
-        if (!rc)
-            rc = rename(temp, path);
-        if (!rc)
-            rc = sync_directory(path);
-        else {
-            err = errno;
-            (void)unlink(temp);
-            errno = err;
-        }
-    }
+    rc = outfile_open(&out, path, 0666 & ~mask);
+    if (!rc)
+        rc = outfile_write(&out, bytes, len);
+    if (!rc)
+        rc = outfile_commit(&out);
     err = errno;
+    outfile_close(&out);
     free(bytes);
-    free(temp);
     if (rc)
         return fail(error, err, NO_OFFSET, "%s: cannot be written: %s", path, strerror(err));
     return 0;
