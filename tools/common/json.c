@@ -61,14 +61,23 @@ struct json *json_begin(void)
     return j;
 }
 
-int json_end(struct json *j)
+void json_flush(struct json *j)
 {
     const unsigned char *bytes;
     size_t len;
-    int rc = 0;
 
     note(j, yajl_gen_get_buf(j->gen, &bytes, &len));
-    if (j->failed || fwrite(bytes, 1, len, stdout) != len || fflush(stdout))
+    if (j->failed || fwrite(bytes, 1, len, stdout) != len)
+        j->failed = true;
+    yajl_gen_clear(j->gen);
+}
+
+int json_end(struct json *j)
+{
+    int rc = 0;
+
+    json_flush(j);
+    if (j->failed || fflush(stdout))
         rc = complain("the JSON output could not be written");
     yajl_gen_free(j->gen);
     free(j);

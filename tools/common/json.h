@@ -19,6 +19,9 @@ struct json *json_begin(void);
 /* 0; or 2 after a message when it could not be written. */
 int json_end(struct json *j);
 
+/* Write what there is so far, so that a long document needs no memory. */
+void json_flush(struct json *j);
+
 /* key: in an object its member's name; NULL in an array. */
 void json_object(struct json *j, const char *key);
 void json_array(struct json *j, const char *key);
