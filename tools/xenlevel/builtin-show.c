@@ -208,7 +208,7 @@ static int show_a_host(const struct subject *s, const struct choice *c, struct j
 }
 
 /* Keep a guest's policy: a domain is gone after a while, the question where it can run is not. */
-static int keep_guest(const struct subject *s, const char *path)
+int show_keep_guest(const struct subject *s, const char *path)
 {
     Xenlevel__File *file = xlp_new();
     Xenlevel__Guest *guest = xcalloc(1, sizeof(*guest));
@@ -301,7 +301,7 @@ static int run(const struct command *cmd, int argc, char **argv)
     else
         status = show(&s, &c);
     if (output && status == STATUS_YES)
-        status = keep_guest(&s, output);
+        status = show_keep_guest(&s, output);
     subject_close(&s);
     return status;
 }

@@ -6,7 +6,7 @@
 
 static const struct command *const commands[] = {
     &cmd_host,  &cmd_show,  &cmd_diff,  &cmd_verify,    &cmd_level,
-    &cmd_check, &cmd_apply, &cmd_xlcfg, &cmd_livepatch,
+    &cmd_check, &cmd_apply, &cmd_xlcfg, &cmd_livepatch, &cmd_stream,
 };
 
 int main(int argc, char **argv)

@@ -16,4 +16,7 @@ void show_host(FILE *f, const struct subject *s);
 /* The same as members of the object that is open. */
 void show_host_json(struct json *j, const struct subject *s);
 
+/* Keep a guest's policy (SUBJECT_GUEST) in a policy file.  A status; 2 after a message. */
+int show_keep_guest(const struct subject *s, const char *path);
+
 #endif /* XENLEVEL_SHOW_H */

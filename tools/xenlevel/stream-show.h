@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is in a save image, to look at.
+ */
+#ifndef XENLEVEL_STREAM_SHOW_H
+#define XENLEVEL_STREAM_SHOW_H
+
+#include "image.h"
+
+struct tally {
+    uint64_t count, octets, first; /* first: the offset of the first one */
+};
+
+#define NR_LIBXC_TYPES (REC_X86_MSR_POLICY + 1)
+#define NR_LIBXL_TYPES (LIBXL_REC_CHECKPOINT_STATE + 1)
+
+/* One walk through all of it. */
+struct image_summary {
+    struct tally libxc[NR_LIBXC_TYPES], libxl[NR_LIBXL_TYPES];
+    struct tally checksum, optional[IMAGE_LAYERS]; /* optional: others */
+    uint64_t pages;                                /* entries of PAGE_DATA */
+};
+
+/* 0; or -1 after a message: the image is not whole. */
+int image_summarise(struct image *im, struct image_summary *sum);
+
+/* A status.  Every record, when asked for. */
+int stream_show(struct image *im, bool records, bool as_json);
+
+#endif /* XENLEVEL_STREAM_SHOW_H */
