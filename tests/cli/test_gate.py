@@ -186,7 +186,7 @@ def refused(run):
     assert run.file("argv") is None and run.file("stream") is None
     assert run.stderr.startswith("xenlevel: refused: ")
     assert [kind for kind, _ in run.messages()] == [1, 9, 10]
-    assert struct.unpack("=ii", run.messages()[1][1])[0] == -1
+    assert struct.unpack("=ii", run.messages()[2][1])[0] == -1
     assert run.log_message().startswith("refused: ")
     assert run.stderr in run.log.read_text()
     return run.stderr
