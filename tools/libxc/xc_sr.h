@@ -33,6 +33,9 @@ struct xc_save_options {
     bool checksums;           /* our optional CHECKSUM records; stock Xen skips them */
     unsigned int max_rounds;  /* 0: 5, as stock Xen */
     uint64_t dirty_threshold; /* pages: few enough for the last round; 0: 50, as stock Xen */
+    /* ms that fd may take nothing in; then the save fails with ETIMEDOUT.  0: for ever.  Until it
+     * returns fd is O_NONBLOCK, for all who share its open file. */
+    unsigned int patience;
 };
 
 /* Each returns 0, or -1 with errno (and has said why).  NULL members are not called, except
@@ -66,6 +69,9 @@ struct xc_restore_options {
     bool unverified;
     /* Told to the domain, and the rings granted.  NULL: nobody is there (simulated hosts). */
     const struct xc_guest_ends *ends;
+    /* ms that nothing may come; then the restore fails with ETIMEDOUT.  0: for ever, as stock Xen
+     * waits.  Longer than a guest may take to suspend: meanwhile the sender is silent. */
+    unsigned int patience;
 };
 
 struct xc_restore_callbacks {

@@ -3,8 +3,10 @@
  * A migration stream's octets: written and read in full, counted, and summed for CHECKSUM records.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <libdeflate.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,7 +43,52 @@ static void advance(struct iovec **iov, size_t *n, size_t done)
     }
 }
 
+/* Until something can be written or read.  -1 with errno, logged: ETIMEDOUT: nothing could. */
+static int wait_for(xc_handle *xch, int fd, short events, unsigned int patience)
+{
+    struct pollfd p = {.fd = fd, .events = events};
+    int n;
+
+    do
+        n = poll(&p, 1, patience && patience < INT_MAX ? (int)patience : -1);
+    while (n < 0 && errno == EINTR);
+    if (n > 0) /* an error too is something: the call itself says which */
+        return 0;
+    if (n < 0)
+        return xc_fail(xch, errno, "waiting for the stream: %s", strerror(errno));
+    if (events == POLLOUT)
+        return xc_fail(xch, ETIMEDOUT,
+                       "writing the stream: the line is stalled, it has taken "
+                       "nothing for %u ms",
+                       patience);
+    return xc_fail(xch, ETIMEDOUT,
+                   "reading the stream: the line is stalled, nothing has come for "
+                   "%u ms",
+                   patience);
+}
+
 /* ---- writing ---- */
+
+int sr_be_patient(struct sr_writer *w, unsigned int patience)
+{
+    int flags;
+
+    w->patience = patience;
+    w->fd_flags = -1;
+    if (!patience)
+        return 0;
+    flags = fcntl(w->fd, F_GETFL);
+    if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(w->fd, F_SETFL, flags | O_NONBLOCK)))
+        return xc_fail(w->xch, errno, "the stream's descriptor: %s", strerror(errno));
+    w->fd_flags = flags;
+    return 0;
+}
+
+void sr_writer_done(struct sr_writer *w)
+{
+    if (w->fd_flags >= 0)
+        (void)fcntl(w->fd, F_SETFL, w->fd_flags);
+}
 
 int sr_writev(struct sr_writer *w, struct iovec *iov, size_t n)
 {
@@ -56,6 +103,11 @@ int sr_writev(struct sr_writer *w, struct iovec *iov, size_t n)
 
         if (done < 0 && errno == EINTR)
             continue;
+        if (done < 0 && errno == EAGAIN) {
+            if (wait_for(w->xch, w->fd, POLLOUT, w->patience))
+                return -1;
+            continue;
+        }
         if (done < 0)
             return xc_fail(w->xch, errno, "writing the stream: %s", strerror(errno));
         advance(&iov, &n, (size_t)done);
@@ -153,10 +205,18 @@ int sr_readv(struct sr_reader *r, struct iovec *iov, size_t n)
         total += iov[i].iov_len;
     advance(&left, &nr_left, 0);
     while (nr_left) {
-        ssize_t got = readv(r->fd, left, nr_left < IOV_MAX ? (int)nr_left : IOV_MAX);
+        ssize_t got;
 
+        if (r->patience && wait_for(r->xch, r->fd, POLLIN, r->patience))
+            return -1;
+        got = readv(r->fd, left, nr_left < IOV_MAX ? (int)nr_left : IOV_MAX);
         if (got < 0 && errno == EINTR)
             continue;
+        if (got < 0 && errno == EAGAIN) {
+            if (wait_for(r->xch, r->fd, POLLIN, r->patience))
+                return -1;
+            continue;
+        }
         if (got < 0)
             return xc_fail(r->xch, errno, "reading the stream: %s", strerror(errno));
         if (!got)

@@ -29,8 +29,15 @@ struct sr_writer {
     xc_handle *xch;
     int fd;
     bool checksums;
-    struct sr_sum sum; /* whole_bytes counts without checksums too */
+    unsigned int patience; /* ms without progress; 0: for ever */
+    int fd_flags;          /* -1: fd's have not been changed */
+    struct sr_sum sum;     /* whole_bytes counts without checksums too */
 };
+
+/* With a patience the descriptor must not block; and back to what it was.  -1 with errno, logged.
+ */
+int sr_be_patient(struct sr_writer *w, unsigned int patience);
+void sr_writer_done(struct sr_writer *w);
 
 /* All of it, in this order; iov[] is used up.  -1 with errno, logged. */
 int sr_writev(struct sr_writer *w, struct iovec *iov, size_t n);
@@ -42,6 +49,7 @@ int sr_write_checksum(struct sr_writer *w);
 struct sr_reader {
     xc_handle *xch;
     int fd;
+    unsigned int patience; /* ms without an octet; 0: for ever */
     bool checksums_seen;
     bool unsummed;    /* memory came before any checksum: there are none */
     uint64_t covered; /* bytes up to the end of the last CHECKSUM */

@@ -354,7 +354,8 @@ int xc_domain_restore(xc_handle *xch, int fd, uint32_t domid,
     memset(result, 0, sizeof(*result));
     if (!s)
         return xc_fail(xch, ENOMEM, "out of memory for restoring a domain");
-    s->r = (struct sr_reader){.xch = xch, .fd = fd, .record = UINT32_MAX};
+    s->r = (struct sr_reader){
+        .xch = xch, .fd = fd, .patience = options->patience, .record = UINT32_MAX};
     s->domid = domid;
     s->options = options;
     s->cb = callbacks;

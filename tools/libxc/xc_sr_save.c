@@ -492,8 +492,9 @@ int xc_domain_save(xc_handle *xch, int fd, uint32_t domid, const struct xc_save_
     s->options = options;
     s->cb = callbacks;
     s->begun = s->round_begun = now_ns();
-    rc = prepare(s) || save(s) ? -1 : 0;
+    rc = sr_be_patient(&s->w, options->patience) || prepare(s) || save(s) ? -1 : 0;
     err = errno;
+    sr_writer_done(&s->w);
     stop_logging(s);
     if (rc)
         resume(s);
