@@ -23,133 +23,9 @@
 #include <xen/sysctl.h>
 
 #include "inproc.h"
-#include "simhost.h"
+#include "srpair.h"
 
-#define PAGES 64u
-
-static struct sim_host *src, *dst;
-static xc_handle *xsrc, *xdst;
-static int stream = -1;
-
-/* ---- a migration ---- */
-
-struct saving {
-    struct domain *d;
-    unsigned int steps;  /* that the guest makes after each piece of a live save */
-    unsigned int cancel; /* call it off at this call of progress(); 0: never */
-    unsigned int calls;  /* of progress() */
-};
-
-static int suspend(void *data)
-{
-    struct saving *s = data;
-
-    domain_shutdown(s->d, SHUTDOWN_suspend);
-    return 0;
-}
-
-static int run_meanwhile(void *data, const struct xc_sr_stats *stats)
-{
-    struct saving *s = data;
-
-    (void)stats;
-    if (s->steps)
-        (void)sim_host_run(src, s->steps);
-    return ++s->calls == s->cancel;
-}
-
-static struct saving saved; /* how the last one went */
-
-static int save(struct domain *d, const struct xc_save_options *options, unsigned int steps,
-                unsigned int cancel, struct xc_sr_stats *stats)
-{
-    const struct xc_save_callbacks cb = {
-        .suspend = suspend, .progress = run_meanwhile, .data = &saved};
-
-    saved = (struct saving){d, steps, cancel, 0};
-
-    if (stream >= 0)
-        (void)close(stream);
-    stream = memfd_create("stream", MFD_CLOEXEC);
-    assert_true(stream >= 0);
-    inproc_forget();
-    return xc_domain_save(xsrc, stream, d->id, options, &cb, stats);
-}
-
-/* A new domain there, as the toolstack makes it. */
-static struct domain *receive(const struct domain *from, bool unverified, int *rc,
-                              struct xc_restore_result *result)
-{
-    const struct xc_domain_config config = {
-        .type = XC_DOMAIN_PVH, .hap = true, .max_vcpus = from->max_vcpus};
-    const struct xc_restore_options options = {.unverified = unverified};
-    const struct xc_restore_callbacks cb = {.data = NULL};
-    uint32_t domid;
-
-    inproc_fail_at(0);
-    assert_int_equal(xc_domain_create(xdst, &config, &domid), 0);
-    assert_int_equal(xc_domain_max_vcpus(xdst, domid, from->max_vcpus), 0);
-    assert_int_equal(xc_domain_max_mem(xdst, domid, PAGES * 4 + 64), 0);
-    assert_int_equal(lseek(stream, 0, SEEK_SET), 0);
-    inproc_forget();
-    *rc = xc_domain_restore(xdst, stream, domid, &options, &cb, result);
-    return domain_by_id(&dst->hv, (uint16_t)domid);
-}
-
-static void boot(const char *from, const char *to)
-{
-    src = simhost_boot(from, 2, 64, 1);
-    dst = simhost_boot(to, 2, 64, 2);
-    xsrc = inproc_open(src);
-    xdst = inproc_open(dst);
-    assert_non_null(xsrc);
-    assert_non_null(xdst);
-    inproc_fail_at(0);
-}
-
-static void halt(void)
-{
-    inproc_close(xsrc);
-    inproc_close(xdst);
-    simhost_halt(src);
-    simhost_halt(dst);
-    (void)close(stream);
-    stream = -1;
-}
-
-static struct domain *guest(enum sim_script script, const struct cpu_policy *policy)
-{
-    const struct simguest g = {script, true, 2, PAGES, 11, policy};
-    struct domain *d = simguest_start(src, &g);
-
-    assert_non_null(d);
-    return d;
-}
-
-static struct sim_guest_vcpu notes(struct domain *d, uint32_t n)
-{
-    struct sim_guest_vcpu v;
-
-    simguest_notes(d, n, &v);
-    return v;
-}
-
-static void require_running(struct domain *d)
-{
-    for (uint32_t n = 0; n < 2; n++)
-        if (notes(d, n).status != GUEST_RUNNING)
-            fail_msg("vCPU %u: %s, leaf %llx", n, sim_guest_status_name(notes(d, n).status),
-                     (unsigned long long)notes(d, n).changed_leaf);
-}
-
-/* The domain goes on there: it notices nothing and gets further than it was. */
-static void require_goes_on(struct sim_host *h, struct domain *d, uint64_t ticks)
-{
-    assert_false(d->shutdown);
-    (void)sim_host_run(h, 400);
-    require_running(d);
-    assert_true(notes(d, 0).ticks > ticks);
-}
+static struct srpair p;
 
 /* ---- what arrives is what left ---- */
 
@@ -159,27 +35,27 @@ static void at_every_step(void **state)
     const struct xc_save_options options = {.checksums = true};
 
     (void)state;
-    boot("intel-cascadelake-sp", "intel-cascadelake-sp");
+    srpair_boot(&p, "intel-cascadelake-sp", "intel-cascadelake-sp");
     for (size_t i = 0; i < 3; i++)
         for (unsigned int step = 0; step < 60; step++) {
-            struct domain *d = guest(scripts[i], NULL), *there;
+            struct domain *d = srpair_guest(&p, scripts[i], NULL), *there;
             struct xc_restore_result result;
             uint64_t ticks;
             int rc;
 
-            (void)sim_host_run(src, step);
-            assert_int_equal(save(d, &options, 0, 0, NULL), 0);
-            there = receive(d, false, &rc, &result);
+            (void)sim_host_run(p.src, step);
+            assert_int_equal(srpair_save(&p, d, &options, 0, 0, NULL), 0);
+            there = srpair_receive(&p, d, false, &rc, &result);
             if (rc)
                 fail_msg("script %zu, step %u: %s", i, step, inproc_log());
             assert_true(simguest_digest(there) == simguest_digest(d));
-            ticks = notes(d, 0).ticks;
+            ticks = srguest_notes(d, 0).ticks;
             domain_destroy(d);
             assert_int_equal(domain_unpause(there), 0);
-            require_goes_on(dst, there, ticks);
+            srguest_require_goes_on(p.dst, there, ticks);
             domain_destroy(there);
         }
-    halt();
+    srpair_halt(&p);
 }
 
 static void live(void **state)
@@ -187,30 +63,30 @@ static void live(void **state)
     struct xc_sr_stats stats;
 
     (void)state;
-    boot("intel-skylake-sp", "intel-cascadelake-sp");
+    srpair_boot(&p, "intel-skylake-sp", "intel-cascadelake-sp");
     for (unsigned int steps = 1; steps < 200; steps += 13) {
         const struct xc_save_options options = {
             .live = true, .checksums = steps % 2, .dirty_threshold = 1, .max_rounds = 4};
-        struct domain *d = guest(SCRIPT_WRITER, NULL), *there;
+        struct domain *d = srpair_guest(&p, SCRIPT_WRITER, NULL), *there;
         struct xc_restore_result result;
         int rc;
 
-        (void)sim_host_run(src, 500);
-        assert_int_equal(save(d, &options, steps, 0, &stats), 0);
+        (void)sim_host_run(p.src, 500);
+        assert_int_equal(srpair_save(&p, d, &options, steps, 0, &stats), 0);
         assert_true(stats.round >= 2 && stats.round <= 5);
-        assert_true(stats.sent_pages > PAGES && stats.bytes > stats.sent_pages * 4096);
+        assert_true(stats.sent_pages > SRPAIR_PAGES && stats.bytes > stats.sent_pages * 4096);
         assert_false(d->memory.log_dirty);
-        there = receive(d, false, &rc, &result);
+        there = srpair_receive(&p, d, false, &rc, &result);
         if (rc)
             fail_msg("%s", inproc_log());
         assert_true(simguest_digest(there) == simguest_digest(d));
         assert_int_equal(result.stats.sent_pages, stats.sent_pages);
         assert_int_equal(domain_unpause(there), 0);
-        require_goes_on(dst, there, notes(d, 0).ticks);
+        srguest_require_goes_on(p.dst, there, srguest_notes(d, 0).ticks);
         domain_destroy(d);
         domain_destroy(there);
     }
-    halt();
+    srpair_halt(&p);
 }
 
 /* ---- what is refused ---- */
@@ -223,11 +99,11 @@ static void another_cpu_is_refused_by_name(void **state)
     int rc;
 
     (void)state;
-    boot("intel-cascadelake-sp", "intel-sandybridge-ep");
-    d = guest(SCRIPT_VECTOR, NULL);
-    (void)sim_host_run(src, 100);
-    assert_int_equal(save(d, &options, 10, 0, NULL), 0);
-    there = receive(d, false, &rc, &result);
+    srpair_boot(&p, "intel-cascadelake-sp", "intel-sandybridge-ep");
+    d = srpair_guest(&p, SCRIPT_VECTOR, NULL);
+    (void)sim_host_run(p.src, 100);
+    assert_int_equal(srpair_save(&p, d, &options, 10, 0, NULL), 0);
+    there = srpair_receive(&p, d, false, &rc, &result);
     assert_int_equal(rc, -1);
     assert_int_equal(errno, EPERM);
     assert_true(inproc_said("avx2") && inproc_said("nothing was taken"));
@@ -236,8 +112,8 @@ static void another_cpu_is_refused_by_name(void **state)
     domain_destroy(there);
     /* Home again. */
     domain_resume(d);
-    require_goes_on(src, d, notes(d, 0).ticks);
-    halt();
+    srguest_require_goes_on(p.src, d, srguest_notes(d, 0).ticks);
+    srpair_halt(&p);
 }
 
 static void a_level_moves_both_ways(void **state)
@@ -250,30 +126,24 @@ static void a_level_moves_both_ways(void **state)
     int rc;
 
     (void)state;
-    boot("intel-cascadelake-sp", "intel-sandybridge-ep");
-    hosts[0] = &dst->hv.policies[XEN_SYSCTL_cpu_policy_hvm_default];
-    hosts[1] = &src->hv.policies[XEN_SYSCTL_cpu_policy_hvm_default];
+    srpair_boot(&p, "intel-cascadelake-sp", "intel-sandybridge-ep");
+    hosts[0] = &p.dst->hv.policies[XEN_SYSCTL_cpu_policy_hvm_default];
+    hosts[1] = &p.src->hv.policies[XEN_SYSCTL_cpu_policy_hvm_default];
     assert_int_equal(policy_level(hosts, 2, &level, NULL), 0);
     for (unsigned int way = 0; way < 4; way++) {
-        struct sim_host *h = src;
-        xc_handle *x = xsrc;
-
-        d = guest(SCRIPT_VECTOR, &level);
-        (void)sim_host_run(src, 300);
-        assert_int_equal(save(d, &options, 5, 0, NULL), 0);
-        there = receive(d, false, &rc, &result);
+        d = srpair_guest(&p, SCRIPT_VECTOR, &level);
+        (void)sim_host_run(p.src, 300);
+        assert_int_equal(srpair_save(&p, d, &options, 5, 0, NULL), 0);
+        there = srpair_receive(&p, d, false, &rc, &result);
         if (rc)
             fail_msg("%s", inproc_log());
         assert_int_equal(domain_unpause(there), 0);
-        require_goes_on(dst, there, notes(d, 0).ticks);
+        srguest_require_goes_on(p.dst, there, srguest_notes(d, 0).ticks);
         domain_destroy(d);
         domain_destroy(there);
-        src = dst; /* and back */
-        xsrc = xdst;
-        dst = h;
-        xdst = x;
+        srpair_swap(&p); /* and back */
     }
-    halt();
+    srpair_halt(&p);
 }
 
 static void without_a_policy(void **state)
@@ -290,42 +160,23 @@ static void without_a_policy(void **state)
     int rc;
 
     (void)state;
-    boot("intel-nehalem-ep", "intel-nehalem-ep");
-    d = guest(SCRIPT_STEADY, NULL);
+    srpair_boot(&p, "intel-nehalem-ep", "intel-nehalem-ep");
+    d = srpair_guest(&p, SCRIPT_STEADY, NULL);
     for (int unverified = 0; unverified < 2; unverified++) {
-        stream = memfd_create("stream", MFD_CLOEXEC);
-        assert_int_equal(write(stream, &head, sizeof(head)), sizeof(head));
-        there = receive(d, unverified, &rc, &result);
+        p.stream = memfd_create("stream", MFD_CLOEXEC);
+        assert_int_equal(write(p.stream, &head, sizeof(head)), sizeof(head));
+        there = srpair_receive(&p, d, unverified, &rc, &result);
         assert_int_equal(rc, -1);
         assert_int_equal(errno, unverified ? EILSEQ : EPERM); /* it goes on, and ends too early */
         assert_true(inproc_said("which CPU") || inproc_said("default CPU"));
         domain_destroy(there);
-        (void)close(stream);
-        stream = -1;
+        (void)close(p.stream);
+        p.stream = -1;
     }
-    halt();
+    srpair_halt(&p);
 }
 
 /* ---- damage ---- */
-
-static uint8_t *contents(size_t *size)
-{
-    struct stat st;
-    uint8_t *bytes;
-
-    assert_int_equal(fstat(stream, &st), 0);
-    *size = (size_t)st.st_size;
-    bytes = malloc(*size);
-    assert_non_null(bytes);
-    assert_int_equal(pread(stream, bytes, *size, 0), *size);
-    return bytes;
-}
-
-static void replace(const uint8_t *bytes, size_t size)
-{
-    assert_int_equal(ftruncate(stream, 0), 0);
-    assert_int_equal(pwrite(stream, bytes, size, 0), size);
-}
 
 /* With checksums no octet can be another, and none can be missing. */
 static void no_damage_passes(void **state)
@@ -338,15 +189,15 @@ static void no_damage_passes(void **state)
     int rc;
 
     (void)state;
-    boot("intel-haswell-ep", "intel-haswell-ep");
-    d = guest(SCRIPT_VECTOR, NULL);
-    (void)sim_host_run(src, 100);
-    assert_int_equal(save(d, &options, 0, 0, NULL), 0);
-    bytes = contents(&size);
+    srpair_boot(&p, "intel-haswell-ep", "intel-haswell-ep");
+    d = srpair_guest(&p, SCRIPT_VECTOR, NULL);
+    (void)sim_host_run(p.src, 100);
+    assert_int_equal(srpair_save(&p, d, &options, 0, 0, NULL), 0);
+    bytes = srpair_contents(&p, &size);
     for (size_t i = 0; i < size; i += i < 4096 || i > size - 4096 ? 5 : 1021) {
         bytes[i] ^= 0x10;
-        replace(bytes, size);
-        there = receive(d, false, &rc, &result);
+        srpair_replace(&p, bytes, size);
+        there = srpair_receive(&p, d, false, &rc, &result);
         if (!rc)
             fail_msg("octet %zu of %zu was another, and nobody noticed", i, size);
         assert_true(inproc_log()[0]);
@@ -354,20 +205,20 @@ static void no_damage_passes(void **state)
         bytes[i] ^= 0x10;
     }
     for (size_t cut = 0; cut < size; cut += cut < 4096 || cut > size - 4096 ? 7 : 4093) {
-        replace(bytes, cut);
-        there = receive(d, false, &rc, &result);
+        srpair_replace(&p, bytes, cut);
+        there = srpair_receive(&p, d, false, &rc, &result);
         if (!rc)
             fail_msg("the stream was cut at %zu of %zu", cut, size);
         domain_destroy(there);
     }
     /* Without its last checksum (40 octets in front of END's 8) what it covered is in none. */
     memmove(bytes + size - 48, bytes + size - 8, 8);
-    replace(bytes, size - 40);
-    there = receive(d, false, &rc, &result);
+    srpair_replace(&p, bytes, size - 40);
+    there = srpair_receive(&p, d, false, &rc, &result);
     assert_int_equal(rc, -1);
     assert_true(inproc_said("in no checksum"));
     free(bytes);
-    halt();
+    srpair_halt(&p);
 }
 
 /* ---- whatever fails: one side runs it ---- */
@@ -400,33 +251,34 @@ static void memory_before_the_policy_is_refused(void **state)
     int rc;
 
     (void)state;
-    boot("intel-haswell-ep", "intel-haswell-ep");
-    d = guest(SCRIPT_STEADY, NULL);
-    (void)sim_host_run(src, 100);
-    assert_int_equal(save(d, &options, 0, 0, NULL), 0);
-    bytes = contents(&size);
+    srpair_boot(&p, "intel-haswell-ep", "intel-haswell-ep");
+    d = srpair_guest(&p, SCRIPT_STEADY, NULL);
+    (void)sim_host_run(p.src, 100);
+    assert_int_equal(srpair_save(&p, d, &options, 0, 0, NULL), 0);
+    bytes = srpair_contents(&p, &size);
     size = without_static(bytes, size);
-    replace(bytes, size);
-    there = receive(d, true, &rc, &result);
+    srpair_replace(&p, bytes, size);
+    there = srpair_receive(&p, d, true, &rc, &result);
     assert_int_equal(rc, -1);
     assert_true(inproc_said("before STATIC_DATA_END"));
     assert_int_equal(there->memory.tot_pages, 0);
     domain_destroy(there);
     /* The same as version 2, which has no static data: only unverified. */
     bytes[15] = 2;
-    replace(bytes, size);
+    srpair_replace(&p, bytes, size);
     for (int unverified = 0; unverified < 2; unverified++) {
-        there = receive(d, unverified, &rc, &result);
+        there = srpair_receive(&p, d, unverified, &rc, &result);
         assert_int_equal(rc, unverified ? 0 : -1);
         assert_true(inproc_said(unverified ? "default CPU" : "which CPU"));
         if (unverified) {
             assert_int_equal(domain_unpause(there), 0);
-            require_goes_on(dst, there, notes(d, 0).ticks); /* the hosts are equal */
+            srguest_require_goes_on(p.dst, there,
+                                    srguest_notes(d, 0).ticks); /* the hosts are equal */
         }
         domain_destroy(there);
     }
     free(bytes);
-    halt();
+    srpair_halt(&p);
 }
 
 /* SR_STREAM=FILE keeps a stream, for verify-stream. */
@@ -441,17 +293,17 @@ static void a_stream_to_keep(void **state)
     FILE *f;
 
     (void)state;
-    boot("intel-sapphire-rapids", "amd-bergamo");
-    d = guest(SCRIPT_WRITER, NULL);
-    (void)sim_host_run(src, 300);
-    assert_int_equal(save(d, &options, 3, 0, NULL), 0);
-    bytes = contents(&size);
+    srpair_boot(&p, "intel-sapphire-rapids", "amd-bergamo");
+    d = srpair_guest(&p, SCRIPT_WRITER, NULL);
+    (void)sim_host_run(p.src, 300);
+    assert_int_equal(srpair_save(&p, d, &options, 3, 0, NULL), 0);
+    bytes = srpair_contents(&p, &size);
     f = fopen(path ? path : "/dev/null", "we");
     assert_non_null(f);
     assert_int_equal(fwrite(bytes, 1, size, f), size);
     assert_int_equal(fclose(f), 0);
     free(bytes);
-    halt();
+    srpair_halt(&p);
 }
 
 static void every_call_of_a_save_fails_once(void **state)
@@ -460,16 +312,16 @@ static void every_call_of_a_save_fails_once(void **state)
     struct domain *d;
 
     (void)state;
-    boot("intel-broadwell-e", "intel-broadwell-e");
-    d = guest(SCRIPT_WRITER, NULL);
-    (void)sim_host_run(src, 200);
+    srpair_boot(&p, "intel-broadwell-e", "intel-broadwell-e");
+    d = srpair_guest(&p, SCRIPT_WRITER, NULL);
+    (void)sim_host_run(p.src, 200);
     for (unsigned long at = 1;; at++) {
-        uint64_t ticks = notes(d, 0).ticks;
+        uint64_t ticks = srguest_notes(d, 0).ticks;
         unsigned long calls;
         int rc;
 
         inproc_fail_at(at);
-        rc = save(d, &options, 3, 0, NULL);
+        rc = srpair_save(&p, d, &options, 3, 0, NULL);
         calls = inproc_calls();
         inproc_fail_at(0);
         if (rc)
@@ -479,55 +331,46 @@ static void every_call_of_a_save_fails_once(void **state)
             domain_resume(d);
         if (d->memory.log_dirty)
             log_dirty_disable(d); /* turning it off is what failed */
-        require_goes_on(src, d, ticks);
+        srguest_require_goes_on(p.src, d, ticks);
         if (calls < at)
             break;
     }
-    halt();
+    srpair_halt(&p);
 }
 
 static void every_call_of_a_restore_fails_once(void **state)
 {
     const struct xc_save_options options = {.checksums = false};
-    const struct xc_restore_options ropt = {.unverified = false};
-    const struct xc_restore_callbacks cb = {.data = NULL};
     struct domain *d;
 
     (void)state;
-    boot("intel-broadwell-e", "intel-broadwell-e");
-    d = guest(SCRIPT_STEADY, NULL);
-    (void)sim_host_run(src, 200);
-    assert_int_equal(save(d, &options, 0, 0, NULL), 0);
+    srpair_boot(&p, "intel-broadwell-e", "intel-broadwell-e");
+    d = srpair_guest(&p, SCRIPT_STEADY, NULL);
+    (void)sim_host_run(p.src, 200);
+    assert_int_equal(srpair_save(&p, d, &options, 0, 0, NULL), 0);
     for (unsigned long at = 1;; at++) {
-        const struct xc_domain_config config = {.type = XC_DOMAIN_PVH, .hap = true, .max_vcpus = 2};
+        struct domain *there = srpair_make(&p, d);
         struct xc_restore_result result;
         unsigned long calls;
-        uint32_t domid;
         int rc;
 
-        inproc_fail_at(0);
-        assert_int_equal(xc_domain_create(xdst, &config, &domid), 0);
-        assert_int_equal(xc_domain_max_vcpus(xdst, domid, 2), 0);
-        assert_int_equal(xc_domain_max_mem(xdst, domid, PAGES * 4 + 64), 0);
-        assert_int_equal(lseek(stream, 0, SEEK_SET), 0);
-        inproc_forget();
         inproc_fail_at(at);
-        rc = xc_domain_restore(xdst, stream, domid, &ropt, &cb, &result);
+        rc = srpair_restore(&p, there, false, &result);
         calls = inproc_calls();
         inproc_fail_at(0);
         if (calls >= at && !rc)
             fail_msg("call %lu failed, and the restore did not", at);
         if (rc)
             assert_true(inproc_log()[0]);
-        domain_destroy(domain_by_id(&dst->hv, (uint16_t)domid));
+        domain_destroy(there);
         if (calls < at) {
             assert_int_equal(rc, 0);
             break;
         }
     }
     domain_resume(d);
-    require_goes_on(src, d, notes(d, 0).ticks);
-    halt();
+    srguest_require_goes_on(p.src, d, srguest_notes(d, 0).ticks);
+    srpair_halt(&p);
 }
 
 /* ---- memory with holes ---- */
@@ -554,26 +397,26 @@ static void frames_far_apart(void **state)
         struct domain *d, *e;
         int rc;
 
-        boot("intel-haswell-ep", "intel-haswell-ep");
-        d = guest(SCRIPT_STEADY, NULL);
-        d->memory.max_pages = PAGES + 3;
+        srpair_boot(&p, "intel-haswell-ep", "intel-haswell-ep");
+        d = srpair_guest(&p, SCRIPT_STEADY, NULL);
+        d->memory.max_pages = SRPAIR_PAGES + 3;
         for (size_t i = 0; i < 3; i++) {
             assert_int_equal(memory_mfn(d, gfns[i]) < 0 ? memory_populate(d, gfns[i]) : 0, 0);
             assert_int_equal(memory_write(d, gfns[i] * 4096, "far", 3), 0);
         }
-        (void)sim_host_run(src, 100);
-        assert_int_equal(save(d, &options, 0, 0, NULL), 0);
+        (void)sim_host_run(p.src, 100);
+        assert_int_equal(srpair_save(&p, d, &options, 0, 0, NULL), 0);
         if (middle[k] <= 1024 || middle[k] > 998976)
-            assert_true(saved.calls < 10);
+            assert_true(p.calls < 10);
         else
-            assert_true(saved.calls > 50); /* it had to be found */
-        e = receive(d, false, &rc, &result);
+            assert_true(p.calls > 50); /* it had to be found */
+        e = srpair_receive(&p, d, false, &rc, &result);
         assert_int_equal(rc, 0);
         assert_int_equal(e->memory.tot_pages, d->memory.tot_pages);
         assert_int_equal(simguest_digest(e), simguest_digest(d));
         for (size_t i = 0; i < 3; i++)
-            assert_memory_equal(page_of(dst, e, gfns[i]), page_of(src, d, gfns[i]), 4096);
-        halt();
+            assert_memory_equal(page_of(p.dst, e, gfns[i]), page_of(p.src, d, gfns[i]), 4096);
+        srpair_halt(&p);
     }
 }
 
@@ -587,7 +430,7 @@ static int resumed(void *data)
 static int suspend_it(void *data)
 {
     (void)data;
-    domain_shutdown(domain_by_id(&src->hv, 1), SHUTDOWN_suspend);
+    domain_shutdown(domain_by_id(&p.src->hv, 1), SHUTDOWN_suspend);
     return 0;
 }
 
@@ -601,10 +444,10 @@ static void the_caller_resumes(void **state)
         null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
     (void)state;
-    boot("intel-haswell-ep", "intel-haswell-ep");
-    d = guest(SCRIPT_STEADY, NULL);
+    srpair_boot(&p, "intel-haswell-ep", "intel-haswell-ep");
+    d = srpair_guest(&p, SCRIPT_STEADY, NULL);
     assert_int_equal(d->id, 1);
-    assert_int_equal(xc_domain_save(xsrc, fd, d->id, &options, &cb, NULL), -1);
+    assert_int_equal(xc_domain_save(p.xsrc, fd, d->id, &options, &cb, NULL), -1);
     assert_int_equal(errno, ENOSPC);
     assert_int_equal(times, 0); /* it was never stopped */
     (void)close(fd);
@@ -612,7 +455,7 @@ static void the_caller_resumes(void **state)
         int rc;
 
         inproc_fail_at(at);
-        rc = xc_domain_save(xsrc, null, d->id, &options, &cb, NULL);
+        rc = xc_domain_save(p.xsrc, null, d->id, &options, &cb, NULL);
         if (inproc_calls() < at)
             break; /* nothing was left that could fail */
         inproc_fail_at(0);
@@ -624,7 +467,7 @@ static void the_caller_resumes(void **state)
     inproc_fail_at(0);
     assert_true(times > 1);
     (void)close(null);
-    halt();
+    srpair_halt(&p);
 }
 
 static void called_off(void **state)
@@ -634,20 +477,20 @@ static void called_off(void **state)
     int rc = -1;
 
     (void)state;
-    boot("amd-castle-peak", "amd-castle-peak");
-    d = guest(SCRIPT_WRITER, NULL);
-    (void)sim_host_run(src, 200);
+    srpair_boot(&p, "amd-castle-peak", "amd-castle-peak");
+    d = srpair_guest(&p, SCRIPT_WRITER, NULL);
+    (void)sim_host_run(p.src, 200);
     for (unsigned int at = 1; rc; at++) {
-        uint64_t ticks = notes(d, 0).ticks;
+        uint64_t ticks = srguest_notes(d, 0).ticks;
 
-        rc = save(d, &options, 3, at, NULL);
+        rc = srpair_save(&p, d, &options, 3, at, NULL);
         if (rc) {
             assert_int_equal(errno, ECANCELED);
             assert_false(d->memory.log_dirty);
-            require_goes_on(src, d, ticks);
+            srguest_require_goes_on(p.src, d, ticks);
         }
     }
-    halt();
+    srpair_halt(&p);
 }
 
 int main(void)
