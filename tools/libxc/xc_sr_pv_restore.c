@@ -534,7 +534,7 @@ static int localise_mfn(struct sr_pv_restore *pv, uint32_t vcpu, const char *wha
 
 static int localise_context(struct sr_pv_restore *pv, uint32_t vcpu, vcpu_guest_context_t *c)
 {
-    uint64_t frames = (c->gdt_ents + 511) / 512, mfn;
+    uint64_t frames = (c->gdt_ents + 511) / 512, mfn = 0;
 
     if (c->gdt_ents > 8192 || frames > sizeof(c->gdt_frames) / sizeof(c->gdt_frames[0]))
         return sr_bad(pv->r, "vCPU %u: a GDT of %lu entries", vcpu, (unsigned long)c->gdt_ents);
