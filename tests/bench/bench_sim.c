@@ -31,7 +31,8 @@ static void boot(unsigned int pcpus, uint64_t mib)
 
 static struct domain *create(uint32_t script, uint64_t pages)
 {
-    const struct xen_domctl_createdomain config = {.max_vcpus = 1};
+    const struct xen_domctl_createdomain config = {.flags = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap,
+                                                   .max_vcpus = 1};
     struct sim_guest_page page = {.magic = SIM_GUEST_MAGIC,
                                   .script = script,
                                   .nr_vcpus = 1,

@@ -102,7 +102,7 @@ const char *core_check(struct hypervisor *hv)
         what = check_domain(d, &vcpus);
         if (what)
             return what;
-        pages += d->memory.tot_pages;
+        pages += d->memory.tot_pages + (d->shared_info != INVALID_MFN_);
     }
     MUST(hv->last_domain == before);
     MUST(domains == hv->nr_domains);

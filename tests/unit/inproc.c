@@ -128,7 +128,8 @@ static int no_store_write(void *state, const char *path, const char *value)
 }
 
 struct mapping {
-    struct domain *d;
+    struct sim_host *host;
+    uint32_t domid;
     bool write;
     size_t n;
     uint64_t gfns[];
@@ -138,22 +139,21 @@ static void *inproc_map(void *state, uint32_t domid, const uint64_t *gfns, size_
                         void **pages)
 {
     struct inproc *p = state;
-    struct domain *d = domain_by_id(&p->host->hv, (uint16_t)domid);
     struct mapping *m;
 
     if (fails(ENOMEM))
         return NULL;
-    if (!d) {
+    if (domid != DOMID_XEN && !domain_by_id(&p->host->hv, (uint16_t)domid)) {
         errno = ESRCH;
         return NULL;
     }
     m = calloc(1, sizeof(*m) + n * sizeof(*gfns));
     if (!m)
         abort();
-    *m = (struct mapping){d, write, n};
+    *m = (struct mapping){p->host, domid, write, n};
     memcpy(m->gfns, gfns, n * sizeof(*gfns));
     for (size_t i = 0; i < n; i++) {
-        int64_t mfn = memory_mfn(d, gfns[i]);
+        int64_t mfn = memory_foreign_frame(&p->host->hv, domid, gfns[i]);
 
         pages[i] = mfn < 0 ? NULL : platform_page(&p->host->platform, (uint64_t)mfn);
     }
@@ -166,8 +166,7 @@ static void inproc_unmap(void *state, void *mapping)
 
     (void)state;
     for (size_t i = 0; m->write && i < m->n; i++)
-        if (memory_mfn(m->d, m->gfns[i]) >= 0)
-            memory_mark_dirty(m->d, m->gfns[i]);
+        memory_foreign_written(&m->host->hv, m->domid, m->gfns[i]);
     free(m);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sim/guest-pv.h>
 #include <xen/domctl.h>
 
 static void die(const char *what)
@@ -57,6 +58,15 @@ static struct domain *empty_domain(struct sim_host *h, bool hvm, uint32_t nr_vcp
     return d;
 }
 
+static void populate(struct domain *d, uint64_t nr_pages, bool tree)
+{
+    if (!d->hvm && sim_pv_build(d, nr_pages, tree))
+        die("sim_pv_build");
+    for (uint64_t gfn = 0; d->hvm && gfn < nr_pages; gfn++)
+        if (memory_populate(d, gfn))
+            die("memory_populate");
+}
+
 struct domain *simguest_start(struct sim_host *h, const struct simguest *g)
 {
     const struct sim_guest_page page = {
@@ -68,15 +78,14 @@ struct domain *simguest_start(struct sim_host *h, const struct simguest *g)
         .nr_gfns = SIMGUEST_WRITER_GFNS,
         .pages_per_second = 100000,
     };
-    struct domain *d = empty_domain(h, g->hvm, g->nr_vcpus, g->nr_pages);
+    uint64_t nr_pages = g->hvm ? g->nr_pages : sim_pv_pfns_for(g->nr_pages);
+    struct domain *d = empty_domain(h, g->hvm, g->nr_vcpus, nr_pages);
 
     if (!d)
         return NULL;
     if (g->policy)
         domain_set_policy(d, g->policy);
-    for (uint64_t gfn = 0; gfn < g->nr_pages; gfn++)
-        if (memory_populate(d, gfn))
-            die("memory_populate");
+    populate(d, nr_pages, g->tree);
     if (memory_write(d, SIM_GUEST_GFN << 12, &page, sizeof(page)))
         die("memory_write");
     for (uint32_t i = 0; i < g->nr_vcpus; i++) {
@@ -92,20 +101,31 @@ struct domain *simguest_copy(const struct domain *d, struct sim_host *to,
                              const struct cpu_policy *policy)
 {
     struct domain *copy = empty_domain(to, d->hvm, d->max_vcpus, d->memory.max_pages);
+    struct sim_pv_layout l = {.nr_data = d->memory.nr_gfns};
     uint8_t page[4096];
 
     if (!copy)
         die("a domain that cannot be made again");
     domain_set_policy(copy, policy);
-    for (uint64_t gfn = 0; gfn < d->memory.nr_gfns; gfn++) {
+    if (!d->hvm && !sim_pv_layout_of((struct domain *)d, &l))
+        populate(copy, l.nr_pfns, l.tree);
+    for (uint64_t gfn = 0; gfn < l.nr_data; gfn++) {
         if (memory_mfn(d, gfn) < 0)
             continue;
         if (memory_read((struct domain *)d, gfn << 12, page, sizeof(page)) ||
-            memory_populate(copy, gfn) || memory_write(copy, gfn << 12, page, sizeof(page)))
+            (d->hvm && memory_populate(copy, gfn)) ||
+            memory_write(copy, gfn << 12, page, sizeof(page)))
             die("a page that cannot be copied");
     }
     for (uint32_t i = 0; i < d->max_vcpus; i++) {
+        const struct vcpu_regs built = copy->vcpus[i]->regs;
+
         copy->vcpus[i]->regs = d->vcpus[i]->regs;
+        if (!d->hvm) { /* machine frames: its own */
+            copy->vcpus[i]->regs.cr3 = built.cr3;
+            if (i == 0)
+                copy->vcpus[i]->regs.gpr[GPR_RDX] = built.gpr[GPR_RDX];
+        }
         copy->vcpus[i]->online = d->vcpus[i]->online;
         guest_cpuid_update(copy->vcpus[i]);
     }
@@ -133,14 +153,24 @@ static uint64_t hash(uint64_t h, const void *data, size_t size)
 
 uint64_t simguest_digest(struct domain *d)
 {
+    struct sim_pv_layout l = {.nr_data = d->memory.nr_gfns};
     uint64_t h = 0xcbf29ce484222325ull;
     uint8_t page[4096];
 
-    for (uint64_t gfn = 0; gfn < d->memory.nr_gfns; gfn++)
+    if (!d->hvm && sim_pv_layout_of(d, &l))
+        die("a PV guest without its structure");
+    for (uint64_t gfn = 0; gfn < l.nr_data; gfn++)
         if (!memory_read(d, gfn << 12, page, sizeof(page)))
             h = hash(h, page, sizeof(page));
-    for (uint32_t i = 0; i < d->max_vcpus; i++)
-        h = hash(h, &d->vcpus[i]->regs, sizeof(d->vcpus[i]->regs));
+    for (uint32_t i = 0; i < d->max_vcpus; i++) {
+        struct vcpu_regs regs = d->vcpus[i]->regs;
+
+        if (!d->hvm)
+            regs.cr3 = 0;
+        if (!d->hvm && i == 0)
+            regs.gpr[GPR_RDX] = 0;
+        h = hash(h, &regs, sizeof(regs));
+    }
     return h;
 }
 

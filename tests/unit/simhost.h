@@ -14,8 +14,11 @@ void simhost_halt(struct sim_host *h);
 struct simguest {
     enum sim_script script;
     bool hvm;
+    bool tree; /* PV: toolstacks find its p2m by a tree of lists */
     uint32_t nr_vcpus;
-    uint64_t nr_pages; /* at least 64: the program, its notes, and 16 for the writer */
+    /* At least 64: the program, its notes, and 6 for the writer.  A PV guest's structure comes on
+     * top. */
+    uint64_t nr_pages;
     uint64_t seed;
     const struct cpu_policy *policy; /* NULL: what it is born with */
 };
@@ -31,7 +34,7 @@ struct domain *simguest_copy(const struct domain *d, struct sim_host *to,
                              const struct cpu_policy *policy);
 /* What vCPU n has noted down. */
 void simguest_notes(struct domain *d, uint32_t n, struct sim_guest_vcpu *notes);
-/* Of all registers and memory. */
+/* Of all registers and memory; of a PV guest without what is made of machine frames. */
 uint64_t simguest_digest(struct domain *d);
 /* The host's console has this text. */
 bool simhost_said(const struct sim_host *h, const char *text);

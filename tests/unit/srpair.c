@@ -65,7 +65,12 @@ struct domain *srpair_start(struct srpair *p, const struct simguest *g)
 struct domain *srpair_guest(struct srpair *p, enum sim_script script,
                             const struct cpu_policy *policy)
 {
-    const struct simguest g = {script, true, 2, SRPAIR_PAGES, 11, policy};
+    const struct simguest g = {.script = script,
+                               .hvm = true,
+                               .nr_vcpus = 2,
+                               .nr_pages = SRPAIR_PAGES,
+                               .seed = 11,
+                               .policy = policy};
 
     return srpair_start(p, &g);
 }

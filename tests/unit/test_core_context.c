@@ -33,7 +33,7 @@ static void fill(struct vcpu *v, uint64_t salt)
     r->rflags = 0x246;
     r->cr0 = 0x80050033;
     r->cr2 = 0xdead000 + salt;
-    r->cr3 = 0x1000 * salt;
+    r->cr3 = v->domain->hvm ? 0x1000 * salt : 0; /* PV: test_core_pv.c */
     r->cr4 = v->domain->hvm ? 0x406b0 : 0x40620; /* PV guests have no PGE and no PSE */
     for (size_t i = 0; i < 512; i++)
         r->xsave[i] = (uint8_t)(i * 3 + salt);

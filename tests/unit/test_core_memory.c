@@ -12,7 +12,8 @@
 
 #include "core.h"
 
-#define CPU "intel-cascadelake-sp"
+#define CPU     "intel-cascadelake-sp"
+#define HVM_HAP (XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap)
 
 static struct core *boot(uint64_t nr_pages)
 {
@@ -22,7 +23,7 @@ static struct core *boot(uint64_t nr_pages)
 static void frames(void **state)
 {
     struct core *c = boot(100);
-    struct domain *a = core_domain(c, 0, 1, 0), *b = core_domain(c, 0, 1, 0);
+    struct domain *a = core_domain(c, HVM_HAP, 1, 0), *b = core_domain(c, HVM_HAP, 1, 0);
 
     (void)state;
     assert_int_equal(memory_populate(a, 5), -XEN_ENOMEM); /* it may have none yet */
@@ -46,13 +47,19 @@ static void frames(void **state)
     assert_int_equal(memory_populate(b, 40), 0);
     domain_destroy(a);
     assert_int_equal(c->hv.free_pages, 59);
+    /* What a PV domain shares with the hypervisor is a frame too. */
+    a = core_domain(c, 0, 1, 0);
+    assert_int_equal(c->hv.free_pages, 58);
+    assert_int_equal(c->hv.frames[a->shared_info].pfn, FRAME_SHARED);
+    domain_destroy(a);
+    assert_int_equal(c->hv.free_pages, 59);
     core_halt(c);
 }
 
 /* No domain sees what another one left behind. */
 static void no_leftovers(void **state)
 {
-    struct core *c = boot(10);
+    struct core *c = boot(11);
     struct domain *d = core_domain(c, 0, 1, 10);
     char page[4096];
 
@@ -145,7 +152,8 @@ static void reservations(void **state)
     assert_int_equal(reservation(c, XENMEM_populate_physmap, d, gfns, 1, 19), 0);
     assert_int_equal(ask(c, XENMEM_current_reservation, 999), -XEN_ESRCH);
     assert_int_equal(ask(c, XENMEM_current_reservation, DOMID_SELF), 0);
-    assert_int_equal(ask(c, XENMEM_maximum_ram_page, 0), 999);
+    /* The machine-to-physical table is memory as well. */
+    assert_int_equal(ask(c, XENMEM_maximum_ram_page, 0), 999 + M2P_CHUNK_FRAMES);
     assert_int_equal(ask(c, XENMEM_machine_memory_map, 0), -XEN_ENOSYS);
     core_halt(c);
 }

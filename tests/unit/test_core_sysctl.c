@@ -47,7 +47,8 @@ static void refusals(void **state)
         long rc = core_call(c, op, 0, 0);
         bool known = op == __HYPERVISOR_sysctl || op == __HYPERVISOR_domctl ||
                      op == __HYPERVISOR_memory_op || op == __HYPERVISOR_xen_version ||
-                     op == __HYPERVISOR_sched_op || op == __HYPERVISOR_hvm_op;
+                     op == __HYPERVISOR_sched_op || op == __HYPERVISOR_hvm_op ||
+                     op == __HYPERVISOR_mmuext_op;
 
         assert_true(known ? rc != 0 : rc == -XEN_ENOSYS);
     }
@@ -65,7 +66,7 @@ static void physinfo(void **state)
     const struct xen_sysctl_physinfo *p = &op.u.physinfo;
 
     (void)state;
-    (void)core_domain(c, 0, 1, 100);
+    (void)core_domain(c, HVM_HAP, 1, 100);
     assert_int_equal(core_sysctl(c, &op), 0);
     assert_int_equal(p->nr_cpus, 4);
     assert_int_equal(p->max_cpu_id, 3);

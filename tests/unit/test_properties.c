@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 #include <glob.h>
+#include <sim/guest-pv.h>
 #include <sim/machine.h>
 #include <xen/domctl.h>
 #include <xen/errno.h>
@@ -197,18 +198,20 @@ static struct domain *random_domain(void)
         config.arch.emulation_flags = XEN_X86_EMU_LAPIC;
     }
     require(!domain_create(&host.hv, 0x7ff4 /* DOMID_INVALID */, &config, &d), "no domain");
-    d->memory.max_pages = 64;
-    for (uint64_t gfn = 0; gfn < 64; gfn++)
+    d->memory.max_pages = sim_pv_pfns_for(64);
+    for (uint64_t gfn = 0; hvm && gfn < 64; gfn++)
         require(!memory_populate(d, gfn), "no memory");
     page.nr_vcpus = config.max_vcpus;
     page.seed = random_u64();
     page.first_gfn = 32;
     page.nr_gfns = 16;
     page.pages_per_second = 100000;
+    for (uint32_t i = 0; i < config.max_vcpus; i++)
+        require(!vcpu_create(d, i), "no vCPU");
+    if (!hvm)
+        require(!sim_pv_build(d, d->memory.max_pages, below(2)), "no PV guest");
     require(!memory_write(d, SIM_GUEST_GFN << 12, &page, sizeof(page)), "no guest page");
     for (uint32_t i = 0; i < config.max_vcpus; i++) {
-        if (!d->vcpus[i])
-            require(!vcpu_create(d, i), "no vCPU");
         d->vcpus[i]->regs.rip = SIM_GUEST_GFN << 12;
         d->vcpus[i]->online = true;
     }

@@ -141,6 +141,12 @@ int domain_create(struct hypervisor *hv, uint16_t id, const struct xen_domctl_cr
     d->pause_count = 1;
     d->config = *config;
     d->max_vcpus = config->max_vcpus;
+    d->shared_info = INVALID_MFN_;
+    if (!d->hvm && id != 0 && memory_share_info(d)) { /* dom0 has no memory here */
+        platform_free(hv->platform, d->vcpus);
+        platform_free(hv->platform, d);
+        return -XEN_ENOMEM;
+    }
     link_domain(d);
     hv->last_domid = id;
     domain_set_policy(d, born_with(d));

@@ -41,7 +41,7 @@ void domain_getinfo(const struct domain *d, struct xen_domctl_getdomaininfo *inf
         .flags = domain_flags(d),
         .tot_pages = d->memory.tot_pages,
         .max_pages = d->memory.max_pages,
-        .shared_info_frame = ~0ull, /* there is none */
+        .shared_info_frame = d->shared_info,
         .max_vcpu_id = XEN_INVALID_MAX_VCPU_ID,
         .ssidref = d->config.ssidref,
         .gpaddr_bits = (uint8_t)(maxphysaddr ? maxphysaddr : 36),

@@ -66,6 +66,8 @@ long hypercall(struct hypervisor *hv, unsigned int op, const uint64_t args[HYPER
         return do_sched_op(hv, (unsigned int)args[0], args[1]);
     case __HYPERVISOR_hvm_op:
         return do_hvm_op(hv, (unsigned int)args[0], args[1]);
+    case __HYPERVISOR_mmuext_op:
+        return do_mmuext_op(hv, args[0], (unsigned int)args[1], args[2], (uint32_t)args[3]);
     case __HYPERVISOR_sysctl:
         return do_sysctl(hv, args[0]);
     case __HYPERVISOR_domctl:

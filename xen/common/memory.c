@@ -13,40 +13,64 @@
 
 int memory_init(struct hypervisor *hv)
 {
-    hv->nr_pages = platform_nr_pages(hv->platform);
-    if (hv->nr_pages >= UINT32_MAX) /* frame numbers are kept in 32 bits, plus one */
-        hv->nr_pages = UINT32_MAX - 1;
-    hv->free_pages = hv->nr_pages;
+    uint64_t total = platform_nr_pages(hv->platform), chunks;
+
+    if (total >= UINT32_MAX) /* frame numbers are kept in 32 bits, plus one */
+        total = UINT32_MAX - 1;
+    chunks = (total + M2P_PER_FRAME * M2P_CHUNK_FRAMES - 1) / (M2P_PER_FRAME * M2P_CHUNK_FRAMES);
+    hv->nr_m2p = chunks * M2P_CHUNK_FRAMES;
+    if (total <= hv->nr_m2p)
+        return -XEN_ENOMEM;
+    hv->nr_pages = hv->free_pages = total - hv->nr_m2p;
     hv->next_page = hv->nr_free_list = 0;
     hv->free_list = platform_alloc(hv->platform, (hv->nr_pages + 1) * sizeof(*hv->free_list));
-    return hv->free_list ? 0 : -XEN_ENOMEM;
+    hv->frames = platform_alloc(hv->platform, hv->nr_pages * sizeof(*hv->frames));
+    if (hv->free_list && hv->frames)
+        return 0;
+    memory_fini(hv);
+    return -XEN_ENOMEM;
 }
 
 void memory_fini(struct hypervisor *hv)
 {
     platform_free(hv->platform, hv->free_list);
+    platform_free(hv->platform, hv->frames);
     hv->free_list = NULL;
+    hv->frames = NULL;
+}
+
+static void set_m2p(struct hypervisor *hv, uint64_t mfn, uint64_t pfn)
+{
+    uint64_t *page = platform_page(hv->platform, hv->nr_pages + mfn / M2P_PER_FRAME);
+
+    page[mfn % M2P_PER_FRAME] = pfn;
 }
 
 /* A frame that another domain had is cleared before this one sees it; the others are clear since
  * power-on. */
-static int64_t frame_alloc(struct hypervisor *hv)
+static int64_t frame_alloc(struct domain *d, uint32_t pfn)
 {
-    int64_t mfn;
+    struct hypervisor *hv = d->hv;
+    uint64_t mfn;
 
     if (!hv->free_pages)
         return -XEN_ENOMEM;
     hv->free_pages--;
     if (hv->nr_free_list) {
         mfn = hv->free_list[--hv->nr_free_list];
-        __builtin_memset(platform_page(hv->platform, (uint64_t)mfn), 0, PAGE_SIZE);
-        return mfn;
+        __builtin_memset(platform_page(hv->platform, mfn), 0, PAGE_SIZE);
+    } else {
+        mfn = hv->next_page++;
     }
-    return (int64_t)hv->next_page++;
+    hv->frames[mfn] = (struct frame){.owner = d, .pfn = pfn};
+    set_m2p(hv, mfn, d->hvm || pfn == FRAME_SHARED ? M2P_INVALID : pfn);
+    return (int64_t)mfn;
 }
 
 static void frame_free(struct hypervisor *hv, uint32_t mfn)
 {
+    hv->frames[mfn] = (struct frame){.owner = NULL};
+    set_m2p(hv, mfn, M2P_INVALID);
     hv->free_list[hv->nr_free_list++] = mfn;
     hv->free_pages++;
 }
@@ -112,7 +136,7 @@ int memory_populate(struct domain *d, uint64_t gfn)
     where = slot_make(d, gfn);
     if (!where || (m->log_dirty && dirty_grow(d, gfn)))
         return -XEN_ENOMEM;
-    mfn = frame_alloc(d->hv);
+    mfn = frame_alloc(d, (uint32_t)gfn);
     if (mfn < 0)
         return -XEN_ENOMEM;
 
@@ -162,6 +186,47 @@ void memory_free_all(struct domain *d)
     m->chunks = NULL;
     m->nr_chunks = 0;
     m->tot_pages = m->nr_gfns = 0;
+    if (d->shared_info != INVALID_MFN_)
+        frame_free(d->hv, (uint32_t)d->shared_info);
+    d->shared_info = INVALID_MFN_;
+}
+
+int memory_share_info(struct domain *d)
+{
+    int64_t mfn = frame_alloc(d, FRAME_SHARED);
+
+    if (mfn < 0)
+        return -XEN_ENOMEM;
+    d->shared_info = (uint64_t)mfn;
+    return 0;
+}
+
+/* ---- by the toolstack ---- */
+
+int64_t memory_foreign_frame(struct hypervisor *hv, uint32_t domid, uint64_t frame)
+{
+    const struct domain *d;
+
+    if (domid == DOMID_XEN)
+        return frame >= hv->nr_pages && frame - hv->nr_pages < hv->nr_m2p ? (int64_t)frame
+                                                                          : -XEN_ENOENT;
+    d = domid < DOMID_FIRST_RESERVED ? domain_by_id(hv, (uint16_t)domid) : NULL;
+    if (!d)
+        return -XEN_ENOENT;
+    if (d->hvm)
+        return frame < DOMAIN_MAX_PAGES ? memory_mfn(d, frame) : -XEN_ENOENT;
+    if (frame >= hv->nr_pages)
+        return -XEN_ENOENT;
+    frame = index_nospec((uint32_t)frame, (uint32_t)hv->nr_pages);
+    return hv->frames[frame].owner == d ? (int64_t)frame : -XEN_ENOENT;
+}
+
+void memory_foreign_written(struct hypervisor *hv, uint32_t domid, uint64_t frame)
+{
+    int64_t mfn = memory_foreign_frame(hv, domid, frame);
+
+    if (mfn >= 0 && domid != DOMID_XEN)
+        memory_mark_dirty(hv->frames[mfn].owner, hv->frames[mfn].pfn);
 }
 
 /* ---- access by guest-physical address ---- */

@@ -2,7 +2,7 @@
 /*
  * XENMEM_*: memory of domains, by the toolstack.
  *
- * Frames are guest frames for every type of domain: this hypervisor keeps the map of PV guests too.
+ * PV guests are given memory by pseudo-physical frame too: this hypervisor keeps their map itself.
  */
 #include <hypervisor.h>
 
@@ -117,6 +117,25 @@ static long ask(struct hypervisor *hv, unsigned int cmd, uint64_t arg)
     }
 }
 
+/* Where the pieces of the machine-to-physical table are. */
+static long machphys_mfn_list(struct hypervisor *hv, uint64_t arg)
+{
+    struct xen_machphys_mfn_list list;
+    uint64_t n;
+
+    if (platform_copy_from_guest(hv->platform, &list, arg, sizeof(list)))
+        return -XEN_EFAULT;
+    for (n = 0; n < list.max_extents && n * M2P_CHUNK_FRAMES < hv->nr_m2p; n++) {
+        uint64_t mfn = hv->nr_pages + n * M2P_CHUNK_FRAMES;
+
+        if (platform_copy_to_guest(hv->platform, HANDLE(list.extent_start) + n * sizeof(mfn), &mfn,
+                                   sizeof(mfn)))
+            return -XEN_EFAULT;
+    }
+    list.nr_extents = (unsigned int)n;
+    return platform_copy_to_guest(hv->platform, arg, &list, sizeof(list)) ? -XEN_EFAULT : 0;
+}
+
 long do_memory_op(struct hypervisor *hv, unsigned int cmd, uint64_t arg)
 {
     switch (cmd & CMD_MASK) {
@@ -128,7 +147,9 @@ long do_memory_op(struct hypervisor *hv, unsigned int cmd, uint64_t arg)
     case XENMEM_maximum_gpfn:
         return ask(hv, cmd & CMD_MASK, arg);
     case XENMEM_maximum_ram_page:
-        return (long)hv->nr_pages - 1;
+        return (long)(hv->nr_pages + hv->nr_m2p) - 1;
+    case XENMEM_machphys_mfn_list:
+        return machphys_mfn_list(hv, arg);
     default:
         return -XEN_ENOSYS;
     }

@@ -17,7 +17,7 @@ static long physinfo(struct hypervisor *hv, struct xen_sysctl *op)
         .capabilities = XEN_SYSCTL_PHYSCAP_pv,
         .total_pages = hv->nr_pages,
         .free_pages = hv->free_pages,
-        .max_mfn = hv->nr_pages - 1,
+        .max_mfn = hv->nr_pages + hv->nr_m2p - 1,
     };
     for (unsigned int i = 0; i < hv->nr_pcpus; i++)
         info->nr_cpus += hv->pcpus[i].online;

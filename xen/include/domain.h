@@ -18,6 +18,9 @@ struct pcpu;
 #define DOMAIN_MAX_PAGES (1ull << 24) /* 64 GiB: guest frame numbers are below it */
 #define DOMID_IDLE_      0x7fffu      /* DOMID_IDLE of <xen/xen.h> */
 
+/* No frame. */
+#define INVALID_MFN_ (~0ull)
+
 /* General registers by their encoding (SDM vol. 2A, table 3-1): 0 is RAX, 4 RSP. */
 enum {
     GPR_RAX,
@@ -73,6 +76,7 @@ struct vcpu {
     /* The rest of its context as the toolstack gave it, which nothing here reads: it goes out again
      * with the context.  PV: struct vcpu_guest_context; HVM: see hvm-context.c; NULL: none came. */
     void *context;
+    struct xen_domctl_ext_vcpucontext ext; /* PV: its callbacks, kept in the same way */
 };
 
 /* Memory of a domain (common/memory.c). */
@@ -107,6 +111,7 @@ struct domain {
     struct levelling_domain levelling; /* PV only */
 
     struct domain_memory memory;
+    uint64_t shared_info; /* PV: the frame of struct shared_info; else INVALID_MFN_ */
 
     struct xen_domctl_tsc_info tsc; /* as the toolstack set it; elapsed_nsec at tsc_set */
     uint64_t tsc_set;               /* ns */
@@ -165,6 +170,16 @@ void memory_mark_dirty(struct domain *d, uint64_t gfn);
 int memory_read(struct domain *d, uint64_t gpa, void *dst, size_t size);
 int memory_write(struct domain *d, uint64_t gpa, const void *src, size_t size);
 void memory_free_all(struct domain *d);
+/* A frame that the hypervisor shares with a PV domain: the domain's, but at no gfn.  -ENOMEM. */
+int memory_share_info(struct domain *d);
+
+/*
+ * The machine frame that a toolstack means by `frame` of that domain: a gfn of an HVM domain, a
+ * machine frame of a PV one, of DOMID_XEN one of the machine-to-physical table.  -ENOENT: not its.
+ */
+int64_t memory_foreign_frame(struct hypervisor *hv, uint32_t domid, uint64_t frame);
+/* The toolstack has written to one of those. */
+void memory_foreign_written(struct hypervisor *hv, uint32_t domid, uint64_t frame);
 
 int memory_init(struct hypervisor *hv); /* -ENOMEM */
 void memory_fini(struct hypervisor *hv);

@@ -92,7 +92,7 @@ void guest_remember_cpuid(struct guest_run *run)
     (void)ask_all(run, &now);
     run->me.digest = digest_of(&now);
     /* Without the page (a small domain with many vCPUs) there is still the digest. */
-    (void)memory_write(run->v->domain, address(run), &now, sizeof(now));
+    (void)guest_write(run, address(run), &now, sizeof(now));
 }
 
 /* Which answer it is, by its place. */
@@ -117,7 +117,7 @@ bool guest_compare_cpuid(struct guest_run *run)
     if (digest_of(&now) == run->me.digest)
         return true;
     run->me.status = GUEST_CPU_CHANGED;
-    if (memory_read(run->v->domain, address(run), &then, sizeof(then)))
+    if (guest_read(run, address(run), &then, sizeof(then)))
         return false;
     for (size_t i = 0; i < n; i++) {
         const uint32_t *was = &then.regs[i].a, *is = &now.regs[i].a;

@@ -19,6 +19,11 @@ static inline void guest_ask(struct guest_run *run, uint32_t leaf, uint32_t subl
     sim_guest_cpuid(run->hv, run->pcpu, run->v, leaf, subleaf, r);
 }
 
+/* Its memory: of an HVM guest by guest-physical address, of a PV guest by virtual address. -EFAULT.
+ */
+int guest_read(const struct guest_run *run, uint64_t address, void *dst, size_t size);
+int guest_write(const struct guest_run *run, uint64_t address, const void *src, size_t size);
+
 /* A number that three others decide. */
 uint64_t guest_mix(uint64_t a, uint64_t b, uint64_t c);
 
@@ -26,6 +31,10 @@ uint64_t guest_mix(uint64_t a, uint64_t b, uint64_t c);
  * guest_compare_cpuid: false, with me.status and me.changed_*, when any answer is another one. */
 void guest_remember_cpuid(struct guest_run *run);
 bool guest_compare_cpuid(struct guest_run *run);
+
+/* guest-pv-resume.c: has it been moved?  Then it finds its way again, or me.status says what is
+ * wrong. */
+void guest_pv_look_around(struct guest_run *run);
 
 /* guest-scripts.c: one step each. */
 void guest_steady(struct guest_run *run);

@@ -42,15 +42,14 @@ static bool write_next(struct guest_run *run)
     version = run->me.work / mine;
     if (version) {
         fill(run, gfn, version - 1, then);
-        if (memory_read(run->v->domain, gfn << 12, now, sizeof(now)) ||
-            memcmp(now, then, sizeof(now)) != 0) {
+        if (guest_read(run, gfn << 12, now, sizeof(now)) || memcmp(now, then, sizeof(now)) != 0) {
             run->me.status = GUEST_MEMORY_BAD;
             run->me.changed_leaf = gfn;
             return false;
         }
     }
     fill(run, gfn, version, now);
-    if (memory_write(run->v->domain, gfn << 12, now, sizeof(now))) {
+    if (guest_write(run, gfn << 12, now, sizeof(now))) {
         run->me.status = GUEST_MEMORY_BAD;
         return false;
     }

@@ -63,21 +63,44 @@ void sim_guest_cpuid(struct hypervisor *hv, unsigned int pcpu, struct vcpu *v, u
         guest_cpuid(v, leaf, subleaf, regs);
 }
 
+/* ---- memory ---- */
+
+int guest_read(const struct guest_run *run, uint64_t address, void *dst, size_t size)
+{
+    return run->v->domain->hvm ? memory_read(run->v->domain, address, dst, size)
+                               : pv_memory_read(run->v, address, dst, size);
+}
+
+int guest_write(const struct guest_run *run, uint64_t address, const void *src, size_t size)
+{
+    return run->v->domain->hvm ? memory_write(run->v->domain, address, src, size)
+                               : pv_memory_write(run->v, address, src, size);
+}
+
 /* ---- registers ---- */
+
+/* A PV guest is at every step ready to be suspended: RDX of its first vCPU is what real ones call
+ * the hypervisor with then, the frame of their start info (SCHEDOP_shutdown, <xen/sched.h>). */
+static bool is_taken(const struct guest_run *run, unsigned int gpr)
+{
+    return gpr == GPR_RDX && run->v->id == 0 && !run->v->domain->hvm;
+}
 
 /* RSP and the others between two steps: what the script left there, told apart by tick. */
 static void leave_registers(struct guest_run *run)
 {
     for (unsigned int i = 0; i < NR_GPRS; i++)
-        run->v->regs.gpr[i] =
-            guest_mix(run->page.seed, (uint64_t)run->v->id << 32 | i, run->me.ticks);
+        if (!is_taken(run, i))
+            run->v->regs.gpr[i] =
+                guest_mix(run->page.seed, (uint64_t)run->v->id << 32 | i, run->me.ticks);
 }
 
 static bool registers_are_there(const struct guest_run *run)
 {
     for (unsigned int i = 0; i < NR_GPRS; i++)
-        if (run->v->regs.gpr[i] !=
-            guest_mix(run->page.seed, (uint64_t)run->v->id << 32 | i, run->me.ticks))
+        if (!is_taken(run, i) &&
+            run->v->regs.gpr[i] !=
+                guest_mix(run->page.seed, (uint64_t)run->v->id << 32 | i, run->me.ticks))
             return false;
     return true;
 }
@@ -106,12 +129,10 @@ static uint64_t address_of_me(const struct guest_run *run)
 
 static bool load(struct guest_run *run)
 {
-    struct domain *d = run->v->domain;
-
-    return !memory_read(d, run->v->regs.rip, &run->page, sizeof(run->page)) &&
+    return !guest_read(run, run->v->regs.rip, &run->page, sizeof(run->page)) &&
            run->page.magic == SIM_GUEST_MAGIC && sim_script_name(run->page.script) &&
            run->v->id < SIM_GUEST_MAX_VCPUS &&
-           !memory_read(d, address_of_me(run), &run->me, sizeof(run->me));
+           !guest_read(run, address_of_me(run), &run->me, sizeof(run->me));
 }
 
 static void boot(struct guest_run *run)
@@ -154,12 +175,15 @@ void sim_guest_step(struct hypervisor *hv, unsigned int pcpu, struct vcpu *v, ui
         boot(&run);
     else if (!registers_are_there(&run))
         run.me.status = GUEST_REGISTER_BAD;
+    if (run.me.status == GUEST_RUNNING && !d->hvm)
+        guest_pv_look_around(&run);
     if (run.me.status == GUEST_RUNNING)
         run_script(&run);
     run.me.ticks++;
     run.me.time_ns += *ns;
     leave_registers(&run);
-    (void)memory_write(d, address_of_me(&run), &run.me, sizeof(run.me)); /* load() read it there */
+    (void)guest_write(&run, address_of_me(&run), &run.me,
+                      sizeof(run.me)); /* load() read it there */
     if (run.me.status == GUEST_DIED_UD) {
         printk(hv, "d%uv%u: #UD in its vector loop", d->id, v->id);
         domain_shutdown(d, SHUTDOWN_crash);

@@ -3,6 +3,9 @@
  * Scripted guests: programs that a simulated vCPU runs.  A guest's whole state is its vCPU's
  * registers and its domain's memory, nothing else: so a migration really carries it.
  *
+ * A PV guest's memory is behind page tables of its own, with its machine frames in them
+ * (guest-pv.h); what follows is the same for all types.
+ *
  * A guest's "kernel" is one page of its memory, where RIP points: SIM_GUEST_MAGIC, the script, its
  * parameters, and what the guest notes down itself.  The builder (xl create) writes the first part.
  * The page behind it (of vCPU 0; the next one of vCPU 1, ...) is where a vCPU keeps what CPUID

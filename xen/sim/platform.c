@@ -9,13 +9,23 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <domain.h>
+#include <hypervisor.h>
 #include <sim/platform.h>
 
 #include <xen/errno.h>
 
 #define PAGE_SIZE_    4096u
 #define CONSOLE_BYTES (64u << 10)
+
+/* What the hypervisor takes for its machine-to-physical table comes on top. */
+static uint64_t with_m2p(uint64_t nr_pages)
+{
+    uint64_t chunks = 1;
+
+    while (chunks * M2P_CHUNK_FRAMES * M2P_PER_FRAME < nr_pages + chunks * M2P_CHUNK_FRAMES)
+        chunks++;
+    return nr_pages + chunks * M2P_CHUNK_FRAMES;
+}
 
 int sim_platform_init(struct platform *p, unsigned int nr_pcpus, uint64_t nr_pages)
 {
@@ -27,7 +37,7 @@ int sim_platform_init(struct platform *p, unsigned int nr_pcpus, uint64_t nr_pag
         return -1;
     }
     p->nr_pcpus = nr_pcpus;
-    p->nr_pages = nr_pages;
+    p->nr_pages = nr_pages = with_m2p(nr_pages);
     p->memory = MAP_FAILED;
     for (unsigned int i = 0; i < nr_pcpus; i++)
         sim_pcpu_reset(&p->pcpus[i], &p->model, i);

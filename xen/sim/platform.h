@@ -51,7 +51,8 @@ struct platform {
 };
 
 /*
- * A machine of this model with memory and pCPUs, switched on.  0; or -1 with errno.
+ * A machine of this model with pCPUs and nr_pages frames that domains can have (and some more for
+ * the hypervisor itself), switched on.  0; or -1 with errno.
  * p->model must be filled in (sim_cpu_model_init).
  */
 int sim_platform_init(struct platform *p, unsigned int nr_pcpus, uint64_t nr_pages);

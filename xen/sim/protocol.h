@@ -22,8 +22,10 @@
 enum sim_request_kind {
     SIM_HELLO = 1, /* with the client's memfd; the reply comes with the host's */
     SIM_HYPERCALL,
-    SIM_TRANSLATE,   /* gfns of a domain to mfns, to map its frames: up to SIM_TRANSLATE_MAX */
-    SIM_DIRTIED,     /* those gfns were written by the toolstack */
+    /* Up to SIM_TRANSLATE_MAX frames of a domain to mfns, to map them: gfns of an HVM domain, mfns
+     * of a PV one; with DOMID_XEN those of the machine-to-physical table. */
+    SIM_TRANSLATE,
+    SIM_DIRTIED,     /* those frames were written by the toolstack */
     SIM_STORE_READ,  /* a small xenstore: /local/domain/N/name and the like */
     SIM_STORE_WRITE, /* an empty value removes the node */
     SIM_STORE_LIST,  /* children of a path, each ended by a NUL */

@@ -180,19 +180,18 @@ static int64_t do_hypercall(struct sim_server *s, const struct client *c)
 static int64_t frames(struct sim_server *s, bool dirtied)
 {
     uint32_t domid = s->request.u.frames.domid, count = s->request.u.frames.count;
-    struct domain *d =
-        domid < DOMID_FIRST_RESERVED ? domain_by_id(&s->host->hv, (uint16_t)domid) : NULL;
+    struct hypervisor *hv = &s->host->hv;
 
     if (count > SIM_TRANSLATE_MAX)
         return -E2BIG;
-    if (!d)
+    if (domid != DOMID_XEN && !domain_alive(s, domid))
         return -ESRCH;
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t gfn = s->request.u.frames.gfns[i];
-        int64_t mfn = gfn < DOMAIN_MAX_PAGES ? memory_mfn(d, gfn) : -ENOENT;
+        uint64_t frame = s->request.u.frames.gfns[i];
+        int64_t mfn = memory_foreign_frame(hv, domid, frame);
 
-        if (dirtied && mfn >= 0)
-            memory_mark_dirty(d, gfn);
+        if (dirtied)
+            memory_foreign_written(hv, domid, frame);
         else
             s->reply.u.frames.mfns[i] = mfn < 0 ? UINT64_MAX : (uint64_t)mfn;
     }

@@ -67,6 +67,25 @@ long arch_do_domctl(struct hypervisor *hv, struct domain *d, struct xen_domctl *
         return pv_set_context(d, &op->u.vcpucontext);
     case XEN_DOMCTL_getvcpucontext:
         return pv_get_context(d, &op->u.vcpucontext);
+    case XEN_DOMCTL_set_ext_vcpucontext:
+        return pv_set_ext_context(d, &op->u.ext_vcpucontext);
+    case XEN_DOMCTL_get_ext_vcpucontext:
+        *copyback = true;
+        return pv_get_ext_context(d, &op->u.ext_vcpucontext);
+    case XEN_DOMCTL_setvcpuextstate:
+        return pv_set_xstate(d, &op->u.vcpuextstate);
+    case XEN_DOMCTL_getvcpuextstate:
+        *copyback = true;
+        return pv_get_xstate(d, &op->u.vcpuextstate);
+    case XEN_DOMCTL_set_vcpu_msrs:
+        return pv_set_msrs(d, &op->u.vcpu_msrs);
+    case XEN_DOMCTL_get_vcpu_msrs:
+        *copyback = true;
+        return pv_get_msrs(d, &op->u.vcpu_msrs);
+    case XEN_DOMCTL_get_address_size:
+        op->u.address_size.size = 64; /* of every guest here */
+        *copyback = true;
+        return 0;
     case XEN_DOMCTL_sethvmcontext:
         return hvm_set_context(d, &op->u.hvmcontext);
     case XEN_DOMCTL_gethvmcontext:

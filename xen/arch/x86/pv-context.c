@@ -9,6 +9,11 @@
 
 #include <xen/errno.h>
 
+/* Descriptors: of 8 octets, and at most 14 frames of them are the guest's (<xen/arch-x86/xen.h>,
+ * FIRST_RESERVED_GDT_PAGE). */
+#define GDT_PER_FRAME 512u
+#define GDT_MAX       (FIRST_RESERVED_GDT_PAGE * GDT_PER_FRAME)
+
 static void get_user_regs(const struct vcpu_regs *r, struct cpu_user_regs *u)
 {
     u->rax = r->gpr[GPR_RAX];
@@ -53,8 +58,7 @@ static void set_user_regs(struct vcpu_regs *r, const struct cpu_user_regs *u)
     r->rflags = u->rflags | 2; /* bit 1 reads as one */
 }
 
-/* The vCPU that the operation names, not running; NULL with *rc. */
-static struct vcpu *find(struct domain *d, uint32_t id, long *rc)
+struct vcpu *pv_stopped_vcpu(struct domain *d, uint32_t id, long *rc)
 {
     struct vcpu *v;
 
@@ -62,9 +66,8 @@ static struct vcpu *find(struct domain *d, uint32_t id, long *rc)
     if (d->hvm || id >= d->max_vcpus)
         return NULL;
     v = d->vcpus[index_nospec(id, d->max_vcpus)];
-    if (!v)
-        *rc = -XEN_ESRCH;
-    else
+    *rc = v ? 0 : -XEN_ESRCH;
+    if (v)
         sched_domain_stop(d);
     return v;
 }
@@ -91,7 +94,7 @@ long pv_get_context(struct domain *d, const struct xen_domctl_vcpucontext *op)
     struct platform *p = d->hv->platform;
     struct vcpu_guest_context *c;
     long rc;
-    struct vcpu *v = find(d, op->vcpu, &rc);
+    struct vcpu *v = pv_stopped_vcpu(d, op->vcpu, &rc);
 
     if (!v)
         return rc;
@@ -106,11 +109,39 @@ long pv_get_context(struct domain *d, const struct xen_domctl_vcpucontext *op)
     return rc;
 }
 
+static int bad_frame(const struct vcpu *v, const char *what, uint64_t mfn)
+{
+    printk(v->domain->hv, "d%uv%u: %s: frame %lx cannot be", v->domain->id, v->id, what, mfn);
+    return -XEN_EINVAL;
+}
+
+/* Its page tables (of user mode too, when it has one) and its GDT are the domain's, and what they
+ * are said to be.  No CR3: it is not set up yet, and what it does first is to fault. */
+static int check_frames(const struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    struct domain *d = v->domain;
+    uint64_t frames = (c->gdt_ents + GDT_PER_FRAME - 1) / GDT_PER_FRAME;
+
+    if (c->gdt_ents > GDT_MAX)
+        return bad_frame(v, "GDT entries", c->gdt_ents);
+    for (uint64_t i = 0; i < frames; i++) {
+        const struct frame *f = pv_frame(d, c->gdt_frames[i]);
+
+        if (!f || f->table)
+            return bad_frame(v, "GDT", c->gdt_frames[i]);
+    }
+    if (c->ctrlreg[3] && pv_check_table(d, xen_cr3_to_pfn(c->ctrlreg[3]), 4))
+        return bad_frame(v, "CR3", xen_cr3_to_pfn(c->ctrlreg[3]));
+    if (c->ctrlreg[1] && pv_check_table(d, xen_cr3_to_pfn(c->ctrlreg[1]), 4))
+        return bad_frame(v, "CR3 of user mode", xen_cr3_to_pfn(c->ctrlreg[1]));
+    return 0;
+}
+
 static long set(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     struct vcpu_regs *r = &v->regs;
 
-    if (check_cr0(v, c->ctrlreg[0]) || check_cr4(v, c->ctrlreg[4]) ||
+    if (check_frames(v, c) || check_cr0(v, c->ctrlreg[0]) || check_cr4(v, c->ctrlreg[4]) ||
         check_rflags(v, c->user_regs.rflags))
         return -XEN_EINVAL;
     if (c->flags & VGCF_i387_valid)
@@ -135,7 +166,7 @@ long pv_set_context(struct domain *d, const struct xen_domctl_vcpucontext *op)
 
     if (d->id == 0)
         return -XEN_EINVAL;
-    v = find(d, op->vcpu, &rc);
+    v = pv_stopped_vcpu(d, op->vcpu, &rc);
     if (!v)
         return rc;
     c = platform_alloc(p, sizeof(*c));

@@ -18,6 +18,9 @@ int check_apic_base(const struct vcpu *v, uint64_t apic_base);
 int check_misc_features(const struct vcpu *v, uint64_t value); /* MSR 140 */
 int check_xss(const struct vcpu *v, uint64_t xss);
 
+/* The vCPU of a PV domain, stopped; NULL with *rc: there is none.  *rc is 0 otherwise. */
+struct vcpu *pv_stopped_vcpu(struct domain *d, uint32_t id, long *rc);
+
 /* The state components that the policy has in XCR0. */
 uint64_t policy_components(const struct cpu_policy *p);
 /* The size of an XSAVE area in standard form with these components; at least 576. */
