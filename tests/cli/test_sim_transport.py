@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("XENLEVEL_BUILD", ROOT / "build"))
 XL = BUILD / "tools" / "xl" / "xl-sim"
 XENLEVEL = BUILD / "tools" / "xenlevel" / "xenlevel"
+HVM = 1 << 1        # XEN_DOMINF_hvm_guest
 
 
 def run(*args, host=None, program=XL, status=0):
@@ -95,7 +96,7 @@ def test_socket_option(fake):
 
 def test_guest_memory_is_mapped(fake):
     host = fake()
-    host.domains[5] = 0
+    host.domains[5] = HVM
     host.store["/local/domain/5/name"] = "g"
     page = struct.pack("QII", 0x74736575476C5658, 1, 1) + bytes(112) + struct.pack("IIQ", 1, 0, 12345)
     os.pwrite(host.memory, page, 16 * PAGE)
@@ -312,21 +313,21 @@ def test_name_with_bytes_behind_its_end(fake):
 
 def test_frame_beyond_its_memory(fake):
     host = fake()
-    host.domains[5] = 0
+    host.domains[5] = HVM
     host.lies[TRANSLATE] = answers(0, struct.pack("Q", host.pages))
     refused("status", "5", host=host.path, says="frame 400, where it has no memory")
 
 
 def test_frame_that_is_not_there(fake):
     host = fake()
-    host.domains[5] = 0
+    host.domains[5] = HVM
     host.lies[TRANSLATE] = answers(0, struct.pack("Q", 2**64 - 1))
     refused("status", "5", host=host.path, says="no scripted guest")
 
 
 def test_translation_cut_short(fake):
     host = fake()
-    host.domains[5] = 0
+    host.domains[5] = HVM
     host.lies[TRANSLATE] = answers(0, size=15)
     refused("status", "5", host=host.path, says="answers with 15 bytes where there should be 16")
 

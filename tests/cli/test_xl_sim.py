@@ -234,7 +234,7 @@ WRONG = {
     "type": ("name = 'g'\ntype = 'arm'\n", "type = 'arm': it must be pv, pvh or hvm"),
     "guest": ("name = 'g'\nguest = 'linux'\n", "guest = 'linux': it must be steady, writer or vector"),
     "topology": ("name = 'g'\nvcpus = 4\ncores = 3\n", "does not have 4 vCPUs"),
-    "pages": ("name = 'g'\nguest = 'writer'\nmemory = 1\nguest_pages = 256\n", "in 1 MiB there are 224"),
+    "pages": ("name = 'g'\nguest = 'writer'\nmemory = 1\nguest_pages = 256\n", "in 1 MiB there are 212"),
     "no such policy": ("name = 'g'\ncpu_policy = 'none.xlp'\n", "none.xlp: No such file"),
     "zero byte": ("name = 'g'\0\n", "this is not text"),
 }

@@ -18,10 +18,20 @@ VERIFY = ROOT / "tools/python/verify-stream"
 BANNER = len("xl-sim: ready\n")
 
 
+# A PV guest sees of its policy what the CPU lets Xen show: all of it only where CPUID faults (Ivy Bridge and later).
+HASWELL = "intel-haswell-ep"
+PAIRS = {"pv": (CASCADE, HASWELL), "pvh": (CASCADE, SANDY), "hvm": (CASCADE, SANDY)}
+
+
 @pytest.fixture
-def pair(tmp_path):
+def kind():
+    return "pvh"
+
+
+@pytest.fixture
+def pair(kind):
     hosts = []
-    for machine in (CASCADE, SANDY):
+    for machine in PAIRS[kind]:
         path = Path(tempfile.mkdtemp(prefix="xl", dir="/tmp"))     # a socket's path has 107 characters
         hosts.append(Host(path, machine, stepped=False))
     yield hosts
@@ -66,11 +76,12 @@ def wrapper(path, text):
     return f"env PATH={BUILD}/tools/xl:{os.environ['PATH']} {script}"
 
 
-@pytest.mark.parametrize("kind", ["pvh", "hvm"])
+@pytest.mark.parametrize("kind", ["pv", "pvh", "hvm"])
 @pytest.mark.parametrize("script", ["steady", "writer", "vector"])
 def test_there_and_back_while_it_runs(pair, kind, script):
     a, b = pair
     a.create(type=kind, guest=script, vcpus=2, memory=16, cpu_policy=level(a, b), threads=2)
+    b.create(type="pvh", name="other", memory=4)        # so that machine frames are others there
     goes_on(a)
     done = a.run("migrate", "g", b.socket)
     assert "downtime" in done.stdout and done.stderr == ""
@@ -78,16 +89,17 @@ def test_there_and_back_while_it_runs(pair, kind, script):
     goes_on(b)
     answer = json.loads(b.run("migrate", "-k", "--json", "g", a.socket).stdout)
     assert answer["pages"] >= 4096 and answer["downtime_ns"] > 0
-    assert names(b) == ["Domain-0"]
+    assert names(b) == ["Domain-0", "other"]
     goes_on(a)
 
 
-def test_another_cpu_is_refused_by_name(pair):
+@pytest.mark.parametrize("kind", ["pv", "pvh"])
+def test_another_cpu_is_refused_by_name(pair, kind):
     a, b = pair
-    a.create(type="pvh", guest="vector", memory=8)
+    a.create(type=kind, guest="vector", memory=8)
     goes_on(a)
     done = a.run("migrate", "g", b.socket, status=1)
-    assert "avx2  7.0.ebx[5]" in done.stderr and "goes on here" in done.stderr and not done.stdout
+    assert "avx512f  7.0.ebx[16]" in done.stderr and "goes on here" in done.stderr and not done.stdout
     assert names(b) == ["Domain-0"]
     goes_on(a)
 
@@ -129,10 +141,11 @@ def test_a_receiver_that_is_killed(pair, tmp_path):
     goes_on(a)
 
 
-def test_saved_and_restored(pair, tmp_path):
+@pytest.mark.parametrize("kind", ["pv", "pvh"])
+def test_saved_and_restored(pair, kind, tmp_path):
     a, b = pair
     image = tmp_path / "g.save"
-    a.create(type="pvh", guest="vector", vcpus=2, memory=8, cpu_policy=level(a, b))
+    a.create(type=kind, guest="vector", vcpus=2, memory=8, cpu_policy=level(a, b))
     goes_on(a)
     a.run("save", "-k", "g", image)
     assert names(a) == ["Domain-0"] and not list(tmp_path.glob("*.part"))
@@ -144,10 +157,11 @@ def test_saved_and_restored(pair, tmp_path):
     assert "already" in b.run("restore", image, status=2).stderr
 
 
-def test_an_image_that_is_damaged_leaves_nothing(pair, tmp_path):
+@pytest.mark.parametrize("kind", ["pv", "pvh"])
+def test_an_image_that_is_damaged_leaves_nothing(pair, kind, tmp_path):
     a, _ = pair
     image, bad = tmp_path / "g.save", tmp_path / "bad"
-    a.create(type="pvh", guest="writer", memory=4)
+    a.create(type=kind, guest="writer", memory=4)
     a.run("save", "-k", "-c", "g", image)
     goes_on(a)
     a.run("destroy", "g")
@@ -168,7 +182,4 @@ def test_a_save_that_fails_lets_it_go_on(pair):
     a.run("save", "g", "/dev/full/x", status=2)
     a.run("save", "g", a.path / "no/such/folder", status=2)
     goes_on(a)
-    a.create(type="pv", guest="steady", memory=4, name="p")
-    assert "PV" in a.run("save", "p", a.path / "p.save", status=2).stderr
-    goes_on(a, "p")
     assert not list(a.path.glob("*.save*"))

@@ -287,9 +287,32 @@ int xc_domain_get_visible(xc_handle *xch, uint32_t domid, struct featureset *vis
 
 /* ---- vCPUs (xc_vcpu.c) ---- */
 
+/* ---- PV domains, which see machine frames ---- */
+
+/* Memory for n PFNs: PFNs in, their machine frames out.  -1 with errno, and what was given stays.
+ */
+int xc_pv_populate(xc_handle *xch, uint32_t domid, uint64_t *frames, size_t n);
+/* <xen/xen.h>'s MMUEXT_PIN_L1..4_TABLE, n of them: the hypervisor looks at every entry. */
+struct mmuext_op;
+int xc_pv_pin(xc_handle *xch, uint32_t domid, const struct mmuext_op *ops, unsigned int n);
+/* The machine frame of its struct shared_info. */
+int xc_pv_shared_frame(xc_handle *xch, uint32_t domid, uint64_t *mfn);
+/* Where a guest has some PFNs, as it says itself: PFNs in, machine frames out.  EAGAIN: it has not
+ * said yet; ENOENT: nowhere. */
+int xc_pv_frames(xc_handle *xch, uint32_t domid, uint64_t *frames, size_t n);
+
+/* What a PV vCPU begins with besides its address.  Machine frames. */
+struct xc_pv_start {
+    uint64_t rip;
+    uint64_t l4, user_l4; /* top-level page tables, of kernel and user mode */
+    uint64_t gdt;         /* one frame of descriptors */
+    uint64_t start_info;  /* in RDX of vCPU 0, as when it asks to be suspended */
+};
+
 /* Registers of a fresh kernel, in 64-bit mode, that begins at rip: of one vCPU of a PV domain,
  * which is online then; of all vCPUs of an HVM or PVH domain. */
-int xc_vcpu_start_pv(xc_handle *xch, uint32_t domid, uint32_t vcpu, uint64_t rip);
+int xc_vcpu_start_pv(xc_handle *xch, uint32_t domid, uint32_t vcpu,
+                     const struct xc_pv_start *start);
 int xc_vcpus_start_hvm(xc_handle *xch, uint32_t domid, uint32_t nr_vcpus, uint64_t rip);
 
 /* ---- the hypervisor's log (xc_console.c) ---- */

@@ -109,32 +109,6 @@ static bool mfn_of(const struct sr_pv_restore *pv, uint64_t pfn, uint64_t *mfn)
     return true;
 }
 
-/* PFNs in, machine frames out, in place.  The hypervisor notes the PFNs in its own table. */
-static int give_memory(struct sr_pv_restore *pv, uint64_t *frames, size_t n)
-{
-    xc_handle *xch = pv->r->xch;
-    struct xen_memory_reservation *m = xch->ops->alloc(xch->state, sizeof(*m));
-    xen_pfn_t *extents = xch->ops->alloc(xch->state, n * sizeof(*extents));
-    const uint64_t args[XC_HYPERCALL_ARGS] = {XENMEM_populate_physmap, (uintptr_t)m};
-    int rc = -1, err = ENOMEM;
-
-    if (m && extents) {
-        memcpy(extents, frames, n * sizeof(*extents));
-        set_xen_guest_handle(m->extent_start, extents);
-        m->nr_extents = n;
-        m->domid = (domid_t)pv->domid;
-        rc = xch->ops->hypercall(xch->state, __HYPERVISOR_memory_op, args);
-        err = rc < 0 ? errno : ENOMEM;
-        memcpy(frames, extents, n * sizeof(*extents));
-    }
-    xch->ops->release(xch->state, m);
-    xch->ops->release(xch->state, extents);
-    if (rc >= 0 && (size_t)rc == n)
-        return 0;
-    return xc_fail(xch, err, "giving memory to domain %u: %s", pv->domid,
-                   rc < 0 ? xc_reason(xch, err) : "the host has none left");
-}
-
 int sr_pv_populate(struct sr_pv_restore *pv, const uint64_t *pfns, const uint8_t *types, size_t n,
                    uint64_t *mfns)
 {
@@ -153,7 +127,7 @@ int sr_pv_populate(struct sr_pv_restore *pv, const uint64_t *pfns, const uint8_t
         where[nr] = pfns[i];
         fresh[nr++] = pfns[i];
     }
-    if (nr && give_memory(pv, fresh, nr))
+    if (nr && xc_pv_populate(pv->r->xch, pv->domid, fresh, nr))
         return -1;
     for (size_t i = 0; i < nr; i++)
         pv->p2m[where[i]] = fresh[i] + 1;
@@ -362,26 +336,6 @@ int sr_pv_take_vcpu(struct sr_pv_restore *pv, uint32_t type, uint32_t length)
 
 /* ---- into the domain: frames ---- */
 
-static int pin_batch(struct sr_pv_restore *pv, const struct mmuext_op *ops, unsigned int n)
-{
-    xc_handle *xch = pv->r->xch;
-    struct mmuext_op *buffer = xch->ops->alloc(xch->state, n * sizeof(*buffer));
-    const uint64_t args[XC_HYPERCALL_ARGS] = {(uintptr_t)buffer, n, 0, pv->domid};
-    int rc, err;
-
-    if (!buffer)
-        return out_of_memory(pv);
-    memcpy(buffer, ops, n * sizeof(*buffer));
-    rc = xch->ops->hypercall(xch->state, __HYPERVISOR_mmuext_op, args);
-    err = errno;
-    xch->ops->release(xch->state, buffer);
-    return rc < 0 ? xc_fail(xch, err,
-                            "the hypervisor does not take a page table of domain %u (its log says "
-                            "what is wrong with it): %s",
-                            pv->domid, xc_reason(xch, err))
-                  : 0;
-}
-
 /* Tables that were pinned are pinned again; that checks each, and all below it. */
 static int pin_tables(struct sr_pv_restore *pv)
 {
@@ -398,12 +352,12 @@ static int pin_tables(struct sr_pv_restore *pv)
         ops[n] = (struct mmuext_op){.cmd = commands[sr_pv_level(type)]};
         ops[n++].arg1.mfn = pv->p2m[pfn] - 1;
         if (n == PIN_BATCH) {
-            if (pin_batch(pv, ops, n))
+            if (xc_pv_pin(pv->r->xch, pv->domid, ops, n))
                 return -1;
             n = 0;
         }
     }
-    return n ? pin_batch(pv, ops, n) : 0;
+    return n ? xc_pv_pin(pv->r->xch, pv->domid, ops, n) : 0;
 }
 
 /* Map one frame that has to be the guest's data, to be written. */

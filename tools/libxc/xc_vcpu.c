@@ -32,6 +32,8 @@
 #define MXCSR_RESET 0x1f80u               /* SDM vol. 1, 11.6.4 */
 #define FCW_RESET   0x037fu
 
+#define GDT_PER_FRAME 512u /* descriptors have 8 octets */
+
 /* The FXSAVE image (SDM vol. 1, table 10-2) of FNINIT and the reset MXCSR. */
 static void fresh_fpu(void *image)
 {
@@ -44,7 +46,7 @@ static void fresh_fpu(void *image)
 
 /* ---- PV ---- */
 
-int xc_vcpu_start_pv(xc_handle *xch, uint32_t domid, uint32_t vcpu, uint64_t rip)
+int xc_vcpu_start_pv(xc_handle *xch, uint32_t domid, uint32_t vcpu, const struct xc_pv_start *start)
 {
     struct xen_domctl op = {.cmd = XEN_DOMCTL_setvcpucontext, .domain = (domid_t)domid};
     vcpu_guest_context_t *c = xch->ops->alloc(xch->state, sizeof(*c));
@@ -54,9 +56,15 @@ int xc_vcpu_start_pv(xc_handle *xch, uint32_t domid, uint32_t vcpu, uint64_t rip
         return xc_fail(xch, errno, "out of memory for the registers of domain %u", domid);
     c->flags = VGCF_online | VGCF_in_kernel | VGCF_i387_valid;
     fresh_fpu(&c->fpu_ctxt);
-    c->user_regs.rip = rip;
+    c->user_regs.rip = start->rip;
     c->user_regs.rflags = RFLAGS_1;
+    if (vcpu == 0)
+        c->user_regs.rdx = start->start_info;
+    c->gdt_frames[0] = start->gdt;
+    c->gdt_ents = GDT_PER_FRAME;
     c->ctrlreg[0] = CR0_PG | CR0_NE | CR0_ET | CR0_PE;
+    c->ctrlreg[1] = xen_pfn_to_cr3(start->user_l4);
+    c->ctrlreg[3] = xen_pfn_to_cr3(start->l4);
     op.u.vcpucontext.vcpu = vcpu;
     set_xen_guest_handle(op.u.vcpucontext.ctxt, c);
     rc = xc_domctl(xch, &op);

@@ -8,6 +8,7 @@
 #include <sys/random.h>
 
 #include "build.h"
+#include "build-pv.h"
 #include "cpu.h"
 #include "out.h"
 #include "util.h"
@@ -25,9 +26,10 @@ _Static_assert(SIM_GUEST_GFN < FIRST_FREE_GFN && FIRST_FREE_GFN < PAGES_PER_MIB,
 
 /* ---- memory ---- */
 
-static int fill_page(const struct guest_config *c, struct sim_guest_page *page)
+/* room: frames that are the guest's to use, from frame 0 on. */
+static int fill_page(const struct guest_config *c, uint64_t room, struct sim_guest_page *page)
 {
-    uint64_t room = c->memory_mib * PAGES_PER_MIB - FIRST_FREE_GFN;
+    room -= FIRST_FREE_GFN;
 
     if (c->script == SCRIPT_WRITER && c->pages > room) {
         warn("guest_pages = %llu: in %llu MiB there are %llu", (unsigned long long)c->pages,
@@ -48,44 +50,51 @@ static int fill_page(const struct guest_config *c, struct sim_guest_page *page)
     return 0;
 }
 
-static int write_page(xc_handle *xch, uint32_t domid, const struct sim_guest_page *content)
+/* frame: where it is, for the hypervisor. */
+static int write_page(xc_handle *xch, uint32_t domid, uint64_t frame,
+                      const struct sim_guest_page *content)
 {
-    const uint64_t gfn = SIM_GUEST_GFN;
     void *page = NULL;
-    void *mapping = xc_map_foreign_pages(xch, domid, &gfn, 1, true, &page);
+    void *mapping = xc_map_foreign_pages(xch, domid, &frame, 1, true, &page);
 
     if (!mapping)
         return -1;
     if (page)
         memcpy(page, content, sizeof(*content));
     else
-        warn("domain %u has no memory at frame %llx", domid, (unsigned long long)gfn);
+        warn("domain %u has no memory at frame %llx", domid, (unsigned long long)frame);
     xc_unmap_foreign_pages(xch, mapping);
     return page ? 0 : -1;
 }
 
-static int give_memory(xc_handle *xch, uint32_t domid, const struct guest_config *c)
+/* Where the program begins. */
+#define RIP ((uint64_t)SIM_GUEST_GFN * PAGE)
+
+static int fill_hvm(xc_handle *xch, uint32_t domid, const struct guest_config *c)
 {
+    const uint64_t nr_pages = c->memory_mib * PAGES_PER_MIB;
     struct sim_guest_page content;
 
-    if (fill_page(c, &content) || xc_domain_max_mem(xch, domid, c->memory_mib * KIB_PER_MIB) ||
-        xc_domain_populate(xch, domid, 0, c->memory_mib * PAGES_PER_MIB))
+    if (fill_page(c, nr_pages, &content) || xc_domain_populate(xch, domid, 0, nr_pages) ||
+        write_page(xch, domid, SIM_GUEST_GFN, &content))
         return -1;
-    return write_page(xch, domid, &content);
+    return xc_vcpus_start_hvm(xch, domid, c->vcpus, RIP);
 }
 
-/* ---- vCPUs ---- */
-
-static int start_vcpus(xc_handle *xch, uint32_t domid, const struct guest_config *c)
+static int fill_pv(xc_handle *xch, uint32_t domid, const struct guest_config *c)
 {
-    const uint64_t rip = (uint64_t)SIM_GUEST_GFN * PAGE;
+    struct pv_build b = {.mfns = NULL};
+    struct sim_guest_page content;
+    int rc = build_pv_memory(xch, domid, c->memory_mib * PAGES_PER_MIB, &b);
 
-    if (c->type != XC_DOMAIN_PV)
-        return xc_vcpus_start_hvm(xch, domid, c->vcpus, rip);
-    for (uint32_t i = 0; i < c->vcpus; i++)
-        if (xc_vcpu_start_pv(xch, domid, i, rip))
-            return -1;
-    return 0;
+    if (!rc)
+        rc = fill_page(c, b.layout.nr_data, &content);
+    if (!rc)
+        rc = write_page(xch, domid, b.mfns[SIM_GUEST_GFN], &content);
+    if (!rc)
+        rc = build_pv_vcpus(xch, domid, c->vcpus, RIP, &b);
+    build_pv_free(&b);
+    return rc;
 }
 
 /* ---- all of it ---- */
@@ -93,7 +102,8 @@ static int start_vcpus(xc_handle *xch, uint32_t domid, const struct guest_config
 static int fill(xc_handle *xch, uint32_t domid, const struct guest_config *c)
 {
     if (xc_domain_max_vcpus(xch, domid, c->vcpus) || give_cpu(xch, domid, c) ||
-        give_memory(xch, domid, c) || start_vcpus(xch, domid, c))
+        xc_domain_max_mem(xch, domid, c->memory_mib * KIB_PER_MIB) ||
+        (c->type == XC_DOMAIN_PV ? fill_pv : fill_hvm)(xch, domid, c))
         return -1;
     return xc_domain_set_name(xch, domid, c->name);
 }

@@ -67,13 +67,6 @@ int image_config_of(xc_handle *xch, uint32_t domid, struct image_config *c)
     memset(c, 0, sizeof(*c));
     if (xc_domain_getinfo(xch, domid, &info))
         return -1;
-    if (info.type == XC_DOMAIN_PV) {
-        warn(
-            "domain %u is PV: PV guests of simulated hosts have no page tables and stay where they "
-            "are",
-            domid);
-        return -1;
-    }
     c->name = xc_domain_name(xch, domid);
     if (!c->name)
         c->name = xasprintf("domain-%u", domid);
@@ -160,7 +153,7 @@ static int parse_config(const char *text, const char *what, struct image_config 
         c->hap = get_number(tree, "c_info", "hap");
         c->vcpus = (uint32_t)get_number(tree, "b_info", "max_vcpus");
         c->memory_kib = get_number(tree, "b_info", "max_memkb");
-        for (int i = XC_DOMAIN_HVM; i <= XC_DOMAIN_PVH; i++) /* PV: image_config_of() */
+        for (int i = XC_DOMAIN_PV; i <= XC_DOMAIN_PVH; i++)
             if (!strcmp(type, type_names[i])) {
                 c->type = (enum xc_domain_type)i;
                 rc = 0;

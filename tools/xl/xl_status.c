@@ -37,11 +37,15 @@ struct report {
 /* -1 after a message. */
 static int read_report(xc_handle *xch, uint32_t domid, struct report *r)
 {
-    const uint64_t gfn = SIM_GUEST_GFN;
-    void *page = NULL;
-    void *mapping = xc_map_foreign_pages(xch, domid, &gfn, 1, false, &page);
+    uint64_t frame = SIM_GUEST_GFN;
+    void *page = NULL, *mapping = NULL;
 
-    if (!mapping)
+    /* dom0 has no memory here. */
+    if (domid != 0 && r->info.type == XC_DOMAIN_PV && xc_pv_frames(xch, domid, &frame, 1))
+        return -1;
+    if (domid != 0)
+        mapping = xc_map_foreign_pages(xch, domid, &frame, 1, false, &page);
+    if (domid != 0 && !mapping)
         return -1;
     if (page) {
         memcpy(&r->page, page, sizeof(r->page));
@@ -52,7 +56,7 @@ static int read_report(xc_handle *xch, uint32_t domid, struct report *r)
         r->page.nr_vcpus <= SIM_GUEST_MAX_VCPUS)
         return 0;
     warn("domain '%s' is no scripted guest: there is none at frame %llx of its memory", r->name,
-         (unsigned long long)gfn);
+         (unsigned long long)SIM_GUEST_GFN);
     return -1;
 }
 
