@@ -37,11 +37,12 @@ struct frame {
     struct domain *owner; /* NULL: nobody, or the hypervisor itself */
     uint32_t pfn;         /* where the owner has it; FRAME_SHARED: nowhere, it is shared info */
     /* Of a PV domain's (arch/x86/pv-tables.c): */
-    uint8_t table; /* 1 to 4: a page table of that level; 0: none */
+    uint8_t table; /* 1 to 4: a page table of that level; FRAME_GDT; 0: neither */
     bool pinned;   /* ... that stays one */
     bool writable; /* the domain can write to it through a page table: it can be none itself */
 };
 #define FRAME_SHARED UINT32_MAX
+#define FRAME_GDT    5u
 
 /* The machine-to-physical table has entries of 8 octets, and is counted in pieces of 2 MiB. */
 #define M2P_PER_FRAME    512u
@@ -191,6 +192,8 @@ struct frame *pv_frame(const struct domain *d, uint64_t mfn);
 /* Is it a page table of that level (1 to 4) with nothing in it that the domain may not have?  Then
  * it is one from now on.  0 or -EINVAL, printed. */
 int pv_check_table(struct domain *d, uint64_t mfn, unsigned int level);
+/* The same of a frame of descriptors. */
+int pv_check_gdt(struct domain *d, uint64_t mfn);
 /* __HYPERVISOR_mmuext_op of a toolstack: MMUEXT_{PIN_L*,UNPIN}_TABLE. */
 long do_mmuext_op(struct hypervisor *hv, uint64_t ops, unsigned int count, uint64_t done,
                   uint32_t domid);

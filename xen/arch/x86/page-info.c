@@ -19,6 +19,8 @@ static uint64_t kind_of(struct domain *d, uint64_t frame)
     f = pv_frame(d, frame);
     if (!f)
         return XEN_DOMCTL_PFINFO_XTAB;
+    if (f->table == FRAME_GDT)
+        return XEN_DOMCTL_PFINFO_NOTAB;
     /* <xen/domctl.h>: the level is the number, a pinned one has bit 31 as well. */
     return (uint64_t)f->table << XEN_DOMCTL_PFINFO_LTAB_SHIFT |
            (f->pinned ? XEN_DOMCTL_PFINFO_LPINTAB : 0);

@@ -124,12 +124,9 @@ static int check_frames(const struct vcpu *v, const struct vcpu_guest_context *c
 
     if (c->gdt_ents > GDT_MAX)
         return bad_frame(v, "GDT entries", c->gdt_ents);
-    for (uint64_t i = 0; i < frames; i++) {
-        const struct frame *f = pv_frame(d, c->gdt_frames[i]);
-
-        if (!f || f->table)
+    for (uint64_t i = 0; i < frames; i++)
+        if (pv_check_gdt(d, c->gdt_frames[i]))
             return bad_frame(v, "GDT", c->gdt_frames[i]);
-    }
     if (c->ctrlreg[3] && pv_check_table(d, xen_cr3_to_pfn(c->ctrlreg[3]), 4))
         return bad_frame(v, "CR3", xen_cr3_to_pfn(c->ctrlreg[3]));
     if (c->ctrlreg[1] && pv_check_table(d, xen_cr3_to_pfn(c->ctrlreg[1]), 4))

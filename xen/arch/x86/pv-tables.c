@@ -132,6 +132,18 @@ int pv_check_table(struct domain *d, uint64_t mfn, unsigned int level)
     return 0;
 }
 
+int pv_check_gdt(struct domain *d, uint64_t mfn)
+{
+    struct frame *f = pv_frame(d, mfn);
+
+    if (!f || f->writable || (f->table && f->table != FRAME_GDT)) {
+        printk(d->hv, "d%u: frame %lx cannot be a GDT", d->id, mfn);
+        return -XEN_EINVAL;
+    }
+    f->table = FRAME_GDT;
+    return 0;
+}
+
 /* ---- pinning ---- */
 
 static int one_op(struct domain *d, const struct mmuext_op *op)
