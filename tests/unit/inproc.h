@@ -14,6 +14,11 @@ void inproc_close(xc_handle *xch);
  * 0: none.  inproc_calls(): how many there were since. */
 void inproc_fail_at(unsigned long n);
 unsigned long inproc_calls(void);
+/* What happens between these two, and within each call of the transport, is the host's doing, not
+ * that of whom is tested.  They nest. */
+void inproc_enter(void);
+void inproc_leave(void);
+bool inproc_inside(void);
 /* Has any line that was logged since inproc_forget() this text? */
 bool inproc_said(const char *text);
 void inproc_forget(void);

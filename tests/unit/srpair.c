@@ -81,7 +81,9 @@ static int suspend(void *data)
 {
     struct srpair *p = data;
 
+    inproc_enter();
     domain_shutdown(p->saving, SHUTDOWN_suspend);
+    inproc_leave();
     return 0;
 }
 
@@ -90,8 +92,10 @@ static int run_meanwhile(void *data, const struct xc_sr_stats *stats)
     struct srpair *p = data;
 
     (void)stats;
+    inproc_enter();
     if (p->steps)
         (void)sim_host_run(p->src, p->steps);
+    inproc_leave();
     return ++p->calls == p->cancel;
 }
 

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* See faults.h. */
+#include "faults.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "inproc.h"
+
+static const struct fault *armed;
+static unsigned int fail_at, calls;
+
+void faults_arm(const struct fault *fault, unsigned int at)
+{
+    armed = fault;
+    fail_at = at;
+    calls = 0;
+}
+
+unsigned int faults_disarm(void)
+{
+    armed = NULL;
+    return calls;
+}
+
+/* Is this the call that has to fail? */
+static bool hit(enum fault_call call)
+{
+    if (!armed || armed->call != call || inproc_inside())
+        return false;
+    calls++;
+    if (calls != fail_at && fail_at != UINT_MAX)
+        return false;
+    if (armed->err)
+        errno = armed->err;
+    return true;
+}
+
+/* The vector's beginning, of that many octets: *n elements of cut[]. */
+static void shorten(const struct iovec *iov, int *n, struct iovec *cut, size_t bytes)
+{
+    int kept = 0;
+
+    for (int i = 0; i < *n && bytes; i++) {
+        cut[kept] = iov[i];
+        if (cut[kept].iov_len > bytes)
+            cut[kept].iov_len = bytes;
+        bytes -= cut[kept++].iov_len;
+    }
+    *n = kept;
+}
+
+/* The linker's names: what was called, and what would have been. */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+ssize_t __real_read(int fd, void *buf, size_t size);
+ssize_t __real_write(int fd, const void *buf, size_t size);
+ssize_t __real_readv(int fd, const struct iovec *iov, int n);
+ssize_t __real_writev(int fd, const struct iovec *iov, int n);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+ssize_t __wrap_read(int fd, void *buf, size_t size);
+ssize_t __wrap_write(int fd, const void *buf, size_t size);
+ssize_t __wrap_readv(int fd, const struct iovec *iov, int n);
+ssize_t __wrap_writev(int fd, const struct iovec *iov, int n);
+
+void *__wrap_malloc(size_t size)
+{
+    return hit(FAULT_ALLOC) ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return hit(FAULT_ALLOC) ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+    return hit(FAULT_ALLOC) ? NULL : __real_realloc(p, size);
+}
+
+ssize_t __wrap_read(int fd, void *buf, size_t size)
+{
+    if (!hit(FAULT_READ))
+        return __real_read(fd, buf, size);
+    return armed->err ? -1 : __real_read(fd, buf, size < armed->bytes ? size : armed->bytes);
+}
+
+ssize_t __wrap_write(int fd, const void *buf, size_t size)
+{
+    if (!hit(FAULT_WRITE))
+        return __real_write(fd, buf, size);
+    return armed->err ? -1 : __real_write(fd, buf, size < armed->bytes ? size : armed->bytes);
+}
+
+ssize_t __wrap_readv(int fd, const struct iovec *iov, int n)
+{
+    struct iovec cut[IOV_MAX];
+
+    if (!hit(FAULT_READ))
+        return __real_readv(fd, iov, n);
+    if (armed->err)
+        return -1;
+    shorten(iov, &n, cut, armed->bytes);
+    return __real_readv(fd, cut, n);
+}
+
+ssize_t __wrap_writev(int fd, const struct iovec *iov, int n)
+{
+    struct iovec cut[IOV_MAX];
+
+    if (!hit(FAULT_WRITE))
+        return __real_writev(fd, iov, n);
+    if (armed->err)
+        return -1;
+    shorten(iov, &n, cut, armed->bytes);
+    return __real_writev(fd, cut, n);
+}

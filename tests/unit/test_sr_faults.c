@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Each allocation, read and write of a save and of a restore is made to fail, one at a time, for
+ * each kind of guest and of save.  What fails says so in one line and has changed nothing: the
+ * domain goes on where it was, and nothing is left of it where it did not arrive.  What only takes
+ * longer (a signal, a few octets at a time) changes nothing at all.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+/* after those that it needs */
+#include <cmocka.h>
+
+#include "faults.h"
+#include "inproc.h"
+#include "srpair.h"
+
+#define MACHINE "intel-broadwell-e"
+
+static struct srpair p;
+
+/* ---- what is tried ---- */
+
+static const struct guest {
+    const char *name;
+    struct simguest guest;
+} guests[] = {
+    {"PVH, writing", {SCRIPT_WRITER, true, 2, SRPAIR_PAGES, 11, NULL}},
+    {"PVH, with vectors", {SCRIPT_VECTOR, true, 1, SRPAIR_PAGES, 12, NULL}},
+};
+
+static const struct way {
+    const char *name;
+    struct xc_save_options options;
+    unsigned int steps; /* that the guest makes meanwhile */
+} ways[] = {
+    {"plain", {.live = false}, 0},
+    {"plain, with sums", {.checksums = true}, 0},
+    {"live", {.live = true, .dirty_threshold = 1}, 3},
+    {"live, with sums", {.live = true, .checksums = true, .dirty_threshold = 1}, 3},
+    {"live, and idle", {.live = true, .checksums = true}, 0},
+};
+
+/* Each of these is the end of it. */
+static const struct fault fatal_out[] = {
+    {FAULT_ALLOC, ENOMEM, 0}, {FAULT_WRITE, EIO, 0},    {FAULT_WRITE, ENOSPC, 0},
+    {FAULT_WRITE, EPIPE, 0},  {FAULT_WRITE, EAGAIN, 0}, /* nobody waits for a pipe that does not */
+};
+static const struct fault fatal_in[] = {
+    {FAULT_ALLOC, ENOMEM, 0},
+    {FAULT_READ, EIO, 0},
+    {FAULT_READ, EAGAIN, 0},
+    {FAULT_READ, 0, 0},
+};
+/* And these are not. */
+static const struct fault harmless_out[] = {{FAULT_WRITE, EINTR, 0}, {FAULT_WRITE, 0, 1}};
+static const struct fault harmless_in[] = {{FAULT_READ, EINTR, 0}, {FAULT_READ, 0, 1}};
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static const char *what; /* is tried: for messages */
+
+static void describe(const struct guest *g, const struct way *w, const struct fault *f,
+                     unsigned int at)
+{
+    static const char *const calls[FAULT_CALLS] = {"allocation", "read", "write"};
+    static char text[160];
+
+    (void)snprintf(text, sizeof(text), "%s, %s: %s %u %s (%zu octets)", g->name, w->name,
+                   calls[f->call], at, f->err ? strerrorname_np(f->err) : "short", f->bytes);
+    what = text;
+}
+
+#define REQUIRE(x)                                                                                 \
+    do {                                                                                           \
+        if (!(x))                                                                                  \
+            fail_msg("%s: " #x "; it said: %s", what, inproc_log());                               \
+    } while (0)
+
+/* One line, which ends. */
+static bool one_line(void)
+{
+    const char *log = inproc_log(), *end = strchr(log, '\n');
+
+    return end && end > log && !end[1];
+}
+
+/* ---- the two sides ---- */
+
+/* At the destination: a domain that is made, filled and destroyed leaves nothing. */
+static int arrives(struct domain *d, const struct fault *fault, unsigned int at,
+                   unsigned int *calls)
+{
+    uint64_t frames = p.dst->hv.free_pages, blocks = p.dst->platform.allocated, digest, ticks;
+    struct domain *there = srpair_make(&p, d);
+    struct xc_restore_result result;
+    int rc, err;
+
+    if (fault)
+        faults_arm(fault, at);
+    rc = srpair_restore(&p, there, false, &result);
+    err = errno;
+    if (fault)
+        *calls = faults_disarm();
+    if (rc) {
+        REQUIRE(rc == -1);
+        REQUIRE(one_line());
+        REQUIRE(there->pause_count); /* it has not run */
+    } else {
+        digest = simguest_digest(d);
+        ticks = srguest_notes(d, 0).ticks;
+        REQUIRE(simguest_digest(there) == digest);
+        assert_int_equal(domain_unpause(there), 0);
+        srguest_require_goes_on(p.dst, there, ticks);
+    }
+    domain_destroy(there);
+    REQUIRE(p.dst->hv.free_pages == frames);
+    REQUIRE(p.dst->platform.allocated == blocks);
+    errno = err;
+    return rc;
+}
+
+/* At the source: a save with this fault in it. */
+static int leaves(struct domain *d, const struct way *w, const struct fault *fault, unsigned int at,
+                  unsigned int *calls)
+{
+    int rc, err;
+
+    faults_arm(fault, at);
+    rc = srpair_save(&p, d, &w->options, w->steps, 0, NULL);
+    err = errno;
+    *calls = faults_disarm();
+    REQUIRE(!d->memory.log_dirty);
+    errno = err;
+    return rc;
+}
+
+/* ---- a save ---- */
+
+static struct domain *start(const struct guest *g)
+{
+    struct domain *d = srpair_start(&p, &g->guest);
+
+    (void)sim_host_run(p.src, 200);
+    return d;
+}
+
+/* false: there were not as many calls. */
+static bool a_save_fails(struct domain *d, const struct way *w, const struct fault *fault,
+                         unsigned int at)
+{
+    uint64_t digest = simguest_digest(d), ticks = srguest_notes(d, 0).ticks;
+    unsigned int calls;
+    int rc = leaves(d, w, fault, at, &calls);
+
+    if (calls < at) {
+        REQUIRE(!rc);
+        domain_resume(d);
+        return false;
+    }
+    REQUIRE(rc == -1 && errno == fault->err);
+    REQUIRE(one_line());
+    REQUIRE(calls == at || fault->call == FAULT_ALLOC); /* nothing was tried any more */
+    REQUIRE(!d->shutdown);
+    REQUIRE(w->steps || simguest_digest(d) == digest);
+    if (fault->call == FAULT_WRITE || at % 4 == 0) /* what got out of it is no domain */
+        REQUIRE(arrives(d, NULL, 0, NULL) == -1);
+    srguest_require_goes_on(p.src, d, ticks);
+    return true;
+}
+
+static void every_save_fails(void **state)
+{
+    unsigned int n[FAULT_CALLS] = {0};
+
+    (void)state;
+    srpair_boot(&p, MACHINE, MACHINE);
+    for (size_t g = 0; g < COUNT(guests); g++)
+        for (size_t w = 0; w < COUNT(ways); w++) {
+            struct domain *d = start(&guests[g]);
+
+            for (size_t f = 0; f < COUNT(fatal_out); f++)
+                for (unsigned int at = 1;; at++) {
+                    describe(&guests[g], &ways[w], &fatal_out[f], at);
+                    if (!a_save_fails(d, &ways[w], &fatal_out[f], at))
+                        break;
+                    n[fatal_out[f].call]++;
+                }
+            domain_destroy(d);
+        }
+    srpair_halt(&p);
+    print_message("# %u allocations and %u writes failed\n", n[FAULT_ALLOC], n[FAULT_WRITE]);
+    assert_true(n[FAULT_ALLOC] >= 30 && n[FAULT_WRITE] >= 400);
+}
+
+static void no_save_minds(void **state)
+{
+    (void)state;
+    srpair_boot(&p, MACHINE, MACHINE);
+    for (size_t g = 0; g < COUNT(guests); g++)
+        for (size_t w = 0; w < COUNT(ways); w++)
+            for (size_t f = 0; f < COUNT(harmless_out); f++) {
+                struct domain *d = start(&guests[g]);
+                unsigned int calls = 0;
+
+                for (unsigned int at = 1; calls + 1 >= at; at++) {
+                    describe(&guests[g], &ways[w], &harmless_out[f], at);
+                    REQUIRE(!leaves(d, &ways[w], &harmless_out[f], at, &calls));
+                    REQUIRE(!arrives(d, NULL, 0, NULL));
+                    domain_resume(d);
+                }
+                domain_destroy(d);
+            }
+    srpair_halt(&p);
+}
+
+/* ---- a restore ---- */
+
+/* false: there were not as many calls. */
+static bool a_restore_fails(struct domain *d, const struct fault *fault, unsigned int at)
+{
+    unsigned int calls;
+    int rc = arrives(d, fault, at, &calls);
+
+    if (calls < at) {
+        REQUIRE(!rc);
+        return false;
+    }
+    REQUIRE(rc == -1 && errno == (fault->err ? fault->err : EILSEQ));
+    REQUIRE(calls == at || fault->call == FAULT_ALLOC);
+    return true;
+}
+
+static void every_restore_fails(void **state)
+{
+    unsigned int n[FAULT_CALLS] = {0};
+
+    (void)state;
+    srpair_boot(&p, MACHINE, MACHINE);
+    for (size_t g = 0; g < COUNT(guests); g++)
+        for (size_t w = 0; w < COUNT(ways); w++) {
+            struct domain *d = start(&guests[g]);
+
+            assert_int_equal(srpair_save(&p, d, &ways[w].options, ways[w].steps, 0, NULL), 0);
+            for (size_t f = 0; f < COUNT(fatal_in); f++)
+                for (unsigned int at = 1;; at++) {
+                    describe(&guests[g], &ways[w], &fatal_in[f], at);
+                    if (!a_restore_fails(d, &fatal_in[f], at))
+                        break;
+                    n[fatal_in[f].call]++;
+                }
+            /* It was suspended all the time, and goes home. */
+            domain_resume(d);
+            srguest_require_goes_on(p.src, d, srguest_notes(d, 0).ticks);
+            domain_destroy(d);
+        }
+    srpair_halt(&p);
+    print_message("# %u allocations and %u reads failed\n", n[FAULT_ALLOC], n[FAULT_READ]);
+    assert_true(n[FAULT_ALLOC] >= 40 && n[FAULT_READ] >= 400);
+}
+
+static void no_restore_minds(void **state)
+{
+    (void)state;
+    srpair_boot(&p, MACHINE, MACHINE);
+    for (size_t g = 0; g < COUNT(guests); g++)
+        for (size_t w = 0; w < COUNT(ways); w++) {
+            struct domain *d = start(&guests[g]);
+
+            assert_int_equal(srpair_save(&p, d, &ways[w].options, ways[w].steps, 0, NULL), 0);
+            for (size_t f = 0; f < COUNT(harmless_in); f++) {
+                unsigned int calls = 0;
+
+                for (unsigned int at = 1; calls + 1 >= at; at++) {
+                    describe(&guests[g], &ways[w], &harmless_in[f], at);
+                    REQUIRE(!arrives(d, &harmless_in[f], at, &calls));
+                }
+            }
+            domain_destroy(d);
+        }
+    srpair_halt(&p);
+}
+
+/* ---- slowly, all the way ---- */
+
+static void a_few_octets_at_a_time(void **state)
+{
+    static const size_t pieces[] = {1, 7, 4095, 4097, 100000};
+
+    (void)state;
+    srpair_boot(&p, MACHINE, MACHINE);
+    for (size_t g = 0; g < COUNT(guests); g++)
+        for (size_t i = 0; i < COUNT(pieces); i++) {
+            const struct fault out = {FAULT_WRITE, 0, pieces[i]}, in = {FAULT_READ, 0, pieces[i]};
+            const struct way *w = &ways[i % COUNT(ways)];
+            struct domain *d = start(&guests[g]);
+            unsigned int written, read;
+
+            describe(&guests[g], w, &out, UINT_MAX);
+            REQUIRE(!leaves(d, w, &out, UINT_MAX, &written));
+            REQUIRE(!arrives(d, &in, UINT_MAX, &read));
+            REQUIRE(written > SRPAIR_PAGES * 4096 / pieces[i]);
+            REQUIRE(read > SRPAIR_PAGES * 4096 / pieces[i]);
+            domain_destroy(d);
+        }
+    srpair_halt(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_save_fails),       cmocka_unit_test(no_save_minds),
+        cmocka_unit_test(every_restore_fails),    cmocka_unit_test(no_restore_minds),
+        cmocka_unit_test(a_few_octets_at_a_time),
+    };
+
+    return cmocka_run_group_tests_name("save and restore: faults", tests, NULL, NULL);
+}
