@@ -12,18 +12,25 @@
 
 static const struct fault *armed;
 static unsigned int fail_at, calls;
+static size_t allocated;
 
 void faults_arm(const struct fault *fault, unsigned int at)
 {
     armed = fault;
     fail_at = at;
     calls = 0;
+    allocated = 0;
 }
 
 unsigned int faults_disarm(void)
 {
     armed = NULL;
     return calls;
+}
+
+size_t faults_allocated(void)
+{
+    return allocated;
 }
 
 /* Is this the call that has to fail? */
@@ -37,6 +44,13 @@ static bool hit(enum fault_call call)
     if (armed->err)
         errno = armed->err;
     return true;
+}
+
+static bool no_memory(size_t size)
+{
+    if (armed && armed->call == FAULT_ALLOC && !inproc_inside())
+        allocated += size;
+    return hit(FAULT_ALLOC);
 }
 
 /* The vector's beginning, of that many octets: *n elements of cut[]. */
@@ -71,17 +85,17 @@ ssize_t __wrap_writev(int fd, const struct iovec *iov, int n);
 
 void *__wrap_malloc(size_t size)
 {
-    return hit(FAULT_ALLOC) ? NULL : __real_malloc(size);
+    return no_memory(size) ? NULL : __real_malloc(size);
 }
 
 void *__wrap_calloc(size_t n, size_t size)
 {
-    return hit(FAULT_ALLOC) ? NULL : __real_calloc(n, size);
+    return no_memory(n * size) ? NULL : __real_calloc(n, size);
 }
 
 void *__wrap_realloc(void *p, size_t size)
 {
-    return hit(FAULT_ALLOC) ? NULL : __real_realloc(p, size);
+    return no_memory(size) ? NULL : __real_realloc(p, size);
 }
 
 ssize_t __wrap_read(int fd, void *buf, size_t size)

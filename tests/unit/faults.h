@@ -23,9 +23,11 @@ struct fault {
     size_t bytes; /* ... it does no more than so many octets.  A read of 0: the file has ended */
 };
 
-/* Count from now on, and let the at-th call of that kind fail; UINT_MAX: each one. */
+/* Count from now on, and let the at-th call of that kind fail; UINT_MAX: each one, 0: none. */
 void faults_arm(const struct fault *fault, unsigned int at);
 /* No more.  How many calls of that kind there were. */
 unsigned int faults_disarm(void);
+/* How many octets were asked for while allocations were counted. */
+size_t faults_allocated(void);
 
 #endif

@@ -17,6 +17,8 @@
 /* after those that it needs */
 #include <cmocka.h>
 
+#include <xc_sr_stream_format.h>
+
 #include "faults.h"
 #include "inproc.h"
 #include "srpair.h"
@@ -312,12 +314,62 @@ static void a_few_octets_at_a_time(void **state)
     srpair_halt(&p);
 }
 
+/* ---- memory ---- */
+
+/* A PAGE_DATA record that has one frame, without contents, in place of the first one. */
+static void one_frame(uint64_t gfn, unsigned int type)
+{
+    struct {
+        struct xc_sr_rhdr header;
+        struct xc_sr_page_data head;
+        uint64_t entry;
+        struct xc_sr_rhdr end;
+    } record = {{REC_PAGE_DATA, sizeof(record.head) + sizeof(record.entry)},
+                {.count = 1},
+                gfn | (uint64_t)type << XC_SR_TYPE_SHIFT,
+                {REC_END, 0}};
+    size_t size, at = sizeof(struct xc_sr_ihdr) + sizeof(struct xc_sr_dhdr);
+    uint8_t *bytes = srpair_contents(&p, &size);
+    struct xc_sr_rhdr header;
+
+    for (;; at += sizeof(header) + ((header.length + 7) & ~7u)) {
+        assert_true(at + sizeof(record) <= size);
+        memcpy(&header, bytes + at, sizeof(header));
+        if (header.type == REC_PAGE_DATA)
+            break;
+    }
+    memcpy(bytes + at, &record, sizeof(record));
+    srpair_replace(&p, bytes, at + sizeof(record));
+    free(bytes);
+}
+
+/* A few octets of a stream do not make its reader take gigabytes, wherever they say a frame is. */
+static void a_frame_far_away(void **state)
+{
+    const struct fault none = {FAULT_ALLOC, 0, 0};
+
+    (void)state;
+    srpair_boot(&p, MACHINE, MACHINE);
+    for (unsigned int bit = 20; bit <= 36; bit++) {
+        struct domain *d = start(&guests[0]);
+        unsigned int calls;
+
+        assert_int_equal(srpair_save(&p, d, &ways[0].options, 0, 0, NULL), 0);
+        one_frame((1ull << bit) - 1, XC_SR_PAGE_XALLOC);
+        what = "one frame far away";
+        REQUIRE(arrives(d, &none, 0, &calls) == -1); /* there is nothing else in it */
+        REQUIRE(faults_allocated() < 1u << 18);
+        domain_destroy(d);
+    }
+    srpair_halt(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_save_fails),       cmocka_unit_test(no_save_minds),
         cmocka_unit_test(every_restore_fails),    cmocka_unit_test(no_restore_minds),
-        cmocka_unit_test(a_few_octets_at_a_time),
+        cmocka_unit_test(a_few_octets_at_a_time), cmocka_unit_test(a_frame_far_away),
     };
 
     return cmocka_run_group_tests_name("save and restore: faults", tests, NULL, NULL);

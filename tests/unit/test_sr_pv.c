@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Page tables between machine frames and pseudo-physical ones.  The rest of PV's save and restore
- * is tested on real Xen: tests/lab/test_stream.py. */
+/* Page tables between machine frames and pseudo-physical ones, and where those are kept.  The rest
+ * of PV's save and restore is tested on real Xen: tests/lab/test_stream.py. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -94,13 +94,36 @@ static void levels(void **state)
         assert_int_equal(sr_pv_level(type), of[type]);
 }
 
+/* Numbers that are far apart are kept apart, and where none was is 0. */
+static void sparse(void **state)
+{
+    static const uint64_t at[] = {0, 63, 64, 511, 4096, 1ull << 24, 1ull << 32, SR_SPARSE_MAX - 1};
+    struct sr_sparse s = {.last = NULL};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
+        uint64_t *v = sr_sparse_at(&s, at[i]);
+
+        assert_non_null(v);
+        assert_int_equal(*v, 0);
+        *v = i + 1;
+        assert_int_equal(sr_sparse_get(&s, at[i] ^ 0x200000), 0);
+    }
+    for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
+        assert_int_equal(sr_sparse_get(&s, at[i]), i + 1);
+        assert_int_equal(sr_sparse_get(&s, at[i] ^ 1), 0);
+        assert_int_equal(*sr_sparse_at(&s, at[i]), i + 1);
+    }
+    sr_sparse_free(&s);
+    assert_int_equal(sr_sparse_get(&s, 0), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(there_and_back),
-        cmocka_unit_test(a_frame_that_is_not_there),
-        cmocka_unit_test(large_pages),
-        cmocka_unit_test(levels),
+        cmocka_unit_test(there_and_back), cmocka_unit_test(a_frame_that_is_not_there),
+        cmocka_unit_test(large_pages),    cmocka_unit_test(levels),
+        cmocka_unit_test(sparse),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

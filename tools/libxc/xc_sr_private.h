@@ -88,6 +88,26 @@ int sr_take_policy(struct sr_reader *r, struct sr_policy *p, const struct xc_sr_
 int sr_apply_policy(struct sr_reader *r, struct sr_policy *p, uint32_t domid, bool unverified,
                     struct xc_restore_result *result);
 
+/* ---- xc_sr_sparse.c: a large array of numbers, nearly all of which are 0 ---- */
+
+#define SR_SPARSE_BITS  9u
+#define SR_SPARSE_TABLE (1u << SR_SPARSE_BITS)
+#define SR_SPARSE_MAX   (1ull << 33) /* indices are below it */
+
+/* All zero: it is empty. */
+struct sr_sparse {
+    void *top[SR_SPARSE_TABLE];
+    uint64_t *last; /* the piece that was used last ... */
+    uint64_t last_index;
+};
+
+/* Number i, to be changed.  NULL: out of memory, nothing is logged.  Each costs less than 9 KiB at
+ * worst, 8 octets where all its neighbours are set too. */
+uint64_t *sr_sparse_at(struct sr_sparse *s, uint64_t i);
+/* Number i. */
+uint64_t sr_sparse_get(struct sr_sparse *s, uint64_t i);
+void sr_sparse_free(struct sr_sparse *s);
+
 /* ---- xc_gnttab.c ---- */
 
 /* Grant the two rings (gfn 0: there is none) to those at their ends.  -1 with errno, logged. */

@@ -32,17 +32,21 @@ struct sr_pv_restore {
     uint32_t domid;
     bool have_info;
 
-    uint64_t nr_pfns;    /* p2m[] and types[] have room for */
-    uint64_t *p2m;       /* MFN and one; 0: no frame.  So that what nobody touches costs nothing */
-    uint8_t *types;      /* enum xc_sr_page_type */
-    uint64_t p2m_pfns_n; /* frames of the guest's own p2m ... */
-    uint64_t *p2m_pfns;  /* ... and which */
+    uint64_t nr_pfns;        /* PFNs are below it */
+    struct sr_sparse frames; /* what is known of each: below */
+    uint64_t p2m_pfns_n;     /* frames of the guest's own p2m ... */
+    uint64_t p2m_pfns_room;
+    uint64_t *p2m_pfns; /* ... and which */
 
     shared_info_t *shared;
     uint32_t nr_vcpus; /* that the domain has */
     uint64_t shared_frame, tot_pages;
     struct vcpu *vcpus;
 };
+
+/* In frames: MFN and one (0: it has none) in the lower bits, enum xc_sr_page_type above. */
+#define FRAME_MFN  ((1ull << 52) - 1)
+#define FRAME_TYPE 60
 
 static int out_of_memory(struct sr_pv_restore *pv)
 {
@@ -83,8 +87,7 @@ void sr_pv_free(struct sr_pv_restore *pv)
             free(pv->vcpus[i].blob[k].bytes);
     free(pv->vcpus);
     free(pv->shared);
-    free(pv->p2m);
-    free(pv->types);
+    sr_sparse_free(&pv->frames);
     free(pv->p2m_pfns);
     free(pv);
 }
@@ -101,38 +104,48 @@ bool sr_pv_has_pfn(const struct sr_pv_restore *pv, uint64_t pfn)
     return pfn < pv->nr_pfns;
 }
 
-static bool mfn_of(const struct sr_pv_restore *pv, uint64_t pfn, uint64_t *mfn)
+static bool mfn_of(struct sr_pv_restore *pv, uint64_t pfn, uint64_t *mfn)
 {
-    if (pfn >= pv->nr_pfns || !pv->p2m[pfn])
-        return false;
-    *mfn = pv->p2m[pfn] - 1;
-    return true;
+    uint64_t frame = pfn < pv->nr_pfns ? sr_sparse_get(&pv->frames, pfn) & FRAME_MFN : 0;
+
+    *mfn = frame - 1;
+    return frame;
+}
+
+static uint8_t type_of(struct sr_pv_restore *pv, uint64_t pfn)
+{
+    return (uint8_t)(sr_sparse_get(&pv->frames, pfn) >> FRAME_TYPE);
 }
 
 int sr_pv_populate(struct sr_pv_restore *pv, const uint64_t *pfns, const uint8_t *types, size_t n,
                    uint64_t *mfns)
 {
-    uint64_t fresh[SR_BATCH], where[SR_BATCH];
+    uint64_t fresh[SR_BATCH], *where[SR_BATCH];
     size_t nr = 0;
 
     for (size_t i = 0; i < n; i++) {
+        uint64_t *frame;
+
         if (pfns[i] >= pv->nr_pfns)
             return sr_bad(pv->r, "frame %llx is beyond the %llu of its X86_PV_P2M_FRAMES",
                           (unsigned long long)pfns[i], (unsigned long long)pv->nr_pfns);
+        frame = sr_sparse_at(&pv->frames, pfns[i]);
+        if (!frame)
+            return out_of_memory(pv);
         if (types)
-            pv->types[pfns[i]] = types[i];
-        if (pv->p2m[pfns[i]])
+            *frame = (*frame & FRAME_MFN) | (uint64_t)types[i] << FRAME_TYPE;
+        if (*frame & FRAME_MFN)
             continue;
-        pv->p2m[pfns[i]] = UINT64_MAX; /* taken: the list may have it twice */
-        where[nr] = pfns[i];
+        *frame |= FRAME_MFN; /* taken: the list may have it twice */
+        where[nr] = frame;
         fresh[nr++] = pfns[i];
     }
     if (nr && xc_pv_populate(pv->r->xch, pv->domid, fresh, nr))
         return -1;
     for (size_t i = 0; i < nr; i++)
-        pv->p2m[where[i]] = fresh[i] + 1;
+        *where[i] = (*where[i] & ~FRAME_MFN) | ((fresh[i] + 1) & FRAME_MFN);
     for (size_t i = 0; i < n && mfns; i++)
-        mfns[i] = pv->p2m[pfns[i]] - 1;
+        (void)mfn_of(pv, pfns[i], &mfns[i]);
     return 0;
 }
 
@@ -153,11 +166,12 @@ struct gathering {
 static bool gather(void *data, uint64_t pfn, uint64_t *to)
 {
     struct gathering *g = data;
+    uint64_t mfn;
 
     *to = pfn;
     if (pfn >= g->pv->nr_pfns)
         return false;
-    if (!g->pv->p2m[pfn])
+    if (!mfn_of(g->pv, pfn, &mfn))
         g->pfns[g->n++] = pfn;
     return true;
 }
@@ -223,32 +237,20 @@ static int check_p2m_frames(struct sr_pv_restore *pv, const struct xc_sr_p2m_fra
 /* Room for the frames 0 to n - 1. */
 static int grow(struct sr_pv_restore *pv, uint64_t n)
 {
-    uint64_t nr_frames = (n + SR_PV_PER_FRAME - 1) / SR_PV_PER_FRAME;
-    uint64_t *p2m, *p2m_pfns;
-    uint8_t *types;
+    uint64_t nr_frames = (n + SR_PV_PER_FRAME - 1) / SR_PV_PER_FRAME, room = nr_frames;
+    uint64_t *more;
 
     if (n <= pv->nr_pfns)
         return 0;
-    p2m = calloc(n, sizeof(*p2m));
-    types = calloc(n, sizeof(*types));
-    p2m_pfns = calloc(nr_frames, sizeof(*p2m_pfns));
-    if (!p2m || !types || !p2m_pfns) {
-        free(p2m);
-        free(types);
-        free(p2m_pfns);
-        return out_of_memory(pv);
+    if (nr_frames > pv->p2m_pfns_room) {
+        /* It doubles: there can be many records, each a little longer. */
+        room = room > pv->p2m_pfns_room * 2 ? room : pv->p2m_pfns_room * 2;
+        more = realloc(pv->p2m_pfns, room * sizeof(*more));
+        if (!more)
+            return out_of_memory(pv);
+        pv->p2m_pfns = more;
+        pv->p2m_pfns_room = room;
     }
-    if (pv->nr_pfns) {
-        memcpy(p2m, pv->p2m, pv->nr_pfns * sizeof(*p2m));
-        memcpy(types, pv->types, pv->nr_pfns * sizeof(*types));
-        memcpy(p2m_pfns, pv->p2m_pfns, pv->p2m_pfns_n * sizeof(*p2m_pfns));
-    }
-    free(pv->p2m);
-    free(pv->types);
-    free(pv->p2m_pfns);
-    pv->p2m = p2m;
-    pv->types = types;
-    pv->p2m_pfns = p2m_pfns;
     pv->nr_pfns = n;
     pv->p2m_pfns_n = nr_frames;
     return 0;
@@ -345,12 +347,14 @@ static int pin_tables(struct sr_pv_restore *pv)
     unsigned int n = 0;
 
     for (uint64_t pfn = 0; pfn < pv->nr_pfns; pfn++) {
-        uint8_t type = pv->types[pfn];
+        uint8_t type = type_of(pv, pfn);
+        uint64_t mfn;
 
         if (type < XC_SR_PAGE_L1TAB_PIN || type > XC_SR_PAGE_L4TAB_PIN)
             continue;
         ops[n] = (struct mmuext_op){.cmd = commands[sr_pv_level(type)]};
-        ops[n++].arg1.mfn = pv->p2m[pfn] - 1;
+        (void)mfn_of(pv, pfn, &mfn);
+        ops[n++].arg1.mfn = mfn;
         if (n == PIN_BATCH) {
             if (xc_pv_pin(pv->r->xch, pv->domid, ops, n))
                 return -1;
@@ -367,7 +371,7 @@ static void *map_pfn(struct sr_pv_restore *pv, uint64_t pfn, const char *what, v
     void *page;
 
     *mapping = NULL;
-    if (!mfn_of(pv, pfn, &mfn) || pv->types[pfn] != XC_SR_PAGE_NOTAB) {
+    if (!mfn_of(pv, pfn, &mfn) || type_of(pv, pfn) != XC_SR_PAGE_NOTAB) {
         (void)sr_bad(pv->r, "%s would be in frame %llx, which %s", what, (unsigned long long)pfn,
                      mfn_of(pv, pfn, &mfn) ? "is a page table" : "is not there");
         return NULL;
@@ -406,7 +410,7 @@ static int write_p2m(struct sr_pv_restore *pv)
 /* A ring's frame: in the stream its PFN (the guest has seen to that before it was suspended). */
 static int ring(struct sr_pv_restore *pv, const char *what, uint64_t pfn, uint64_t *mfn)
 {
-    if (mfn_of(pv, pfn, mfn) && pv->types[pfn] == XC_SR_PAGE_NOTAB)
+    if (mfn_of(pv, pfn, mfn) && type_of(pv, pfn) == XC_SR_PAGE_NOTAB)
         return 0;
     return sr_bad(pv->r, "%s would be in frame %llx, which is not there", what,
                   (unsigned long long)pfn);
@@ -480,7 +484,7 @@ static int localise_mfn(struct sr_pv_restore *pv, uint32_t vcpu, const char *wha
     if (!mfn_of(pv, pfn, mfn))
         return sr_bad(pv->r, "vCPU %u: %s would be in frame %llx, which is not there", vcpu, what,
                       (unsigned long long)pfn);
-    if (top_table && sr_pv_level(pv->types[pfn]) != SR_PV_LEVELS)
+    if (top_table && sr_pv_level(type_of(pv, pfn)) != SR_PV_LEVELS)
         return sr_bad(pv->r, "vCPU %u: %s would be frame %llx, which is no top-level table", vcpu,
                       what, (unsigned long long)pfn);
     return 0;

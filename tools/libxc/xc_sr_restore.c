@@ -24,8 +24,7 @@ struct restorer {
     struct sr_hvm hvm;
     struct sr_pv_restore *pv; /* NULL: an HVM domain's */
     bool static_done;
-    uint64_t *populated; /* a bit a gfn */
-    uint64_t nr_bits;
+    struct sr_sparse populated; /* a bit a gfn */
 
     /* One batch. */
     uint64_t gfns[SR_BATCH];
@@ -99,30 +98,16 @@ static int end_of_static(struct restorer *s)
 
 /* ---- memory ---- */
 
-/* Room for a bit of every gfn up to this one. */
-static int reserve_bits(struct restorer *s, uint64_t gfn)
+/* Was this frame there already?  Now it is.  -1: out of memory. */
+static int test_and_set(struct restorer *s, uint64_t gfn)
 {
-    uint64_t words = s->nr_bits / 64, wanted = gfn / 64 + 1;
-    uint64_t *more;
+    uint64_t bit = 1ull << (gfn % 64), *word = sr_sparse_at(&s->populated, gfn / 64);
+    bool was;
 
-    if (gfn < s->nr_bits)
-        return 0;
-    wanted = wanted > words * 2 ? wanted : words * 2;
-    more = realloc(s->populated, wanted * sizeof(*more));
-    if (!more)
-        return xc_fail(s->r.xch, ENOMEM, "out of memory for %llu frames", (unsigned long long)gfn);
-    memset(more + words, 0, (wanted - words) * sizeof(*more));
-    s->populated = more;
-    s->nr_bits = wanted * 64;
-    return 0;
-}
-
-static bool test_and_set(struct restorer *s, uint64_t gfn)
-{
-    uint64_t bit = 1ull << (gfn % 64);
-    bool was = s->populated[gfn / 64] & bit;
-
-    s->populated[gfn / 64] |= bit;
+    if (!word)
+        return xc_fail(s->r.xch, ENOMEM, "out of memory for the frames of domain %u", s->domid);
+    was = *word & bit;
+    *word |= bit;
     return was;
 }
 
@@ -135,9 +120,11 @@ static int populate(struct restorer *s, size_t n)
         return sr_pv_populate(s->pv, s->gfns, s->types, n, s->frames);
     memcpy(s->frames, s->gfns, n * sizeof(s->gfns[0]));
     for (size_t i = 0; i < n; i++) {
-        if (reserve_bits(s, s->gfns[i]))
+        int was = test_and_set(s, s->gfns[i]);
+
+        if (was < 0)
             return -1;
-        if (test_and_set(s, s->gfns[i]))
+        if (was)
             continue;
         if (count && s->gfns[i] == first + count) {
             count++;
@@ -366,7 +353,7 @@ int xc_domain_restore(xc_handle *xch, int fd, uint32_t domid,
     xc_leaves_free(&s->policy.leaves);
     free(s->hvm.context);
     sr_pv_free(s->pv);
-    free(s->populated);
+    sr_sparse_free(&s->populated);
     free(s);
     errno = err;
     return rc;
