@@ -33,8 +33,13 @@ static const struct guest {
     const char *name;
     struct simguest guest;
 } guests[] = {
-    {"PVH, writing", {SCRIPT_WRITER, true, 2, SRPAIR_PAGES, 11, NULL}},
-    {"PVH, with vectors", {SCRIPT_VECTOR, true, 1, SRPAIR_PAGES, 12, NULL}},
+    {"PVH, writing",
+     {.script = SCRIPT_WRITER, .hvm = true, .nr_vcpus = 2, .nr_pages = SRPAIR_PAGES, .seed = 11}},
+    {"PVH, with vectors",
+     {.script = SCRIPT_VECTOR, .hvm = true, .nr_vcpus = 1, .nr_pages = SRPAIR_PAGES, .seed = 12}},
+    {"PV, writing", {.script = SCRIPT_WRITER, .nr_vcpus = 2, .nr_pages = SRPAIR_PAGES, .seed = 13}},
+    {"PV, found by a tree",
+     {.script = SCRIPT_STEADY, .tree = true, .nr_vcpus = 1, .nr_pages = SRPAIR_PAGES, .seed = 14}},
 };
 
 static const struct way {
@@ -51,18 +56,22 @@ static const struct way {
 
 /* Each of these is the end of it. */
 static const struct fault fatal_out[] = {
-    {FAULT_ALLOC, ENOMEM, 0}, {FAULT_WRITE, EIO, 0},    {FAULT_WRITE, ENOSPC, 0},
-    {FAULT_WRITE, EPIPE, 0},  {FAULT_WRITE, EAGAIN, 0}, /* nobody waits for a pipe that does not */
+    {FAULT_ALLOC, ENOMEM, 0},
+    {FAULT_WRITE, EIO, 0},
+    {FAULT_WRITE, ENOSPC, 0},
+    {FAULT_WRITE, EPIPE, 0},
 };
 static const struct fault fatal_in[] = {
     {FAULT_ALLOC, ENOMEM, 0},
     {FAULT_READ, EIO, 0},
-    {FAULT_READ, EAGAIN, 0},
     {FAULT_READ, 0, 0},
 };
 /* And these are not. */
-static const struct fault harmless_out[] = {{FAULT_WRITE, EINTR, 0}, {FAULT_WRITE, 0, 1}};
-static const struct fault harmless_in[] = {{FAULT_READ, EINTR, 0}, {FAULT_READ, 0, 1}};
+static const struct fault harmless_out[] = {{FAULT_WRITE, EINTR, 0},
+                                            {FAULT_WRITE, EAGAIN, 0}, /* it waits (poll) */
+                                            {FAULT_WRITE, 0, 1}};
+static const struct fault harmless_in[] = {
+    {FAULT_READ, EINTR, 0}, {FAULT_READ, EAGAIN, 0}, {FAULT_READ, 0, 1}};
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
