@@ -5,7 +5,8 @@
  * headers) is the caller's.
  *
  * At every moment the domain is runnable on exactly one side.  xc_domain_save: when it fails, the
- * domain is as it was, running if it ran.  xc_domain_restore: when it fails, the caller destroys
+ * domain is as it was, running if it ran; two saves of one domain at the same time are the caller's
+ * to prevent.  xc_domain_restore: when it fails, the caller destroys
  * the domain it has made; nothing that was refused has run.
  */
 #ifndef XENLEVEL_XC_SR_H

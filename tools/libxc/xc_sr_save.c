@@ -72,9 +72,8 @@ static int progress(struct saver *s)
 
 /* ---- the domain ---- */
 
-static int log_dirty_op(struct saver *s, uint32_t what, uint64_t *pages)
+static int shadow_op(struct saver *s, uint32_t what, uint64_t *pages)
 {
-    xc_handle *xch = s->w.xch;
     struct xen_domctl op = {.cmd = XEN_DOMCTL_shadow_op, .domain = (domid_t)s->domid};
 
     op.u.shadow_op.op = what;
@@ -82,17 +81,28 @@ static int log_dirty_op(struct saver *s, uint32_t what, uint64_t *pages)
         op.u.shadow_op.pages = *pages;
         set_xen_guest_handle(op.u.shadow_op.dirty_bitmap, (uint8_t *)s->dirty);
     }
-    if (xc_domctl(xch, &op) < 0)
-        return xc_fail(xch, errno, "logging what domain %u writes: %s", s->domid,
-                       xc_reason(xch, errno));
+    if (xc_domctl(s->w.xch, &op) < 0)
+        return -1;
     s->stats.dirty_count = op.u.shadow_op.stats.dirty_count;
     return 0;
 }
 
+static int cannot_log(struct saver *s)
+{
+    return xc_fail(s->w.xch, errno, "logging what domain %u writes: %s", s->domid,
+                   xc_reason(s->w.xch, errno));
+}
+
 static int start_logging(struct saver *s)
 {
-    if (log_dirty_op(s, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, NULL))
-        return -1;
+    int rc = shadow_op(s, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, NULL);
+
+    /* EINVAL: it is on.  A saver that was killed has left it so; what it has logged is of no use,
+     * for every frame is sent again. */
+    if (rc && errno == EINVAL && !shadow_op(s, XEN_DOMCTL_SHADOW_OP_OFF, NULL))
+        rc = shadow_op(s, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, NULL);
+    if (rc)
+        return cannot_log(s);
     s->log_dirty = true;
     if (s->cb->switch_qemu_logdirty) {
         if (s->cb->switch_qemu_logdirty(s->cb->data, true))
@@ -108,8 +118,8 @@ static void stop_logging(struct saver *s)
 
     if (s->qemu_log_dirty)
         (void)s->cb->switch_qemu_logdirty(s->cb->data, false);
-    if (s->log_dirty)
-        (void)log_dirty_op(s, XEN_DOMCTL_SHADOW_OP_OFF, NULL);
+    if (s->log_dirty && shadow_op(s, XEN_DOMCTL_SHADOW_OP_OFF, NULL))
+        (void)cannot_log(s);
     errno = err;
 }
 
@@ -123,8 +133,10 @@ static int suspend(struct saver *s)
     s->was_suspended = true;
     if (xc_domain_getinfo(s->w.xch, s->domid, &info))
         return -1;
-    if (!info.shutdown || info.shutdown_reason != XC_SHUTDOWN_SUSPEND)
+    if (!info.shutdown || info.shutdown_reason != XC_SHUTDOWN_SUSPEND) {
+        s->was_suspended = false; /* it has crashed or stopped by itself, and stays so */
         return xc_fail(s->w.xch, EIO, "domain %u is not suspended", s->domid);
+    }
     return s->pv ? sr_pv_check_p2m(s->pv) : 0;
 }
 
@@ -366,8 +378,8 @@ static int take_dirty(struct saver *s)
 {
     uint64_t pages = s->nr_gfns;
 
-    if (log_dirty_op(s, XEN_DOMCTL_SHADOW_OP_CLEAN, &pages))
-        return -1;
+    if (shadow_op(s, XEN_DOMCTL_SHADOW_OP_CLEAN, &pages))
+        return cannot_log(s);
     s->stats.round_pages = s->stats.dirty_count;
     return 0;
 }
