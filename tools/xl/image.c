@@ -13,50 +13,14 @@
 #include <yajl/yajl_tree.h>
 
 #include "cmd.h"
+#include "line.h"
 #include "out.h"
 #include "util.h"
 #include "xc_sr_stream_format.h"
+#include "xl.h"
 
 #define MAX_CONFIG 65536u
 #define MAX_VCPUS  128u
-
-/* ---- octets ---- */
-
-int write_all(int fd, const void *buf, size_t size)
-{
-    const char *p = buf;
-
-    while (size) {
-        ssize_t n = write(fd, p, size);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        p += n;
-        size -= (size_t)n;
-    }
-    return 0;
-}
-
-int read_all(int fd, void *buf, size_t size)
-{
-    char *p = buf;
-
-    while (size) {
-        ssize_t n = read(fd, p, size);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n == 0)
-            errno = EPIPE;
-        if (n <= 0)
-            return -1;
-        p += n;
-        size -= (size_t)n;
-    }
-    return 0;
-}
 
 /* ---- what the domain is ---- */
 
@@ -181,7 +145,7 @@ struct libxl_head {
     struct xc_sr_rhdr context;
 };
 
-int image_write_head(int fd, const struct image_config *c)
+int image_write_head(int fd, int patience, const struct image_config *c)
 {
     struct head head = {.xl = {.byteorder = XC_SR_XL_BYTEORDER,
                                .mandatory_flags = XC_SR_XL_FLAG_JSON | XC_SR_XL_FLAG_STREAM_V2}};
@@ -197,8 +161,9 @@ int image_write_head(int fd, const struct image_config *c)
     if (json) {
         head.config_length = (uint32_t)len + 1; /* its NUL too, as libxl writes it */
         head.xl.optional_length = (uint32_t)sizeof(head.config_length) + head.config_length;
-        rc = write_all(fd, &head, sizeof(head)) || write_all(fd, text, len) ||
-                     write_all(fd, "", 1) || write_all(fd, &inner, sizeof(inner))
+        rc = line_write(fd, &head, sizeof(head), patience) || line_write(fd, text, len, patience) ||
+                     line_write(fd, "", 1, patience) ||
+                     line_write(fd, &inner, sizeof(inner), patience)
                  ? -1
                  : 0;
         yajl_gen_free(json);
@@ -208,11 +173,11 @@ int image_write_head(int fd, const struct image_config *c)
     return rc;
 }
 
-int image_write_tail(int fd)
+int image_write_tail(int fd, int patience)
 {
     const struct xc_sr_rhdr end = {.type = LIBXL_REC_END};
 
-    if (!write_all(fd, &end, sizeof(end)))
+    if (!line_write(fd, &end, sizeof(end), patience))
         return 0;
     warn("writing the image's end: %s", strerror(errno));
     return -1;
@@ -224,15 +189,16 @@ static int bad_head(const char *what, const char *why)
     return -1;
 }
 
-int image_read_head(int fd, const char *what, struct image_config *c)
+int image_read_head(const struct image_source *from, struct image_config *c)
 {
+    const char *what = from->what;
     struct head head;
     struct libxl_head inner;
     char *text;
     int rc;
 
     memset(c, 0, sizeof(*c));
-    if (read_all(fd, &head, sizeof(head)))
+    if (line_read(from->fd, &head, sizeof(head), from->patience))
         return bad_head(what, errno == EPIPE ? "it ends within its head" : strerror(errno));
     if (memcmp(head.xl.magic, XC_SR_XL_MAGIC, sizeof(head.xl.magic)) != 0)
         return bad_head(what, "offset 0: this is not a domain that xl saved");
@@ -243,7 +209,8 @@ int image_read_head(int fd, const char *what, struct image_config *c)
         head.xl.optional_length != sizeof(head.config_length) + head.config_length)
         return bad_head(what, "offset 44: its configuration has no length that can be");
     text = xcalloc(1, head.config_length + 1);
-    rc = read_all(fd, text, head.config_length) || read_all(fd, &inner, sizeof(inner));
+    rc = line_read(from->fd, text, head.config_length, from->patience) ||
+         line_read(from->fd, &inner, sizeof(inner), from->patience);
     if (rc)
         (void)bad_head(what, errno == EPIPE ? "it ends within its head" : strerror(errno));
     else if (inner.libxl.ident != __builtin_bswap64(XC_SR_LIBXL_IDENT) ||
@@ -256,32 +223,32 @@ int image_read_head(int fd, const char *what, struct image_config *c)
     return rc ? -1 : 0;
 }
 
-int image_read_tail(int fd, const char *what)
+int image_read_tail(const struct image_source *from)
 {
     struct xc_sr_rhdr end;
 
-    if (read_all(fd, &end, sizeof(end)))
-        return bad_head(what, errno == EPIPE ? "libxl's END is missing" : strerror(errno));
+    if (line_read(from->fd, &end, sizeof(end), from->patience))
+        return bad_head(from->what, errno == EPIPE ? "libxl's END is missing" : strerror(errno));
     if (end.type != LIBXL_REC_END || end.length)
-        return bad_head(what, "what stands behind libxc's stream is of no simulated host");
+        return bad_head(from->what, "what stands behind libxc's stream is of no simulated host");
     return 0;
 }
 
 /* ---- restoring ---- */
 
-static int fill(xc_handle *xch, int fd, const char *what, bool unverified, uint32_t domid,
+static int fill(xc_handle *xch, const struct image_source *from, uint32_t domid,
                 const struct image_config *c, struct xc_restore_result *result)
 {
-    const struct xc_restore_options options = {.unverified = unverified};
+    const struct xc_restore_options options = {
+        .unverified = from->unverified,
+        .patience = from->patience > 0 ? (unsigned int)from->patience : 0};
     const struct xc_restore_callbacks callbacks = {.data = NULL};
 
     if (xc_domain_max_vcpus(xch, domid, c->vcpus) || xc_domain_max_mem(xch, domid, c->memory_kib))
         return STATUS_TROUBLE;
-    if (xc_domain_restore(xch, fd, domid, &options, &callbacks, result))
+    if (xc_domain_restore(xch, from->fd, domid, &options, &callbacks, result))
         return errno == EPERM ? STATUS_NO : STATUS_TROUBLE;
-    if (image_read_tail(fd, what) || xc_domain_set_name(xch, domid, c->name))
-        return STATUS_TROUBLE;
-    return STATUS_YES;
+    return image_read_tail(from) ? STATUS_TROUBLE : STATUS_YES;
 }
 
 /* Has a domain here that name?  -1 after a message. */
@@ -305,24 +272,38 @@ static int name_is_taken(xc_handle *xch, const char *name)
     return taken;
 }
 
-int image_restore(xc_handle *xch, int fd, const char *what, bool unverified, uint32_t *domid,
+int image_take_name(xc_handle *xch, uint32_t domid, const struct image_config *c)
+{
+    return name_is_taken(xch, c->name) || xc_domain_set_name(xch, domid, c->name) ? -1 : 0;
+}
+
+static int make(xc_handle *xch, const struct image_source *from, const char *incoming,
+                uint32_t *domid, const struct image_config *c, struct xc_restore_result *result)
+{
+    const struct xc_domain_config config = {.type = c->type, .hap = c->hap, .max_vcpus = c->vcpus};
+    int status = STATUS_TROUBLE;
+
+    if (name_is_taken(xch, c->name) || name_is_taken(xch, incoming) ||
+        xc_domain_create(xch, &config, domid))
+        return STATUS_TROUBLE;
+    if (!xl_claim(*domid) && !xc_domain_set_name(xch, *domid, incoming))
+        status = fill(xch, from, *domid, c, result);
+    if (status && xc_domain_destroy(xch, *domid))
+        warn("domain %u is left behind, paused: `xl-sim destroy %u`", *domid, *domid);
+    return status;
+}
+
+int image_restore(xc_handle *xch, const struct image_source *from, uint32_t *domid,
                   struct image_config *c, struct xc_restore_result *result)
 {
-    struct xc_domain_config config = {.hap = false};
+    char *incoming;
     int status;
 
-    if (image_read_head(fd, what, c))
+    if (image_read_head(from, c))
         return STATUS_TROUBLE;
-    config.type = c->type;
-    config.hap = c->hap;
-    config.max_vcpus = c->vcpus;
-    if (name_is_taken(xch, c->name))
-        return STATUS_TROUBLE;
-    if (xc_domain_create(xch, &config, domid))
-        return STATUS_TROUBLE;
-    status = fill(xch, fd, what, unverified, *domid, c, result);
-    if (status)
-        (void)xc_domain_destroy(xch, *domid);
+    incoming = xasprintf("%s" IMAGE_INCOMING, c->name);
+    status = make(xch, from, incoming, domid, c, result);
+    free(incoming);
     return status;
 }
 

@@ -22,23 +22,33 @@ struct image_config {
 int image_config_of(xc_handle *xch, uint32_t domid, struct image_config *c);
 void image_config_free(struct image_config *c);
 
-/* All in front of libxc's stream, and all behind it.  -1 after a message. */
-int image_write_head(int fd, const struct image_config *c);
-int image_write_tail(int fd);
-int image_read_head(int fd, const char *what, struct image_config *c);
-int image_read_tail(int fd, const char *what);
+/* Where an image comes from. */
+struct image_source {
+    int fd;
+    int patience;     /* ms that nothing may come; -1: for ever */
+    const char *what; /* for messages: a file's name */
+    bool unverified;  /* also one that does not say which CPU the domain was told about */
+};
+
+/* All in front of libxc's stream, and all behind it.  patience: as line_write()'s.  -1 after a
+ * message. */
+int image_write_head(int fd, int patience, const struct image_config *c);
+int image_write_tail(int fd, int patience);
+int image_read_head(const struct image_source *from, struct image_config *c);
+int image_read_tail(const struct image_source *from);
+
+/* Behind the name of a domain that is not yet all there, and must not run. */
+#define IMAGE_INCOMING "--incoming"
 
 /*
- * Make the domain and fill it from fd, which stands at the image's beginning.  It is left paused,
- * with its name.  STATUS_NO: this host cannot give it its CPU (said by name); STATUS_TROUBLE after
- * a message.  Then nothing is left of it.
+ * Make the domain and fill it.  It is left paused, claimed (xl_claim), and called NAME--incoming.
+ * STATUS_NO: this host cannot give it its CPU (said by name); STATUS_TROUBLE after a message.  Then
+ * nothing is left of it.
  */
-int image_restore(xc_handle *xch, int fd, const char *what, bool unverified, uint32_t *domid,
+int image_restore(xc_handle *xch, const struct image_source *from, uint32_t *domid,
                   struct image_config *c, struct xc_restore_result *result);
-
-/* Exactly so many octets; -1 with errno, 0 at the end of the file = EPIPE. */
-int write_all(int fd, const void *buf, size_t size);
-int read_all(int fd, void *buf, size_t size);
+/* Give it its own name: from now on it may run.  -1 after a message: another has it meanwhile. */
+int image_take_name(xc_handle *xch, uint32_t domid, const struct image_config *c);
 
 /* For xc_domain_save: suspend by hypercall; a line of progress on a terminal. */
 struct save_view {

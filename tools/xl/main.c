@@ -31,12 +31,16 @@ static void option(int letter, const char *value)
     socket_path = value;
 }
 
+const char *xl_socket(void)
+{
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
+    return socket_path ? socket_path : getenv("XENLEVEL_HOST");
+}
+
 xc_handle *xl_open(void)
 {
-    const char *where = socket_path;
+    const char *where = xl_socket();
 
-    if (!where)
-        where = getenv("XENLEVEL_HOST"); /* NOLINT(concurrency-mt-unsafe): one thread */
     if (where && where[0])
         return xc_interface_open_transport(&xc_transport_sim, where, out_logger());
     warn("which simulated host? Its socket is named by -s PATH, or in XENLEVEL_HOST");

@@ -15,6 +15,13 @@ extern const struct command cmd_info, cmd_list, cmd_create, cmd_destroy, cmd_pau
 /* The simulated host that -s or XENLEVEL_HOST names.  NULL after a message. */
 xc_handle *xl_open(void);
 
+/* What names it.  NULL: nothing does. */
+const char *xl_socket(void);
+
+/* A save, a restore or a migration of a domain, and whatever lets it run, excludes every other:
+ * from now on until this process ends.  -1 after a message: another has it. */
+int xl_claim(uint32_t domid);
+
 /* This program's own file. */
 const char *xl_program(void);
 

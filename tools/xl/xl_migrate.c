@@ -12,9 +12,13 @@
  *   sender:   'G': its own copy is suspended, and will not run again unless the receiver says so
  *   receiver: 'A' when the domain runs; 'F' when it does not and is gone
  *
- * Until the sender has sent 'G' only its copy may run; the receiver without a 'G' destroys its own.
- * After 'G' only the receiver's may: a sender that hears neither 'A' nor 'F' keeps its copy
- * suspended, and says so.
+ * Until the sender has sent 'G' only its copy may run; the receiver without a 'G' destroys its own,
+ * and says 'F'.  After 'G' only the receiver's may: a sender that hears neither 'A' nor 'F' keeps
+ * its copy suspended, and says so.  A receiver says 'F' only when its copy is certainly gone.
+ *
+ * Nobody waits longer than the timeout for data or an answer, nor for room to write.  A signal cuts
+ * the line, for both.  Who is killed outright leaves his copy as it is: the sender's runs, or is
+ * suspended (--resume); the receiver's is paused and called NAME--incoming until 'G' has come.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +32,7 @@
 
 #include "image.h"
 #include "json.h"
+#include "line.h"
 #include "out.h"
 #include "util.h"
 #include "xl.h"
@@ -52,6 +57,7 @@ static int start(struct peer *p, const char *command)
     }
     p->pid = fork();
     if (!p->pid) {
+        (void)signal(SIGPIPE, SIG_DFL);
         if (dup2(down[0], STDIN_FILENO) >= 0 && dup2(up[1], STDOUT_FILENO) >= 0)
             (void)execl("/bin/sh", "sh", "-c", command, (char *)NULL);
         _exit(127);
@@ -66,35 +72,45 @@ static int start(struct peer *p, const char *command)
     return -1;
 }
 
+/* No more is said: whoever waits for more sees the end. */
+static void hang_up(struct peer *p)
+{
+    if (p->to >= 0)
+        (void)close(p->to);
+    p->to = -1;
+}
+
+static bool has_ended(const struct peer *p)
+{
+    for (int tries = 50; tries; tries--) {
+        if (waitpid(p->pid, NULL, WNOHANG))
+            return true;
+        (void)poll(NULL, 0, 20);
+    }
+    return false;
+}
+
 static void finish(struct peer *p)
 {
-    int tries = 50;
-
-    (void)close(p->to);
+    hang_up(p);
     (void)close(p->from);
     /* It ends when its input does; what does not is ended. */
-    while (tries-- && !waitpid(p->pid, NULL, WNOHANG))
-        (void)poll(NULL, 0, 20);
-    if (tries < 0) {
-        (void)kill(p->pid, SIGTERM);
-        (void)waitpid(p->pid, NULL, 0);
-    }
+    if (has_ended(p))
+        return;
+    (void)kill(p->pid, SIGTERM);
+    if (has_ended(p))
+        return;
+    (void)kill(p->pid, SIGKILL);
+    (void)waitpid(p->pid, NULL, 0);
 }
 
 /* One octet of the protocol; 0 when the other side has gone, or is silent for too long (-1: never
  * too long). */
 static char hear(int fd, int patience)
 {
-    struct pollfd p = {.fd = fd, .events = POLLIN};
     char c;
-    int n;
 
-    do
-        n = poll(&p, 1, patience);
-    while (n < 0 && errno == EINTR);
-    if (n <= 0 || read_all(fd, &c, 1))
-        return '\0';
-    return c;
+    return line_read(fd, &c, 1, patience) ? '\0' : c;
 }
 
 /* The banner, octet by octet: silence is an answer too. */
@@ -118,18 +134,19 @@ struct migration {
 
 static int send_image(struct migration *m, const struct peer *p, bool *suspended)
 {
-    const struct xc_save_options options = {.live = m->live, .checksums = m->checksums};
+    const struct xc_save_options options = {
+        .live = m->live, .checksums = m->checksums, .patience = (unsigned int)p->patience};
     struct save_view view = {m->xch, m->domid, isatty(STDERR_FILENO)};
     const struct xc_save_callbacks callbacks = {
         .suspend = view_suspend, .progress = view_progress, .data = &view};
     int rc;
 
-    if (image_write_head(p->to, &m->config))
+    if (image_write_head(p->to, p->patience, &m->config))
         return -1;
     rc = xc_domain_save(m->xch, p->to, m->domid, &options, &callbacks, &m->stats);
     view_end(&view);
     *suspended = !rc; /* on failure it goes on already */
-    return rc ? rc : image_write_tail(p->to);
+    return rc ? rc : image_write_tail(p->to, p->patience);
 }
 
 /* It is there, complete.  The last word is given, and the last answer heard. */
@@ -137,17 +154,15 @@ static int hand_over(struct migration *m, const struct peer *p)
 {
     char answer;
 
-    if (write_all(p->to, "G", 1)) {
-        /* Nothing of it arrived, or all: one octet.  What is not known is not run twice. */
-        answer = 0;
-    } else {
+    if (line_write(p->to, "G", 1, p->patience))
+        answer = 'F'; /* one octet that was not written was not read */
+    else
         answer = hear(p->from, p->patience);
-    }
     if (answer == 'A')
         return xc_domain_destroy(m->xch, m->domid) ? STATUS_TROUBLE : STATUS_YES;
     if (answer == 'F') {
-        warn("it does not run there; it goes on here");
-        (void)xc_domain_resume(m->xch, m->domid);
+        if (!xc_domain_resume(m->xch, m->domid))
+            warn("'%s' does not run there; it goes on here", m->config.name);
         return STATUS_TROUBLE;
     }
     warn("the receiver was told to let '%s' run and has not answered: it may run there. Here it is "
@@ -157,22 +172,32 @@ static int hand_over(struct migration *m, const struct peer *p)
     return STATUS_TROUBLE;
 }
 
-static int send_domain(struct migration *m, const struct peer *p)
+/* What a receiver that has not got all of it has to say about that, ms. */
+#define LAST_WORDS 3000
+
+static int send_domain(struct migration *m, struct peer *p)
 {
-    char answer;
+    int patience = p->patience;
     bool suspended = false;
+    char answer;
 
     if (!hear_banner(p)) {
         warn("the receiver does not answer; '%s' goes on here", m->config.name);
         return STATUS_TROUBLE;
     }
-    /* A receiver that refuses has said so before all was sent: its answer counts. */
-    (void)send_image(m, p, &suspended);
-    answer = hear(p->from, p->patience);
+    if (send_image(m, p, &suspended)) {
+        /* A receiver that refuses has said so before all was sent: its answer counts. */
+        hang_up(p);
+        patience = patience < LAST_WORDS ? patience : LAST_WORDS;
+        if (suspended && xc_domain_resume(m->xch, m->domid))
+            return STATUS_TROUBLE;
+        suspended = false;
+    }
+    answer = hear(p->from, patience);
     if (answer == 'R' && suspended)
         return hand_over(m, p);
-    if (suspended)
-        (void)xc_domain_resume(m->xch, m->domid);
+    if (suspended && xc_domain_resume(m->xch, m->domid))
+        return STATUS_TROUBLE;
     warn("'%s' was not migrated and goes on here%s", m->config.name,
          answer == 'N'   ? ": the other host cannot give it its CPU"
          : answer == 'F' ? ": the other host says why"
@@ -211,7 +236,7 @@ static int migrate(struct migration *m, const char *command, uint64_t seconds, b
 
     if (image_config_of(m->xch, m->domid, &m->config))
         return STATUS_TROUBLE;
-    if (!start(&p, command)) {
+    if (!start(&p, command) && !line_cut_by_signals(p.to, true)) {
         status = send_domain(m, &p);
         finish(&p);
     }
@@ -226,7 +251,7 @@ static const struct cmd_option migrate_options[] = {
      "what reaches the other host, as in \"ssh other\"; default: it is here"},
     {'n', "no-live", NULL, "suspend it first"},
     {'k', "checksums", NULL, "with checksums over every octet"},
-    {'t', "timeout", "SECONDS", "how long the receiver's answers may take (60)"},
+    {'t', "timeout", "SECONDS", "how long an answer may take, and data be on its way (60)"},
     {'r', "resume", NULL, "no migration: let a domain go on that a failed one left suspended"},
     CMD_JSON,
     CMD_END,
@@ -250,6 +275,40 @@ static char *quoted(const char *word)
     return text;
 }
 
+static int parse_timeout(const struct command *cmd, const char *value, uint64_t *seconds)
+{
+    if (!xl_number(value, 3600, seconds) && *seconds)
+        return 0;
+    (void)cmd_usage(cmd, "--timeout is a number of seconds, 1 to 3600");
+    return -1;
+}
+
+/* What starts it; malloc'ed. */
+static char *receiver(const char *over, const char *where, uint64_t seconds)
+{
+    char *socket = quoted(where);
+    char *program = over ? xstrdup("xl-sim") : quoted(xl_program());
+    char *command = xasprintf("%s %s -s %s migrate-receive -t %llu", over ? over : "exec", program,
+                              socket, (unsigned long long)seconds);
+
+    free(program);
+    free(socket);
+    return command;
+}
+
+static int let_go_on(xc_handle *xch, uint32_t domid)
+{
+    struct xc_domain_info info;
+
+    if (xc_domain_getinfo(xch, domid, &info))
+        return STATUS_TROUBLE;
+    if (!info.shutdown || info.shutdown_reason != XC_SHUTDOWN_SUSPEND) {
+        warn("domain %u is %s: there is nothing to resume", domid, xl_domain_state(&info));
+        return STATUS_TROUBLE;
+    }
+    return xc_domain_resume(xch, domid) ? STATUS_TROUBLE : STATUS_YES;
+}
+
 static int run_migrate(const struct command *cmd, int argc, char **argv)
 {
     struct migration m = {.live = true};
@@ -266,10 +325,8 @@ static int run_migrate(const struct command *cmd, int argc, char **argv)
             m.live = false;
         else if (letter == 'k')
             m.checksums = true;
-        else if (letter == 't' && !xl_number(value, 3600, &seconds) && seconds)
+        else if (letter == 't' && !parse_timeout(cmd, value, &seconds))
             continue;
-        else if (letter == 't')
-            return cmd_usage(cmd, "--timeout is a number of seconds, 1 to 3600");
         else if (letter == 'r')
             resume = true;
         else if (letter == 'j')
@@ -280,24 +337,16 @@ static int run_migrate(const struct command *cmd, int argc, char **argv)
     if (argc - first != (resume ? 1 : 2))
         return cmd_usage(cmd, resume ? "a domain is needed"
                                      : "a domain and the other host's socket are needed");
-    /* A receiver that has gone is an error of write(), not our death. */
-    (void)signal(SIGPIPE, SIG_IGN);
     m.xch = xl_open();
     if (!m.xch)
         return STATUS_TROUBLE;
-    if (!xc_domain_resolve(m.xch, argv[first], &m.domid)) {
+    if (!xc_domain_resolve(m.xch, argv[first], &m.domid) && !xl_claim(m.domid)) {
         if (resume) {
-            status = xc_domain_resume(m.xch, m.domid) ? STATUS_TROUBLE : STATUS_YES;
+            status = let_go_on(m.xch, m.domid);
         } else {
-            char *socket = quoted(argv[first + 1]);
-            char *program = over ? xstrdup("xl-sim") : quoted(xl_program());
-
-            command =
-                xasprintf("%s %s -s %s migrate-receive", over ? over : "exec", program, socket);
+            command = receiver(over, argv[first + 1], seconds);
             status = migrate(&m, command, seconds, json);
             free(command);
-            free(program);
-            free(socket);
         }
     }
     xc_interface_close(m.xch);
@@ -308,54 +357,70 @@ static int run_migrate(const struct command *cmd, int argc, char **argv)
 
 static void say(char c)
 {
-    (void)write_all(STDOUT_FILENO, &c, 1); /* whoever does not hear it has gone */
+    (void)line_write(STDOUT_FILENO, &c, 1, -1); /* whoever does not hear it has gone */
 }
 
-static int receive(xc_handle *xch)
+/* It does not run here and never will: then, and only then, the sender may hear so. */
+static void give_up(xc_handle *xch, uint32_t domid)
 {
+    if (!xc_domain_destroy(xch, domid))
+        say('F');
+    else
+        warn("domain %u is left behind: `xl-sim destroy %u`", domid, domid);
+}
+
+static int receive(xc_handle *xch, int patience)
+{
+    const struct image_source from = {
+        .fd = STDIN_FILENO, .patience = patience, .what = "the stream"};
     struct xc_restore_result *result = xcalloc(1, sizeof(*result));
     struct image_config c = {.name = NULL};
     uint32_t domid;
-    int status = image_restore(xch, STDIN_FILENO, "the stream", false, &domid, &c, result);
+    int status = image_restore(xch, &from, &domid, &c, result);
 
     free(result);
-    image_config_free(&c);
     if (status) {
         say(status == STATUS_NO ? 'N' : 'F');
-        return status;
+    } else {
+        say('R');
+        if (hear(STDIN_FILENO, patience) != 'G') {
+            warn("the sender has not let go of its copy: this one is destroyed");
+            status = STATUS_TROUBLE;
+        } else if (image_take_name(xch, domid, &c) || xc_domain_unpause(xch, domid)) {
+            status = STATUS_TROUBLE;
+        }
+        if (status)
+            give_up(xch, domid);
+        else
+            say('A');
     }
-    say('R');
-    if (hear(STDIN_FILENO, -1) != 'G') {
-        warn("the sender has not let go of its copy: this one is destroyed");
-        (void)xc_domain_destroy(xch, domid);
-        return STATUS_TROUBLE;
-    }
-    if (xc_domain_unpause(xch, domid)) {
-        (void)xc_domain_destroy(xch, domid);
-        say('F');
-        return STATUS_TROUBLE;
-    }
-    say('A');
-    return STATUS_YES;
+    image_config_free(&c);
+    return status;
 }
 
-static const struct cmd_option receive_options[] = {CMD_END};
+static const struct cmd_option receive_options[] = {
+    {'t', "timeout", "SECONDS", "how long nothing may come (60)"},
+    CMD_END,
+};
 
 static int run_receive(const struct command *cmd, int argc, char **argv)
 {
-    char **args;
-    int status = xl_arguments(cmd, argc, argv, 0, "takes no arguments", &args, NULL);
+    int letter, first, status = STATUS_TROUBLE;
+    uint64_t seconds = 60;
+    const char *value;
     xc_handle *xch;
 
-    if (status)
-        return status;
-    (void)signal(SIGPIPE, SIG_IGN);
+    while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1)
+        if (letter != 't' || parse_timeout(cmd, value, &seconds))
+            return STATUS_TROUBLE;
+    if (argc != first)
+        return cmd_usage(cmd, "takes no arguments");
     xch = xl_open();
     if (!xch)
         return STATUS_TROUBLE;
-    status = STATUS_TROUBLE;
-    if (!write_all(STDOUT_FILENO, banner, sizeof(banner) - 1))
-        status = receive(xch);
+    if (!line_cut_by_signals(STDIN_FILENO, false) &&
+        !line_write(STDOUT_FILENO, banner, sizeof(banner) - 1, -1))
+        status = receive(xch, (int)seconds * 1000);
     xc_interface_close(xch);
     return status;
 }

@@ -2,6 +2,10 @@
 /*
  * xl-sim pause, unpause.
  */
+#include <stdlib.h>
+#include <string.h>
+
+#include "image.h"
 #include "out.h"
 #include "xl.h"
 
@@ -35,9 +39,24 @@ static int run_pause(const struct command *cmd, int argc, char **argv)
     return change(cmd, argc, argv, xc_domain_pause);
 }
 
+/* What is being received must not run, nor what a receiver that was killed has left. */
+static int unpause(xc_handle *xch, uint32_t domid)
+{
+    char *name = xl_domain_name(xch, domid);
+    size_t length = strlen(name), tail = strlen(IMAGE_INCOMING);
+    bool incoming = length > tail && !strcmp(name + length - tail, IMAGE_INCOMING);
+
+    if (incoming)
+        warn("'%s' is not all there, or runs elsewhere: when nobody is sending it any more, "
+             "`xl-sim destroy %u`",
+             name, domid);
+    free(name);
+    return incoming || xl_claim(domid) ? -1 : xc_domain_unpause(xch, domid);
+}
+
 static int run_unpause(const struct command *cmd, int argc, char **argv)
 {
-    return change(cmd, argc, argv, xc_domain_unpause);
+    return change(cmd, argc, argv, unpause);
 }
 
 const struct command cmd_pause = {

@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "image.h"
+#include "line.h"
 #include "out.h"
+#include "outfile.h"
 #include "util.h"
 #include "xl.h"
 
@@ -20,41 +22,43 @@ static const struct cmd_option save_options[] = {
     CMD_END,
 };
 
-/* Into a file beside, which takes the name when all of it is on the disk. */
-static int save_to(xc_handle *xch, uint32_t domid, const char *path, bool checksums)
+/* The file has a name only when all of it is on the disk. */
+static int save_to(xc_handle *xch, uint32_t domid, struct outfile *o, bool checksums)
 {
     const struct xc_save_options options = {.checksums = checksums};
     struct save_view view = {xch, domid, isatty(STDERR_FILENO)};
     const struct xc_save_callbacks callbacks = {
         .suspend = view_suspend, .progress = view_progress, .data = &view};
-    char *part = xasprintf("%s.part", path);
     struct image_config c;
-    int fd, rc = -1;
+    int rc;
 
-    fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        warn("%s: %s", part, strerror(errno));
-        free(part);
+    if (image_config_of(xch, domid, &c))
         return -1;
-    }
-    if (!image_config_of(xch, domid, &c)) {
-        rc = image_write_head(fd, &c);
-        if (!rc) {
-            rc = xc_domain_save(xch, fd, domid, &options, &callbacks, NULL);
-            view_end(&view);
-            /* From here on it is suspended: what fails now lets it go on. */
-            if (!rc && (image_write_tail(fd) || fsync(fd) || rename(part, path))) {
-                warn("%s: %s", path, strerror(errno));
-                (void)xc_domain_resume(xch, domid);
-                rc = -1;
-            }
+    rc = line_cut_by_signals(o->fd, true) || image_write_head(o->fd, -1, &c);
+    if (!rc) {
+        rc = xc_domain_save(xch, o->fd, domid, &options, &callbacks, NULL);
+        view_end(&view);
+        /* From here on it is suspended: what fails now lets it go on. */
+        if (!rc && (image_write_tail(o->fd, -1) || outfile_commit(o))) {
+            warn("%s: %s", o->path, strerror(errno));
+            (void)xc_domain_resume(xch, domid);
+            rc = -1;
         }
-        image_config_free(&c);
     }
-    (void)close(fd); /* it was synced */
+    image_config_free(&c);
+    return rc ? -1 : 0;
+}
+
+static int save(xc_handle *xch, uint32_t domid, const char *path, bool checksums)
+{
+    struct outfile o;
+    int rc = outfile_open(&o, path, 0600);
+
     if (rc)
-        (void)unlink(part);
-    free(part);
+        warn("%s: %s", path, strerror(errno));
+    else
+        rc = save_to(xch, domid, &o, checksums);
+    outfile_close(&o);
     return rc;
 }
 
@@ -81,7 +85,7 @@ static int run_save(const struct command *cmd, int argc, char **argv)
         return STATUS_TROUBLE;
     rc = xc_domain_resolve(xch, argv[first], &domid);
     if (!rc)
-        rc = save_to(xch, domid, argv[first + 1], checksums);
+        rc = xl_claim(domid) || save(xch, domid, argv[first + 1], checksums) ? -1 : 0;
     if (!rc)
         rc = go_on ? xc_domain_resume(xch, domid) : xc_domain_destroy(xch, domid);
     xc_interface_close(xch);
@@ -97,10 +101,11 @@ static const struct cmd_option restore_options[] = {
 
 static int run_restore(const struct command *cmd, int argc, char **argv)
 {
-    bool paused = false, unverified = false;
+    bool paused = false;
     struct xc_restore_result *result;
     struct image_config c = {.name = NULL};
-    int letter, first, fd, status = STATUS_TROUBLE;
+    struct image_source from = {.patience = -1};
+    int letter, first, status = STATUS_TROUBLE;
     const char *value;
     xc_handle *xch;
     uint32_t domid;
@@ -109,22 +114,24 @@ static int run_restore(const struct command *cmd, int argc, char **argv)
         if (letter == 'p')
             paused = true;
         else if (letter == 'u')
-            unverified = true;
+            from.unverified = true;
         else
             return STATUS_TROUBLE;
     }
     if (argc - first != 1)
         return cmd_usage(cmd, "a file is needed");
-    fd = open(argv[first], O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
+    from.what = argv[first];
+    from.fd = open(from.what, O_RDONLY | O_CLOEXEC);
+    if (from.fd < 0) {
         warn("%s: %s", argv[first], strerror(errno));
         return STATUS_TROUBLE;
     }
     result = xcalloc(1, sizeof(*result));
     xch = xl_open();
-    if (xch)
-        status = image_restore(xch, fd, argv[first], unverified, &domid, &c, result);
-    if (!status && !paused && xc_domain_unpause(xch, domid)) {
+    if (xch && !line_cut_by_signals(from.fd, false))
+        status = image_restore(xch, &from, &domid, &c, result);
+    if (!status &&
+        (image_take_name(xch, domid, &c) || (!paused && xc_domain_unpause(xch, domid)))) {
         (void)xc_domain_destroy(xch, domid);
         status = STATUS_TROUBLE;
     }
@@ -134,7 +141,7 @@ static int run_restore(const struct command *cmd, int argc, char **argv)
     xc_interface_close(xch);
     image_config_free(&c);
     free(result);
-    (void)close(fd);
+    (void)close(from.fd);
     return status;
 }
 
