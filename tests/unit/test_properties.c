@@ -1,65 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What must hold at every step of every history: random machines, policies, domains and schedules.
- *
- * Everything follows from one number a history.  PROPERTY_SEED=N replays the history that failed;
- * PROPERTY_RUNS=N makes more of them than the test run does.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-#include <glob.h>
 #include <sim/guest-pv.h>
 #include <sim/machine.h>
 #include <xen/domctl.h>
 #include <xen/errno.h>
 #include <xen/sysctl.h>
 
-#define MAX_MACHINES 64
-#define MAX_DOMAINS  12
-#define STEPS        600
+#include "property.h"
 
-static char machines[MAX_MACHINES][256];
-static size_t nr_machines;
-
-/* ---- chance ---- */
-
-static uint64_t rng;
-
-static uint64_t random_u64(void)
-{
-    /* splitmix64: every seed is a good one. */
-    uint64_t z = (rng += 0x9e3779b97f4a7c15ull);
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-    return z ^ (z >> 31);
-}
-
-static unsigned int below(unsigned int n)
-{
-    return (unsigned int)(random_u64() % n);
-}
-
-/* ---- the history under test ---- */
-
-static uint64_t seed; /* of the history that is running: every message has it */
-
-#define require(what, ...)                                                                         \
-    do {                                                                                           \
-        if (!(what)) {                                                                             \
-            print_error("PROPERTY_SEED=%llu: ", (unsigned long long)seed);                         \
-            print_error(__VA_ARGS__);                                                              \
-            print_error("\n");                                                                     \
-            fail();                                                                                \
-        }                                                                                          \
-    } while (0)
+#define MAX_DOMAINS 12
+#define STEPS       600
 
 static struct sim_host host;
 
@@ -115,29 +71,29 @@ static const struct cpu_policy *default_of(const struct domain *d)
 static void random_policy(const struct domain *d, struct cpu_policy *p)
 {
     struct featureset fs;
-    unsigned int changes = below(12);
+    unsigned int changes = property_below(12);
 
-    *p = below(2) ? *default_of(d) : *max_of(d);
+    *p = property_below(2) ? *default_of(d) : *max_of(d);
     policy_to_featureset(p, &fs);
     while (changes--) {
-        int feature = featureset_next(&fs, below(FEATURESET_BITS));
+        int feature = featureset_next(&fs, property_below(FEATURESET_BITS));
 
         if (feature < 0)
             continue;
         /* Now and then without what stands on it: a CPU that cannot be. */
-        if (below(8))
+        if (property_below(8))
             featureset_drop(&fs, (unsigned int)feature);
         else
             featureset_clear(&fs, (unsigned int)feature);
     }
-    if (!below(4)) {
-        int feature = featureset_next(featureset_known(), below(FEATURESET_BITS));
+    if (!property_below(4)) {
+        int feature = featureset_next(featureset_known(), property_below(FEATURESET_BITS));
 
         if (feature >= 0)
             featureset_set(&fs, (unsigned int)feature);
     }
     policy_from_featureset(p, &fs);
-    if (below(8))
+    if (property_below(8))
         policy_close(p, NULL);
 }
 
@@ -188,10 +144,10 @@ static void try_policy(struct domain *d)
 
 static struct domain *random_domain(void)
 {
-    struct xen_domctl_createdomain config = {.max_vcpus = 1 + below(3)};
-    struct sim_guest_page page = {.magic = SIM_GUEST_MAGIC, .script = 1 + below(3)};
+    struct xen_domctl_createdomain config = {.max_vcpus = 1 + property_below(3)};
+    struct sim_guest_page page = {.magic = SIM_GUEST_MAGIC, .script = 1 + property_below(3)};
     struct domain *d = NULL;
-    bool hvm = host.hv.has_hvm && below(3) == 0;
+    bool hvm = host.hv.has_hvm && property_below(3) == 0;
 
     if (hvm) {
         config.flags = XEN_DOMCTL_CDF_hvm | (host.hv.has_hap ? XEN_DOMCTL_CDF_hap : 0);
@@ -202,7 +158,7 @@ static struct domain *random_domain(void)
     for (uint64_t gfn = 0; hvm && gfn < 64; gfn++)
         require(!memory_populate(d, gfn), "no memory");
     page.nr_vcpus = config.max_vcpus;
-    page.seed = random_u64();
+    page.seed = property_random();
     page.first_gfn = 32;
     page.nr_gfns = 16;
     page.pages_per_second = 100000;
@@ -215,7 +171,7 @@ static struct domain *random_domain(void)
         d->vcpus[i]->regs.rip = SIM_GUEST_GFN << 12;
         d->vcpus[i]->online = true;
     }
-    for (unsigned int tries = below(3); tries; tries--)
+    for (unsigned int tries = property_below(3); tries; tries--)
         try_policy(d);
     require(!domain_unpause(d), "d%u does not run", d->id);
     return d;
@@ -349,9 +305,9 @@ static void check_all(void)
 
 static void random_event(struct domain **domains, unsigned int *nr)
 {
-    unsigned int i = *nr ? below(*nr) : 0;
+    unsigned int i = *nr ? property_below(*nr) : 0;
 
-    switch (below(40)) {
+    switch (property_below(40)) {
     case 0:
         if (*nr < MAX_DOMAINS)
             domains[(*nr)++] = random_domain();
@@ -373,7 +329,7 @@ static void random_event(struct domain **domains, unsigned int *nr)
         break;
     case 5:
         if (host.hv.nr_pcpus > 1) {
-            unsigned int pcpu = 1 + below(host.hv.nr_pcpus - 1);
+            unsigned int pcpu = 1 + property_below(host.hv.nr_pcpus - 1);
 
             if (host.hv.pcpus[pcpu].online)
                 require(!pcpu_offline(&host.hv, pcpu), "pCPU %u does not go down", pcpu);
@@ -392,15 +348,16 @@ static void one_history(void)
     struct domain *domains[MAX_DOMAINS];
     unsigned int nr = 0;
     char why[256];
-    const char *path;
+    const char *name;
+    char path[512];
 
     assert_non_null(m);
-    rng = seed;
-    path = machines[below((unsigned int)nr_machines)];
+    name = property_machine(property_below(property_nr_machines()));
+    (void)snprintf(path, sizeof(path), "%s/%s.ini", TEST_DATA, name);
     require(!sim_machine_load(path, m, why, sizeof(why)), "%s", why);
-    require(
-        !sim_host_boot(&host, m, 1 + below(4), 64, random_u64(), "", NULL, NULL, why, sizeof(why)),
-        "%s: %s", path, why);
+    require(!sim_host_boot(&host, m, 1 + property_below(4), 64, property_random(), "", NULL, NULL,
+                           why, sizeof(why)),
+            "%s: %s", name, why);
     free(m);
     while (nr < 3)
         domains[nr++] = random_domain();
@@ -409,7 +366,7 @@ static void one_history(void)
 
         (void)sim_host_run(&host, 1);
         require(switching_writes() - writes == real_changes() - changes,
-                "%s, step %u: %llu MSR writes for %llu changes", path, step,
+                "%s, step %u: %llu MSR writes for %llu changes", name, step,
                 (unsigned long long)(switching_writes() - writes),
                 (unsigned long long)(real_changes() - changes));
         check_all();
@@ -422,28 +379,13 @@ static void one_history(void)
 
 static void histories(void **state)
 {
-    const char *given = getenv("PROPERTY_SEED"), *runs = getenv("PROPERTY_RUNS");
-    unsigned long n = runs ? strtoul(runs, NULL, 0) : 120;
-
     (void)state;
-    if (given) {
-        seed = strtoull(given, NULL, 0);
-        one_history();
-        return;
-    }
-    for (seed = 1; seed <= n; seed++)
-        one_history();
+    property_run(one_history, 120);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(histories)};
-    glob_t g;
+    const struct CMUnitTest tests[] = {cmocka_unit_test_teardown(histories, property_teardown)};
 
-    if (glob(MACHINES "/*.ini", 0, NULL, &g) || g.gl_pathc > MAX_MACHINES)
-        return 2;
-    for (nr_machines = 0; nr_machines < g.gl_pathc; nr_machines++)
-        (void)snprintf(machines[nr_machines], sizeof(machines[0]), "%s", g.gl_pathv[nr_machines]);
-    globfree(&g);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
