@@ -21,6 +21,7 @@ struct simguest {
     uint64_t nr_pages;
     uint64_t seed;
     const struct cpu_policy *policy; /* NULL: what it is born with */
+    bool shadow;                     /* HVM without hardware-assisted paging */
 };
 
 #define SIMGUEST_WRITER_GFN  (SIM_GUEST_GFN + 1 + SIM_GUEST_MAX_VCPUS)

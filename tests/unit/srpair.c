@@ -119,7 +119,7 @@ int srpair_save(struct srpair *p, struct domain *d, const struct xc_save_options
 struct domain *srpair_make(struct srpair *p, const struct domain *from)
 {
     const struct xc_domain_config config = {.type = from->hvm ? XC_DOMAIN_PVH : XC_DOMAIN_PV,
-                                            .hap = from->hvm,
+                                            .hap = from->hap,
                                             .max_vcpus = from->max_vcpus};
     uint32_t domid;
 

@@ -180,7 +180,12 @@ void domain_destroy(struct domain *d)
 
 static void vcpu_policy_changed(struct vcpu *v)
 {
+    bool xsave = v->domain->policy.basic[1].c & (1u << 26);
+
     topology_place(&v->domain->topology, v->id, &v->place);
+    /* As at power-on: a CPU without XSAVE has no XCR0, every other has x87 state in it. */
+    if (xsave != !!v->regs.xcr0)
+        v->regs.xcr0 = xsave;
     guest_cpuid_update(v);
 }
 
