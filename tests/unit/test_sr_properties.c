@@ -14,6 +14,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <unistd.h>
+#include <xen/hvm/params.h>
 #include <xen/sysctl.h>
 
 #include "features-gen.h"
@@ -161,6 +162,7 @@ static struct domain *random_guest(void)
     g.policy = &policy;
     d = simguest_start(places[0].h, &g);
     require(d, "no guest on %s", places[0].machine);
+    d->hvm_params[HVM_PARAM_STORE_PFN] = PAGES - 1 - property_below(2);
     return d;
 }
 
