@@ -364,7 +364,7 @@ static void random_histories(void **state)
 /* 10,000 domains, nearly all asleep: a decision must not look at them. */
 static void ten_thousand(void **state)
 {
-    struct core *c = boot(4);
+    struct core *c = core_boot(CPU, 4, 10000, ""); /* a frame is shared with each */
     uint32_t woken = 0;
 
     (void)state;

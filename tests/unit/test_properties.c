@@ -165,7 +165,7 @@ static struct domain *random_domain(void)
     for (uint32_t i = 0; i < config.max_vcpus; i++)
         require(!vcpu_create(d, i), "no vCPU");
     if (!hvm)
-        require(!sim_pv_build(d, d->memory.max_pages, below(2)), "no PV guest");
+        require(!sim_pv_build(d, d->memory.max_pages, property_below(2)), "no PV guest");
     require(!memory_write(d, SIM_GUEST_GFN << 12, &page, sizeof(page)), "no guest page");
     for (uint32_t i = 0; i < config.max_vcpus; i++) {
         d->vcpus[i]->regs.rip = SIM_GUEST_GFN << 12;

@@ -72,7 +72,8 @@ static void boot(void)
     unsigned int n = property_nr_machines(), first = property_below(n);
 
     for (unsigned int i = 0; i < HOSTS; i++) {
-        const struct simguest g = {SCRIPT_STEADY, false, 1, PAGES, 3 + i, NULL, false};
+        const struct simguest g = {
+            .script = SCRIPT_STEADY, .nr_vcpus = 1, .nr_pages = PAGES, .seed = 3 + i};
         struct place *p = &places[i];
 
         p->machine = property_machine(
@@ -289,12 +290,9 @@ static void journey(void)
     struct place *at;
     struct domain *d;
 
-    do {
-        boot();
-        at = &places[0];
-        if (!at->h->hv.has_hvm)
-            halt();
-    } while (!at->h->hv.has_hvm);
+    for (boot(); !places[0].h->hv.has_hvm; boot())
+        halt();
+    at = &places[0];
     d = random_guest();
     for (unsigned int leg = 1 + property_below(4); leg; leg--) {
         struct place *to = &places[(at - places + 1 + property_below(HOSTS - 1)) % HOSTS];
@@ -339,7 +337,12 @@ static void step_together(struct twins *t, struct sim_host *h)
 static void move_at_every_step(const char *a, const char *b, enum sim_script script, bool live,
                                const struct cpu_policy *level, unsigned int steps)
 {
-    const struct simguest g = {script, true, 1, PAGES, property_random(), level, false};
+    const struct simguest g = {.script = script,
+                               .hvm = true,
+                               .nr_vcpus = 1,
+                               .nr_pages = PAGES,
+                               .seed = property_random(),
+                               .policy = level};
     struct twins t = {.home = simhost_boot(a, 1, 16, 9)};
     struct sim_guest_vcpu last;
 
