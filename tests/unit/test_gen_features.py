@@ -18,6 +18,7 @@ LM = 'FEATURE(LM, e1d, 29, "A", CAPABILITY, "x")'
 SMEP = 'FEATURE(SMEP, 7b0, 7, "S", CAPABILITY, "x")'
 VMX = 'FEATURE(VMX, 1c, 5, "a", CAPABILITY, "x")'
 MIRROR = 'FEATURE(E1D_PAE, e1d, 6, "A", MIRROR, "x")'
+CR4 = "REGISTER(CR4, none)"
 
 # (rows, the line at fault, a part of the message)
 BAD = [
@@ -66,6 +67,18 @@ BAD = [
     ([PAE, MIRROR], 2, "E1D_PAE does not need PAE"),
     ([PAE.replace("CAPABILITY", "MIRROR")], 1, "E1D_ is for mirrors"),
     ([MIRROR.replace("MIRROR", "HAZARD")], 1, "E1D_ is for mirrors"),
+    (["REGISTER(CR4)"], 1, "not a row"),
+    (["REGISTER(CR4, 10)"], 1, "not a row"),
+    (["REGISTER(CR4, 0x100000000)"], 1, "CR4: no MSR 0x100000000"),
+    ([CR4, CR4], 2, "CR4 is there twice"),
+    (["REGISTER(A, 0x10)", "REGISTER(B, 0x10)"], 2, "MSR 0x10 is there twice"),
+    ([PAE, "BITS(CR4, 5, 1, PAE)"], 2, "no register CR4"),
+    ([CR4, "BITS(CR4, 5, 1, PAE)"], 2, "no feature PAE"),
+    ([CR4, "BITS(CR4, 5)"], 2, "not a row"),
+    ([CR4, "BITS(CR4, 5, 0)"], 2, "no 0 bits at 5"),
+    ([CR4, "BITS(CR4, 63, 2)"], 2, "no 2 bits at 63"),
+    ([CR4, "BITS(CR4, 5, 2)", "BITS(CR4, 6, 1)"], 3, "some of these bits are there twice"),
+    ([PAE, CR4, "BITS(CR4, 5, 1, PAE, PAE, PAE, PAE, PAE)"], 3, "more than 4 features"),
     (["/* one */ " + PAE], 1, "text after a comment"),
     (["/* one", "two */ x"], 2, "text after a comment"),
     ([PAE, "/* one", PAE], 2, "comment without end"),
@@ -116,7 +129,8 @@ class Generator(unittest.TestCase):
         path = os.path.join(self.folder.name, "out.json")
         page = os.path.join(self.folder.name, "out.md")
         rows = ["/* one", " * two */", PAE, MIRROR, "NEEDS(E1D_PAE, PAE)", LM, "NEEDS(LM, PAE)", "",
-                VMX, 'FIELD(N_X, Aa, 8, 8, "n")']
+                VMX, 'FIELD(N_X, Aa, 8, 8, "n")', CR4, "BITS(CR4, 5, 1, PAE, LM)", "REGISTER(X_Y, 0x1b)",
+                "BITS(X_Y, 0, 64)"]
         result = self.run_on(rows, "--json", path, "--markdown", page)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         with open(path, encoding="ascii") as file:
@@ -129,10 +143,15 @@ class Generator(unittest.TestCase):
         self.assertEqual(data["features"][1]["guests_max"], ["pv", "hvm-shadow", "hvm-hap"])
         self.assertEqual(data["features"][1]["guests_default"], [])
         self.assertEqual(data["fields"][0]["name"], "n-x")
+        self.assertEqual(data["registers"], [
+            {"name": "CR4", "msr": None, "bits": [{"shift": 5, "width": 1, "features": ["pae", "lm"]}]},
+            {"name": "X_Y", "msr": 0x1b, "bits": [{"shift": 0, "width": 64, "features": []}]}])
         with open(page, encoding="ascii") as file:
             text = file.read()
         self.assertIn("| 29 | `lm` | x | all | capability | `pae` |", text)
         self.assertIn("| 15:8 | `n-x` | n |", text)
+        self.assertIn("| CR4 | 5 | `pae`, `lm` |", text)
+        self.assertIn("| X_Y (MSR 0x1b) | 63:0 | always |", text)
 
     def test_a_header_alone_is_refused(self):
         header = os.path.join(self.folder.name, "out.h")

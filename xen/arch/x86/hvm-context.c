@@ -24,10 +24,8 @@ _Static_assert(HVM_SAVE_CODE(HEADER) == CODE_HEADER && HVM_SAVE_CODE(CPU) == COD
                    HVM_SAVE_CODE(END) == CODE_END,
                "record codes");
 
-#define MSR_MISC_FEATURES_ENABLES 0x140u
-#define MSR_XSS                   0xda0u
-#define MAX_MSRS                  8u
-#define PAT_RESET                 0x0007040600070406ull /* SDM vol. 3A, 12.12.4 */
+#define MAX_MSRS  8u
+#define PAT_RESET 0x0007040600070406ull /* SDM vol. 3A, 12.12.4 */
 
 /* Where the XSAVE area begins in its record, and the longest that the record can be. */
 #define XSAVE_AREA offsetof(struct hvm_hw_cpu_xsave, save_area)
@@ -123,7 +121,7 @@ static void put_xsave(struct writer *w, struct vcpu *v, struct hvm_hw_cpu_xsave 
         return; /* a CPU without XSAVE: the CPU record has it all */
     store_pkru(v);
     __builtin_memset(x, 0, XSAVE_AREA);
-    x->xfeature_mask = policy_components(&v->domain->policy);
+    x->xfeature_mask = state_components(&v->domain->policy);
     x->xcr0 = v->regs.xcr0;
     x->xcr0_accum = components;
     __builtin_memcpy(&x->save_area, v->regs.xsave, area);
@@ -328,11 +326,10 @@ static int take_cpu(const struct record *r, bool apply)
     if (r->length != sizeof(c))
         return refuse(r, "wrong length");
     __builtin_memcpy(&c, r->data, sizeof(c));
-    if (!apply && (check_cr0(r->v, c.cr0) || check_cr4(r->v, c.cr4) ||
-                   check_efer(r->v, c.msr_efer) || check_rflags(r->v, c.rflags)))
+    if (!apply &&
+        (check_cr0(r->v, c.cr0) || check_cr4(r->v, c.cr4) || check_efer(r->v, c.msr_efer) ||
+         check_rflags(r->v, c.rflags) || check_msr(r->v, MSR_TSC_AUX, c.msr_tsc_aux)))
         return -XEN_EINVAL;
-    if (c.msr_tsc_aux > UINT32_MAX) /* SDM vol. 4, table 2-2: 63:32 are reserved */
-        return refuse(r, "TSC_AUX is too large");
     if (apply) {
         ((struct kept *)r->v->context)->cpu = c;
         apply_cpu(r->v, &c);
@@ -349,7 +346,7 @@ static int take_lapic(const struct record *r, bool apply)
     __builtin_memcpy(&l, r->data, sizeof(l));
     if (l.disabled || l.timer_divisor || l.tdt_msr)
         return refuse(r, "a local APIC in use, which is not emulated here");
-    if (!apply && check_apic_base(r->v, l.apic_base_msr))
+    if (!apply && check_msr(r->v, MSR_APIC_BASE, l.apic_base_msr))
         return -XEN_EINVAL;
     if (apply) {
         r->v->regs.apic_base = l.apic_base_msr;
@@ -398,16 +395,14 @@ static int take_msr(const struct record *r, const struct hvm_one_msr *m, bool ap
 
     if (m->_rsvd)
         return refuse(r, "reserved bits of an MSR entry");
+    if (!apply && check_msr(r->v, m->index, m->val))
+        return -XEN_EINVAL;
     switch (m->index) {
     case MSR_MISC_FEATURES_ENABLES:
-        if (!apply && check_misc_features(r->v, m->val))
-            return -XEN_EINVAL;
         if (apply)
             regs->misc_features_enables = m->val;
         return 0;
     case MSR_XSS:
-        if (!apply && check_xss(r->v, m->val))
-            return -XEN_EINVAL;
         if (apply) {
             regs->xss = m->val;
             guest_cpuid_update(r->v);

@@ -56,6 +56,10 @@ FEATURE_ROW = re.compile(
     rf'FEATURE\(({NAME}), (\w+), (\d+), "([^"]*)", ([A-Z]+), "([^"\\]+)"\)')
 FIELD_ROW = re.compile(rf'FIELD\(({NAME}), (\w+), (\d+), (\d+), "([^"\\]+)"\)')
 NEEDS_ROW = re.compile(rf"NEEDS\(({NAME})((?:, {NAME})+)\)")
+REGISTER_ROW = re.compile(rf"REGISTER\(({NAME}), (none|0x[0-9a-f]+)\)")
+BITS_ROW = re.compile(rf"BITS\(({NAME}), (\d+), (\d+)((?:, {NAME})*)\)")
+REGISTER_BITS = 64
+MOST_FEATURES = 4  # that a row of BITS names: struct register_bits
 
 
 class TableError(Exception):
@@ -86,6 +90,14 @@ class Field:
         self.shift, self.width, self.description = shift, width, description
 
 
+class Register:
+    """A register, and its rows: (shift, width, names of features)."""
+
+    def __init__(self, name, msr):
+        self.name, self.msr, self.rows = name, msr, []
+        self.taken = 0  # a bit that is in some row
+
+
 class Table:
     """features.def, read and checked."""
 
@@ -93,6 +105,7 @@ class Table:
         self.features, self.fields = {}, {}  # by name
         self.needs = []  # (where, name, prerequisite), in the order of the file
         self.owner = {}  # bit position -> name of the feature or field
+        self.registers = {}  # by name, in the order of the file
         with open(path, encoding="ascii") as file:
             self.parse(path, file.read())
         self.check_needs()
@@ -124,6 +137,11 @@ class Table:
         elif match := NEEDS_ROW.fullmatch(line):
             for prerequisite in match[2][2:].split(", "):
                 self.needs.append((where, match[1], prerequisite))
+        elif match := REGISTER_ROW.fullmatch(line):
+            self.add_register(where, match[1], None if match[2] == "none" else int(match[2], 16))
+        elif match := BITS_ROW.fullmatch(line):
+            names = match[4][2:].split(", ") if match[4] else []
+            self.add_bits(where, match[1], int(match[2]), int(match[3]), names)
         else:
             raise TableError(where, f"not a row: {line!r}")
 
@@ -155,6 +173,31 @@ class Table:
             raise TableError(where, f"{name}: no width {width}")
         self.take(where, name, word, range(shift, shift + width))
         self.fields[name] = Field(where, name, WORD_NUMBER[word], shift, width, description)
+
+    def add_register(self, where, name, msr):
+        if name in self.registers:
+            raise TableError(where, f"{name} is there twice")
+        if msr is not None and any(r.msr == msr for r in self.registers.values()):
+            raise TableError(where, f"MSR {msr:#x} is there twice")
+        if msr is not None and msr >> 32:
+            raise TableError(where, f"{name}: no MSR {msr:#x}")
+        self.registers[name] = Register(name, msr)
+
+    def add_bits(self, where, name, shift, width, features):
+        if name not in self.registers:
+            raise TableError(where, f"no register {name}")
+        register, mask = self.registers[name], (1 << width) - 1 << shift
+        if not width or shift + width > REGISTER_BITS:
+            raise TableError(where, f"{name}: no {width} bits at {shift}")
+        if mask & register.taken:
+            raise TableError(where, f"{name}: some of these bits are there twice")
+        if len(features) > MOST_FEATURES:
+            raise TableError(where, f"{name}: more than {MOST_FEATURES} features")
+        for feature in features:
+            if feature not in self.features:
+                raise TableError(where, f"no feature {feature}")
+        register.taken |= mask
+        register.rows.append((shift, width, features))
 
     def check_needs(self):
         seen = set()
@@ -275,6 +318,17 @@ def write_header(table, source, out):
               "extern const struct featureset features_by_merge[4];",
               "extern const struct featureset features_guest_max[GUEST_TYPES];",
               "extern const struct featureset features_guest_default[GUEST_TYPES];", "",
+              "/* Registers whose bits stand on features.  A control register has no MSR. */",
+              "enum {"]
+    lines += [f"    POLICY_REGISTER_{name}," for name in table.registers]
+    lines += ["    NR_POLICY_REGISTERS,", "};", "#define NO_MSR UINT32_MAX",
+              "struct register_info {", "    const char *name;", "    uint32_t msr;", "};",
+              "extern const struct register_info register_infos[NR_POLICY_REGISTERS];", "",
+              "/* Bits that any of the features brings; where there is none they may always be set. */",
+              "struct register_bits {", "    uint8_t reg, shift, width, nr_features;",
+              f"    uint16_t features[{MOST_FEATURES}];", "};",
+              f"#define NR_REGISTER_BITS {sum(len(r.rows) for r in table.registers.values())}",
+              "extern const struct register_bits register_bits[NR_REGISTER_BITS];", "",
               "#endif /* FEATURES_GEN_H */"]
     out.write("\n".join(lines) + "\n")
 
@@ -336,6 +390,12 @@ def write_source(table, source, header, out):
             f"[GUEST_{guest.upper().replace('-', '_')}] = " +
             c_words(f.number for f in order if getattr(f, f"guests_{which}") >> i & 1)
             for i, guest in enumerate(GUESTS)], 1)
+    lines += c_array("const struct register_info register_infos[NR_POLICY_REGISTERS]", [
+        f'{{"{r.name}", {c_number(r.msr)}}}' for r in table.registers.values()], 1)
+    lines += c_array("const struct register_bits register_bits[NR_REGISTER_BITS]", [
+        f"{{POLICY_REGISTER_{r.name}, {shift}, {width}, {len(names)}, "
+        f"{{{', '.join(f'X86_FEATURE_{n}' for n in names) or '0'}}}}}"
+        for r in table.registers.values() for shift, width, names in r.rows], 1)
     out.write("\n".join(lines))
 
 
@@ -360,12 +420,21 @@ def write_json(table, out):
         "fields": [{"name": spoken(f.name), "identifier": f.name, "word": f.word,
                     "shift": f.shift, "width": f.width, "description": f.description}
                    for f in table.fields.values()],
+        "registers": [{"name": r.name, "msr": r.msr,
+                       "bits": [{"shift": shift, "width": width,
+                                 "features": [spoken(n) for n in names]}
+                                for shift, width, names in r.rows]}
+                      for r in table.registers.values()],
     }, out, indent=1)
     out.write("\n")
 
 
 GUEST_TEXT = {"": "nobody", "A": "all", "S": "HVM", "H": "HVM with HAP",
               "a": "all, on request", "s": "HVM, on request", "h": "HVM with HAP, on request"}
+
+
+def bit_range(shift, width):
+    return str(shift) if width == 1 else f"{shift + width - 1}:{shift}"
 
 
 def write_markdown(table, out):
@@ -393,8 +462,14 @@ def write_markdown(table, out):
         lines += [""] if features else []
         if fields:
             lines += ["| bits | number | what it counts |", "| --: | --- | --- |"]
-            lines += [f"| {f.shift + f.width - 1}:{f.shift} | `{spoken(f.name)}` | "
+            lines += [f"| {bit_range(f.shift, f.width)} | `{spoken(f.name)}` | "
                       f"{f.description} |" for f in fields] + [""]
+    lines += ["## Registers", "",
+              "Bits that a vCPU's state may have when its policy has one of the features.", "",
+              "| register | bits | features |", "| --- | --: | --- |"]
+    lines += [f"| {r.name}{'' if r.msr is None else f' (MSR {r.msr:#x})'} | {bit_range(shift, width)} | "
+              f"{', '.join(f'`{spoken(n)}`' for n in names) or 'always'} |"
+              for r in table.registers.values() for shift, width, names in r.rows] + [""]
     out.write("\n".join(lines))
 
 
