@@ -175,7 +175,8 @@ static void all_others_are_reserved(void **state)
             known |= ~0xfffull;
         for (unsigned int bit = 0; bit < 64; bit++) {
             int rc = check(&p, rules[i].reg, 1ull << bit);
-            bool alone = !(rules[i].reg == EFER && bit == 10) && !(rules[i].reg == 0x1b && bit == 10);
+            bool alone =
+                !(rules[i].reg == EFER && bit == 10) && !(rules[i].reg == 0x1b && bit == 10);
             char text[32];
 
             if (!alone) /* LMA without LME, x2APIC without APIC */
@@ -326,16 +327,15 @@ static const struct {
      "XCR0: component 4 (mpx) is not in its CPU policy\n"
      "accumulated XCR0: component 3 (mpx) is not in its CPU policy\n"
      "accumulated XCR0: component 4 (mpx) is not in its CPU policy\n"},
-    {3, 1ull << 62 | 3, 3, 576,
-     "accumulated XCR0: component 62 (lwp) is not in its CPU policy\n"},
+    {3, 1ull << 62 | 3, 3, 576, "accumulated XCR0: component 62 (lwp) is not in its CPU policy\n"},
     {3, 0x103, 3, 576, "accumulated XCR0: component 8 is not in its CPU policy\n"},
     {3, 3, 1ull << 17 | 3, 576, "XSTATE_BV: component 17 (amx-tile) is not in its CPU policy\n"},
     {3, 3, 7, 576, "XSTATE_BV: 0x7 cannot be\n"}, /* never on */
     {7, 3, 3, 576, "accumulated XCR0: 0x3 cannot be\n"},
-    {2, 3, 3, 576, "XCR0: 0x2 cannot be\n"},            /* x87 is always there */
-    {5, 7, 3, 832, "XCR0: 0x5 cannot be\n"},            /* AVX without SSE */
-    {0x27, 0xe7, 3, 2688, "XCR0: 0x27 cannot be\n"},    /* AVX-512 by thirds */
-    {0xe3, 0xe7, 3, 2688, "XCR0: 0xe3 cannot be\n"},    /* without AVX */
+    {2, 3, 3, 576, "XCR0: 0x2 cannot be\n"},         /* x87 is always there */
+    {5, 7, 3, 832, "XCR0: 0x5 cannot be\n"},         /* AVX without SSE */
+    {0x27, 0xe7, 3, 2688, "XCR0: 0x27 cannot be\n"}, /* AVX-512 by thirds */
+    {0xe3, 0xe7, 3, 2688, "XCR0: 0xe3 cannot be\n"}, /* without AVX */
     {3, 0x43, 3, 1664, "accumulated XCR0: 0x43 cannot be\n"},
 };
 

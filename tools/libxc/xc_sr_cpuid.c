@@ -107,13 +107,26 @@ static int audit(struct sr_reader *r, const struct sr_policy *p, struct audit *a
     return 0;
 }
 
+/* What the registers will be held against. */
+static int keep(struct sr_reader *r, struct sr_policy *p, const struct audit *a)
+{
+    p->guest = malloc(sizeof(*p->guest));
+    if (!p->guest)
+        return xc_fail(r->xch, ENOMEM, "out of memory for a CPU policy");
+    *p->guest = a->guest;
+    if (!p->have_msr) { /* then the domain has what it was born with */
+        p->guest->platform_info = a->deflt.platform_info;
+        p->guest->arch_caps = a->deflt.arch_caps;
+    }
+    return 0;
+}
+
 int sr_apply_policy(struct sr_reader *r, struct sr_policy *p, uint32_t domid, bool unverified,
                     struct xc_restore_result *result)
 {
     struct audit *a;
     int rc;
 
-    p->xcr0 = UINT64_MAX;
     if (!p->have_cpuid) {
         if (!unverified)
             return xc_fail(r->xch, EPERM,
@@ -128,7 +141,8 @@ int sr_apply_policy(struct sr_reader *r, struct sr_policy *p, uint32_t domid, bo
     if (!a)
         return xc_fail(r->xch, ENOMEM, "out of memory for the audit");
     rc = audit(r, p, a, result);
-    p->xcr0 = a->guest.xstate[0].a | (uint64_t)a->guest.xstate[0].d << 32;
+    if (!rc)
+        rc = keep(r, p, a);
     free(a);
     return rc ? rc : xc_set_domain_cpu_policy(r->xch, domid, &p->leaves, NULL);
 }

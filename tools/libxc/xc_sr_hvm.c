@@ -115,6 +115,7 @@ int sr_hvm_take_context(struct sr_reader *r, struct sr_hvm *h, uint32_t length)
     if (!h->context)
         return xc_fail(r->xch, ENOMEM, "out of memory for the domain's state");
     h->context_size = length;
+    h->context_at = sr_here(r);
     return sr_read(r, h->context, length);
 }
 

@@ -179,19 +179,38 @@ const char *sr_record_name(uint32_t type)
     return type < sizeof(names) / sizeof(names[0]) ? names[type] : "unknown";
 }
 
-int sr_bad(struct sr_reader *r, const char *fmt, ...)
+static int refuse(struct sr_reader *r, const struct sr_place *at, int err, const char *fmt,
+                  va_list ap)
 {
     char text[384];
+
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    if (at->record == UINT32_MAX)
+        return xc_fail(r->xch, err, "stream, offset %llu: %s",
+                       (unsigned long long)r->sum.whole_bytes, text);
+    return xc_fail(r->xch, err, "stream, offset %llu, record %u (%s): %s",
+                   (unsigned long long)at->start, at->record, sr_record_name(at->type), text);
+}
+
+int sr_refuse(struct sr_reader *r, const struct sr_place *at, int err, const char *fmt, ...)
+{
     va_list ap;
 
     va_start(ap, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    (void)refuse(r, at, err, fmt, ap);
     va_end(ap);
-    if (r->record == UINT32_MAX)
-        return xc_fail(r->xch, EILSEQ, "stream, offset %llu: %s",
-                       (unsigned long long)r->sum.whole_bytes, text);
-    return xc_fail(r->xch, EILSEQ, "stream, offset %llu, record %u (%s): %s",
-                   (unsigned long long)r->start, r->record, sr_record_name(r->type), text);
+    return -1;
+}
+
+int sr_bad(struct sr_reader *r, const char *fmt, ...)
+{
+    const struct sr_place here = sr_here(r);
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)refuse(r, &here, EILSEQ, fmt, ap);
+    va_end(ap);
+    return -1;
 }
 
 int sr_readv(struct sr_reader *r, struct iovec *iov, size_t n)

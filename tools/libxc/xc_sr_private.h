@@ -59,7 +59,21 @@ struct sr_reader {
     uint32_t type;
 };
 
-/* Fail: "offset 1234, record 5 (PAGE_DATA): ..."; -1 with EILSEQ. */
+/* A record that has been read. */
+struct sr_place {
+    uint64_t start;
+    uint32_t record, type;
+};
+
+static inline struct sr_place sr_here(const struct sr_reader *r)
+{
+    return (struct sr_place){r->start, r->record, r->type};
+}
+
+/* Fail: "stream, offset 1234, record 5 (HVM_CONTEXT): ..."; -1 with this errno. */
+int sr_refuse(struct sr_reader *r, const struct sr_place *at, int err, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Fail, about the record that is being read; -1 with EILSEQ. */
 int sr_bad(struct sr_reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Exactly so many bytes; the stream must not end before.  -1 with errno, logged. */
 int sr_read(struct sr_reader *r, void *buf, size_t size);
@@ -79,7 +93,7 @@ int sr_write_policy(struct sr_writer *w, uint32_t domid);
 struct sr_policy {
     struct xc_leaves leaves;
     bool have_cpuid, have_msr;
-    uint64_t xcr0; /* when it has been applied: the states that it has; all ones without a policy */
+    struct cpu_policy *guest; /* when it has been applied; NULL: unverified */
 };
 
 int sr_take_policy(struct sr_reader *r, struct sr_policy *p, const struct xc_sr_rhdr *header);
@@ -132,14 +146,14 @@ int sr_hvm_write_state(struct sr_writer *w, uint32_t domid);
 struct sr_hvm {
     void *context;
     uint32_t context_size;
+    struct sr_place context_at;
     struct xc_sr_hvm_param params[SR_MAX_HVM_PARAM];
     uint32_t nr_params;
 };
 
 int sr_hvm_take_context(struct sr_reader *r, struct sr_hvm *h, uint32_t length);
 int sr_hvm_take_params(struct sr_reader *r, struct sr_hvm *h, uint32_t length);
-/* At the end: everything into the domain.  The hypervisor checks registers against the policy.
- * ends: NULL, or who serves its rings. */
+/* At the end: everything into the domain.  ends: NULL, or who serves its rings. */
 int sr_hvm_apply(struct sr_reader *r, const struct sr_hvm *h, uint32_t domid,
                  const struct xc_guest_ends *ends);
 

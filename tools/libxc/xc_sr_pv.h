@@ -87,9 +87,11 @@ bool sr_pv_has_pfn(const struct sr_pv_restore *pv, uint64_t pfn);
 /* The PFNs of a page table, which was read as it is in the stream, to MFNs. */
 int sr_pv_localise(struct sr_pv_restore *pv, uint64_t pfn, unsigned int level, uint64_t *table);
 
-/* At the end: p2m, start info, shared info, vCPUs, pinned tables.  xcr0: the states that the
- * policy has; ends: NULL, or who serves its rings. */
-int sr_pv_apply(struct sr_pv_restore *pv, uint64_t xcr0, const struct xc_guest_ends *ends,
+/* All vCPUs' records against the domain's policy (xc_sr_check.h). */
+int sr_pv_check(struct sr_pv_restore *pv, const struct cpu_policy *p);
+/* At the end: p2m, start info, shared info, vCPUs, pinned tables.  ends: NULL, or who serves its
+ * rings. */
+int sr_pv_apply(struct sr_pv_restore *pv, const struct xc_guest_ends *ends,
                 struct xc_restore_result *result);
 
 #pragma GCC visibility pop

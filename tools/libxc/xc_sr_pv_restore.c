@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "xc_sr_check.h"
 #include "xc_sr_pv.h"
 
 #include <xen/memory.h>
@@ -21,6 +22,7 @@ enum { BASIC, EXTENDED, XSAVE, MSRS, NR_BLOBS };
 struct blob {
     void *bytes;
     uint32_t size;
+    struct sr_place at;
 };
 
 struct vcpu {
@@ -333,6 +335,7 @@ int sr_pv_take_vcpu(struct sr_pv_restore *pv, uint32_t type, uint32_t length)
     if (!b->bytes)
         return out_of_memory(pv);
     b->size = length;
+    b->at = sr_here(pv->r);
     return sr_read(pv->r, b->bytes, length);
 }
 
@@ -551,28 +554,6 @@ static int set_extended(struct sr_pv_restore *pv, uint32_t vcpu, const struct bl
     return 0;
 }
 
-/* Nothing may be on, or have been on, that the policy does not have: the guest could not have got
- * it on by itself, and what it would do with it nobody has said. */
-static int check_xsave(struct sr_pv_restore *pv, uint32_t vcpu, const struct blob *b, uint64_t xcr0)
-{
-    static const char *const names[] = {"XCR0", "accumulated XCR0", "XSTATE_BV"};
-    const size_t at[] = {0, 8,
-                         16 + 512}; /* XSTATE_BV: behind the legacy area (SDM volume 1, 13.4) */
-
-    for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
-        uint64_t v;
-
-        if (at[i] + sizeof(v) > b->size)
-            break;
-        memcpy(&v, (const uint8_t *)b->bytes + at[i], sizeof(v));
-        if (v & ~(xcr0 | 3))
-            return xc_fail(pv->r->xch, EPERM,
-                           "vCPU %u: %s is %#llx; of that its CPU policy does not have %#llx", vcpu,
-                           names[i], (unsigned long long)v, (unsigned long long)(v & ~(xcr0 | 3)));
-    }
-    return 0;
-}
-
 static int set_xsave(struct sr_pv_restore *pv, uint32_t vcpu, const struct blob *b)
 {
     struct xen_domctl op = {.cmd = XEN_DOMCTL_setvcpuextstate, .domain = (domid_t)pv->domid};
@@ -591,7 +572,23 @@ static int set_msrs(struct sr_pv_restore *pv, uint32_t vcpu, const struct blob *
     return give(pv, vcpu, "MSRs", &op, b, (void **)&op.u.vcpu_msrs.msrs.p);
 }
 
-static int set_vcpu(struct sr_pv_restore *pv, uint32_t n, uint64_t xcr0)
+int sr_pv_check(struct sr_pv_restore *pv, const struct cpu_policy *p)
+{
+    for (uint32_t n = 0; n < pv->nr_vcpus; n++) {
+        const struct blob *basic = &pv->vcpus[n].blob[BASIC], *xsave = &pv->vcpus[n].blob[XSAVE],
+                          *msrs = &pv->vcpus[n].blob[MSRS];
+
+        if ((basic->bytes && sr_pv_check_basic(pv->r, &basic->at, p, n, basic->bytes)) ||
+            (xsave->bytes &&
+             sr_pv_check_xsave(pv->r, &xsave->at, p, n, xsave->bytes, xsave->size)) ||
+            (msrs->bytes && sr_check_msrs(pv->r, &msrs->at, p, n, msrs->bytes,
+                                          msrs->size / (uint32_t)sizeof(xen_domctl_vcpu_msr_t))))
+            return -1;
+    }
+    return 0;
+}
+
+static int set_vcpu(struct sr_pv_restore *pv, uint32_t n)
 {
     const struct blob *b = pv->vcpus[n].blob;
 
@@ -599,8 +596,6 @@ static int set_vcpu(struct sr_pv_restore *pv, uint32_t n, uint64_t xcr0)
         return b[EXTENDED].bytes || b[XSAVE].bytes || b[MSRS].bytes
                    ? sr_bad(pv->r, "vCPU %u has no X86_PV_VCPU_BASIC", n)
                    : 0; /* it was not online */
-    if (b[XSAVE].bytes && check_xsave(pv, n, &b[XSAVE], xcr0))
-        return -1;
     if (localise_context(pv, n, b[BASIC].bytes) || set_basic(pv, n, &b[BASIC]))
         return -1;
     if (b[EXTENDED].bytes && set_extended(pv, n, &b[EXTENDED]))
@@ -610,7 +605,7 @@ static int set_vcpu(struct sr_pv_restore *pv, uint32_t n, uint64_t xcr0)
     return b[MSRS].bytes ? set_msrs(pv, n, &b[MSRS]) : 0;
 }
 
-int sr_pv_apply(struct sr_pv_restore *pv, uint64_t xcr0, const struct xc_guest_ends *ends,
+int sr_pv_apply(struct sr_pv_restore *pv, const struct xc_guest_ends *ends,
                 struct xc_restore_result *result)
 {
     if (!pv->have_info || !pv->nr_pfns || !pv->shared || !pv->vcpus[0].blob[BASIC].bytes)
@@ -622,7 +617,7 @@ int sr_pv_apply(struct sr_pv_restore *pv, uint64_t xcr0, const struct xc_guest_e
     if (write_start_info(pv, pv->vcpus[0].blob[BASIC].bytes, ends, result) || write_shared_info(pv))
         return -1;
     for (uint32_t n = 0; n < pv->nr_vcpus; n++)
-        if (set_vcpu(pv, n, xcr0))
+        if (set_vcpu(pv, n))
             return -1;
     if (pin_tables(pv) || write_p2m(pv))
         return -1;

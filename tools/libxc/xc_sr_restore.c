@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "xc_sr_check.h"
 #include "xc_sr_pv.h"
 
 #include <xen/hvm/params.h>
@@ -14,6 +15,7 @@
 struct restorer {
     struct sr_reader r;
     uint32_t domid;
+    uint32_t nr_vcpus; /* that the domain has */
     const struct xc_restore_options *options;
     const struct xc_restore_callbacks *cb;
     struct xc_restore_result *result;
@@ -71,6 +73,7 @@ static int read_headers(struct restorer *s)
     s->result->hvm = domain.type == XC_SR_GUEST_HVM;
     if (xc_domain_getinfo(r->xch, s->domid, &info))
         return -1;
+    s->nr_vcpus = info.nr_vcpus;
     if (s->result->hvm == (info.type == XC_DOMAIN_PV))
         return sr_bad(r, "it is a %s domain's, and domain %u is %s", s->result->hvm ? "HVM" : "PV",
                       s->domid, xc_domain_type_name(info.type));
@@ -302,6 +305,18 @@ static int take_record(struct restorer *s, const struct xc_sr_rhdr *header)
     }
 }
 
+/* Before the hypervisor is given anything of the vCPUs: are they of the domain's CPU? */
+static int check_state(struct restorer *s)
+{
+    if (!s->policy.guest)
+        return 0;
+    if (s->pv)
+        return sr_pv_check(s->pv, s->policy.guest);
+    return s->hvm.context ? sr_hvm_check(&s->r, &s->hvm.context_at, s->policy.guest, s->nr_vcpus,
+                                         s->hvm.context, s->hvm.context_size)
+                          : 0; /* said when it would be applied */
+}
+
 static int restore(struct restorer *s)
 {
     struct xc_sr_rhdr header;
@@ -315,10 +330,10 @@ static int restore(struct restorer *s)
         if (header.type == REC_STATIC_DATA_END && end_of_static(s))
             return -1;
     } while (header.type != REC_END);
-    if (sr_apply_tsc(&s->r, &s->tsc, s->domid))
+    if (check_state(s) || sr_apply_tsc(&s->r, &s->tsc, s->domid))
         return -1;
     if (s->pv)
-        return sr_pv_apply(s->pv, s->policy.xcr0, s->options->ends, s->result);
+        return sr_pv_apply(s->pv, s->options->ends, s->result);
     if (sr_hvm_apply(&s->r, &s->hvm, s->domid, s->options->ends))
         return -1;
     for (uint32_t i = 0; i < s->hvm.nr_params; i++) {
@@ -351,6 +366,7 @@ int xc_domain_restore(xc_handle *xch, int fd, uint32_t domid,
     rc = restore(s);
     err = errno;
     xc_leaves_free(&s->policy.leaves);
+    free(s->policy.guest);
     free(s->hvm.context);
     sr_pv_free(s->pv);
     sr_sparse_free(&s->populated);

@@ -44,12 +44,12 @@ static const char *feature_name(uint32_t feature)
 
 /* ---- bits and their features ---- */
 
-#define EFER_LME         (1ull << 8)
-#define EFER_LMA         (1ull << 10)
-#define EFER_LMSLE       (1ull << 13)
-#define APIC_BASE_X2APIC (1ull << 10)
-#define APIC_BASE_ENABLE (1ull << 11)
-#define CPUID_FAULTING   (1ull << 0)
+#define EFER_LME          (1ull << 8)
+#define EFER_LMA          (1ull << 10)
+#define EFER_LMSLE        (1ull << 13)
+#define APIC_BASE_X2APIC  (1ull << 10)
+#define APIC_BASE_ENABLE  (1ull << 11)
+#define CPUID_FAULTING    (1ull << 0)
 /* Under PV these are the hypervisor's, and the guest sees them. */
 #define CR4_OF_HYPERVISOR (1ull << 5 | 1ull << 6 | 1ull << 9 | 1ull << 10)
 
@@ -302,10 +302,9 @@ static void check_area(const struct cpu_policy *p, const struct state_xsave *x,
     struct xsave_header h;
 
     if (x->size < XSAVE_AREA_MIN) {
-        fault(r, (struct state_fault){.kind = STATE_SIZE,
-                                      .where = "XSAVE area",
-                                      .value = x->size,
-                                      .needed = needed});
+        fault(r,
+              (struct state_fault){
+                  .kind = STATE_SIZE, .where = "XSAVE area", .value = x->size, .needed = needed});
         return;
     }
     __builtin_memcpy(&h, x->area + XSAVE_AREA_MIN - sizeof(h), sizeof(h));
@@ -320,10 +319,9 @@ static void check_area(const struct cpu_policy *p, const struct state_xsave *x,
         return; /* how much it needs nobody knows */
     if (x->size < needed || (x->exact && x->size != needed) ||
         !all_zero(x->area + needed, x->size - needed))
-        fault(r, (struct state_fault){.kind = STATE_SIZE,
-                                      .where = "XSAVE area",
-                                      .value = x->size,
-                                      .needed = needed});
+        fault(r,
+              (struct state_fault){
+                  .kind = STATE_SIZE, .where = "XSAVE area", .value = x->size, .needed = needed});
 }
 
 int state_check_xsave(const struct cpu_policy *p, const struct state_xsave *x,
@@ -397,7 +395,7 @@ char *state_fault_text(const struct state_fault *f, char *buf, size_t size)
         put(&t, " octets; its components need ");
         put_number(&t, f->needed, 10);
     } else {
-        put(&t, state_is_of_another_cpu(f)    ? " is not in its CPU policy"
+        put(&t, state_is_of_another_cpu(f)  ? " is not in its CPU policy"
                 : f->kind == STATE_RESERVED ? " is reserved"
                                             : " cannot be");
     }
