@@ -733,6 +733,24 @@ def vcpu_without_header(s):
     return i, 4
 
 
+@case("pv", "state-policy", "X86_PV_VCPU_BASIC")
+def vcpu_basic_cr4(s):
+    s.find(VCPU_BASIC).set(8 + libxc.CR4_OF_CONTEXT, "<Q", 0x660 | 1 << 20)     # SMEP, and what is Xen's
+    return s.index(VCPU_BASIC), 16 + libxc.CR4_OF_CONTEXT
+
+
+@case("pv", "reserved", "X86_PV_VCPU_BASIC")
+def vcpu_basic_cr4_bit(s):
+    s.find(VCPU_BASIC).set(8 + libxc.CR4_OF_CONTEXT, "<Q", 1 << 63)
+    return s.index(VCPU_BASIC), 16 + libxc.CR4_OF_CONTEXT
+
+
+@case("pv", "state-policy", "X86_PV_VCPU_MSRS")
+def vcpu_msrs_policy(s):
+    s.find(VCPU_MSRS).set(16, "<Q", 5)
+    return s.index(VCPU_MSRS), 8 + 16
+
+
 @case("pv", "length", "X86_PV_VCPU_MSRS")
 def vcpu_msrs_length(s):
     s.find(VCPU_MSRS).body += bytes(8)
@@ -983,6 +1001,27 @@ def context_efer_policy(entries):
     return i, 8 + hvm.EFER
 
 
+@context_case("hvm-value")
+def context_efer_value(entries):
+    i = entry_of(entries, hvm.CPU)
+    struct.pack_into("<Q", entries[i][2], hvm.EFER, 1 << 10)    # LMA without LME
+    return i, 8 + hvm.EFER
+
+
+@context_case("state-policy")
+def context_tsc_aux(entries):
+    i = entry_of(entries, hvm.CPU)
+    struct.pack_into("<Q", entries[i][2], hvm.TSC_AUX, 5)       # no RDTSCP in the lab
+    return i, 8 + hvm.TSC_AUX
+
+
+@context_case("hvm-reserved-bit")
+def context_apic_base(entries):
+    i = entry_of(entries, hvm.LAPIC)
+    struct.pack_into("<Q", entries[i][2], 0, 1 << 60)
+    return i, 8
+
+
 @context_case("reserved")
 def context_cpu_flags(entries):
     i = entry_of(entries, hvm.CPU)
@@ -1056,6 +1095,20 @@ def context_msr_reserved(entries):
     i = msr_entry(entries)
     entries[i][2][12] = 1
     return i, 8 + 12
+
+
+@context_case("state-policy")
+def context_msr_policy(entries):
+    i = msr_entry(entries)
+    entries[i][2][16] = 1
+    return i, 8 + 16
+
+
+@context_case("hvm-reserved-bit")
+def context_msr_bit(entries):
+    i = msr_entry(entries)
+    struct.pack_into("<IIQ", entries[i][2], 8, 0x140, 0, 2)
+    return i, 8 + 16
 
 
 # ---- checksums ----
@@ -1333,8 +1386,9 @@ def test_entry_sizes_are_those_of_the_public_headers(tmp_path):
                f'_Static_assert(HVM_NR_PARAMS == {libxc.HVM_NR_PARAMS}, "parameters");',
                f'_Static_assert(HVM_FILE_MAGIC == {hvm.MAGIC}u && HVM_FILE_VERSION == {hvm.VERSION}, "header");',
                f'_Static_assert(sizeof(struct vcpu_guest_context) == {libxc.VCPU_CONTEXT[8]}, "registers of PV");']
-    for field, offset in (("cr0", hvm.CR0), ("cr4", hvm.CR4), ("msr_efer", hvm.EFER), ("flags", hvm.CPU_FLAGS),
-                          ("pad0", hvm.CPU_PAD)):
+    source.append(f'_Static_assert(offsetof(struct vcpu_guest_context, ctrlreg[4]) == {libxc.CR4_OF_CONTEXT}, "CR4 of PV");')
+    for field, offset in (("cr0", hvm.CR0), ("cr4", hvm.CR4), ("msr_efer", hvm.EFER), ("msr_tsc_aux", hvm.TSC_AUX),
+                          ("flags", hvm.CPU_FLAGS), ("pad0", hvm.CPU_PAD)):
         source.append(f'_Static_assert(offsetof(struct hvm_hw_cpu, {field}) == {offset}, "{field}");')
     assert len(structs) == len([1 for name, sizes in hvm.ENTRIES.values() if sizes]) - 1      # all but END
     (tmp_path / "sizes.c").write_text("\n".join(source) + "\n")

@@ -21,9 +21,9 @@ struct entry {
     struct sr_reader *r;
     const struct sr_place *at;
     const struct cpu_policy *p;
-    unsigned int index;               /* counted from 0 */
+    unsigned int index;              /* counted from 0 */
     struct hvm_save_descriptor desc; /* within the context */
-    const uint8_t *data;              /* not aligned */
+    const uint8_t *data;             /* not aligned */
 };
 
 static const char *name_of(uint16_t typecode)

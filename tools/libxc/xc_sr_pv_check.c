@@ -19,9 +19,8 @@ int sr_pv_check_xsave(struct sr_reader *r, const struct sr_place *at, const stru
                       uint32_t vcpu, const void *bytes, uint32_t size)
 {
     uint64_t head[2];
-    struct state_xsave x = {.area = (const uint8_t *)bytes + sizeof(head),
-                            .size = size - sizeof(head),
-                            .exact = true};
+    struct state_xsave x = {
+        .area = (const uint8_t *)bytes + sizeof(head), .size = size - sizeof(head), .exact = true};
     struct sr_findings f;
 
     if (!x.size)

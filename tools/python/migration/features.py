@@ -70,6 +70,8 @@ class Table:
         self.features = {f.number: f for f in map(Feature, data["features"])}
         self.by_name = {f.name: f for f in self.features.values()}
         self.fields = data["fields"]
+        self.registers = {r["name"]: r for r in data["registers"]}
+        self.register_of_msr = {r["msr"]: r["name"] for r in data["registers"] if r["msr"] is not None}
         self.merge = {}
         for f in self.features.values():
             self.merge[f.merge] = self.merge.get(f.merge, 0) | 1 << f.number

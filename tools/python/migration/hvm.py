@@ -3,7 +3,7 @@
 
 import struct
 
-from . import features, xstate
+from . import state, xstate
 
 SECTION = "HVM_CONTEXT"
 MAGIC, VERSION = 0x54381286, 1
@@ -25,21 +25,12 @@ EXTENDED = {LAPIC, 11, 15, 17, 18}
 PER_VCPU = {CPU, LAPIC, 6, MTRR, XSAVE, 17, 18, 19, MSR}
 
 # Offsets in struct hvm_hw_cpu.
-CR0, CR4, EFER = 656, 680, 992
+CR0, CR4, EFER, TSC_AUX = 656, 680, 992, 1000
 CPU_FLAGS, CPU_PAD = 1024, 1028
 
-CR0_PE, CR0_PG, CR0_NW, CR0_CD = 1 << 0, 1 << 31, 1 << 29, 1 << 30
-# CR4 bit: (name, feature); SDM vol. 3A 2.5, APM vol. 2 3.1.3.  None: no feature is needed.
-CR4_BITS = {0: ("VME", "vme"), 1: ("PVI", "vme"), 2: ("TSD", "tsc"), 3: ("DE", "de"), 4: ("PSE", "pse"), 5: ("PAE", "pae"),
-            6: ("MCE", "mce"), 7: ("PGE", "pge"), 8: ("PCE", None), 9: ("OSFXSR", "fxsr"), 10: ("OSXMMEXCPT", "sse"),
-            11: ("UMIP", "umip"), 12: ("LA57", "la57"), 13: ("VMXE", "vmx"), 14: ("SMXE", "smx"), 16: ("FSGSBASE", "fsgsbase"),
-            17: ("PCIDE", "pcid"), 18: ("OSXSAVE", "xsave"), 20: ("SMEP", "smep"), 21: ("SMAP", "smap"), 22: ("PKE", "pku"),
-            23: ("CET", "cet-ss"), 24: ("PKS", "pks"), 25: ("UINTR", "uintr"), 27: ("LASS", "lass"), 28: ("LAM_SUP", "lam"),
-            32: ("FRED", "fred")}
-# EFER bit: (name, feature); APM vol. 2 3.1.7.
-EFER_BITS = {0: ("SCE", "syscall"), 8: ("LME", "lm"), 10: ("LMA", "lm"), 11: ("NXE", "nx"), 12: ("SVME", "svm"),
-             13: ("LMSLE", None), 14: ("FFXSE", "ffxsr"), 15: ("TCE", "tce"), 20: ("UAIE", "upper-addr-ignore"),
-             21: ("AIBRSE", "auto-ibrs")}
+# What a fault in a register is called, by its kind.
+CODES = {state.FEATURE: "state-policy", state.COMPONENT: "state-policy", state.RESERVED: "hvm-reserved-bit",
+         state.VALUE: "hvm-value"}
 
 
 class Context:
@@ -47,7 +38,6 @@ class Context:
 
     def __init__(self, body, report, policy, xen):
         self.body, self.report, self.policy, self.xen = body, report, policy, xen
-        self.fs = policy.featureset() if policy else None
         self.seen = {}          # typecode: bitmap of instances
         self.count = {}
         self.index = 0
@@ -82,10 +72,9 @@ class Context:
             self.report.problem("hvm-after-end", end, SECTION, f"{self.body.left} bytes after the END entry")
         if not ended:
             self.report.problem("hvm-no-end", end, SECTION, "no END entry")
-        for code in (HEADER, CPU):
-            if not self.seen.get(code, b"\0")[0] & 1:
-                self.report.problem("hvm-missing", self.body.start, SECTION,
-                                    f"no {ENTRIES[code][0]} entry of instance 0")
+        for code in (HEADER, CPU):          # a vCPU that is down has none, and that can be vCPU 0
+            if code not in self.seen:
+                self.report.problem("hvm-missing", self.body.start, SECTION, f"no {ENTRIES[code][0]} entry")
 
     def _entry(self, code, at, length):
         seen = self.seen.setdefault(code, bytearray(8192)) if code in ENTRIES else None
@@ -126,24 +115,26 @@ class Context:
         cr0, = struct.unpack_from("<Q", data, CR0)
         cr4, = struct.unpack_from("<Q", data, CR4)
         efer, = struct.unpack_from("<Q", data, EFER)
-        if cr0 >> 32 or (cr0 & CR0_PG and not cr0 & CR0_PE) or (cr0 & CR0_NW and not cr0 & CR0_CD):
-            self.add("hvm-cr0", at + CR0, f"CR0 {cr0:#x} is one that no CPU takes")
+        for _, text in state.check_cr0(cr0):
+            self.add("hvm-cr0", at + CR0, text)
         if length == 1032 and struct.unpack_from("<I", data, CPU_FLAGS)[0] & ~1:
             self.add("reserved", at + CPU_FLAGS, "reserved flags are set")
         # A newer Xen may have found a use for it.
         if length == 1032 and self.xen <= (4, 17) and struct.unpack_from("<I", data, CPU_PAD)[0]:
             self.add("reserved", at + CPU_PAD, "padding is not zero")
-        self._control("CR4", cr4, CR4_BITS, at + CR4)
-        self._control("EFER", efer, EFER_BITS, at + EFER)
+        self._registers(state.check("CR4", cr4, self.policy), at + CR4)
+        self._registers(state.check("EFER", efer, self.policy), at + EFER)
+        if length > ENTRIES[CPU][1][2]:     # the oldest ones have none
+            self._registers(state.check("TSC_AUX", struct.unpack_from("<Q", data, TSC_AUX)[0], self.policy), at + TSC_AUX)
 
-    def _control(self, register, value, known, at):
-        for bit in features.bits(value):
-            if bit not in known:
-                self.add("hvm-reserved-bit", at, f"{register} {value:#x}: bit {bit} is reserved")
-                continue
-            name, feature = known[bit]
-            if feature and self.fs is not None and not self.fs >> features.table().number(feature) & 1:
-                self.add("state-policy", at, f"{register}.{name} is set, and the CPU policy has no {feature}")
+    def _lapic(self, length):
+        at = self.body.offset
+        data = self.body.read(length).ljust(24, b"\0")
+        self._registers(state.check("APIC_BASE", int.from_bytes(data[:8], "little"), self.policy), at)
+
+    def _registers(self, faults, at):
+        for kind, text in faults:
+            self.add(CODES[kind], at, text)
 
     def _xsave(self, length):
         at = self.body.offset
@@ -182,8 +173,9 @@ class Context:
             return
         for _ in range(count):
             entry = self.body.offset
-            index, reserved, _ = struct.unpack("<IIQ", self.body.read(16))
+            index, reserved, value = struct.unpack("<IIQ", self.body.read(16))
             if reserved:
                 self.add("reserved", entry + 4, f"MSR {index:#x}: the reserved field is not zero")
+            self._registers(state.check_msr(index, value, self.policy), entry + 8)
 
-    READERS = {HEADER: _header, CPU: _cpu, XSAVE: _xsave, MSR: _msrs}
+    READERS = {HEADER: _header, CPU: _cpu, LAPIC: _lapic, XSAVE: _xsave, MSR: _msrs}

@@ -3,7 +3,7 @@
 
 import struct
 
-from . import hvm, policy as cpu_policy, xstate
+from . import hvm, policy as cpu_policy, state, xstate
 from .crc import between
 from .pagedata import Pages
 from .source import Body, Truncated
@@ -41,6 +41,7 @@ ONCE_A_CHECKPOINT = {SHARED_INFO, TSC_INFO, HVM_CONTEXT, HVM_PARAMS}
 EMPTY = {END, VERIFY, CHECKPOINT, STATIC_DATA_END}
 ORDER = "Order of records"
 VCPU_CONTEXT = {8: 5168, 4: 2800}       # vcpu_guest_context of a 64 and of a 32-bit guest
+CR4_OF_CONTEXT = 5016                   # in the former
 TSC_MODES = 3
 HVM_NR_PARAMS = 39
 
@@ -389,6 +390,14 @@ class Stream:
         size = self._vcpu(body, start, VCPU_BASIC)
         if size is not None and self.width and size != VCPU_CONTEXT[self.width]:
             self.add("length", start + 4, NAMES[VCPU_BASIC], f"{size} bytes of registers, must be {VCPU_CONTEXT[self.width]}")
+        elif size is not None and self.width == 8:
+            body.skip(CR4_OF_CONTEXT)
+            cr4, = struct.unpack("<Q", body.read(8))
+            self._registers(state.check("CR4", cr4, self.policy, pv=True), start + 16 + CR4_OF_CONTEXT, NAMES[VCPU_BASIC])
+
+    def _registers(self, faults, at, name):
+        for kind, text in faults:
+            self.add("reserved" if kind == state.RESERVED else "state-policy", at, name, text)
 
     def _vcpu_extended(self, body, start):
         size = self._vcpu(body, start, VCPU_EXTENDED)
@@ -404,9 +413,10 @@ class Stream:
             return
         while body.left:
             at = body.offset
-            index, reserved, _ = struct.unpack("<IIQ", body.read(16))
+            index, reserved, value = struct.unpack("<IIQ", body.read(16))
             if reserved:
                 self.add("reserved", at + 4, name, f"MSR {index:#x}: the reserved field is not zero")
+            self._registers(state.check_msr(index, value, self.policy), at + 8, name)
 
     def _vcpu_xsave(self, body, start):
         name, size = NAMES[VCPU_XSAVE], self._vcpu(body, start, VCPU_XSAVE)

@@ -3,6 +3,7 @@
 
 import struct
 
+from . import state
 from .features import bits
 from .policy import XSTATE_AREA
 
@@ -29,7 +30,14 @@ def impossible_xcr0(xcr0):
 
 
 def _components(mask):
-    return ", ".join(str(i) for i in bits(mask))
+    return ", ".join(map(state.component, bits(mask)))
+
+
+def _beyond(where, components, at, add):
+    if components:
+        several = components & components - 1
+        add("xstate-policy", at, f"{where}: component{'s' if several else ''} {_components(components)} "
+                                 f"{'are' if several else 'is'} not in its CPU policy")
 
 
 def check(xcr0, accumulated, area, size, policy, at, add):
@@ -42,14 +50,13 @@ def check(xcr0, accumulated, area, size, policy, at, add):
         why = impossible_xcr0(value)
         if why:
             add("xstate-xcr0", at[name], f"XCR0 {value:#x}{' as accumulated' if name != 'xcr0' else ''}: {why}")
-    if xcr0 & ~accumulated:
+    known = policy.xcr0 | X87 | SSE if policy is not None else state.ALL
+    if xcr0 & ~accumulated & known:
         add("xstate-accumulated", at["accumulated"],
-            f"components {_components(xcr0 & ~accumulated)} are enabled now, and were never")
+            f"components {_components(xcr0 & ~accumulated & known)} are enabled now, and were never")
     if policy is not None:
-        beyond = accumulated & ~(policy.xcr0 | X87 | SSE)
-        if beyond:
-            add("xstate-policy", at["accumulated"],
-                f"components {_components(beyond)} are in use, and the CPU policy does not have them")
+        _beyond("accumulated XCR0", accumulated & ~known, at["accumulated"], add)
+        _beyond("XCR0", xcr0 & ~known & ~accumulated, at["xcr0"], add)
     if size < XSTATE_AREA:
         if size:
             add("xstate-size", at["area"], f"an XSAVE area of {size} bytes; {XSTATE_AREA} are the least")
