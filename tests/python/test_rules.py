@@ -751,6 +751,12 @@ def vcpu_msrs_policy(s):
     return s.index(VCPU_MSRS), 8 + 16
 
 
+@case("pv", "state-policy", "X86_PV_VCPU_MSRS")
+def vcpu_msrs_faulting(s):
+    s.find(VCPU_MSRS).set(8, "<IIQ", 0x140, 0, 1)       # no CPUID faulting in PLATFORM_INFO
+    return s.index(VCPU_MSRS), 8 + 16
+
+
 @case("pv", "length", "X86_PV_VCPU_MSRS")
 def vcpu_msrs_length(s):
     s.find(VCPU_MSRS).body += bytes(8)

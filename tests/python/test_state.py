@@ -51,6 +51,28 @@ def test_what_stock_xen_wrote_passes(captured, build):
         assert r.stdout == f"ok {path}\n"
 
 
+def test_cpu_entries_of_older_xen(reader):
+    """Without flags (before 4.7), and with the time where TSC_AUX is now (before 3.4)."""
+    entries = base_entries("pvh-cascadelake")
+    cpu = next(e for e in entries if e[0] == hvm.CPU)
+    now = bytes(cpu[2])
+    for data in (now[:1024], now[:1000] + struct.pack("<Q", 1 << 50) + now[1016:1024]):
+        cpu[2] = bytearray(data)
+        stream = hvm_with("pvh-cascadelake", hvm_context(entries))
+        assert reader([stream]) == [("ok", [])] and verify(stream).report.valid
+
+
+def test_what_pv_guests_see_of_xen(reader):
+    """Machine checks are on in CR4, and the policy has none."""
+    s = pv_stream()
+    leaves = s.find(libxc.CPUID_POLICY).body
+    at = next(i for i in range(0, len(leaves), 24) if struct.unpack_from("<I", leaves, i)[0] == 1)
+    edx, = struct.unpack_from("<I", leaves, at + 20)
+    struct.pack_into("<I", leaves, at + 20, edx & ~(1 << 7 | 1 << 14))
+    s.find(VCPU_BASIC).set(8 + libxc.CR4_OF_CONTEXT, "<Q", 0x660)
+    assert reader([s.raw()]) == [("ok", [])] and verify(s.raw()).report.valid
+
+
 # ---- changes ----
 
 def xsave_entry(components, size):

@@ -160,11 +160,7 @@ int main(int argc, char **argv)
         if (!xch || !image)
             die(argv[i], "no stream is in it");
         rc = judge(xch, argv[i], image, size - (size_t)(image - bytes));
-        (void)printf("%s %s\n",
-                     !rc              ? "ok"
-                     : errno == EPERM ? "EPERM"
-                                      : "EILSEQ",
-                     argv[i]);
+        (void)printf("%s %s\n", !rc ? "ok" : errno == EPERM ? "EPERM" : "EILSEQ", argv[i]);
         free(bytes);
     }
     xc_interface_close(xch);

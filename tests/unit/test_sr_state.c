@@ -335,6 +335,22 @@ static void descriptors(void **state)
     halt();
 }
 
+/* Those that nobody looks into may be there; a vCPU that is down has none; but not all of them. */
+static void which_entries(void **state)
+{
+    const uint16_t cpu = HVM_SAVE_CODE(CPU), other = 99;
+
+    (void)state;
+    boot(false);
+    memcpy(entry(HVM_SAVE_CODE(CPU), 0), &other, sizeof(other));
+    memcpy(entry(HVM_SAVE_CODE(CPU), 1), &other, sizeof(other));
+    refused_at(VCPUS, EILSEQ, "there is no CPU entry in it");
+    memcpy(entry(other, 1), &cpu, sizeof(cpu));
+    assert_int_equal(restore(stream, stream_size, VCPUS), -1);
+    assert_true(inproc_said("does not take the domain's registers")); /* no host knows 99 */
+    halt();
+}
+
 /* Cut at every octet, in a record that is right otherwise. */
 static void cut_anywhere(void **state)
 {
@@ -358,13 +374,165 @@ static void cut_anywhere(void **state)
     halt();
 }
 
+/* ---- PV ---- */
+
+/* Add a record; where its body is. */
+static size_t add(uint32_t type, const void *body, uint32_t length)
+{
+    const struct xc_sr_rhdr header = {type, length};
+    const size_t at = stream_size, padded = (length + 7) & ~7u;
+
+    stream = realloc(stream, at + sizeof(header) + padded);
+    assert_non_null(stream);
+    memcpy(stream + at, &header, sizeof(header));
+    memset(stream + at + sizeof(header), 0, padded);
+    if (length)
+        memcpy(stream + at + sizeof(header), body, length);
+    stream_size = at + sizeof(header) + padded;
+    return at + sizeof(header);
+}
+
+/* Bodies of vCPU records behind their struct xc_sr_vcpu. */
+struct pv_xsave {
+    struct xc_sr_vcpu head;
+    uint64_t xcr0, accum;
+    uint8_t area[832];
+};
+
+struct pv_msrs {
+    struct xc_sr_vcpu head;
+    xen_domctl_vcpu_msr_t msr;
+};
+
+struct pv_basic {
+    struct xc_sr_vcpu head;
+    vcpu_guest_context_t c;
+};
+
+static size_t basic_at, xsave_at, msrs_at;
+
+/* A stream with all that is looked at, up to what would have to be a guest's memory. */
+static void pv_stream(void)
+{
+    const struct xc_sr_ihdr image = {
+        XC_SR_MARKER, __builtin_bswap32(XC_SR_IDENT), __builtin_bswap32(3), 0, 0, 0};
+    const struct xc_sr_dhdr head = {XC_SR_GUEST_PV, XC_SR_PAGE_SHIFT, 0, 4, 17};
+    const struct xc_sr_pv_info info = {.guest_width = 8, .pt_levels = 4};
+    const struct {
+        struct xc_sr_p2m_frames head;
+        uint64_t pfn;
+    } p2m = {{0, 7}, 3};
+    static const uint8_t page[4096];
+    const struct xc_sr_tsc_info tsc = {.khz = 2000000};
+    static struct pv_basic basic;
+    static struct pv_xsave xsave = {.xcr0 = 7, .accum = 7};
+    const struct pv_msrs msrs = {.msr = {0x140, 0, 1}};
+    struct xc_leaves l;
+
+    stream_size = sizeof(image) + sizeof(head);
+    stream = malloc(stream_size);
+    assert_non_null(stream);
+    memcpy(stream, &image, sizeof(image));
+    memcpy(stream + sizeof(image), &head, sizeof(head));
+    assert_int_equal(xc_get_system_cpu_policy(xdst, XC_POLICY_PV_DEFAULT, &l), 0);
+    (void)add(REC_X86_PV_INFO, &info, sizeof(info));
+    (void)add(REC_X86_CPUID_POLICY, l.leaves, (uint32_t)(l.nr_leaves * sizeof(*l.leaves)));
+    (void)add(REC_X86_MSR_POLICY, l.msrs, (uint32_t)(l.nr_msrs * sizeof(*l.msrs)));
+    xc_leaves_free(&l);
+    (void)add(REC_STATIC_DATA_END, NULL, 0);
+    (void)add(REC_X86_PV_P2M_FRAMES, &p2m, sizeof(p2m));
+    (void)add(REC_X86_TSC_INFO, &tsc, sizeof(tsc));
+    (void)add(REC_SHARED_INFO, page, sizeof(page));
+    basic.c.ctrlreg[4] = 0x50660; /* as Xen has it on a Cascade Lake: tests/data/streams */
+    basic_at = add(REC_X86_PV_VCPU_BASIC, &basic, sizeof(basic));
+    memcpy(xsave.area + 512, "\7", 1);
+    xsave_at = add(REC_X86_PV_VCPU_XSAVE, &xsave, sizeof(xsave));
+    msrs_at = add(REC_X86_PV_VCPU_MSRS, &msrs, sizeof(msrs));
+    (void)add(REC_END, NULL, 0);
+}
+
+static int restore_pv(void)
+{
+    const struct xc_domain_config config = {.type = XC_DOMAIN_PV, .max_vcpus = 1};
+    const struct xc_restore_options options = {.unverified = false};
+    const struct xc_restore_callbacks cb = {.data = NULL};
+    int fd = memfd_create("stream", MFD_CLOEXEC), rc, err;
+    struct xc_restore_result result;
+    uint32_t domid;
+
+    assert_int_equal(write(fd, stream, stream_size), stream_size);
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    assert_int_equal(xc_domain_create(xdst, &config, &domid), 0);
+    assert_int_equal(xc_domain_max_vcpus(xdst, domid, 1), 0);
+    assert_int_equal(xc_domain_max_mem(xdst, domid, PAGES * 4 + 64), 0);
+    inproc_forget();
+    rc = xc_domain_restore(xdst, fd, domid, &options, &cb, &result);
+    err = errno;
+    domain_destroy(domain_by_id(&dst->hv, (uint16_t)domid));
+    (void)close(fd);
+    errno = err;
+    return rc;
+}
+
+static void pv_records(void **state)
+{
+    static const struct {
+        size_t *record;
+        size_t offset;
+        uint64_t flip;
+        int err;
+        const char *says;
+    } cases[] = {
+        {&basic_at, offsetof(struct pv_basic, c.ctrlreg[4]), 1u << 20, EPERM,
+         "record 7 (X86_PV_VCPU_BASIC): vCPU 0: CR4: smep is not in its CPU policy"},
+        {&basic_at, offsetof(struct pv_basic, c.ctrlreg[4]), 1ull << 63, EILSEQ,
+         "record 7 (X86_PV_VCPU_BASIC): vCPU 0: CR4: bit 63 is reserved"},
+        {&xsave_at, offsetof(struct pv_xsave, accum), 1u << 17, EPERM,
+         "record 8 (X86_PV_VCPU_XSAVE): vCPU 0: accumulated XCR0: component 17 (amx-tile) is not"},
+        {&xsave_at, offsetof(struct pv_xsave, xcr0), 1u << 9, EPERM,
+         "record 8 (X86_PV_VCPU_XSAVE): vCPU 0: XCR0: component 9 (pku) is not"},
+        {&xsave_at, offsetof(struct pv_xsave, area) + 512, 1ull << 62, EPERM,
+         "record 8 (X86_PV_VCPU_XSAVE): vCPU 0: XSTATE_BV: component 62 (lwp) is not"},
+        {&xsave_at, offsetof(struct pv_xsave, accum), 1u << 2, EILSEQ,
+         "record 8 (X86_PV_VCPU_XSAVE): vCPU 0: accumulated XCR0: 0x3 cannot be"},
+        {&msrs_at, offsetof(struct pv_msrs, msr.index), 0x140 ^ 0x122, EPERM,
+         "record 9 (X86_PV_VCPU_MSRS): vCPU 0: TSX_CTRL: tsx-ctrl is not in its CPU policy"},
+        {&msrs_at, offsetof(struct pv_msrs, msr.reserved), 1, EILSEQ,
+         "record 9 (X86_PV_VCPU_MSRS): vCPU 0: MSR 0x140: a reserved field is not zero"},
+    };
+
+    (void)state;
+    boot(false);
+    free(stream);
+    pv_stream();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint8_t *at = stream + *cases[i].record + cases[i].offset;
+        char line[256];
+        int rc;
+
+        (void)snprintf(line, sizeof(line), "stream, offset %zu, %s",
+                       *cases[i].record - sizeof(struct xc_sr_rhdr), cases[i].says);
+        flip(at, cases[i].flip);
+        rc = restore_pv();
+        if (!rc || errno != cases[i].err || !inproc_said(line))
+            fail_msg("%s: %d, errno %d, and said:\n%s", line, rc, errno, inproc_log());
+        flip(at, cases[i].flip);
+    }
+    assert_int_equal(restore_pv(), -1);
+    assert_false(inproc_said("vCPU"));
+    assert_true(inproc_said("start info would be in frame 0"));
+    halt();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(registers_are_refused_by_name),
         cmocka_unit_test(damage_is_seen_first),
         cmocka_unit_test(descriptors),
+        cmocka_unit_test(which_entries),
         cmocka_unit_test(cut_anywhere),
+        cmocka_unit_test(pv_records),
     };
 
     return cmocka_run_group_tests_name("registers in a stream", tests, NULL, NULL);

@@ -262,11 +262,12 @@ uint64_t state_xsave_size(const struct cpu_policy *p, uint64_t components)
     return xstate_standard_size(p, components | XCR0_X87);
 }
 
+/* Those of `within` have to be in it. */
 static void check_components(const struct cpu_policy *p, const char *where, uint64_t value,
-                             struct state_report *r)
+                             uint64_t within, struct state_report *r)
 {
     missing_components(r, where, value & ~state_components(p));
-    if (state_close_components(value) != value)
+    if (state_close_components(value) != value || (within & state_components(p) & ~value))
         impossible(r, where, value);
 }
 
@@ -276,7 +277,7 @@ int state_check_xcr0(const struct cpu_policy *p, uint64_t xcr0, struct state_rep
     size_t before;
 
     r = begin(r, &none, &before);
-    check_components(p, "XCR0", xcr0, r);
+    check_components(p, "XCR0", xcr0, 0, r);
     return end(r, before);
 }
 
@@ -331,10 +332,8 @@ int state_check_xsave(const struct cpu_policy *p, const struct state_xsave *x,
     size_t before;
 
     r = begin(r, &none, &before);
-    check_components(p, "XCR0", x->xcr0, r);
-    check_components(p, "accumulated XCR0", x->xcr0_accum, r);
-    if (x->xcr0 & state_components(p) & ~x->xcr0_accum) /* on now, and never was */
-        impossible(r, "accumulated XCR0", x->xcr0_accum);
+    check_components(p, "XCR0", x->xcr0, 0, r);
+    check_components(p, "accumulated XCR0", x->xcr0_accum, x->xcr0, r);
     check_area(p, x, r);
     return end(r, before);
 }
