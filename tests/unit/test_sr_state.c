@@ -67,7 +67,8 @@ static void find_context(void)
 
 static void save_one(bool checksums)
 {
-    const struct simguest g = {SCRIPT_VECTOR, true, VCPUS, PAGES, 11, NULL};
+    const struct simguest g = {
+        .script = SCRIPT_VECTOR, .hvm = true, .nr_vcpus = VCPUS, .nr_pages = PAGES, .seed = 11};
     const struct xc_save_options options = {.checksums = checksums};
     struct xc_save_callbacks cb = {.suspend = suspend};
     int fd = memfd_create("stream", MFD_CLOEXEC);

@@ -7,9 +7,7 @@
 
 #include <xen/errno.h>
 
-#define MSR_MISC_FEATURES_ENABLES 0x140u
-#define MSR_TSC_AUX               0xc0000103u
-#define MAX_MSRS                  2u
+#define MAX_MSRS 2u
 
 /* ---- callbacks: nothing here calls back, they are kept ---- */
 
@@ -60,7 +58,7 @@ long pv_get_xstate(struct domain *d, struct xen_domctl_vcpuextstate *op)
     head[0] = v->regs.xcr0;
     head[1] = xsave_components(v);
     size = v->regs.xcr0 ? XSTATE_HEAD + xsave_area_size(&d->policy, head[1]) : 0;
-    op->xfeature_mask = policy_components(&d->policy);
+    op->xfeature_mask = state_components(&d->policy);
     if (HANDLE(op->buffer) && size) {
         if (op->size < size)
             return -XEN_ENOSPC;
@@ -133,12 +131,10 @@ long pv_get_msrs(struct domain *d, struct xen_domctl_vcpu_msrs *op)
 
 static long set_msr(struct vcpu *v, const xen_domctl_vcpu_msr_t *m)
 {
-    if (m->reserved)
+    if (m->reserved || check_msr(v, m->index, m->value))
         return -XEN_EINVAL;
     switch (m->index) {
     case MSR_MISC_FEATURES_ENABLES:
-        if (check_misc_features(v, m->value))
-            return -XEN_EINVAL;
         v->regs.misc_features_enables = m->value;
         return 0;
     case MSR_TSC_AUX: /* SDM vol. 4, table 2-2: 63:32 are reserved */
