@@ -572,6 +572,58 @@ def test_output_is_the_image_s_equal(make, tmp_path, guest_file):
     assert "not a file" in refused("show", tmp_path / "fifo")
 
 
+def test_links_stay_links(make, tmp_path):
+    """Also one to what is not there yet; a circle of them is none."""
+    image = make(hvm())
+    (tmp_path / "there").mkdir()
+    for name, target in (("new", "there/file"), ("absolute", tmp_path / "there/other"), ("again", "new2"), ("new2", "there/third")):
+        (tmp_path / name).symlink_to(target)
+    for name, real in (("new", "file"), ("absolute", "other"), ("again", "third")):
+        run("strip", image, "-o", tmp_path / name)
+        assert (tmp_path / name).is_symlink() and not (tmp_path / "there" / real).is_symlink()
+        assert CHECKSUM not in kinds((tmp_path / "there" / real).read_bytes())
+    (tmp_path / "circle").symlink_to("circle")
+    assert "levels of symbolic links" in refused("strip", image, "-o", tmp_path / "circle")
+    assert (tmp_path / "circle").is_symlink()
+
+
+def writing(pid, directory):
+    """Has it begun to write a file without a name there?"""
+    try:
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            there = f"/proc/{pid}/fd/{fd}"
+            if os.readlink(there).startswith(f"{directory}/#") and os.stat(there).st_size:
+                return True
+    except OSError:     # it has ended, or closed that one
+        pass
+    return False
+
+
+def test_killed_while_it_writes(make, tmp_path):
+    """The old image, and nothing beside it."""
+    image = make(hvm(pages=1))
+    data = image.read_bytes()
+    before, records, after = split(data)
+    big = [(k, b) for _, k, b in records if k != CHECKSUM]
+    at = next(i for i, (k, _) in enumerate(big) if k == PAGE_DATA)
+    many = PAGE_DATA, struct.pack("<II2048Q", 2048, 0, *range(2048)) + bytes(8 << 20)
+    big[at:at + 1] = [r for _ in range(12) for r in (None, many)]
+    big[-1:] = [None, big[-1]]
+    image.write_bytes(resum(before, big, after))
+    data, killed = image.read_bytes(), 0
+    for _ in range(5):
+        process = subprocess.Popen([XENLEVEL, "stream", "strip", image], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and not writing(process.pid, tmp_path):
+            pass
+        process.kill()
+        killed += process.wait() == -9
+        if process.returncode == -9:
+            assert image.read_bytes() == data and os.listdir(tmp_path) == ["image"]
+        else:
+            image.write_bytes(data)
+    assert killed, "it was always done before it could be killed"
+
+
 def no_room():
     import signal
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -589,6 +641,13 @@ def test_disk_full_leaves_the_old_image(make, guest_file, tmp_path, sums):
     if sums:
         assert "cannot be written" in run("strip", image, status=2, preexec_fn=no_room).stderr
         assert image.read_bytes() == before and sorted(os.listdir(tmp_path)) == files
+
+
+@pytest.mark.parametrize("args", [["--json"], ["--json", "--records"], []])
+def test_show_on_a_full_disk_says_so_once(make, args):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([XENLEVEL, "stream", "show", make(hvm()), *args], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (2, "xenlevel: standard output: No space left on device\n")
 
 
 # ---- the command ----

@@ -2,8 +2,10 @@
 /*
  * What programs read: JSON, by yajl.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +17,8 @@
 
 struct json {
     yajl_gen gen;
-    bool failed;
+    bool failed;     /* it cannot be made: out of memory */
+    int write_error; /* errno of standard output's first failure */
 };
 
 static void note(struct json *j, yajl_gen_status status)
@@ -67,8 +70,8 @@ void json_flush(struct json *j)
     size_t len;
 
     note(j, yajl_gen_get_buf(j->gen, &bytes, &len));
-    if (j->failed || fwrite(bytes, 1, len, stdout) != len)
-        j->failed = true;
+    if (!j->failed && !j->write_error && fwrite(bytes, 1, len, stdout) != len)
+        j->write_error = errno;
     yajl_gen_clear(j->gen);
 }
 
@@ -77,8 +80,15 @@ int json_end(struct json *j)
     int rc = 0;
 
     json_flush(j);
-    if (j->failed || fflush(stdout))
-        rc = complain("the JSON output could not be written");
+    if (!j->failed && !j->write_error && fflush(stdout))
+        j->write_error = errno;
+    if (j->failed)
+        rc = complain("the JSON output could not be made");
+    if (j->write_error) {
+        rc = complain("standard output: %s", strerror(j->write_error));
+        __fpurge(stdout); /* said: not again at the program's end */
+        clearerr(stdout);
+    }
     yajl_gen_free(j->gen);
     free(j);
     return rc;

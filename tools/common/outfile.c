@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 
 #include "outfile.h"
 #include "util.h"
+
+#define MAX_LINKS 40u /* as the kernel */
 
 /* "." or "/" or "dir/". */
 static char *directory_of(const char *path)
@@ -42,15 +45,50 @@ static int open_temp(struct outfile *o)
     return fd;
 }
 
+/* Where the file really is, so that links to it stay links; also where one points to what is not
+ * there yet.  NULL with errno. */
+static char *real_place(const char *path)
+{
+    char *place = xstrdup(path), *real, target[PATH_MAX];
+
+    for (unsigned int i = 0; i < MAX_LINKS; i++) {
+        ssize_t n;
+        char *dir;
+
+        real = realpath(place, NULL);
+        if (real || errno != ENOENT) {
+            free(place);
+            return real;
+        }
+        n = readlink(place, target, sizeof(target));
+        if (n < 0 || (size_t)n >= sizeof(target))
+            return place; /* no link: a new file */
+        dir = target[0] == '/' ? xstrdup("") : directory_of(place);
+        real = xasprintf("%s%s%.*s", dir, *dir && dir[strlen(dir) - 1] != '/' ? "/" : "", (int)n,
+                         target);
+        free(dir);
+        free(place);
+        place = real;
+    }
+    free(place);
+    errno = ELOOP;
+    return NULL;
+}
+
 int outfile_open(struct outfile *o, const char *path, mode_t mode)
 {
     struct stat st;
 
     *o = (struct outfile){.fd = -1};
-    o->path = realpath(path, NULL);
-    if (!o->path)
-        o->path = xstrdup(path);
-    else if (!stat(o->path, &st) && !S_ISREG(st.st_mode)) {
+    o->path = real_place(path);
+    if (!o->path) {
+        int err = errno;
+
+        o->path = xstrdup(path); /* for messages */
+        errno = err;
+        return -1;
+    }
+    if (!stat(o->path, &st) && !S_ISREG(st.st_mode)) {
         errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
         return -1;
     }
