@@ -66,6 +66,13 @@ def test_summary(good):
     assert run("-q", good).stdout == b""
 
 
+def test_features_are_counted_as_xenlevel_does(build, captured):
+    for path in captured.values():
+        ours = re.search(r"(\d+) features", run(path).stdout.decode())[1]
+        theirs = subprocess.run([build / "tools/xenlevel/xenlevel", "stream", "show", path], stdout=subprocess.PIPE, text=True)
+        assert f"{ours} features" in theirs.stdout
+
+
 def test_problems_name_their_place(bad):
     r = run("-q", bad)
     lines = r.stdout.decode().splitlines()

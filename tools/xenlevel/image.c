@@ -117,7 +117,9 @@ int image_open(struct image *im, const char *path)
     if (im->fd < 0 || fstat(im->fd, &im->st)) {
         warn("%s: %s", path, strerror(errno));
     } else if (!S_ISREG(im->st.st_mode)) {
-        warn("%s: not a file", path);
+        warn("%s: not a file: what is looked at more than once has to be on disk (verify-stream "
+             "takes pipes)",
+             path);
     } else {
         im->size = (uint64_t)im->st.st_size;
         im->head = xcalloc(1, sizeof(*im->head));

@@ -37,7 +37,8 @@ def _cpu(policy):
         return None
     family, model, stepping = policy.signature()
     table = features.table()
-    fs = policy.featureset() & ~table.numbers & ~table.merge.get("mirror", 0)
+    # As `xenlevel` counts: not what is derived, or follows what the guest does.
+    fs = policy.featureset() & ~table.numbers & ~table.merge.get("mirror", 0) & ~table.merge.get("dynamic", 0)
     names = [table.features[n].name if n in table.features else table.location(n) for n in bits(fs)]
     return {"vendor": policy.vendor_text(), "brand": policy.brand(), "family": family, "model": model, "stepping": stepping,
             "leaves": len(policy.entry), "xstate_components": list(bits(policy.xcr0)), "physical_address_bits":
