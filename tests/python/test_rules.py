@@ -7,7 +7,7 @@ import pytest
 
 import writer
 from harness import found, lines, verify
-from migration import hvm, libxc, libxl
+from migration import features, hvm, libxc, libxl, policy, pv, xstate
 from migration.libxc import (CHECKPOINT, CHECKSUM, CPUID_POLICY, DIRTY_PFN_LIST, END, HVM_CONTEXT, HVM_PARAMS, MSR_POLICY,
                              P2M_FRAMES, PAGE_DATA, PV_INFO, SHARED_INFO, STATIC_DATA_END, TOOLSTACK, TSC_INFO, VCPU_BASIC,
                              VCPU_EXTENDED, VCPU_MSRS, VCPU_XSAVE, VERIFY)
@@ -707,6 +707,46 @@ def vcpu_basic_length(s):
     return s.index(VCPU_BASIC), 4
 
 
+def pv_registers(s, offset, value, layout=pv.LAYOUTS[8]):
+    """Set one; returns what a case does."""
+    s.find(VCPU_BASIC).set(8 + offset, "<Q" if layout.word == 8 else "<I", value)
+    return s.index(VCPU_BASIC), 16 + offset
+
+
+@case("pv", "pv-frame", "X86_PV_VCPU_BASIC")
+def vcpu_start_info(s):
+    return pv_registers(s, 616, 1024)
+
+
+@case("pv", "pv-frame", "X86_PV_VCPU_BASIC")
+def vcpu_page_table(s):
+    return pv_registers(s, 4984 + 24, 1024 << 12)
+
+
+@case("pv", "pv-frame", "X86_PV_VCPU_BASIC")
+def vcpu_user_page_table(s):
+    return pv_registers(s, 4984 + 8, 1024 << 12 | 1)
+
+
+@case("pv", "pv-user-table", "X86_PV_VCPU_BASIC")
+def vcpu_user_page_table_without_its_bit(s):
+    """As it was read from the hypervisor: a machine frame, maybe."""
+    return pv_registers(s, 4984 + 8, 9 << 12)
+
+
+@case("pv", "pv-frame", "X86_PV_VCPU_BASIC")
+def vcpu_descriptor_tables(s):
+    pv_registers(s, 4960, 513)
+    pv_registers(s, 4832, 1023)
+    pv_registers(s, 4832 + 16, 5000)        # of no meaning: 513 descriptors are in two frames
+    return pv_registers(s, 4832 + 8, 1024)
+
+
+@case("pv", "pv-gdt", "X86_PV_VCPU_BASIC")
+def vcpu_descriptors(s):
+    return pv_registers(s, 4960, 8193)
+
+
 @case("pv", "reserved", "X86_PV_VCPU_BASIC")
 def vcpu_reserved(s):
     s.find(VCPU_BASIC).set(4, "<I", 7)
@@ -733,21 +773,24 @@ def vcpu_without_header(s):
     return i, 4
 
 
+CR4_OF_CONTEXT = pv.LAYOUTS[8].ctrlreg + 4 * 8
+
+
 @case("pv", "state-policy", "X86_PV_VCPU_BASIC")
 def vcpu_basic_cr4(s):
-    s.find(VCPU_BASIC).set(8 + libxc.CR4_OF_CONTEXT, "<Q", 0x660 | 1 << 20)     # SMEP, and what is Xen's
-    return s.index(VCPU_BASIC), 16 + libxc.CR4_OF_CONTEXT
+    s.find(VCPU_BASIC).set(8 + CR4_OF_CONTEXT, "<Q", 0x660 | 1 << 20)     # SMEP, and what is Xen's
+    return s.index(VCPU_BASIC), 16 + CR4_OF_CONTEXT
 
 
 @case("pv", "reserved", "X86_PV_VCPU_BASIC")
 def vcpu_basic_cr4_bit(s):
-    s.find(VCPU_BASIC).set(8 + libxc.CR4_OF_CONTEXT, "<Q", 1 << 63)
-    return s.index(VCPU_BASIC), 16 + libxc.CR4_OF_CONTEXT
+    s.find(VCPU_BASIC).set(8 + CR4_OF_CONTEXT, "<Q", 1 << 63)
+    return s.index(VCPU_BASIC), 16 + CR4_OF_CONTEXT
 
 
 @case("pv", "state-policy", "X86_PV_VCPU_MSRS")
 def vcpu_msrs_policy(s):
-    s.find(VCPU_MSRS).set(16, "<Q", 5)
+    s.find(VCPU_MSRS).set(8, "<IIQ", 0xc0000103, 0, 5)      # neither RDTSCP nor RDPID there
     return s.index(VCPU_MSRS), 8 + 16
 
 
@@ -1085,7 +1128,7 @@ def context_xsave_no_header(entries):
 
 def msr_entry(entries):
     entries[:] = [e for e in entries if e[0] != hvm.MSR]
-    entries.insert(len(entries) - 1, [hvm.MSR, 0, bytearray(struct.pack("<IIIIQ", 1, 0, 0xda0, 0, 0))])
+    entries.insert(len(entries) - 1, [hvm.MSR, 0, bytearray(struct.pack("<IIIIQ", 1, 0, 0x140, 0, 0))])
     return len(entries) - 2
 
 
@@ -1103,13 +1146,6 @@ def context_msr_reserved(entries):
     return i, 8 + 12
 
 
-@context_case("state-policy")
-def context_msr_policy(entries):
-    i = msr_entry(entries)
-    entries[i][2][16] = 1
-    return i, 8 + 16
-
-
 @context_case("hvm-reserved-bit")
 def context_msr_bit(entries):
     i = msr_entry(entries)
@@ -1117,7 +1153,32 @@ def context_msr_bit(entries):
     return i, 8 + 16
 
 
+@context_case("msr-twice")
+def context_msr_twice(entries):
+    i = msr_entry(entries)
+    entries[i][2][:] = struct.pack("<IIIIQIIQ", 2, 0, 0x140, 0, 0, 0x140, 0, 0)
+    return i, 8 + 8 + 16
+
+
+@case("hvm", "state-policy", "HVM_CONTEXT")
+def context_msr_faulting(s):
+    """On, where PLATFORM_INFO has no CPUID faulting."""
+    s.find(MSR_POLICY).set(8, "<Q", 0)
+    entries = hvm_entries(s.find(HVM_CONTEXT).body)
+    i = msr_entry(entries)
+    struct.pack_into("<Q", entries[i][2], 16, 1)
+    s.find(HVM_CONTEXT).body[:] = hvm_context(entries)
+    return s.index(HVM_CONTEXT), 8 + sum(8 + len(e[2]) for e in entries[:i]) + 8 + 16
+
+
 # ---- checksums ----
+
+@case("hvm", "order", "CHECKSUM")
+def checksum_first_behind_memory(s):
+    """Who has met memory without one need not sum."""
+    s.checksummed(behind=(PAGE_DATA,))
+    return s.index(CHECKSUM), 0
+
 
 @case("hvm", "length", "CHECKSUM", checksums=True)
 def checksum_length(s):
@@ -1351,6 +1412,48 @@ def test_xsave_areas_that_xen_takes():
     assert v.report.valid, lines(v)
 
 
+def pv32_stream():
+    """A 32-bit guest: two frames of its list name as many frames as four do of a 64-bit one."""
+    s = writer.pv_stream()
+    s.find(PV_INFO).set(0, "<BB", 4, 3)
+    s.find(P2M_FRAMES).set(0, "<II", 0, 2047)
+    s.find(VCPU_BASIC).body[8:] = bytes(2800)
+    return s
+
+
+def test_32_bit_guests():
+    assert problems(pv32_stream()) == []
+    layout = pv.LAYOUTS[4]
+    for offset, value, code in ((layout.rdx, 2048, "pv-frame"), (layout.rdx, 2047, None), (layout.ctrlreg + 12, 2047 << 12, None),
+                                (layout.ctrlreg + 12, 2048 << 12, "pv-frame"), (layout.ctrlreg + 12, 1, "pv-frame"),
+                                (layout.gdt_ents, 8193, "pv-gdt"), (layout.ctrlreg + 4, 7 << 12, None)):
+        s = pv32_stream()
+        part, inside = pv_registers(s, offset, value, layout)
+        assert problems(s) == ([(code, s.at(part) + inside, part)] if code else []), (offset, value)
+
+
+def test_registers_of_a_64_bit_guest_that_are_right():
+    """The last frame, the most descriptors; start info is vCPU 0's."""
+    s = writer.pv_stream()
+    for offset, value in ((616, 1023), (4984 + 24, 1023 << 12), (4984 + 8, 1023 << 12 | 1), (4960, 8192)):
+        pv_registers(s, offset, value)
+    assert problems(s) == []
+    other = bytearray(s.find(VCPU_BASIC).body)
+    struct.pack_into("<I", other, 0, 1)
+    struct.pack_into("<Q", other, 8 + 616, 1 << 40)
+    s.insert_before(VCPU_EXTENDED, Record(VCPU_BASIC, other))
+    assert problems(s) == []
+
+
+@pytest.mark.parametrize("xcr0, possible", [
+    (1, True), (3, True), (7, True), (0x1f, True), (0xe7, True), (0x60207, True), (0x600e7, True), (0x203, True),
+    (0, False), (2, False), (5, False), (0xb, False), (0x13, False), (0x27, False), (0x67, False), (0xc7, False), (0xe3, False),
+    (0x200e7, False), (0x400e7, False)])
+def test_xcr0(xcr0, possible):
+    """What XSETBV takes (SDM vol. 2D); the tile components stand alone there, and what they need is the policy's."""
+    assert (xstate.impossible_xcr0(xcr0) is None) == possible
+
+
 LEGACY = {
     "libxc, 64 bits, PV": struct.pack("<QQ", 0x8000, 0xffffffffffffffff) + bytes(64),
     "libxc, 64 bits, HVM": struct.pack("<Qi", 0xff000, 1024) + bytes(64),
@@ -1391,10 +1494,16 @@ def test_entry_sizes_are_those_of_the_public_headers(tmp_path):
                f'_Static_assert(CPU_XSAVE_CODE == {hvm.XSAVE} && CPU_MSR_CODE == {hvm.MSR}, "codes");',
                f'_Static_assert(HVM_NR_PARAMS == {libxc.HVM_NR_PARAMS}, "parameters");',
                f'_Static_assert(HVM_FILE_MAGIC == {hvm.MAGIC}u && HVM_FILE_VERSION == {hvm.VERSION}, "header");',
-               f'_Static_assert(sizeof(struct vcpu_guest_context) == {libxc.VCPU_CONTEXT[8]}, "registers of PV");']
-    source.append(f'_Static_assert(offsetof(struct vcpu_guest_context, ctrlreg[4]) == {libxc.CR4_OF_CONTEXT}, "CR4 of PV");')
-    for field, offset in (("cr0", hvm.CR0), ("cr4", hvm.CR4), ("msr_efer", hvm.EFER), ("msr_tsc_aux", hvm.TSC_AUX),
-                          ("flags", hvm.CPU_FLAGS), ("pad0", hvm.CPU_PAD)):
+               f'_Static_assert(sizeof(struct vcpu_guest_context) == {pv.LAYOUTS[8].size}, "registers of PV");']
+    for width, struct_name in ((8, "vcpu_guest_context_x86_64"), (4, "vcpu_guest_context_x86_32")):
+        layout = pv.LAYOUTS[width]
+        source += [f"#include <xen/foreign/x86_{8 * width}.h>",
+                   f'_Static_assert(sizeof(struct {struct_name}) == {layout.size}, "registers of PV");']
+        source += [f'_Static_assert(offsetof(struct {struct_name}, {field}) == {offset}, "{field}");' for field, offset in (
+            (f"user_regs.{layout.start_info.lower()}", layout.rdx), ("gdt_frames[0]", layout.gdt_frames),
+            ("gdt_ents", layout.gdt_ents), ("ctrlreg[0]", layout.ctrlreg), ("ctrlreg[1]", layout.ctrlreg + width))]
+    for field, offset in (("cr0", hvm.CR0), ("cr4", hvm.CR4), ("msr_efer", hvm.EFER), ("msr_tsc_aux", hvm.TSC_AUX), ("flags", hvm.CPU_FLAGS),
+                          ("pad0", hvm.CPU_PAD)):
         source.append(f'_Static_assert(offsetof(struct hvm_hw_cpu, {field}) == {offset}, "{field}");')
     assert len(structs) == len([1 for name, sizes in hvm.ENTRIES.values() if sizes]) - 1      # all but END
     (tmp_path / "sizes.c").write_text("\n".join(source) + "\n")

@@ -130,7 +130,7 @@ class Stream:
         del self.records[i]
         return i
 
-    def checksummed(self):
+    def checksummed(self, behind=(libxc.STATIC_DATA_END, libxc.PAGE_DATA)):
         """Put CHECKSUM records where writers do."""
         records, self.records = self.records, []
         data = bytes(self.image + self.domain)
@@ -151,7 +151,7 @@ class Stream:
             if record.kind == libxc.END:
                 checksum()
             put(record)
-            if record.kind in (libxc.STATIC_DATA_END, libxc.PAGE_DATA):
+            if record.kind in behind:
                 checksum()
         return self
 
@@ -181,7 +181,7 @@ def pv_stream(version=3, layer="libxc"):
                 Record(libxc.VCPU_BASIC, struct.pack("<II", 0, 0) + bytes(5168)),
                 Record(libxc.VCPU_EXTENDED, struct.pack("<II", 0, 0) + bytes(64)),
                 Record(libxc.VCPU_XSAVE, real[libxc.VCPU_XSAVE]),
-                Record(libxc.VCPU_MSRS, struct.pack("<IIIIQ", 0, 0, 0xc0000103, 0, 0)), Record(libxc.END)]
+                Record(libxc.VCPU_MSRS, struct.pack("<IIIIQ", 0, 0, 0x140, 0, 0)), Record(libxc.END)]
     return Stream(records, PV, version, layer)
 
 

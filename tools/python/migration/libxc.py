@@ -3,7 +3,7 @@
 
 import struct
 
-from . import hvm, policy as cpu_policy, state, xstate
+from . import hvm, msrs, policy as cpu_policy, pv, state, xstate
 from .crc import between
 from .pagedata import Pages
 from .source import Body, Truncated
@@ -40,8 +40,6 @@ ONCE = {PV_INFO, CPUID_POLICY, MSR_POLICY, STATIC_DATA_END, VERIFY}
 ONCE_A_CHECKPOINT = {SHARED_INFO, TSC_INFO, HVM_CONTEXT, HVM_PARAMS}
 EMPTY = {END, VERIFY, CHECKPOINT, STATIC_DATA_END}
 ORDER = "Order of records"
-VCPU_CONTEXT = {8: 5168, 4: 2800}       # vcpu_guest_context of a 64 and of a 32-bit guest
-CR4_OF_CONTEXT = 5016                   # in the former
 TSC_MODES = 3
 HVM_NR_PARAMS = 39
 
@@ -68,7 +66,7 @@ class Stream:
         self.seen = set()           # since the beginning
         self.checkpoints = 0
         self._new_epoch()
-        self.width = self.end_pfn = None
+        self.width = self.end_pfn = self.vcpu = None
         self.policy, self.policy_faults = None, None
         self._leaves = self._msrs = None
         self._policy_record = {}
@@ -377,6 +375,7 @@ class Stream:
         if vcpu >= MAX_VCPUS:
             self.add("vcpu", at, name, f"vCPU {vcpu}; no guest has more than {MAX_VCPUS}")
             return None
+        self.vcpu = vcpu
         if not body.left:       # old senders wrote them
             self.report.note(f"empty {name} records")
             return None
@@ -387,13 +386,18 @@ class Stream:
         return body.left
 
     def _vcpu_basic(self, body, start):
-        size = self._vcpu(body, start, VCPU_BASIC)
-        if size is not None and self.width and size != VCPU_CONTEXT[self.width]:
-            self.add("length", start + 4, NAMES[VCPU_BASIC], f"{size} bytes of registers, must be {VCPU_CONTEXT[self.width]}")
-        elif size is not None and self.width == 8:
-            body.skip(CR4_OF_CONTEXT)
-            cr4, = struct.unpack("<Q", body.read(8))
-            self._registers(state.check("CR4", cr4, self.policy, pv=True), start + 16 + CR4_OF_CONTEXT, NAMES[VCPU_BASIC])
+        name, size = NAMES[VCPU_BASIC], self._vcpu(body, start, VCPU_BASIC)
+        if size is None or not self.width:
+            return
+        layout = pv.LAYOUTS[self.width]
+        if size != layout.size:
+            self.add("length", start + 4, name, f"{size} bytes of registers, must be {layout.size}")
+            return
+        at, registers = body.offset, body.read(size)
+        if self.width == 8:
+            cr4 = layout.get(registers, layout.ctrlreg + 4 * layout.word)
+            self._registers(state.check("CR4", cr4, self.policy, pv=True), at + layout.ctrlreg + 4 * layout.word, name)
+        pv.check(registers, at, layout, self.vcpu, self.end_pfn, lambda code, o, text: self.add(code, o, name, text))
 
     def _registers(self, faults, at, name):
         for kind, text in faults:
@@ -411,12 +415,8 @@ class Stream:
         if size % 16:
             self.add("length", start + 4, name, f"{size} bytes, not a multiple of 16")
             return
-        while body.left:
-            at = body.offset
-            index, reserved, value = struct.unpack("<IIQ", body.read(16))
-            if reserved:
-                self.add("reserved", at + 4, name, f"MSR {index:#x}: the reserved field is not zero")
-            self._registers(state.check_msr(index, value, self.policy), at + 8, name)
+        msrs.check(body, size // 16, self.policy, lambda code, o, text: self.add(code, o, name, text),
+                   lambda faults, o: self._registers(faults, o, name))
 
     def _vcpu_xsave(self, body, start):
         name, size = NAMES[VCPU_XSAVE], self._vcpu(body, start, VCPU_XSAVE)
@@ -537,6 +537,8 @@ class Stream:
 
     def _checksum(self, body, start, mark):
         name, at = "CHECKSUM", body.offset
+        if not self.checksum_records and PAGE_DATA in self.seen:
+            self.add("order", start, name, "the first one of the stream, and it stands behind memory")
         self.checksum_records += 1
         if body.length != 32:
             self.add("length", start + 4, name, f"a body of {body.length} bytes, must be 32")
