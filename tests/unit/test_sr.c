@@ -281,6 +281,38 @@ static void memory_before_the_policy_is_refused(void **state)
     srpair_halt(&p);
 }
 
+/* Valid records, of which the message must not say that there are none such. */
+static void what_only_stock_xen_restores_is_named(void **state)
+{
+    static const struct {
+        uint32_t type;
+        const char *said;
+    } cases[] = {{REC_CHECKPOINT, "checkpointed"}, {REC_VERIFY, "self-test"}};
+    const struct xc_save_options options = {.live = false};
+    struct xc_restore_result result;
+    struct domain *d;
+    uint8_t *bytes;
+    size_t size;
+    int rc;
+
+    (void)state;
+    boot("intel-haswell-ep", "intel-haswell-ep");
+    d = guest(SCRIPT_STEADY, NULL);
+    (void)sim_host_run(src, 100);
+    assert_int_equal(save(d, &options, 0, 0, NULL), 0);
+    bytes = contents(&size);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        memcpy(bytes + size - sizeof(struct xc_sr_rhdr), &cases[i].type, sizeof(cases[i].type));
+        replace(bytes, size);
+        domain_destroy(receive(d, false, &rc, &result));
+        assert_int_equal(rc, -1);
+        assert_true(inproc_said(cases[i].said));
+        assert_true(inproc_said("only stock Xen's own restore"));
+    }
+    free(bytes);
+    halt();
+}
+
 /* SR_STREAM=FILE keeps a stream, for verify-stream. */
 static void a_stream_to_keep(void **state)
 {
@@ -503,6 +535,7 @@ int main(void)
         cmocka_unit_test(without_a_policy),
         cmocka_unit_test(no_damage_passes),
         cmocka_unit_test(memory_before_the_policy_is_refused),
+        cmocka_unit_test(what_only_stock_xen_restores_is_named),
         cmocka_unit_test(a_stream_to_keep),
         cmocka_unit_test(every_call_of_a_save_fails_once),
         cmocka_unit_test(every_call_of_a_restore_fails_once),

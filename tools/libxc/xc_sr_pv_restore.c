@@ -511,6 +511,9 @@ static int localise_context(struct sr_pv_restore *pv, uint32_t vcpu, vcpu_guest_
         if (localise_mfn(pv, vcpu, "its user page table", c->ctrlreg[1] >> 12, true, &mfn))
             return -1;
         c->ctrlreg[1] = mfn << 12;
+    } else if (c->ctrlreg[1]) {
+        return sr_bad(pv->r, "vCPU %u: %#lx for its user page table: no frame of the stream's",
+                      vcpu, (unsigned long)c->ctrlreg[1]);
     }
     return 0;
 }
