@@ -213,3 +213,24 @@ def test_sections_are_those_of_the_specification():
                 "A CPU that can exist", "The audit", hvm.SECTION, *libxc.NAMES.values()}
     sections |= {"libxl END" if kind == libxl.END else name for kind, name in libxl.NAMES.items()}
     assert sections <= headings, sorted(sections - headings)
+
+
+def test_codes_are_those_of_the_specification():
+    """The short names of problems in the code, and in the text's table."""
+    package = ROOT / "tools/python/migration"
+    source = {path.name: path.read_text() for path in package.glob("*.py")}
+    said = {code for text in source.values() for code in re.findall(r'(?:add|problem)\(\s*"([a-z0-9-]+)"(?! \+)', text)}
+    said |= {"back-channel"}            # the other arm of "obsolete"
+    kinds = {kind for name in ("policy.py", "check.py") for kind in re.findall(r'Fault\("([a-z-]+)"', source[name])}
+    both = {"maxphysaddr", "linearaddr", "max-leaf"}       # in loops, or by both
+    host = set(re.findall(r'_feature_fault\("([a-z-]+)"', source["check.py"])) | {"xstate-size", "xstate-offset", "xstate-flags"}
+    host |= set(re.findall(r'Fault\("([a-z-]+)"', source["check.py"])) | both
+    arrays = set(re.findall(r'"(subleaf-[a-z]+|leaf-range)"', source["policy.py"]))
+    cpu = set(re.findall(r'Fault\("([a-z-]+)"', source["policy.py"])) | both | arrays
+    assert kinds <= host | cpu and len(arrays) == 3
+    said |= {f"host-{kind}" for kind in host} | {f"policy-{kind}" for kind in cpu}
+    text = (ROOT / "docs/specs/libxc-migration-stream.pandoc").read_text().split("# Refusals\n")[1]
+    named = [code for row in re.findall(r"^\| ([a-z0-9, -]+) \|", text, re.M) for code in row.split(", ")]
+    named.remove("name")
+    named = [code for code in named if set(code) - {"-", " "}]
+    assert sorted(named) == sorted(said), set(named) ^ said

@@ -8,6 +8,7 @@ that tell build.py on which page they came to stand.
 local WIDTH = 91        -- ens across the page: template.ms's LL
 local GAP = 2           -- between columns
 local SHORT = 30        -- a column of words no longer than this is never broken
+local MUCH = 50         -- a column of longer words gets no larger share for that
 local LONG_TABLE = 16   -- rows; a longer table may go on on the next page
 
 local function ms(blocks)
@@ -46,12 +47,14 @@ local function columns(head, rows)
     local most = width(head[i]) * 1.1
     for _, row in ipairs(rows) do most = math.max(most, width(row[i])) end
     wide[i], left = most, left - (i > 1 and GAP or 0)
-    if most > SHORT then broken[#broken + 1], wanted = i, wanted + most else left = left - most end
+    if most > SHORT then broken[#broken + 1], wanted = i, wanted + math.min(most, MUCH) else left = left - most end
   end
-  if wanted <= left then return wide, {} end
+  local total = 0
+  for _, i in ipairs(broken) do total = total + wide[i] end
+  if total <= left then return wide, {} end
   local is_broken = {}
   for _, i in ipairs(broken) do
-    wide[i] = left * wide[i] / wanted
+    wide[i] = left * math.min(wide[i], MUCH) / wanted
     is_broken[i] = wide[i] * 0.9
   end
   return wide, is_broken
