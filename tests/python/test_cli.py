@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """verify-stream as people and CI start it."""
 
+import ast
 import json
 import os
 import re
@@ -140,6 +141,18 @@ def test_hosts(captured, tmp_path):
         assert r.returncode == 2 and why in r.stderr.decode() and r.stderr.count(b"\n") == 1
 
 
+def test_an_input_that_cannot_be_read_is_among_the_results(good, tmp_path):
+    """An object for each FILE, also for one that is not there; and for CI an error."""
+    report = tmp_path / "junit.xml"
+    r = run("--json", "--junit", report, tmp_path / "none", good)
+    assert r.returncode == 2 and r.stderr.count(b"\n") == 1
+    none, there = json.loads(r.stdout)
+    assert none["input"] == str(tmp_path / "none") and not none["usable"] and none["reason"] == "No such file or directory"
+    assert not none["valid"] and there["valid"]
+    suites = ET.parse(report).getroot().findall("testsuite")
+    assert [s.get("errors") for s in suites] == ["1", "0"]
+
+
 def test_without_protobuf(good, tmp_path):
     """Only --host needs it, and says so."""
     (tmp_path / "google").mkdir()
@@ -155,6 +168,18 @@ def test_nothing_but_the_standard_library(good):
     r = subprocess.run([sys.executable, "-X", "importtime", str(PROGRAM), "-q", str(good)], capture_output=True, text=True)
     loaded = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in r.stderr.splitlines() if "|" in line}
     assert not loaded & {"google", "dataclasses", "inspect", "numpy", "typing"}
+
+
+def test_what_it_imports_and_the_python_it_needs():
+    """The standard library, but protobuf in xlp.py; the syntax of Python 3.9."""
+    for path in [PROGRAM, *(ROOT / "tools/python/migration").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(), feature_version=(3, 9))):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module]
+            for name in names:
+                top = name.split(".")[0]
+                assert top in sys.stdlib_module_names or top == "migration" or (top, path.name) == ("google", "xlp.py"), name
 
 
 def test_format_can_be_said(tmp_path):

@@ -138,14 +138,38 @@ def libxl_unknown(s):
 
 @case("hvm", "padding", "libxl records", layer="libxl")
 def libxl_padding(s):
-    s.after.insert(0, Record(libxl.EMULATOR_CONTEXT, struct.pack("<II", 2, 0) + b"state", padding=b"\0\0\1"))
-    return ("after", 0), 8 + 13
+    s.after.insert(0, Record(libxl.EMULATOR_CONTEXT, struct.pack("<II", 2, 0) + b"QEVM\0\0\0\3state", padding=b"\0\0\1"))
+    return ("after", 0), 8 + 21
 
 
 @case("hvm", "emulator", "EMULATOR_CONTEXT", layer="libxl")
 def libxl_emulator_unknown(s):
     s.after.insert(0, Record(libxl.EMULATOR_CONTEXT, struct.pack("<II", 9, 0) + bytes(8)))
     return ("after", 0), 8
+
+
+@case("hvm", "emulator-context", "EMULATOR_CONTEXT", layer="libxl")
+def libxl_emulator_magic(s):
+    s.after.insert(0, Record(libxl.EMULATOR_CONTEXT, struct.pack("<II", 2, 0) + b"QEVN\0\0\0\3" + bytes(80)))
+    return ("after", 0), 16
+
+
+@case("hvm", "emulator-context", "EMULATOR_CONTEXT", layer="libxl")
+def libxl_emulator_version(s):
+    s.after.insert(0, Record(libxl.EMULATOR_CONTEXT, struct.pack("<II", 2, 0) + b"QEVM\0\0\0\2" + bytes(80)))
+    return ("after", 0), 16
+
+
+@case("hvm", "emulator-context", "EMULATOR_CONTEXT", layer="libxl")
+def libxl_emulator_cut(s):
+    s.after.insert(0, Record(libxl.EMULATOR_CONTEXT, struct.pack("<II", 2, 0) + b"QEVM"))
+    return ("after", 0), 16
+
+
+@case("hvm", "length", "EMULATOR_CONTEXT", layer="libxl")
+def libxl_emulator_short(s):
+    s.after.insert(0, Record(libxl.EMULATOR_CONTEXT, bytes(4)))
+    return ("after", 0), 4
 
 
 @case("hvm", "length", "EMULATOR_CONTEXT", layer="libxl")
@@ -285,6 +309,31 @@ def cut_in_a_body(s):
     s.records[i] = Record(HVM_CONTEXT, s.records[i].body[:-4], length=len(s.records[i].body), padding=b"")
     # Where the bytes end; what has been lost is the end of the last entry.
     return i, 8 + len(s.records[i].body)
+
+
+@case("hvm", "length", "PAGE_DATA")
+def page_data_with_half_a_page(s):
+    s.find(PAGE_DATA).body += bytes(8)
+    return s.index(PAGE_DATA), 4
+
+
+@case("pv", "page-frame", "PAGE_DATA")
+def page_frame_beyond_the_p2m_and_32_bits(s):
+    s.find(PAGE_DATA).set(8 + 8 * 2, "<Q", 1 << 33 | 1 << 60)
+    return s.index(PAGE_DATA), 16 + 8 * 2
+
+
+@case("hvm", "page-frame", "PAGE_DATA")
+def page_frame_first_too_high(s):
+    s.find(PAGE_DATA).set(8 + 16, "<Q", (1 << 40) | 15 << 60)
+    return s.index(PAGE_DATA), 16 + 16
+
+
+@case("pv", "page-type", "PAGE_DATA")
+def page_type_unknown_without_data(s):
+    """Of a type that nobody knows nobody can say whether it has data; the last frame is the guest's."""
+    s.find(PAGE_DATA).set(8 + 8 * 5, "<Q", 1023 | 6 << 60)
+    return s.index(PAGE_DATA), 16 + 8 * 5
 
 
 @case("hvm", "no-end", "END", place=("libxc", None))
@@ -1370,7 +1419,7 @@ def checkpointed(layer):
               for n, last in ((1, Record(CHECKPOINT)), (2, end))]
     if layer == "libxc":
         return b"".join(parts)
-    between = b"".join(r.raw() for r in (Record(libxl.EMULATOR_CONTEXT, struct.pack("<II", 2, 0) + b"qemu"),
+    between = b"".join(r.raw() for r in (Record(libxl.EMULATOR_CONTEXT, struct.pack("<II", 2, 0) + b"QEVM\0\0\0\3"),
                                          Record(libxl.CHECKPOINT_END), Record(libxl.CHECKPOINT_STATE, struct.pack("<II", 0, 0))))
     return s.xl + s.libxl + s.before[0].raw() + between.join(parts) + s.after[0].raw()
 
@@ -1443,6 +1492,43 @@ def test_registers_of_a_64_bit_guest_that_are_right():
     struct.pack_into("<Q", other, 8 + 616, 1 << 40)
     s.insert_before(VCPU_EXTENDED, Record(VCPU_BASIC, other))
     assert problems(s) == []
+
+
+def test_xsave_without_a_policy():
+    """x87 and SSE have one size; of others only the policy tells."""
+    s = writer.pv_stream(2)
+    s.find(VCPU_XSAVE).body[24 + 576:] = b""
+    for accumulated, size, code in ((3, 576, None), (3, 640, "xstate-size"), (7, 640, None), (7, 832, None)):
+        s.find(VCPU_XSAVE).set(8, "<QQ", accumulated, accumulated)
+        s.find(VCPU_XSAVE).body[24:] = bytes(size)
+        assert [c for c, _, _ in problems(s)] == ([code] if code else []), (accumulated, size)
+
+
+def test_xsave_that_never_was_on():
+    """16 bytes and no area."""
+    s = writer.pv_stream()
+    del s.find(VCPU_XSAVE).body[24:]
+    assert problems(s) == []
+
+
+def test_legacy_conversion_is_remarked():
+    s = writer.hvm_stream(layer="libxl")
+    struct.pack_into(">I", s.libxl, 12, 2)
+    struct.pack_into("<I", s.domain, 8, 0)
+    v = verify(s.raw())
+    assert v.report.valid and v.report.notes == ["converted from a legacy stream"]
+
+
+def test_names_of_records():
+    s = writer.hvm_stream(layer="libxl")
+    s.after.insert(0, Record(libxl.OPTIONAL | 0x77))
+    s.after.insert(0, Record(0x77))
+    s.insert_before(TSC_INFO, Record(0x80000077, bytes(8)))
+    v = verify(s.raw())
+    assert [libxl.record_name(k) for k in sorted(v.libxl.types)] == ["END", "LIBXC_CONTEXT", "unknown 0x77",
+                                                                     "optional 0x80000077"]
+    assert [libxc.record_name(k) for k in v.libxc.types][-5:-3] == ["optional 0x80000077", "X86_TSC_INFO"]
+    assert v.report.count == 1
 
 
 @pytest.mark.parametrize("xcr0, possible", [

@@ -8,7 +8,7 @@ import sys
 from . import output
 from .errors import Unusable
 from .source import Source
-from .verify import FORMATS, Verification
+from .verify import FORMATS, Verification, unreadable
 
 VALID, INVALID, USELESS = 0, 1, 2
 
@@ -70,7 +70,9 @@ def run(argv):
         try:
             v = verify_one(name, options, load_hosts(options.host) if options.host else [])
         except OSError as error:
-            status = complain(f"{shown}: {error.strerror or error}")
+            why = error.strerror or str(error)
+            status = complain(f"{shown}: {why}")
+            results.append((shown, unreadable(why)))
             continue
         status = max(status, USELESS if v.report.unusable else VALID if v.report.valid else INVALID)
         results.append((shown, v))

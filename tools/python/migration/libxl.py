@@ -15,6 +15,7 @@ IDENT = 0x4c6962786c466d74
 VERSION = 2
 BIG_ENDIAN, LEGACY = 1, 2
 EMULATORS = {0: "unknown", 1: "QEMU traditional", 2: "QEMU"}
+QEMU, QEMU_MAGIC, QEMU_VERSION = 2, b"QEVM", 3      # how QEMU's own stream of its devices begins: the two, big-endian
 MAX_XENSTORE = 1 << 20      # bytes of one EMULATOR_XENSTORE_DATA
 MAX_STATE = 3               # CHECKPOINT_STATE: new, suspended, ready, resumed
 HEADER, RECORDS = "libxl header", "libxl records"
@@ -160,20 +161,21 @@ class Stream:
     # ---- records ----
 
     def _emulator(self, body, start, name):
+        """The common beginning: which emulator; None when there is none."""
         if body.length < 8:
             self.add("length", start + 4, name, f"a body of {body.length} bytes, at least 8 are needed")
-            return False
+            return None
         at = body.offset
         emulator, index = struct.unpack("<II", body.read(8))
         if emulator not in EMULATORS:
             self.add("emulator", at, name, f"emulator {emulator}; 0, 1 and 2 are known")
         elif len(self.emulators) < 100:
             self.emulators.append({"record": name, "emulator": EMULATORS[emulator], "index": index, "bytes": body.length - 8})
-        return True
+        return emulator
 
     def _xenstore_data(self, body, start):
         name = NAMES[XENSTORE_DATA]
-        if not self._emulator(body, start, name) or not body.left:
+        if self._emulator(body, start, name) is None or not body.left:
             return
         at = body.offset
         if body.left > MAX_XENSTORE:
@@ -192,8 +194,16 @@ class Stream:
             at += len(part) + 1
 
     def _emulator_context(self, body, start):
-        if self._emulator(body, start, NAMES[EMULATOR_CONTEXT]) and not body.left:
-            self.add("length", start + 4, NAMES[EMULATOR_CONTEXT], "has no context")
+        name = NAMES[EMULATOR_CONTEXT]
+        emulator = self._emulator(body, start, name)
+        if emulator is None:
+            return
+        at, begin = body.offset, body.read(min(body.left, 8))
+        if not begin:
+            self.add("length", start + 4, name, "has no context")
+        elif emulator == QEMU and begin != QEMU_MAGIC + QEMU_VERSION.to_bytes(4, "big"):
+            self.add("emulator-context", at, name, f"begins with {begin.hex()}: QEMU's state begins with \"QEVM\" and its "
+                                                   f"format's version, {QEMU_VERSION}")
 
     def _checkpoint_state(self, body, start):
         name = NAMES[CHECKPOINT_STATE]

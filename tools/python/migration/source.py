@@ -142,6 +142,12 @@ class Source:
         self.crc = Crc()
 
 
+class Nowhere:
+    """Of what cannot be read at all."""
+
+    offset = 0
+
+
 class Body:
     """What one record holds: the source, bounded."""
 

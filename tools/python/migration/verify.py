@@ -5,7 +5,7 @@ import struct
 
 from . import check, libxc, libxl, xl
 from .report import Report
-from .source import Truncated
+from .source import Nowhere, Truncated
 
 FORMATS = ("xl", "libxl", "libxc")
 LOOK = 40           # bytes looked at to tell the kinds apart
@@ -64,6 +64,13 @@ class Host:
         self.policies = policies        # index of XEN_SYSCTL_get_cpu_policy: Policy
         self.can_run = None
         self.faults = []                # (kind, text)
+
+
+def unreadable(why):
+    """The Verification of an input that is not there."""
+    v = Verification(Nowhere())
+    v.report.unusable = why
+    return v
 
 
 class Verification:
