@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import writer
-from migration import hvm, libxc, libxl
+from migration import hvm, libxc, libxl, msrs
 from writer import Record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -259,3 +259,39 @@ def test_codes_are_those_of_the_specification():
     named.remove("name")
     named = [code for code in named if set(code) - {"-", " "}]
     assert sorted(named) == sorted(said), set(named) ^ said
+
+
+def section(name):
+    """The rows of a section's tables in the specification: [[cell, ...]]."""
+    text = (ROOT / "docs/specs/libxc-migration-stream.pandoc").read_text()
+    body = re.split(r"^#+ .*\n", text.split(f"# {name}\n", 1)[1], maxsplit=1, flags=re.M)[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in body.splitlines() if line.startswith("|")]
+
+
+def test_save_entries_are_those_of_the_specification():
+    found = {}
+    for types, names, sizes, _ in section("HVM_CONTEXT")[2:]:
+        codes, names = types.split(", "), names.split(", ")
+        for i, (code, name) in enumerate(zip(codes, names, strict=True)):
+            numbers = tuple(int(n) for n in re.findall(r"(?:^|; |, )(\d+)", sizes))
+            found[int(code)] = (name, numbers if len(codes) == 1 else numbers[i:i + 1], "less" in sizes.split(", ")[i:][0])
+    assert {code: name for code, (name, _, _) in found.items()} == {code: name for code, (name, _) in hvm.ENTRIES.items()}
+    assert {code for code, (_, _, less) in found.items() if less} == hvm.EXTENDED
+    for code, (_, sizes) in hvm.ENTRIES.items():
+        if sizes:
+            assert found[code][1] == sizes, code
+
+
+def test_msrs_are_those_of_the_specification():
+    found = {}
+    for numbers, names, features_ in section("State against the policy")[2:]:
+        numbers = [int(n, 16) for n in re.findall(r"0x[0-9A-Fa-f]+", numbers)]
+        if len(numbers) == 3:       # "first to last, another"
+            numbers[1:2] = range(numbers[0] + 1, numbers[1] + 1)
+        whose = re.search(r"\((HVM|PV)\)", names)
+        for n in numbers:
+            found[n] = (whose[1] if whose else msrs.BOTH, tuple(features_.split(" or ")))
+    ours = {n: (whose, wanted) for n, (_, whose, wanted) in msrs.MSRS.items()}
+    faulting = found.pop(msrs.MISC_FEATURES_ENABLES)
+    assert "PLATFORM_INFO" in faulting[1][0] and ours.pop(msrs.MISC_FEATURES_ENABLES) == (msrs.BOTH, ())
+    assert found == ours
