@@ -7,7 +7,7 @@ import pytest
 
 import writer
 from harness import found, lines, verify
-from migration import features, hvm, libxc, libxl, policy, pv, xstate
+from migration import hvm, libxc, libxl, pv, xstate
 from migration.libxc import (CHECKPOINT, CHECKSUM, CPUID_POLICY, DIRTY_PFN_LIST, END, HVM_CONTEXT, HVM_PARAMS, MSR_POLICY,
                              P2M_FRAMES, PAGE_DATA, PV_INFO, SHARED_INFO, STATIC_DATA_END, TOOLSTACK, TSC_INFO, VCPU_BASIC,
                              VCPU_EXTENDED, VCPU_MSRS, VCPU_XSAVE, VERIFY)
@@ -822,30 +822,21 @@ def vcpu_without_header(s):
     return i, 4
 
 
-CR4_OF_CONTEXT = pv.LAYOUTS[8].ctrlreg + 4 * 8
-
-
 @case("pv", "state-policy", "X86_PV_VCPU_BASIC")
 def vcpu_basic_cr4(s):
-    s.find(VCPU_BASIC).set(8 + CR4_OF_CONTEXT, "<Q", 0x660 | 1 << 20)     # SMEP, and what is Xen's
-    return s.index(VCPU_BASIC), 16 + CR4_OF_CONTEXT
+    s.find(VCPU_BASIC).set(8 + libxc.CR4_OF_CONTEXT, "<Q", 0x660 | 1 << 20)     # SMEP, and what is Xen's
+    return s.index(VCPU_BASIC), 16 + libxc.CR4_OF_CONTEXT
 
 
 @case("pv", "reserved", "X86_PV_VCPU_BASIC")
 def vcpu_basic_cr4_bit(s):
-    s.find(VCPU_BASIC).set(8 + CR4_OF_CONTEXT, "<Q", 1 << 63)
-    return s.index(VCPU_BASIC), 16 + CR4_OF_CONTEXT
+    s.find(VCPU_BASIC).set(8 + libxc.CR4_OF_CONTEXT, "<Q", 1 << 63)
+    return s.index(VCPU_BASIC), 16 + libxc.CR4_OF_CONTEXT
 
 
 @case("pv", "state-policy", "X86_PV_VCPU_MSRS")
 def vcpu_msrs_policy(s):
-    s.find(VCPU_MSRS).set(8, "<IIQ", 0xc0000103, 0, 5)      # neither RDTSCP nor RDPID there
-    return s.index(VCPU_MSRS), 8 + 16
-
-
-@case("pv", "state-policy", "X86_PV_VCPU_MSRS")
-def vcpu_msrs_faulting(s):
-    s.find(VCPU_MSRS).set(8, "<IIQ", 0x140, 0, 1)       # no CPUID faulting in PLATFORM_INFO
+    s.find(VCPU_MSRS).set(16, "<Q", 5)
     return s.index(VCPU_MSRS), 8 + 16
 
 
@@ -1177,7 +1168,7 @@ def context_xsave_no_header(entries):
 
 def msr_entry(entries):
     entries[:] = [e for e in entries if e[0] != hvm.MSR]
-    entries.insert(len(entries) - 1, [hvm.MSR, 0, bytearray(struct.pack("<IIIIQ", 1, 0, 0x140, 0, 0))])
+    entries.insert(len(entries) - 1, [hvm.MSR, 0, bytearray(struct.pack("<IIIIQ", 1, 0, 0xda0, 0, 0))])
     return len(entries) - 2
 
 
@@ -1195,29 +1186,18 @@ def context_msr_reserved(entries):
     return i, 8 + 12
 
 
+@context_case("state-policy")
+def context_msr_policy(entries):
+    i = msr_entry(entries)
+    entries[i][2][16] = 1
+    return i, 8 + 16
+
+
 @context_case("hvm-reserved-bit")
 def context_msr_bit(entries):
     i = msr_entry(entries)
     struct.pack_into("<IIQ", entries[i][2], 8, 0x140, 0, 2)
     return i, 8 + 16
-
-
-@context_case("msr-twice")
-def context_msr_twice(entries):
-    i = msr_entry(entries)
-    entries[i][2][:] = struct.pack("<IIIIQIIQ", 2, 0, 0x140, 0, 0, 0x140, 0, 0)
-    return i, 8 + 8 + 16
-
-
-@case("hvm", "state-policy", "HVM_CONTEXT")
-def context_msr_faulting(s):
-    """On, where PLATFORM_INFO has no CPUID faulting."""
-    s.find(MSR_POLICY).set(8, "<Q", 0)
-    entries = hvm_entries(s.find(HVM_CONTEXT).body)
-    i = msr_entry(entries)
-    struct.pack_into("<Q", entries[i][2], 16, 1)
-    s.find(HVM_CONTEXT).body[:] = hvm_context(entries)
-    return s.index(HVM_CONTEXT), 8 + sum(8 + len(e[2]) for e in entries[:i]) + 8 + 16
 
 
 # ---- checksums ----
@@ -1580,7 +1560,7 @@ def test_entry_sizes_are_those_of_the_public_headers(tmp_path):
                f'_Static_assert(CPU_XSAVE_CODE == {hvm.XSAVE} && CPU_MSR_CODE == {hvm.MSR}, "codes");',
                f'_Static_assert(HVM_NR_PARAMS == {libxc.HVM_NR_PARAMS}, "parameters");',
                f'_Static_assert(HVM_FILE_MAGIC == {hvm.MAGIC}u && HVM_FILE_VERSION == {hvm.VERSION}, "header");',
-               f'_Static_assert(sizeof(struct vcpu_guest_context) == {pv.LAYOUTS[8].size}, "registers of PV");']
+               f'_Static_assert(offsetof(struct vcpu_guest_context, ctrlreg[4]) == {libxc.CR4_OF_CONTEXT}, "CR4 of PV");']
     for width, struct_name in ((8, "vcpu_guest_context_x86_64"), (4, "vcpu_guest_context_x86_32")):
         layout = pv.LAYOUTS[width]
         source += [f"#include <xen/foreign/x86_{8 * width}.h>",
@@ -1588,8 +1568,8 @@ def test_entry_sizes_are_those_of_the_public_headers(tmp_path):
         source += [f'_Static_assert(offsetof(struct {struct_name}, {field}) == {offset}, "{field}");' for field, offset in (
             (f"user_regs.{layout.start_info.lower()}", layout.rdx), ("gdt_frames[0]", layout.gdt_frames),
             ("gdt_ents", layout.gdt_ents), ("ctrlreg[0]", layout.ctrlreg), ("ctrlreg[1]", layout.ctrlreg + width))]
-    for field, offset in (("cr0", hvm.CR0), ("cr4", hvm.CR4), ("msr_efer", hvm.EFER), ("msr_tsc_aux", hvm.TSC_AUX), ("flags", hvm.CPU_FLAGS),
-                          ("pad0", hvm.CPU_PAD)):
+    for field, offset in (("cr0", hvm.CR0), ("cr4", hvm.CR4), ("msr_efer", hvm.EFER), ("msr_tsc_aux", hvm.TSC_AUX),
+                          ("flags", hvm.CPU_FLAGS), ("pad0", hvm.CPU_PAD)):
         source.append(f'_Static_assert(offsetof(struct hvm_hw_cpu, {field}) == {offset}, "{field}");')
     assert len(structs) == len([1 for name, sizes in hvm.ENTRIES.values() if sizes]) - 1      # all but END
     (tmp_path / "sizes.c").write_text("\n".join(source) + "\n")

@@ -11,14 +11,13 @@ import pytest
 
 import writer
 from harness import lines, verify
-from migration import features, hvm, libxc, pv
+from migration import features, hvm, libxc
 from migration.libxc import HVM_CONTEXT, VCPU_BASIC, VCPU_MSRS, VCPU_XSAVE
 from writer import hvm_context, hvm_entries, hvm_stream, pv_stream
 
 SEED = int(os.environ.get("XENLEVEL_SEED") or random.SystemRandom().randrange(1 << 32))
 CHANGES = 250       # of each kind of guest
 HVM_POLICIES = ["pvh-cascadelake", "pvh-amd-rich"]
-CR4_OF_CONTEXT = pv.LAYOUTS[8].ctrlreg + 4 * 8
 POLICY_CODES = {"state-policy", "xstate-policy", "xstate-bv"}
 
 
@@ -70,7 +69,7 @@ def test_what_pv_guests_see_of_xen(reader):
     at = next(i for i in range(0, len(leaves), 24) if struct.unpack_from("<I", leaves, i)[0] == 1)
     edx, = struct.unpack_from("<I", leaves, at + 20)
     struct.pack_into("<I", leaves, at + 20, edx & ~(1 << 7 | 1 << 14))
-    s.find(VCPU_BASIC).set(8 + CR4_OF_CONTEXT, "<Q", 0x660)
+    s.find(VCPU_BASIC).set(8 + libxc.CR4_OF_CONTEXT, "<Q", 0x660)
     assert reader([s.raw()]) == [("ok", [])] and verify(s.raw()).report.valid
 
 
@@ -148,7 +147,7 @@ def pv_change(rng):
     how = rng.choice(["cr4", "cr4", "xsave", "xsave", "msr", "size"])
     if how == "cr4":
         bit = rng.randrange(64)
-        s.find(VCPU_BASIC).set(8 + CR4_OF_CONTEXT, "<Q", 0x50660 ^ 1 << bit)
+        s.find(VCPU_BASIC).set(8 + libxc.CR4_OF_CONTEXT, "<Q", 0x50660 ^ 1 << bit)
         how += f"[{bit}]"
     elif how == "xsave":
         offset, bit = rng.choice([8, 16, 24 + 512, 24 + 520, 24 + 528]), rng.randrange(64)

@@ -181,7 +181,7 @@ def pv_stream(version=3, layer="libxc"):
                 Record(libxc.VCPU_BASIC, struct.pack("<II", 0, 0) + bytes(5168)),
                 Record(libxc.VCPU_EXTENDED, struct.pack("<II", 0, 0) + bytes(64)),
                 Record(libxc.VCPU_XSAVE, real[libxc.VCPU_XSAVE]),
-                Record(libxc.VCPU_MSRS, struct.pack("<IIIIQ", 0, 0, 0x140, 0, 0)), Record(libxc.END)]
+                Record(libxc.VCPU_MSRS, struct.pack("<IIIIQ", 0, 0, 0xc0000103, 0, 0)), Record(libxc.END)]
     return Stream(records, PV, version, layer)
 
 

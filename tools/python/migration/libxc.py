@@ -3,7 +3,7 @@
 
 import struct
 
-from . import hvm, msrs, policy as cpu_policy, pv, state, xstate
+from . import hvm, policy as cpu_policy, pv, state, xstate
 from .crc import between
 from .pagedata import Pages
 from .source import Body, Truncated
@@ -40,6 +40,7 @@ ONCE = {PV_INFO, CPUID_POLICY, MSR_POLICY, STATIC_DATA_END, VERIFY}
 ONCE_A_CHECKPOINT = {SHARED_INFO, TSC_INFO, HVM_CONTEXT, HVM_PARAMS}
 EMPTY = {END, VERIFY, CHECKPOINT, STATIC_DATA_END}
 ORDER = "Order of records"
+CR4_OF_CONTEXT = pv.LAYOUTS[8].ctrlreg + 4 * 8
 TSC_MODES = 3
 HVM_NR_PARAMS = 39
 
@@ -393,11 +394,11 @@ class Stream:
         if size != layout.size:
             self.add("length", start + 4, name, f"{size} bytes of registers, must be {layout.size}")
             return
-        at, registers = body.offset, body.read(size)
+        at, data = body.offset, body.read(size)
+        pv.check(data, at, layout, self.vcpu, self.end_pfn, lambda code, o, text: self.add(code, o, name, text))
         if self.width == 8:
-            cr4 = layout.get(registers, layout.ctrlreg + 4 * layout.word)
-            self._registers(state.check("CR4", cr4, self.policy, pv=True), at + layout.ctrlreg + 4 * layout.word, name)
-        pv.check(registers, at, layout, self.vcpu, self.end_pfn, lambda code, o, text: self.add(code, o, name, text))
+            cr4, = struct.unpack_from("<Q", data, CR4_OF_CONTEXT)
+            self._registers(state.check("CR4", cr4, self.policy, pv=True), at + CR4_OF_CONTEXT, name)
 
     def _registers(self, faults, at, name):
         for kind, text in faults:
@@ -415,8 +416,12 @@ class Stream:
         if size % 16:
             self.add("length", start + 4, name, f"{size} bytes, not a multiple of 16")
             return
-        msrs.check(body, size // 16, self.policy, lambda code, o, text: self.add(code, o, name, text),
-                   lambda faults, o: self._registers(faults, o, name))
+        while body.left:
+            at = body.offset
+            index, reserved, value = struct.unpack("<IIQ", body.read(16))
+            if reserved:
+                self.add("reserved", at + 4, name, f"MSR {index:#x}: the reserved field is not zero")
+            self._registers(state.check_msr(index, value, self.policy), at + 8, name)
 
     def _vcpu_xsave(self, body, start):
         name, size = NAMES[VCPU_XSAVE], self._vcpu(body, start, VCPU_XSAVE)
