@@ -8,7 +8,6 @@ that tell build.py on which page they came to stand.
 local WIDTH = 91        -- ens across the page: template.ms's LL
 local GAP = 2           -- between columns
 local SHORT = 30        -- a column of words no longer than this is never broken
-local MUCH = 50         -- a column of longer words gets no larger share for that
 local LONG_TABLE = 16   -- rows; a longer table may go on on the next page
 
 local function ms(blocks)
@@ -40,24 +39,48 @@ local function rows_of(tbl)
   return rows
 end
 
--- How wide each column is, and which of them are broken into lines.
+-- Of the words the widest, which is never broken.
+local function widest_word(blocks)
+  local most = 0
+  pandoc.walk_block(pandoc.Div(blocks), {
+    Str = function(s) most = math.max(most, width({ pandoc.Plain({ s }) })) end,
+    Code = function(c) most = math.max(most, width({ pandoc.Plain({ c }) })) end,
+  })
+  return most
+end
+
+-- The columns that have to be broken share what is left: by the roots of their lengths, which makes them about equally
+-- high, and none narrower than its widest word.
+local function share(left, broken, natural, least)
+  local wide, open = {}, broken
+  while true do
+    local roots, narrow, rest = 0, nil, {}
+    for _, i in ipairs(open) do roots = roots + math.sqrt(natural[i]) end
+    for _, i in ipairs(open) do
+      wide[i] = left * math.sqrt(natural[i]) / roots
+      if not narrow and wide[i] < least[i] then narrow = i else rest[#rest + 1] = i end
+    end
+    if not narrow then return wide end
+    wide[narrow], left, open = least[narrow], left - least[narrow], rest
+  end
+end
+
+-- How wide each column is, and beyond which width a cell of it has to be broken into lines (nil: none has to).
 local function columns(head, rows)
-  local wide, left, broken, wanted = {}, WIDTH, {}, 0
+  local natural, least, left, broken, total = {}, {}, WIDTH - GAP * (#head - 1), {}, 0
   for i = 1, #head do
-    local most = width(head[i]) * 1.1
-    for _, row in ipairs(rows) do most = math.max(most, width(row[i])) end
-    wide[i], left = most, left - (i > 1 and GAP or 0)
-    if most > SHORT then broken[#broken + 1], wanted = i, wanted + math.min(most, MUCH) else left = left - most end
+    natural[i], least[i] = width(head[i]) * 1.1, widest_word(head[i])
+    for _, row in ipairs(rows) do
+      natural[i], least[i] = math.max(natural[i], width(row[i])), math.max(least[i], widest_word(row[i]))
+    end
+    if natural[i] > SHORT then broken[#broken + 1], total = i, total + natural[i] else left = left - natural[i] end
   end
-  local total = 0
-  for _, i in ipairs(broken) do total = total + wide[i] end
-  if total <= left then return wide, {} end
+  if total <= left then return natural, {} end
   local is_broken = {}
-  for _, i in ipairs(broken) do
-    wide[i] = left * math.min(wide[i], MUCH) / wanted
-    is_broken[i] = wide[i] * 0.9
+  for i, wide in pairs(share(left, broken, natural, least)) do
+    natural[i], is_broken[i] = wide, wide * 0.9
   end
-  return wide, is_broken
+  return natural, is_broken
 end
 
 local function line(row, is_broken, font)
@@ -95,6 +118,7 @@ end
 
 function Header(header)
   local text = pandoc.utils.stringify(header)
-  return { header, pandoc.RawBlock('ms', '.tm CONTENTS\t' .. header.level .. '\t\\*[SN]\t' .. header.identifier .. '\t' ..
+  -- Not alone at the foot of a page.
+  return { pandoc.RawBlock('ms', header.level == 1 and '.ne 16v' or '.ne 9v'), header, pandoc.RawBlock('ms', '.tm CONTENTS\t' .. header.level .. '\t\\*[SN]\t' .. header.identifier .. '\t' ..
                                          text .. '\t\\n[%]') }
 end
