@@ -37,9 +37,9 @@ def run(*args, status=0, **kw):
     return done
 
 
-def refused(*args, status=2):
+def refused(*args, status=2, **kw):
     """Exactly one message, nothing on standard output."""
-    done = run(*args, status=status)
+    done = run(*args, status=status, **kw)
     assert not done.stdout and done.stderr.startswith("xenlevel: ") and done.stderr.count("xenlevel: ") == 1, done
     return done.stderr
 
@@ -250,7 +250,10 @@ def test_extract_and_put_back_is_the_same_image(captured, tmp_path, name):
 def test_extract_default_name(make, tmp_path):
     run("extract-policy", make(wrap(hvm())), cwd=tmp_path)
     assert (tmp_path / "web1.xlp").exists()
-    assert "web/1" in refused("extract-policy", make(wrap(hvm(), name="web/1")))
+    for name in ("web/1", "../1"):      # not into another directory
+        (tmp_path / "web").mkdir(exist_ok=True)
+        assert "--output is needed" in refused("extract-policy", make(wrap(hvm(), name=name)), cwd=tmp_path)
+    assert not os.listdir(tmp_path / "web")
     assert "77" in refused("extract-policy", make(summed([(CPUID, struct.pack("<6I", 0x77, 0, 1, 2, 3, 4)), (STATIC_END, b""), *HVM_TAIL])))
 
 
@@ -367,6 +370,16 @@ def test_set_policy_where_there_was_none(make, guest_file):
     assert leaves_of(new)[MSR] == struct.pack("<IIQ", 0x10a, 0, 1)
 
 
+def test_set_policy_with_msrs_where_there_were_none(make, guest_file):
+    """Silence would leave them to the receiver's default."""
+    cpuid, _ = policy_records(RICH)
+    image = make(summed([cpuid, (STATIC_END, b""), page(0), *HVM_TAIL]))
+    assert MSR not in kinds(image.read_bytes())
+    run("set-policy", image, "-p", guest_file(RICH, have="arch-caps,rdcl-no"), "-f", "all")
+    assert kinds(image.read_bytes())[:3] == [CPUID, MSR, STATIC_END]
+    assert leaves_of(image.read_bytes())[MSR] == struct.pack("<IIQ", 0x10a, 0, 1)
+
+
 def test_set_policy_msrs_first_and_checksum_before_the_end(make, guest_file):
     """Any order of the static records, and sums that stand anywhere."""
     cpuid, msr = policy_records(RICH)
@@ -391,6 +404,8 @@ def test_set_policy_pool(make, tmp_path, captured):
     check = subprocess.run([XENLEVEL, "check", tmp_path / "out", alpha, beta], stdout=subprocess.PIPE, text=True)
     assert check.returncode == 0, check.stdout
     assert "is a host" in refused("set-policy", image, "-p", alpha)
+    bare = make(summed([(STATIC_END, b""), page(0), *HVM_TAIL]), "bare")
+    assert "no CPU policy to bring down" in refused("set-policy", bare, "-p", pool, "-f", "all")
 
 
 def test_set_policy_of_the_wrong_type_of_guest(make, guest_file):
@@ -479,6 +494,16 @@ def test_strip_refuses_what_does_not_match(make):
     assert "in no checksum" in refused("strip", image)
 
 
+def test_checksums_that_nobody_knows(make):
+    """Of another length or algorithm: what they cover cannot be said."""
+    cpu = policy_records(SMALL)
+    for body, why in ((struct.pack("<IIQQIIQ", 1, 0, 0, 0, 0, 0, 0), "a body of 40 octets, must be 32"),
+                      (struct.pack("<IIQQII", 2, 0, 0, 0, 0, 0), "algorithm 2; 1 (CRC-32) is known")):
+        image = make(summed([*cpu, (STATIC_END, b""), (CHECKSUM, body), page(0), *HVM_TAIL]))
+        before = image.read_bytes()
+        assert why in refused("strip", image) and image.read_bytes() == before
+
+
 # ---- images that are not whole ----
 
 @pytest.mark.parametrize("layer", ["libxc", "xl"])
@@ -515,6 +540,11 @@ def test_bad_structure_is_named_with_its_place(make):
     assert "behind the end of the static data" in bad(make, [*start, policy_records(SMALL)[0], *HVM_TAIL])
     text = bad(make, [*start, (PAGE_DATA, b"1234"), *HVM_TAIL])
     assert "record 4 (PAGE_DATA, type 0x1)" in text and "at least 8" in text
+    sparse = make(summed(start) + struct.pack("<II", PAGE_DATA, (128 << 20) + 8), "sparse")
+    os.truncate(sparse, sparse.stat().st_size + (128 << 20) + 8 + 40)
+    assert "134217728 are the most" in refused("show", sparse)
+    checkpoint = summed([*start, *HVM_TAIL[:-1], (CHECKPOINT, b"")])
+    assert "libxc's stream has not ended" in bad(make, None, stream=wrap(checkpoint, after=b""))
     assert "4 octets stand behind" in bad(make, None, stream=hvm(SMALL) + b"more")
     long = summed(start) + struct.pack("<II", PAGE_DATA, 0xfffffff0)
     assert "short" in bad(make, None, stream=long)
@@ -656,7 +686,8 @@ def test_usage(make, guest_file):
     image, xlp = make(hvm()), guest_file()
     for args in ([], ["show"], ["show", image, image], ["dance", image], ["set-policy", image], ["show", image, "-o", "x"],
                  ["strip", image, "-j"], ["strip", image, "-p", xlp], ["extract-policy", image, "-f", "all"],
-                 ["set-policy", image, "-p", xlp, "-f", "no-such-feature"], ["show", image, "--nonsense"], ["show", "/nowhere"],
+                 ["set-policy", image, "-p", xlp, "-f", "no-such-feature"],
+                 ["set-policy", image, "-p", xlp, "-f", "allowed"], ["set-policy", image, "-p", xlp, "-f", "rdrand,al"], ["show", image, "--nonsense"], ["show", "/nowhere"],
                  ["set-policy", image, "-p", "/nowhere.xlp"], ["set-policy", image, "-p", image.parent]):
         assert run(*args, status=2).stdout == ""
     assert "extract-policy" in run("--help").stdout
