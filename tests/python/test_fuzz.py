@@ -80,12 +80,12 @@ def test_mutations():
     before, end, n, kinds = resident(), time.monotonic() + SECONDS, 0, set()
     while time.monotonic() < end:
         data = mutate(rng, rng.choice(seeds), seeds)
-        begun = time.monotonic()
+        begun = time.process_time()
         try:
             v = verify(data)
         except Exception as error:
             raise AssertionError(f"input {n}, XENLEVEL_SEED={SEED}") from error
-        assert time.monotonic() - begun < SLOW, f"input {n}, XENLEVEL_SEED={SEED}"
+        assert time.process_time() - begun < SLOW, f"input {n}, XENLEVEL_SEED={SEED}"
         assert v.report.unusable is None or not v.report.count
         kinds.update(p.code for p in v.report.problems)
         if n % 8 == 0:
@@ -132,9 +132,9 @@ def one_record(kind, body, guest=writer.HVM):
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile(name, pipe):
     data = HOSTILE[name]()
-    before, begun = resident(), time.monotonic()
+    before, begun = resident(), time.process_time()
     v = verify(data, pipe=pipe)
-    assert time.monotonic() - begun < 30
+    assert time.process_time() - begun < 30
     assert not v.report.valid and len(v.report.problems) <= KEPT
     assert resident() - before < MUCH
 
