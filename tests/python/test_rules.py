@@ -2,6 +2,7 @@
 """Every rule, broken once: exactly that problem, at that offset, in that record, with that paragraph."""
 
 import struct
+import zlib
 
 import pytest
 
@@ -768,6 +769,11 @@ def vcpu_start_info(s):
 
 
 @case("pv", "pv-frame", "X86_PV_VCPU_BASIC")
+def vcpu_start_info_beyond_32_bits(s):
+    return pv_registers(s, 616, 1 << 32)
+
+
+@case("pv", "pv-frame", "X86_PV_VCPU_BASIC")
 def vcpu_page_table(s):
     return pv_registers(s, 4984 + 24, 1024 << 12)
 
@@ -837,6 +843,12 @@ def vcpu_basic_cr4_bit(s):
 @case("pv", "state-policy", "X86_PV_VCPU_MSRS")
 def vcpu_msrs_policy(s):
     s.find(VCPU_MSRS).set(16, "<Q", 5)
+    return s.index(VCPU_MSRS), 8 + 16
+
+
+@case("pv", "state-policy", "X86_PV_VCPU_MSRS")
+def vcpu_msrs_faulting(s):
+    s.find(VCPU_MSRS).set(8, "<IIQ", 0x140, 0, 1)       # no CPUID faulting in PLATFORM_INFO
     return s.index(VCPU_MSRS), 8 + 16
 
 
@@ -1464,7 +1476,7 @@ def test_32_bit_guests():
 def test_registers_of_a_64_bit_guest_that_are_right():
     """The last frame, the most descriptors; start info is vCPU 0's."""
     s = writer.pv_stream()
-    for offset, value in ((616, 1023), (4984 + 24, 1023 << 12), (4984 + 8, 1023 << 12 | 1), (4960, 8192)):
+    for offset, value in ((616, 1023), (4984 + 24, 1023 << 12 | 0x18), (4984 + 8, 1023 << 12 | 1), (4960, 8192)):
         pv_registers(s, offset, value)
     assert problems(s) == []
     other = bytearray(s.find(VCPU_BASIC).body)
@@ -1575,3 +1587,259 @@ def test_entry_sizes_are_those_of_the_public_headers(tmp_path):
     (tmp_path / "sizes.c").write_text("\n".join(source) + "\n")
     r = subprocess.run(["gcc", "-D__XEN_TOOLS__", "-fsyntax-only", "sizes.c"], cwd=tmp_path, capture_output=True, text=True)
     assert r.returncode == 0, r.stderr
+
+
+# ---- what is right, and what must not be said twice ----
+
+def xl_stream(optional, flags=3):
+    """With this optional data in xl's header."""
+    s = writer.hvm_stream(layer="xl")
+    s.xl[32:] = struct.pack("<4I", 0x01020304, flags, 0, len(optional)) + optional
+    return s
+
+
+def counted(data):
+    return struct.pack("<I", len(data)) + data
+
+
+def test_xl_configurations():
+    """None; one that is not JSON, and is not said to be; a huge one; something behind it; names that are no strings."""
+    json = b'{"c_info": {"name": "web", "type": "pvh"}}'
+    for optional, flags, name in ((b"", 2, None), (b"", 3, None), (counted(b"\1\2\3"), 2, None), (counted(json), 3, "web"),
+                                  (counted(json + b" " * (1 << 18)), 3, None), (counted(json) + b"more", 3, "web"),
+                                  (counted(b'{"c_info": {"name": 5, "type": [1]}}'), 3, None), (counted(b"{}"), 3, None)):
+        s = xl_stream(optional, flags)
+        v = verify(s.raw())
+        assert v.report.valid and v.xl.name == name, (optional[:60], lines(v))
+        assert v.xl.domain_type == ("pvh" if name else None)
+
+
+def test_libxl_without_libxc():
+    s = writer.hvm_stream(layer="libxl")
+    v = verify(bytes(s.libxl))
+    assert [(p.code, p.offset, p.layer) for p in v.report.problems] == [("no-end", 16, "libxl")]
+    v = verify(bytes(s.libxl) + Record(libxl.CHECKPOINT_END).raw())
+    assert [(p.code, p.offset) for p in v.report.problems] == [("order", 16), ("no-end", 24)]
+
+
+def test_libxl_ends_between_checkpoints():
+    whole = bytes(checkpointed("libxl"))
+    at = whole.index(Record(libxl.CHECKPOINT_END).raw() + Record(libxl.CHECKPOINT_STATE, struct.pack("<II", 0, 0)).raw())
+    v = verify(whole[:at])
+    assert [(p.code, p.offset, p.layer) for p in v.report.problems] == [("no-end", at, "libxl")]
+
+
+def test_nothing_is_read_behind_headers_that_say_nothing():
+    """Of a big-endian stream no record; that is one problem, also inside libxl's layer."""
+    for layer in ("libxc", "libxl", "xl"):
+        s = writer.hvm_stream(layer=layer)
+        struct.pack_into(">H", s.image, 16, 1)
+        for pipe in (False, True):
+            assert [code for code, *_ in found(verify(s.raw(), pipe=pipe))] == ["endian"], layer
+
+
+def test_emulators():
+    s = writer.hvm_stream(layer="libxl")
+    s.after[:0] = [Record(libxl.XENSTORE_DATA, struct.pack("<II", 2, 0) + b"physmap/0/name\0a value, with blanks\0empty\0\0"),
+                   Record(libxl.XENSTORE_DATA, struct.pack("<II", 1, 7)), Record(libxl.EMULATOR_CONTEXT, struct.pack("<II", 1, 7) + b"x")]
+    v = verify(s.raw())
+    assert v.report.valid, lines(v)
+    assert [(e["record"], e["emulator"], e["index"], e["bytes"]) for e in v.libxl.emulators] == [
+        ("EMULATOR_XENSTORE_DATA", "QEMU", 0, 43), ("EMULATOR_XENSTORE_DATA", "QEMU traditional", 7, 0),
+        ("EMULATOR_CONTEXT", "QEMU traditional", 7, 1)]
+    s.after[0].body[8:] = b"\0value\0"
+    assert [(p.code, p.offset) for p in verify(s.raw()).report.problems] == [("xenstore", s.at(("after", 0)) + 16)]
+
+
+@pytest.mark.parametrize("state", range(4))
+def test_colo_states(state):
+    whole = bytes(checkpointed("libxl"))
+    said = Record(libxl.CHECKPOINT_STATE, struct.pack("<II", 0, 0)).raw()
+    assert whole.count(said) == 2
+    for other in (struct.pack("<II", state, 0), struct.pack("<I", state)):
+        assert verify(whole.replace(said, Record(libxl.CHECKPOINT_STATE, other).raw())).report.valid
+
+
+def checksum_record(octets, covered):
+    whole = b"".join(octets)
+    batch = whole[covered:]
+    return Record(CHECKSUM, struct.pack("<IIQQII", 1, zlib.crc32(batch), len(batch), len(whole), zlib.crc32(whole), 0)).raw()
+
+
+def test_checksums_over_checkpoints():
+    """Octets of libxl's layer are in none."""
+    s = writer.hvm_stream(layer="libxl")
+    end = s.records.pop()
+    tail = b"".join(r.raw() for r in s.records if r.kind in (TSC_INFO, HVM_CONTEXT, HVM_PARAMS))
+    head = s.index(PAGE_DATA)
+    first = [bytes(s.image + s.domain) + b"".join(r.raw() for r in s.records[:head])]
+    first.append(checksum_record(first, 0))
+    covered = sum(map(len, first))
+    first += [b"".join(r.raw() for r in s.records[head:]), Record(CHECKPOINT).raw()]
+    again = [Record(PAGE_DATA, page_data([(0, 1)])).raw() + tail]
+    last = checksum_record(first + again, covered)
+    between = Record(libxl.CHECKPOINT_END).raw()
+    data = bytes(s.libxl) + s.before[0].raw() + b"".join(first) + between + b"".join(again) + last + end.raw() + s.after[0].raw()
+    for options in ({}, {"checksums": True}, {"pipe": True}):
+        v = verify(data, **options)
+        assert v.report.valid and v.libxc.checksum_records == 2, lines(v)
+    at = len(s.libxl) + len(s.before[0].raw()) + covered + 100      # in the first page
+    wrong = data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+    assert {p.code for p in verify(wrong, checksums=True).report.problems} == {"checksum"}
+
+
+def test_xsave_entry_without_an_area():
+    s = writer.hvm_stream()
+    entries = hvm_entries(s.find(HVM_CONTEXT).body)
+    xsave_entry(entries, size=0)
+    s.find(HVM_CONTEXT).body[:] = hvm_context(entries)
+    assert problems(s) == []
+
+
+@pytest.mark.parametrize("code, size, right", [
+    (hvm.LAPIC, 0, False), (hvm.LAPIC, 16, True), (hvm.LAPIC, 25, False), (hvm.MTRR, 239, False), (3, 7, False), (18, 31, True),
+    (hvm.CPU, 1031, False), (hvm.CPU, 1033, False)])
+def test_sizes_of_save_entries(code, size, right):
+    """Xen fills up what an older one saved less of, where it grew; others have one size."""
+    s = writer.hvm_stream()
+    entries = hvm_entries(s.find(HVM_CONTEXT).body)
+    if code not in [e[0] for e in entries]:
+        entries.insert(1, [code, 0, bytearray()])
+    i = entry_of(entries, code)
+    entries[i][2][:] = (entries[i][2] + bytes(2000))[:size]
+    s.find(HVM_CONTEXT).body[:] = hvm_context(entries)
+    at = s.at(s.index(HVM_CONTEXT)) + 8 + sum(8 + len(e[2]) for e in entries[:i]) + 4
+    assert problems(s) == ([] if right else [("hvm-size", at, s.index(HVM_CONTEXT))])
+
+
+def test_xsave_longer_than_its_components():
+    """Xen up to 4.3: zeros behind them; what they hold is theirs."""
+    s = writer.hvm_stream()
+    entries = hvm_entries(s.find(HVM_CONTEXT).body)
+    size = xstate.expected_size(0x203, verify(s.raw()).libxc.policy)
+    i = xsave_entry(entries, xcr0=0x203, accumulated=0x203, size=size + 5000, bv=0x203)
+    for at, right in ((size - 1, True), (size, False), (size + 4999, False)):
+        entries[i][2][24 + 576:] = bytes(size + 5000 - 576)
+        entries[i][2][24 + at] = 1
+        s.find(HVM_CONTEXT).body[:] = hvm_context(entries)
+        assert [code for code, _, _ in problems(s)] == ([] if right else ["xstate-size"]), at
+
+
+def test_one_damaged_word_of_the_image_header():
+    """Then the rest can be read; with two it is no stream of libxc's."""
+    for damaged, codes in (((0,), ["marker", "tsc-mode"]), ((9,), ["ident", "tsc-mode"]), ((0, 9), ["marker", "ident"])):
+        s = writer.hvm_stream()
+        s.find(TSC_INFO).set(0, "<I", 9)
+        for at in damaged:
+            s.image[at] ^= 0x10
+        assert [code for code, _, _ in problems(s, format_="libxc")] == codes
+
+
+@pytest.mark.parametrize("at", range(18, 24))
+def test_reserved_octets_of_the_image_header(at):
+    s = writer.hvm_stream()
+    s.image[at] = 0x80
+    assert problems(s) == [("reserved", 16, None)]
+
+
+def test_converted_streams():
+    s = writer.hvm_stream()
+    struct.pack_into("<I", s.domain, 8, 0)
+    assert verify(s.raw()).report.notes == ["converted from a legacy stream"]
+    struct.pack_into("<I", s.domain, 8, 1)
+    assert verify(s.raw()).report.notes == []
+
+
+def test_pv_info_of_a_few_bytes():
+    s = writer.pv_stream()
+    del s.find(PV_INFO).body[4:]
+    assert problems(s)[0] == ("length", s.at(0) + 4, 0)
+
+
+@pytest.mark.parametrize("at", range(2, 8))
+def test_reserved_octets_of_pv_info(at):
+    s = writer.pv_stream()
+    s.find(PV_INFO).body[at] = 0x80
+    assert problems(s) == [("reserved", s.at(0) + 10, 0)]
+
+
+def test_lists_of_frames_that_are_right():
+    """One entry; and the last frame can hold a part of the list."""
+    s = writer.pv_stream()
+    s.find(P2M_FRAMES).body[:] = struct.pack("<IIQ", 0, 1023, 1023) + struct.pack("<Q", 7)
+    assert problems(s) == []
+    s.find(P2M_FRAMES).body[:] = struct.pack("<IIQ", 12, 12, 6)
+    assert problems(s) == []
+
+
+def test_memory_before_its_list_is_said_once():
+    s = writer.pv_stream()
+    i = s.index(P2M_FRAMES)
+    for _ in range(2):
+        s.records.insert(i, Record(PAGE_DATA, page_data([(0, 6)])))
+    assert problems(s) == [("order", s.at(i), i)]
+
+
+def test_empty_records_of_old_senders():
+    s = writer.pv_stream()
+    for kind in (VCPU_EXTENDED, VCPU_XSAVE, VCPU_MSRS):
+        del s.find(kind).body[8:]
+    v = verify(s.raw())
+    assert v.report.valid and v.report.notes == [f"empty {libxc.NAMES[k]} records" for k in (VCPU_EXTENDED, VCPU_XSAVE, VCPU_MSRS)]
+    del s.find(VCPU_BASIC).body[8:]
+    assert [code for code, _, _ in problems(s)] == ["missing"]
+
+
+@pytest.mark.parametrize("size, right", [(120, True), (121, True), (128, True), (129, False)])
+def test_sizes_of_vcpu_extended(size, right):
+    s = writer.pv_stream()
+    s.find(VCPU_EXTENDED).body[8:] = bytes(size)
+    assert (problems(s) == []) == right
+
+
+@pytest.mark.parametrize("mode, right", [(0, True), (1, True), (2, True), (3, False)])
+def test_tsc_modes(mode, right):
+    s = writer.hvm_stream()
+    s.find(TSC_INFO).set(0, "<I", mode)
+    assert (problems(s) == []) == right
+
+
+def test_no_parameters():
+    s = writer.hvm_stream()
+    s.find(HVM_PARAMS).body[:] = bytes(8)
+    v = verify(s.raw())
+    assert v.report.valid and v.report.notes == ["an empty HVM_PARAMS record"]
+
+
+def test_small_xsave_areas_are_said_once():
+    s = writer.pv_stream()
+    del s.find(VCPU_XSAVE).body[8 + 16 + 100:]
+    i = s.index(VCPU_XSAVE)
+    assert problems(s) == [("xstate-size", s.at(i) + 8 + 8 + 16, i)]
+
+
+def missing(v):
+    return [p.text for p in v.report.problems if p.code == "missing"]
+
+
+def test_all_that_is_missing_is_named():
+    for guest, version, names in (
+            (writer.HVM, 3, ["STATIC_DATA_END", "PAGE_DATA", "X86_TSC_INFO", "HVM_CONTEXT"]),
+            (writer.HVM, 2, ["PAGE_DATA", "X86_TSC_INFO", "HVM_CONTEXT"]),
+            (writer.PV, 3, ["X86_PV_INFO", "STATIC_DATA_END", "X86_PV_P2M_FRAMES", "PAGE_DATA", "SHARED_INFO", "X86_TSC_INFO",
+                            "X86_PV_VCPU_BASIC"])):
+        found_ = missing(verify(writer.Stream([Record(END)], guest, version).raw()))
+        assert [text.split()[3] for text in found_] == names
+
+
+def test_pv_checkpoints():
+    s = writer.pv_stream()
+    state = [Record(r.kind, r.body) for r in s.records if r.kind in (TSC_INFO, SHARED_INFO, *libxc.VCPU_RECORDS)]
+    s.records[-1:] = [Record(CHECKPOINT), Record(P2M_FRAMES, s.find(P2M_FRAMES).body), Record(PAGE_DATA, page_data([(0, 6)])), *state,
+                      Record(CHECKPOINT), Record(END)]
+    assert problems(s) == []
+    s.records = [r for r in s.records if r.kind != VCPU_BASIC or r is s.find(VCPU_BASIC)]
+    v = verify(s.raw())
+    assert missing(v) == ["there was no X86_PV_VCPU_BASIC record for this checkpoint"]
+    s.records.insert(0, Record(CHECKPOINT))
+    assert problems(s)[0] == ("order", s.at(0), 0)

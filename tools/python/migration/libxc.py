@@ -150,7 +150,7 @@ class Stream:
 
     def _cut(self):
         self.report.place("libxc", None, None)
-        self.add("no-end", self.source.offset, "END", "the stream ends without an END record")
+        self.add("no-end", self.source.offset, "END", "the stream ends here, between two records, without an END: it is cut off")
         self.finish_policy()
 
     def _one(self):
@@ -559,13 +559,14 @@ class Stream:
         for field, value, right in (("batch", batch_bytes, batch), ("whole", whole_bytes, whole)):
             if value != right:
                 self.add("checksum-bytes", at + (8 if field == "batch" else 16), name,
-                         f"the {field} is said to be {value} bytes, and is {right}")
+                         f"the {field} was written with {value} bytes, and has {right}: something was cut out or put in")
         if mark:
             begin = self._covered[0] if self._covered else (0, 0)
             for field, value, right in (("batch", batch_crc, between(begin, mark)), ("whole", whole_crc, mark[0])):
                 if value != right:
+                    what = "what stands since the last CHECKSUM" if field == "batch" else "the stream up to here"
                     self.add("checksum", at + (4 if field == "batch" else 24), name,
-                             f"the {field}'s CRC-32 is {value:08x}, its bytes make {right:08x}")
+                             f"{what} is damaged: it was written with the CRC-32 {value:08x}, and has {right:08x}")
 
     HANDLERS = {
         PAGE_DATA: _page_data, PV_INFO: _pv_info, P2M_FRAMES: _p2m_frames, VCPU_BASIC: _vcpu_basic,

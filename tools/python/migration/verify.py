@@ -92,7 +92,8 @@ class Verification:
             if self._layers() and report.unusable is None:
                 self._behind()
         except Truncated as cut:
-            report.problem("truncated", cut.offset, self._section(), f"the stream ends here, {cut.missing} bytes short")
+            report.problem("truncated", cut.offset, self._section(),
+                           f"the stream is cut off here: {cut.missing} bytes are missing of this, and all that should follow")
             if self.libxc:
                 self.libxc.finish_policy()
         if self.libxc and self.libxc.checksums and not self.libxc.checksum_records and self.checksums:
