@@ -115,11 +115,11 @@ static void halt(void)
 
 /* Restore these octets into a new domain; it is gone again afterwards.  The domain may have got no
  * register when it fails. */
-static int restore(const uint8_t *bytes, size_t size, uint32_t nr_vcpus)
+static int restore_as(bool unverified, const uint8_t *bytes, size_t size, uint32_t nr_vcpus)
 {
     const struct xc_domain_config config = {
         .type = XC_DOMAIN_PVH, .hap = true, .max_vcpus = nr_vcpus};
-    const struct xc_restore_options options = {.unverified = false};
+    const struct xc_restore_options options = {.unverified = unverified};
     const struct xc_restore_callbacks cb = {.data = NULL};
     int fd = memfd_create("stream", MFD_CLOEXEC), rc, err;
     struct vcpu_regs before[VCPUS];
@@ -147,6 +147,11 @@ static int restore(const uint8_t *bytes, size_t size, uint32_t nr_vcpus)
     (void)close(fd);
     errno = err;
     return rc;
+}
+
+static int restore(const uint8_t *bytes, size_t size, uint32_t nr_vcpus)
+{
+    return restore_as(false, bytes, size, nr_vcpus);
 }
 
 /* Refused with this errno and this sentence behind where the record stands. */
@@ -262,6 +267,27 @@ static void damage_is_seen_first(void **state)
     assert_int_equal(restore(stream, stream_size, VCPUS), -1);
     assert_int_equal(errno, EILSEQ);
     assert_true(inproc_said("the stream is damaged"));
+    assert_false(inproc_said("CR4"));
+    halt();
+}
+
+/* Without a policy nobody knows which CPU the registers are of: it is the hypervisor's to say. */
+static void unverified_is_not_checked(void **state)
+{
+    const uint32_t skipped = REC_X86_CPUID_POLICY | REC_OPTIONAL;
+    uint8_t *first;
+
+    (void)state;
+    boot(false);
+    first = stream + sizeof(struct xc_sr_ihdr) + sizeof(struct xc_sr_dhdr);
+    memcpy(first, &skipped, sizeof(skipped));
+    assert_int_equal(restore_as(true, stream, stream_size, VCPUS), 0);
+    flip(entry(HVM_SAVE_CODE(CPU), 0) + sizeof(struct hvm_save_descriptor) +
+             offsetof(struct hvm_hw_cpu, cr4),
+         1u << 13);
+    assert_int_equal(restore_as(true, stream, stream_size, VCPUS), -1);
+    assert_true(inproc_said("does not take the domain's registers"));
+    assert_true(simhost_said(dst, "CR4: vmx is not in its CPU policy"));
     assert_false(inproc_said("CR4"));
     halt();
 }
@@ -413,7 +439,7 @@ struct pv_basic {
 static size_t basic_at, xsave_at, msrs_at;
 
 /* A stream with all that is looked at, up to what would have to be a guest's memory. */
-static void pv_stream(void)
+static void pv_stream(bool msr_policy)
 {
     const struct xc_sr_ihdr image = {
         XC_SR_MARKER, __builtin_bswap32(XC_SR_IDENT), __builtin_bswap32(3), 0, 0, 0};
@@ -438,7 +464,8 @@ static void pv_stream(void)
     assert_int_equal(xc_get_system_cpu_policy(xdst, XC_POLICY_PV_DEFAULT, &l), 0);
     (void)add(REC_X86_PV_INFO, &info, sizeof(info));
     (void)add(REC_X86_CPUID_POLICY, l.leaves, (uint32_t)(l.nr_leaves * sizeof(*l.leaves)));
-    (void)add(REC_X86_MSR_POLICY, l.msrs, (uint32_t)(l.nr_msrs * sizeof(*l.msrs)));
+    if (msr_policy)
+        (void)add(REC_X86_MSR_POLICY, l.msrs, (uint32_t)(l.nr_msrs * sizeof(*l.msrs)));
     xc_leaves_free(&l);
     (void)add(REC_STATIC_DATA_END, NULL, 0);
     (void)add(REC_X86_PV_P2M_FRAMES, &p2m, sizeof(p2m));
@@ -505,7 +532,7 @@ static void pv_records(void **state)
     (void)state;
     boot(false);
     free(stream);
-    pv_stream();
+    pv_stream(true);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint8_t *at = stream + *cases[i].record + cases[i].offset;
         char line[256];
@@ -519,9 +546,15 @@ static void pv_records(void **state)
             fail_msg("%s: %d, errno %d, and said:\n%s", line, rc, errno, inproc_log());
         flip(at, cases[i].flip);
     }
-    assert_int_equal(restore_pv(), -1);
-    assert_false(inproc_said("vCPU"));
-    assert_true(inproc_said("start info would be in frame 0"));
+    /* As it was, it gets as far as to the memory that it does not have; also when nobody says what
+     * its MSRs were, which are then this host's. */
+    for (int msr_policy = 1; msr_policy >= 0; msr_policy--) {
+        free(stream);
+        pv_stream(msr_policy);
+        assert_int_equal(restore_pv(), -1);
+        assert_false(inproc_said("vCPU"));
+        assert_true(inproc_said("start info would be in frame 0"));
+    }
     halt();
 }
 
@@ -530,6 +563,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(registers_are_refused_by_name),
         cmocka_unit_test(damage_is_seen_first),
+        cmocka_unit_test(unverified_is_not_checked),
         cmocka_unit_test(descriptors),
         cmocka_unit_test(which_entries),
         cmocka_unit_test(cut_anywhere),

@@ -328,6 +328,11 @@ static const struct {
      "accumulated XCR0: component 3 (mpx) is not in its CPU policy\n"
      "accumulated XCR0: component 4 (mpx) is not in its CPU policy\n"},
     {3, 1ull << 62 | 3, 3, 576, "accumulated XCR0: component 62 (lwp) is not in its CPU policy\n"},
+    /* How long it would have to be nobody knows then. */
+    {7, 1ull << 62 | 7, 3, 576, "accumulated XCR0: component 62 (lwp) is not in its CPU policy\n"},
+    {3u << 17 | 3, 3, 3, 576,
+     "XCR0: component 17 (amx-tile) is not in its CPU policy\n"
+     "XCR0: component 18 (amx-tile) is not in its CPU policy\n"},
     {3, 0x103, 3, 576, "accumulated XCR0: component 8 is not in its CPU policy\n"},
     {3, 3, 1ull << 17 | 3, 576, "XSTATE_BV: component 17 (amx-tile) is not in its CPU policy\n"},
     {3, 3, 7, 576, "XSTATE_BV: 0x7 cannot be\n"}, /* never on */
