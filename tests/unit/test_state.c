@@ -145,7 +145,7 @@ static void each_bit_with_its_feature(void **state)
         }
         assert_int_not_equal(check(&bare, rules[i].reg, rules[i].bits), 0);
         if (strncmp(said(), rules[i].text, length) != 0 ||
-            strncmp(said() + length, " is not in its CPU policy\n", 26) != 0)
+            strcmp(said() + length, " is not in its CPU policy\n") != 0)
             fail_msg("%s: %s", rules[i].text, said());
         assert_true(state_is_of_another_cpu(&faults[0]));
     }

@@ -94,8 +94,9 @@ struct xc_restore_result {
 /*
  * Fill domain `domid`, which is new, paused and without memory, from a stream.  Reads exactly up to
  * the end of END: what stands behind it stays in fd.  -1 with errno: EPERM: this host cannot honour
- * the policy (result->faults); EILSEQ: the stream is damaged or not one (the line that is logged
- * says at which offset and record); ECANCELED; what hypercalls and read() give.
+ * the policy (result->faults), or there are registers in the stream that are not of its policy (no
+ * faults); EILSEQ: the stream is damaged or not one (for both the line that is logged says at which
+ * offset and record); ECANCELED; what hypercalls and read() give.
  */
 int xc_domain_restore(xc_handle *xch, int fd, uint32_t domid,
                       const struct xc_restore_options *options,

@@ -46,7 +46,8 @@ struct state_report {
 char *state_fault_text(const struct state_fault *f, char *buf, size_t size);
 
 /*
- * Each returns 0 or -EINVAL, and adds to *r (may be NULL) every bit that may not be.
+ * Each returns 0 or -EINVAL, and adds to *r (may be NULL) every bit that may not be; neighbours
+ * that stand on the same feature are one.
  *
  * CR4 of a PV vCPU: what it sees of the hypervisor's own (PAE, MCE, OSFXSR, OSXMMEXCPT) may always
  * be there.

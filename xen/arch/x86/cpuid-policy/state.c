@@ -66,7 +66,7 @@ static bool brings(const struct register_bits *b, const struct featureset *fs)
     return !b->nr_features;
 }
 
-/* A physical address's highest bit and above: none where the policy does not say (SDM vol. 3A,
+/* The bits above a physical address, which has 36 where the policy does not say (SDM vol. 3A,
  * 4.1.4). */
 static uint64_t beyond_addresses(const struct cpu_policy *p)
 {
@@ -144,7 +144,7 @@ static void missing_components(struct state_report *r, const char *where, uint64
 static void check_register(const struct cpu_policy *p, unsigned int reg, uint64_t value,
                            uint64_t granted, struct state_report *r)
 {
-    const char *where = register_infos[reg].name;
+    const char *where = register_infos[reg].name, *last = NULL;
     struct featureset fs;
     uint64_t bad;
     unsigned int bit;
@@ -155,6 +155,9 @@ static void check_register(const struct cpu_policy *p, unsigned int reg, uint64_
     {
         const char *name = lacking(&fs, reg, bit);
 
+        if (name && name == last)
+            continue; /* a feature of many bits is named once */
+        last = name;
         if (name)
             fault(r, (struct state_fault){
                          .kind = STATE_FEATURE, .where = where, .feature = name, .bit = bit});
@@ -162,8 +165,6 @@ static void check_register(const struct cpu_policy *p, unsigned int reg, uint64_
             missing_components(r, where, 1ull << bit);
         else
             fault(r, (struct state_fault){.kind = STATE_RESERVED, .where = where, .bit = bit});
-        if (name && holds_components(reg))
-            return; /* all of it stands on one feature */
     }
 }
 
