@@ -176,6 +176,22 @@ def test_an_image_that_is_damaged_leaves_nothing(pair, kind, tmp_path):
     goes_on(a)
 
 
+def test_registers_of_another_cpu(pair):
+    """An image that was forced onto the pool's level says of itself what the guest has been using."""
+    a, b = pair
+    a.create(type="pvh", guest="vector", vcpus=2, memory=16)
+    goes_on(a)
+    image = a.path / "g.save"
+    a.run("save", "g", image)
+    a.xenlevel("stream", "set-policy", image, "-p", level(a, b), "-f", "all")
+    said = b.run("restore", image, status=1).stderr
+    for component in ("5 (avx512f)", "6 (avx512f)", "7 (avx512f)"):
+        assert f"(HVM_CONTEXT): vCPU 0: XCR0: component {component} is not in its CPU policy" in said
+    assert names(b) == ["Domain-0"]
+    done = subprocess.run([sys.executable, VERIFY, image], capture_output=True, text=True)
+    assert done.returncode == 1 and "5 (avx512f), 6 (avx512f), 7 (avx512f) are not in its CPU policy" in done.stdout
+
+
 def test_a_save_that_fails_lets_it_go_on(pair):
     a, _ = pair
     a.create(type="pvh", guest="steady", memory=4)
