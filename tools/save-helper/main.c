@@ -414,6 +414,21 @@ static int save(int argc, char **argv)
     return 1;
 }
 
+/*
+ * libxl calls its helper off with SIGTERM.  Whoever uses libxl may have it blocked or ignored
+ * (a daemon that waits for its signals), which would be inherited.
+ */
+static void heed_sigterm(void)
+{
+    const struct sigaction by_default = {.sa_handler = SIG_DFL};
+    sigset_t set;
+
+    (void)sigaction(SIGTERM, &by_default, NULL);
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 int main(int argc, char **argv)
 {
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -427,6 +442,7 @@ int main(int argc, char **argv)
 
     /* A reader that has gone must not end the gate in the middle of a sentence. */
     (void)sigaction(SIGPIPE, &ignore, &sigpipe_before);
+    heed_sigterm();
     report_open();
     if (argc > ARG_MODE && !strcmp(argv[ARG_MODE], "--restore-domain"))
         return restore(argc, argv);
