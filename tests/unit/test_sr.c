@@ -502,6 +502,58 @@ static void the_caller_resumes(void **state)
     srpair_halt(&p);
 }
 
+/* Where a record of this type begins in the stream that was saved. */
+static off_t record_at(uint32_t type)
+{
+    off_t at = 40;
+    struct xc_sr_rhdr h;
+
+    for (;; at += 8 + (off_t)((h.length + 7) & ~7u)) {
+        assert_int_equal(pread(stream, &h, sizeof(h), at), sizeof(h));
+        if (h.type == type)
+            return at;
+        assert_int_not_equal(h.type, REC_END);
+    }
+}
+
+/* Memory behind VERIFY is compared and never written; what differs is told. */
+static void verified(void **state)
+{
+    const struct xc_save_options options = {.live = true, .verify = true};
+    struct xc_restore_result result;
+    struct xc_sr_page_data head;
+    struct domain *d, *there;
+    uint8_t octet;
+    off_t at, page;
+    int rc;
+
+    (void)state;
+    boot("intel-cascadelake-sp", "intel-cascadelake-sp");
+    d = guest(SCRIPT_WRITER, NULL);
+    (void)sim_host_run(src, 50);
+    assert_int_equal(save(d, &options, 3, 0, NULL), 0);
+    there = receive(d, false, &rc, &result);
+    assert_int_equal(rc, 0);
+    assert_false(inproc_said("the sender has"));
+    assert_true(simguest_digest(there) == simguest_digest(d));
+    domain_destroy(there);
+
+    at = record_at(REC_VERIFY) + 8;
+    assert_int_equal(pread(stream, &head, sizeof(head), at + 8), sizeof(head));
+    page = at + 8 + (off_t)(sizeof(head) + head.count * sizeof(uint64_t));
+    for (off_t i = 0; i < 2; i++) {
+        assert_int_equal(pread(stream, &octet, 1, page + i * 4096), 1);
+        octet ^= 1;
+        assert_int_equal(pwrite(stream, &octet, 1, page + i * 4096), 1);
+    }
+    there = receive(d, false, &rc, &result);
+    assert_int_equal(rc, 0);
+    assert_true(inproc_said("2 frames are not what the sender has"));
+    assert_true(simguest_digest(there) == simguest_digest(d));
+    domain_destroy(there);
+    halt();
+}
+
 static void called_off(void **state)
 {
     const struct xc_save_options options = {.live = true, .dirty_threshold = 1};
@@ -539,6 +591,7 @@ int main(void)
         cmocka_unit_test(a_stream_to_keep),
         cmocka_unit_test(every_call_of_a_save_fails_once),
         cmocka_unit_test(every_call_of_a_restore_fails_once),
+        cmocka_unit_test(verified),
         cmocka_unit_test(called_off),
         cmocka_unit_test(frames_far_apart),
         cmocka_unit_test(the_caller_resumes),

@@ -18,6 +18,7 @@
 #define SR_MAX_PFN       (1ull << 36) /* beyond it no domain has memory: 256 TiB */
 #define SR_MAX_CONTEXT   (16u << 20)  /* of HVM_CONTEXT */
 #define SR_MAX_HVM_PARAM 64u
+#define SR_MAX_TOLD      8u /* pages that VERIFY finds different, told one by one */
 
 /* CRC-32 of what has gone by, as CHECKSUM counts it. */
 struct sr_sum {

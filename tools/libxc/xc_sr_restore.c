@@ -26,6 +26,9 @@ struct restorer {
     struct sr_hvm hvm;
     struct sr_pv_restore *pv; /* NULL: an HVM domain's */
     bool static_done;
+    bool verifying;     /* VERIFY has come: memory is compared, not written */
+    uint64_t different; /* pages that were */
+    uint8_t *copy;      /* SR_BATCH pages of the stream, when they are compared */
     struct sr_sparse populated; /* a bit a gfn */
 
     /* One batch. */
@@ -141,19 +144,38 @@ static int populate(struct restorer *s, size_t n)
     return count ? xc_domain_populate(s->r.xch, s->domid, first, count) : 0;
 }
 
+/* Where page i of the batch is read to: the domain's frame, or aside. */
+static void *target(struct restorer *s, size_t i)
+{
+    return s->verifying ? s->copy + i * PAGE_SIZE : s->pages[i];
+}
+
 /* Page tables have been read as they are in the stream. */
 static int localise(struct restorer *s, size_t n)
 {
     for (size_t i = 0; s->pv && i < n; i++) {
         unsigned int level = sr_pv_level(s->types[i]);
 
-        if (level && sr_pv_localise(s->pv, s->gfns[i], level, s->pages[i]))
+        if (level && sr_pv_localise(s->pv, s->gfns[i], level, target(s, i)))
             return -1;
     }
     return 0;
 }
 
-/* Contents from the stream straight into the domain's frames. */
+/* A self-test of the sender's: differences are told, the first of them by name, and no more. */
+static void compare(struct restorer *s, size_t n)
+{
+    for (size_t i = 0; s->verifying && i < n; i++) {
+        if (!memcmp(target(s, i), s->pages[i], PAGE_SIZE))
+            continue;
+        if (s->different++ < SR_MAX_TOLD)
+            xtl_log(s->r.xch->logger, XTL_WARN, -1, "xenlevel",
+                    "domain %u: frame %llx is not what the sender has there after all", s->domid,
+                    (unsigned long long)s->gfns[i]);
+    }
+}
+
+/* Contents from the stream straight into the domain's frames; behind VERIFY, beside them. */
 static int read_contents(struct restorer *s, size_t n)
 {
     void *mapping;
@@ -161,18 +183,20 @@ static int read_contents(struct restorer *s, size_t n)
 
     if (!n)
         return 0;
-    mapping = xc_map_foreign_pages(s->r.xch, s->domid, s->frames, n, true, s->pages);
+    mapping = xc_map_foreign_pages(s->r.xch, s->domid, s->frames, n, !s->verifying, s->pages);
     if (!mapping)
         return -1;
     for (size_t i = 0; i < n; i++) {
         if (!s->pages[i])
             rc = sr_bad(&s->r, "frame %llx cannot be written", (unsigned long long)s->gfns[i]);
-        s->iov[i] = (struct iovec){s->pages[i], PAGE_SIZE};
+        s->iov[i] = (struct iovec){target(s, i), PAGE_SIZE};
     }
     if (!rc)
         rc = sr_readv(&s->r, s->iov, n);
     if (!rc)
         rc = localise(s, n);
+    if (!rc)
+        compare(s, n);
     xc_unmap_foreign_pages(s->r.xch, mapping);
     s->result->stats.sent_pages += n;
     return rc;
@@ -239,6 +263,26 @@ static int take_pages(struct restorer *s, uint32_t length)
     return 0;
 }
 
+/* From here on memory comes a second time. */
+static int take_verify(struct restorer *s, uint32_t length)
+{
+    if (length || s->verifying)
+        return sr_bad(&s->r, length ? "it has a body" : "there was one before");
+    s->copy = malloc((size_t)SR_BATCH * PAGE_SIZE);
+    if (!s->copy)
+        return xc_fail(s->r.xch, ENOMEM, "out of memory for pages to compare");
+    s->verifying = true;
+    return 0;
+}
+
+static void say_different(const struct restorer *s)
+{
+    if (s->different)
+        xtl_log(s->r.xch->logger, XTL_WARN, -1, "xenlevel",
+                "domain %u: %llu frames are not what the sender has", s->domid,
+                (unsigned long long)s->different);
+}
+
 /* ---- records ---- */
 
 static int take_hvm_record(struct restorer *s, const struct xc_sr_rhdr *header)
@@ -296,6 +340,8 @@ static int take_record(struct restorer *s, const struct xc_sr_rhdr *header)
     switch (header->type) {
     case REC_PAGE_DATA:
         return take_pages(s, header->length);
+    case REC_VERIFY:
+        return take_verify(s, header->length);
     case REC_X86_TSC_INFO:
         return sr_take_tsc(r, &s->tsc, header->length);
     case REC_END:
@@ -336,6 +382,7 @@ static int restore(struct restorer *s)
         if (header.type == REC_STATIC_DATA_END && end_of_static(s))
             return -1;
     } while (header.type != REC_END);
+    say_different(s);
     if (check_state(s) || sr_apply_tsc(&s->r, &s->tsc, s->domid))
         return -1;
     if (s->pv)
@@ -375,6 +422,7 @@ int xc_domain_restore(xc_handle *xch, int fd, uint32_t domid,
     free(s->policy.guest);
     free(s->hvm.context);
     sr_pv_free(s->pv);
+    free(s->copy);
     sr_sparse_free(&s->populated);
     free(s);
     errno = err;

@@ -148,7 +148,8 @@ int engine_save(const struct engine_save *e)
 {
     struct saving s = {.e = e, .last = UINT32_MAX};
     const char *sums = getenv("XENLEVEL_CHECKSUMS");
-    const struct xc_save_options options = {.live = e->live, .checksums = sums && sums[0] == '1'};
+    const struct xc_save_options options = {
+        .live = e->live, .checksums = sums && sums[0] == '1', .verify = e->verify};
     struct xc_save_callbacks cb = {
         .suspend = on_suspend,
         .resume = on_resume,

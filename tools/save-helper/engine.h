@@ -19,7 +19,7 @@ int engine_wanted(bool *own, char *why);
 struct engine_save {
     int stream;
     uint32_t domid;
-    bool live;
+    bool live, verify;
     unsigned int callbacks; /* CONTROL_* that libxl listens to */
     const char *name;       /* of the domain, for the logs */
 };

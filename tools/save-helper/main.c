@@ -37,7 +37,8 @@ enum {
     ARGS_SAVE = 8,     /* the same */
 };
 
-#define XCFLAGS_LIVE 1u /* the domain runs while its memory is sent */
+#define XCFLAGS_LIVE  1u /* the domain runs while its memory is sent */
+#define XCFLAGS_DEBUG 2u /* xl migrate --debug: all of it a second time, to be compared */
 
 /* Large, and there is one of each: kept off the stack. */
 static struct gate_host host;
@@ -381,6 +382,7 @@ static bool is_ours(struct save *s, char **argv, struct engine_save *e)
     *e = (struct engine_save){.stream = (int)fd,
                               .domid = s->domid,
                               .live = v[0] & XCFLAGS_LIVE,
+                              .verify = v[0] & XCFLAGS_DEBUG,
                               .callbacks = v[1],
                               .name = s->name};
     return true;
