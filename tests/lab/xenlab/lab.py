@@ -38,6 +38,7 @@ class _Call:
     dst: Host
     env: dict
     fault: Fault
+    record: bytearray = None
     link: Link = None
 
 
@@ -114,10 +115,12 @@ class Lab:
 
     # ---- migration ----
 
-    def migrate(self, src, dst, domain, env_src=None, env_dst=None, fault=None, options=(), timeout=COMMAND_TIMEOUT):
-        """`xl migrate` of `domain` from one host to the other; never raises because the migration failed."""
+    def migrate(self, src, dst, domain, env_src=None, env_dst=None, fault=None, options=(), timeout=COMMAND_TIMEOUT,
+                record=None):
+        """`xl migrate` of `domain` from one host to the other; never raises because the migration failed.
+        `record`: a bytearray that gets what the source sent."""
         target = f"{dst.name}+{next(self._serial)}"
-        call = self._calls[target] = _Call(dst, env_dst or {}, fault)
+        call = self._calls[target] = _Call(dst, env_dst or {}, fault, record)
         started = time.monotonic()
         try:
             command = ["xl", "migrate", *options, "-s", "xenlab-ssh", domain, target]
@@ -142,7 +145,7 @@ class Lab:
         try:
             if call is None:
                 raise HostError(f"no host {shlex.quote(target)} in this lab")
-            call.link = Link(channel, call.dst, command, call.env, call.fault)
+            call.link = Link(channel, call.dst, command, call.env, call.fault, call.record)
         except HostError as e:
             channel.send(2, f"xenlab-ssh: {e}\n".encode())
             channel.exit(LOST)

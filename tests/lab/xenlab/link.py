@@ -31,8 +31,9 @@ class Fault:
 class Link:
     """One connection. Made when the program at the source asks for it; `done` is set when both ends are finished."""
 
-    def __init__(self, channel, dst, command, env=None, fault=None):
+    def __init__(self, channel, dst, command, env=None, fault=None, record=None):
         self.channel, self.fault = channel, fault or Fault()
+        self.record = record    # a bytearray: gets a copy of what passes
         self.taken = 0          # bytes the source gave away
         self.delivered = 0      # bytes the destination's program was given
         self.back = 0           # bytes from destination to source, errors not counted
@@ -102,6 +103,8 @@ class Link:
 
     def _pass_on(self, data):
         self.taken += len(data)
+        if self.record is not None:
+            self.record += data
         if data:
             self._quietly(self.process.write, bytes(data))
 

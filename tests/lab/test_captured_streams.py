@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""The streams that stock Xen once wrote (tests/data/streams), on hosts with the CPUs that wrote them: restored by us,
+saved by us, restored by stock Xen."""
+
+import lzma
+from pathlib import Path
+
+import pytest
+
+from test_stream import LOG, OWN, STOCK, WHO, assert_who
+from verifiers import assert_valid
+
+STREAMS = Path(__file__).resolve().parents[1] / "data/streams"
+
+
+@pytest.fixture(autouse=True)
+def no_logs(request):
+    for name in ("cascadelake", "amd_rich"):
+        if name in request.fixturenames:
+            request.getfixturevalue(name).run(f"rm -f {LOG} /root/*.img")
+
+
+def put(host, name):
+    host.put("/root/kept.img", lzma.decompress((STREAMS / f"{name}.save.xz").read_bytes()), 0o600)
+
+
+def assert_well(host, ticks=2):
+    """Its CPU is the one it had when it was captured, or it would say that it changed."""
+    log = host.wait_probe("probe", ticks)
+    assert log.healthy and log.changes == [] and log.lines[0] == "resumed", log.lines
+    return {t.cpuid for t in log.ticks}
+
+
+def there_and_back(host, name):
+    put(host, name)
+    host.run("xl restore /root/kept.img", env=OWN).check()
+    assert_who(host, "ours", "restored")
+    assert "not what the sender has" not in host.run(f"cat {LOG}").out
+    digest = assert_well(host)
+
+    host.run(f"rm -f {LOG} /root/kept.img")
+    host.run("xl save probe /root/again.img", env=OWN).check()
+    assert_who(host, "ours", "saved")
+    assert_valid(host.get("/root/again.img"))
+
+    host.run("xl restore /root/again.img", env=STOCK).check()
+    assert assert_well(host) == digest
+
+
+@pytest.mark.parametrize("name", ["pvh-cascadelake", "live-pvh-cascadelake"])
+def test_on_cascade_lake(cascadelake, name):
+    """Of the live one, all memory comes twice: behind VERIFY it is compared, and nothing differs."""
+    there_and_back(cascadelake, name)
+
+
+def test_on_amd(amd_rich):
+    there_and_back(amd_rich, "pvh-amd-rich")
+
+
+@pytest.mark.parametrize("restorer", WHO)
+def test_pv(cascadelake, restorer):
+    """Nothing boots from it (its ordinary pages are empty), but its page tables, types and records are a Linux's."""
+    put(cascadelake, "pv-cascadelake")
+    cascadelake.run("xl restore -p /root/kept.img", env=WHO[restorer], timeout=120).check()
+    assert_who(cascadelake, restorer, "restored")
+    domid, state = cascadelake.domains()["linux"]
+    assert "p" in state
+    memory = cascadelake.run("xl list linux").check().out.split()[-4]
+    assert int(memory) == 96, memory
