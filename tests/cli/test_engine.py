@@ -23,9 +23,10 @@ LOG, PROGRESS, SUSPEND, LOGDIRTY, STATIC_DATA_DONE, RESULTS, COMPLETE = 1, 2, 3,
 STRINGS = {LOG: 2, PROGRESS: 2}
 WITH_ANSWER = {SUSPEND, LOGDIRTY, STATIC_DATA_DONE, COMPLETE}
 HEARD = {"save": 136, "restore": 768}       # what libxl listens to
-LIVE = 1
+LIVE, DEBUG = 1, 2                         # XCFLAGS_*, of libxenguest
 XTL_ERROR = 7
 EIO, ECANCELED = 5, 125
+VERIFY = 0xD     # a record
 TIMEOUT = 30
 
 
@@ -47,11 +48,11 @@ def unpack(kind, body):
 class Libxl:
     """One run of the helper.  `does`: {message: function}, which gets the arguments and returns the answer; None: no answer."""
 
-    def __init__(self, host, mode, domid, stream, does=None, live=False, blocked=False, env=None):
+    def __init__(self, host, mode, domid, stream, does=None, live=False, debug=False, blocked=False, env=None):
         does = {SUSPEND: lambda: 1, LOGDIRTY: lambda d, on: 0, STATIC_DATA_DONE: lambda m: 0, **(does or {})}
         self.does = {COMPLETE: lambda *_: 0, **does}
         self.messages = []
-        args = [stream, -1, domid, LIVE * live, HEARD[mode], 0] if mode == "save" else [stream, -1, domid, 1, 0, 2, 0, HEARD[mode], 0]
+        args = [stream, -1, domid, LIVE * live + DEBUG * debug, HEARD[mode], 0] if mode == "save" else [stream, -1, domid, 1, 0, 2, 0, HEARD[mode], 0]
         env = {k: v for k, v in os.environ.items() if not k.startswith("XENLEVEL_")} | (env or {})
         env.update(XENLEVEL_HOST=str(host.socket), XENLEVEL_STREAM="xenlevel", XENLEVEL_LOG=str(host.path / "log"),
                    XENLEVEL_STOCK_HELPER="/bin/false")
@@ -204,6 +205,19 @@ def test_restore(host, image):
     host.run("status", run.domid)
 
 
+def test_debug(host):
+    """xl migrate --debug: memory a second time, behind VERIFY; whoever restores it compares, and finds nothing."""
+    path = host.path / "g.sr"
+    save(host, path)
+    once = path.stat().st_size
+    simdom(host, "resume", host.domid)
+    assert save(host, path, live=True, debug=True).messages[-1] == (COMPLETE, 0, 0)
+    data = path.read_bytes()
+    assert len(data) > once + pages_of(host, host.domid) * 4096 and struct.pack("<II", VERIFY, 0) in data
+    run = restore(host, path)
+    assert run.messages[-1] == (COMPLETE, 0, 0) and not any(m[0] == LOG for m in run.messages), run.messages
+
+
 # ---- libxl says no ----
 
 def test_not_suspended(host):
@@ -211,7 +225,7 @@ def test_not_suspended(host):
     run = save(host, host.path / "g.sr", {SUSPEND: lambda: 0}, live=True)
     assert run.kinds() == [LOGDIRTY, SUSPEND, LOGDIRTY, COMPLETE]
     assert run.messages[-1] == (COMPLETE, -1, EIO) and run.status == 0
-    assert "not suspended" in run.errors()[0]
+    assert "was not suspended" in run.errors()[0]
     goes_on(host)
     again = save(host, host.path / "g.sr", live=True)   # Xen's log of writes is off too, else it would not begin one
     assert again.messages[-1] == (COMPLETE, 0, 0)
