@@ -91,6 +91,8 @@ def test_checksums(lab, cascadelake, cascadelake_twin, receiver):
     line = bytearray()
     m = lab.migrate(cascadelake, cascadelake_twin, "web1", env_src=sums(), env_dst=WHO[receiver], record=line)
     assert m.ok, m.src.err
+    assert_who(cascadelake, "ours", "saved")
+    assert_who(cascadelake_twin, receiver, "restored")
     assert_well(cascadelake_twin, "web1", digest)
     assert CHECKSUM in [kind for kind, _ in take_apart(bytes(line))[2]]
     assert verify(bytes(line)).returncode == 0
@@ -126,14 +128,20 @@ def test_pv_save_and_restore(cascadelake, saver, restorer):
 
 @pytest.mark.parametrize("saver,restorer", BOTH)
 def test_pv_on_another_host(cascadelake, cascadelake_twin, saver, restorer):
-    """Other machine frames: dom0 and Xen have been up for different times, and the memory was given out differently."""
+    """Other machine frames: dom0 and Xen have been up for different times, and the memory was given out differently. What we
+    save has checksums here."""
     cascadelake_twin.create_probe("in-the-way", memory=16).check()
     cascadelake.create_pv_linux("pv").check()
     cascadelake.wait_pv_tick("pv", 1)
     before = cascadelake.pv_ticks("pv")[-1]
-    cascadelake.run("xl save pv /root/pv.img", env=WHO[saver], timeout=120).check()
-    cascadelake_twin.put("/root/pv.img", cascadelake.get("/root/pv.img"), 0o600)
+    cascadelake.run("xl save pv /root/pv.img", env=sums() if saver == "ours" else STOCK, timeout=120).check()
+    assert_who(cascadelake, saver, "saved")
+    image = cascadelake.get("/root/pv.img")
+    r = verify(image)
+    assert r.returncode == 0, r.stdout.decode()
+    cascadelake_twin.put("/root/pv.img", image, 0o600)
     cascadelake_twin.run("xl restore /root/pv.img", env=WHO[restorer], timeout=120).check()
+    assert_who(cascadelake_twin, restorer, "restored")
     cascadelake_twin.wait_pv_tick("pv", before + 2)
 
 
