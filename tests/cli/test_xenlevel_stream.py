@@ -22,7 +22,7 @@ MKPOLICY = BUILD / "tests" / "unit" / "gate" / "mkpolicy"
 VERIFY = ROOT / "tools" / "python" / "verify-stream"
 STREAMS = ROOT / "tests" / "data" / "streams"
 
-CAPTURED = ["pvh-cascadelake", "pvh-amd-rich", "live-pvh-cascadelake", "pv-cascadelake"]
+CAPTURED = ["pvh-cascadelake", "pvh-amd-rich", "hvm-cascadelake", "live-pvh-cascadelake", "pv-cascadelake"]
 RICH, POOR, SMALL = "intel-cascadelake-sp", "intel-sandybridge-ep", "intel-penryn"
 END, PAGE_DATA, PV_INFO, VCPU_EXTENDED, TSC, CONTEXT, CHECKPOINT = 0, 1, 2, 5, 8, 9, 0xe
 STATIC_END, CPUID, MSR, OPTIONAL, CHECKSUM = 0x10, 0x11, 0x12, 0x80000000, 0x80584C01

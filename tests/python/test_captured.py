@@ -33,6 +33,10 @@ def test_what_they_are(captured):
     assert pvh.libxc.hvm_entries["CPU"] == 1 and pvh.libxc.hvm_entries["HEADER"] == 1
     assert 2048 <= pvh.libxc.pages.with_data < 2200         # memory=8, and the special pages
     assert pvh.libxc.pages.as_dict()["XTAB"] > 1000000
+    hvm = verify(captured["hvm-cascadelake"].read_bytes())
+    assert (hvm.xl.name, hvm.xl.domain_type, hvm.libxc.guest) == ("hvm", "hvm", libxc.HVM)
+    assert [(e["emulator"], e["index"]) for e in hvm.libxl.emulators] == [("QEMU", 0)]
+    assert hvm.libxc.hvm_entries["RTC"] == 1 and "RTC" not in pvh.libxc.hvm_entries
     pv = verify(captured["pv-cascadelake"].read_bytes())
     assert (pv.xl.name, pv.libxc.guest, pv.libxc.width) == ("linux", libxc.PV, 8)
     assert pv.libxc.end_pfn == 96 * 256 - 1

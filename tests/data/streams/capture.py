@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Capture the streams of this directory anew: stock Xen hosts of the lab save the probe (PVH) and a Linux (PV).
 
-usage: capture.py OUTPUT-DIRECTORY [hosts] [pvh] [pv] [live]
+usage: capture.py OUTPUT-DIRECTORY [hosts] [pvh] [hvm] [pv] [live]
 
-What is written: HOST.xlp of each host, pvh-HOST.save.xz and pv-HOST.save.xz as `xl save` made them, live-pvh-HOST.save.xz
-as `xl migrate --debug` sent it.  A PV guest needs a
-whole Linux, so the *contents* of its ordinary pages are zeroed, except those that hold the p2m (page tables,
+What is written: HOST.xlp of each host, pvh-, hvm- and pv-HOST.save.xz as `xl save` made them, live-pvh-HOST.save.xz
+as `xl migrate --debug` sent it.  The HVM guest has a device model, Debian's QEMU.  A PV guest needs a whole Linux, so the *contents* of its ordinary pages are zeroed, except those that hold the p2m (page tables,
 types and everything else stay): such a stream is one that Xen wrote, but nothing to boot.
 """
 
@@ -18,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests/lab"))
 
-from xenlab import Lab              # noqa: E402
+from xenlab import Lab, device_model    # noqa: E402
 from xenlab.tools import our_files  # noqa: E402
 
 HOSTS = ["cascadelake", "sandybridge", "amd-rich"]
@@ -78,6 +77,14 @@ def capture_pvh(host, out):
     host.cleanup()
 
 
+def capture_hvm(host, out):
+    host.install(device_model.files(host.packages))
+    host.create_hvm_probe("hvm").check()
+    host.save("hvm", "/root/hvm.save").check()
+    save(out / f"hvm-{host.name}.save.xz", host.get("/root/hvm.save"))
+    host.cleanup()
+
+
 def capture_pv(host, out):
     host.create_pv_linux("linux", memory=LINUX_MB).check()
     host.wait_pv_tick("linux", 1)
@@ -110,6 +117,8 @@ def main(out, which):
         if "pvh" in which:
             for name in PVH_ON:
                 capture_pvh(hosts[name], out)
+        if "hvm" in which:
+            capture_hvm(hosts[PV_ON], out)
         if "pv" in which:
             capture_pv(hosts[PV_ON], out)
         if "live" in which:
@@ -118,4 +127,4 @@ def main(out, which):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:] or ["hosts", "pvh", "pv", "live"])
+    main(Path(sys.argv[1]), sys.argv[2:] or ["hosts", "pvh", "hvm", "pv", "live"])

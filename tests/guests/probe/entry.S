@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The way from Xen's PVH entry (32-bit, no paging, EBX = start info) to C in 64-bit mode; exceptions; SSE and AVX. */
+/*
+ * The way from Xen's PVH entry (32-bit, no paging, EBX = start info) to C in 64-bit mode; exceptions; SSE and AVX.
+ *
+ * An HVM domain is started by its firmware as a multiboot kernel, from the same place in the same
+ * mode, with EAX = 0x2badb002 and EBX = what multiboot says: only the command line is taken from that.
+ */
+
+#define MULTIBOOT_FLAGS 0x10000          /* the addresses are in the header, not in the ELF file */
 
     .section .note.Xen, "a", @note
     .long 4, 4, 18                      /* XEN_ELFNOTE_PHYS32_ENTRY */
@@ -7,11 +14,23 @@
     .long start32
 
     .section .text.start, "ax"
+    .balign 4
+multiboot:
+    .long 0x1badb002, MULTIBOOT_FLAGS, -(0x1badb002 + MULTIBOOT_FLAGS)
+    .long multiboot, image_start, image_data_end, image_end, start32
+
     .code32
     .globl start32
 start32:
     cld
     mov $stack_top, %esp
+    cmp $0x2badb002, %eax
+    jne 0f
+    mov 16(%ebx), %eax                  /* its command line, where hvm_start_info has it */
+    mov $start_info, %ebx
+    mov %eax, 24(%ebx)
+    movl $0x336ec578, (%ebx)
+0:
     /* The first 4 GB, one to one, in 2 MB pages: Xen's special pages are at its end. */
     mov $pml4, %edi
     movl $(pdpt + 7), (%edi)
@@ -173,5 +192,6 @@ hypercall_page:
 stack:      .skip 16384
 stack_top:
 guard_rsp:  .skip 8
+start_info: .skip 64
 
     .section .note.GNU-stack, "", @progbits

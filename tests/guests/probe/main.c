@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The probe: a PVH guest that keeps asking itself whether it still is the machine it booted on.
+ * The probe: a PVH (or HVM) guest that keeps asking itself whether it still is the machine it
+ * booted on.
  *
  * Each tick it compares all of CPUID, a pattern in memory and one in the vector registers with what
  * they were, says so probe:NAME: tick N cpuid=DIGEST mem=ok regs=ok probe:NAME: changed leaf 7.0

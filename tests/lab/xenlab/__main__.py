@@ -3,7 +3,7 @@
 
   boot CPU [CPU...] [-c COMMAND]   boot hosts (names of `cpus`); then a prompt, or COMMAND on each
   cpus                             the CPU identities, and which QEMU -cpu string each is
-  fetch [--with-dbg]               get all packages into the cache, build the images, use no network after that
+  fetch [--with-dbg] [--with-dm]   get all packages into the cache, build the images, use no network after that
 
 At the prompt: `NAME COMMAND` runs a command on that host, a bare `COMMAND` on the one used last;
 `probe NAME` makes a probe guest; `migrate DOMAIN TO` moves it; `log` shows Xen's last lines; end with ^D.
@@ -14,7 +14,7 @@ import shlex
 import signal
 import sys
 
-from . import HostError, Lab, PackageError
+from . import HostError, Lab, PackageError, device_model
 from .cpus import CPUS
 
 
@@ -84,6 +84,7 @@ def main():
     commands.add_parser("cpus")
     p = commands.add_parser("fetch")
     p.add_argument("--with-dbg", action="store_true", help="also the hypervisor's symbols, for livepatches")
+    p.add_argument("--with-dm", action="store_true", help="also QEMU for Xen, for HVM guests")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -95,6 +96,8 @@ def main():
             return 0
         with Lab(debug=args.with_dbg, verbose=True) as lab:
             lab.probe_elf()
+            if args.with_dm:
+                device_model.files(lab.packages)
             print(lab.packages.identity())
         return 0
     except (HostError, PackageError) as e:

@@ -116,14 +116,14 @@ class Lab:
     # ---- migration ----
 
     def migrate(self, src, dst, domain, env_src=None, env_dst=None, fault=None, options=(), timeout=COMMAND_TIMEOUT,
-                record=None):
+                record=None, verbose=()):
         """`xl migrate` of `domain` from one host to the other; never raises because the migration failed.
-        `record`: a bytearray that gets what the source sent."""
+        `record`: a bytearray that gets what the source sent. `verbose`: xl's own options, "-vvv"."""
         target = f"{dst.name}+{next(self._serial)}"
         call = self._calls[target] = _Call(dst, env_dst or {}, fault, record)
         started = time.monotonic()
         try:
-            command = ["xl", "migrate", *options, "-s", "xenlab-ssh", domain, target]
+            command = ["xl", *verbose, "migrate", *options, "-s", "xenlab-ssh", domain, target]
             result = src.run(command, timeout=timeout, env=env_src)
             if call.link and not call.link.done.wait(30):
                 call.link.process.kill(9)

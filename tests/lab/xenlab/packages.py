@@ -66,6 +66,11 @@ class Packages:
         self._check_versions()
         return self
 
+    def add(self, names):
+        """Some more packages, of which no host is made."""
+        self.names += [n for n in names if n not in self.names]
+        return self.fetch()
+
     def root(self, name):
         return self._roots[name]
 
@@ -81,7 +86,7 @@ class Packages:
 
     def identity(self):
         """What was used, as text: part of the key of everything built from it."""
-        return "\n".join(f"{n} {v}" for n, v in sorted(self.version.items()) if n not in DEBUG)
+        return "\n".join(f"{n} {self.version[n]}" for n in sorted([*XEN, *XEN_LIBS, *OTHER, self.kernel]))
 
     def _cached(self):
         have = {}
