@@ -162,7 +162,7 @@ class Steps:
         return self._pytest("python", "tests/python", 900)
 
     def fuzz(self):
-        """libFuzzer on the policy parser, the stream head and the hypercalls"""
+        """libFuzzer: policies, the stream's head, hypercalls, restoring a stream, images on disk"""
         return self._command("fuzz", ["tests/fuzz/run.sh", str(FUZZ_SECONDS)], FUZZ_SECONDS * 3 + 300)
 
     def lab(self):

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Write the seeds of the fuzzers: corpus.py MKPOLICY DIRECTORY.
+"""Write the seeds of the fuzzers: corpus.py MKPOLICY MKSTREAMS DIRECTORY.
 
 Streams of real processors for fuzz_head; pairs of processors and arrays of leaves for fuzz_policy;
-the lives of domains for fuzz_hypercall.
+the lives of domains for fuzz_hypercall; whole streams of small domains for fuzz_restore, and images
+of them for fuzz_image.
 """
 
 import struct
@@ -71,10 +72,22 @@ def lives():
             yield bytes([cpu, 0]) + born + domctl(9, policy) + domctl(10, policy) + context + dirty + run + domctl(5)
 
 
+def images(restore):
+    """Of fuzz_restore's seeds, as xl would save them and as libxc writes them; each way to rewrite them."""
+    for path in sorted(restore.iterdir()):
+        stream = path.read_bytes()[1:]
+        for how in range(4):
+            yield f"libxc-{path.name}-{how}", bytes([how | 12]) + stream
+            yield f"xl-{path.name}-{how}", bytes([how]) + xl(stream) + record(3, bytes(8)) + record(0)
+
+
 def main():
-    mkpolicy, out = sys.argv[1], Path(sys.argv[2])
-    for name in ("head", "policy", "hypercall"):
+    mkpolicy, mkstreams, out = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+    for name in ("head", "policy", "hypercall", "restore", "image"):
         (out / name).mkdir(parents=True, exist_ok=True)
+    subprocess.run([mkstreams, out / "restore"], check=True)
+    for name, data in images(out / "restore"):
+        (out / "image" / name).write_bytes(data)
     for i, data in enumerate(heads(mkpolicy)):
         for piece in (0, 16, 254):
             (out / "head" / f"libxc-{i}-{piece}").write_bytes(bytes([piece]) + data)

@@ -5,29 +5,44 @@
 set -eu
 
 seconds=${1:?usage: run.sh SECONDS}
+targets="head policy hypercall restore image"
 cd "$(dirname "$0")/../.."
 build=build-fuzz
 
 if [ ! -e "$build/build.ninja" ]; then
     CC=clang meson setup "$build" -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 fi
-ninja -C "$build" tests/fuzz/fuzz-head tests/fuzz/fuzz-policy tests/fuzz/fuzz-hypercall tests/unit/gate/mkpolicy >"$build/fuzz-build.log" ||
-    { cat "$build/fuzz-build.log"; exit 1; }
+programs="tests/unit/gate/mkpolicy tests/fuzz/mkstreams"
+for target in $targets; do
+    programs="$programs tests/fuzz/fuzz-$target"
+done
+# shellcheck disable=SC2086 # they are words
+ninja -C "$build" $programs >"$build/fuzz-build.log" || { cat "$build/fuzz-build.log"; exit 1; }
 
 rm -rf "$build/seeds"
-/usr/bin/python3 tests/fuzz/corpus.py "$build/tests/unit/gate/mkpolicy" "$build/seeds"
+/usr/bin/python3 tests/fuzz/corpus.py "$build/tests/unit/gate/mkpolicy" "$build/tests/fuzz/mkstreams" "$build/seeds"
 
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export ASAN_OPTIONS=detect_leaks=1
 failed=0
-for target in head policy hypercall; do
+for target in $targets; do
+    # Streams hold pages.  What restore is given must not make it take much memory: the largest
+    # that it may ask for at once is HVM_CONTEXT's 16 MiB, or 128 MiB of X86_PV_P2M_FRAMES.
+    length=12000
+    limit=2048
+    case $target in
+    restore | image) length=60000 limit=160 ;;
+    esac
+    kept=tests/fuzz/corpus/$target
+    [ -d "$kept" ] || kept=
     mkdir -p "$build/corpus/$target" "$build/findings"
     "$build/tests/fuzz/fuzz-$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-        -max_len=12000 -print_final_stats=1 -artifact_prefix="$build/findings/$target-" \
-        "$build/corpus/$target" "$build/seeds/$target" >"$build/fuzz-$target.log" 2>&1 &
+        -malloc_limit_mb="$limit" -max_len="$length" -print_final_stats=1 -close_fd_mask=1 \
+        -artifact_prefix="$build/findings/$target-" \
+        "$build/corpus/$target" "$build/seeds/$target" $kept >"$build/fuzz-$target.log" 2>&1 &
     eval "pid_$target=$!"
 done
-for target in head policy hypercall; do
+for target in $targets; do
     eval "pid=\$pid_$target"
     if wait "$pid"; then
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$build/fuzz-$target.log")

@@ -39,9 +39,8 @@ void simhost_halt(struct sim_host *h)
     free(h);
 }
 
-/* A domain without anything in its memory, paused. */
-static struct domain *empty_domain(struct sim_host *h, bool hvm, bool hap, uint32_t nr_vcpus,
-                                   uint64_t nr_pages)
+struct domain *simdomain_empty(struct sim_host *h, bool hvm, bool hap, uint32_t nr_vcpus,
+                               uint64_t nr_pages)
 {
     struct xen_domctl_createdomain config = {
         .flags = (hvm ? XEN_DOMCTL_CDF_hvm : 0) | (hap ? XEN_DOMCTL_CDF_hap : 0),
@@ -79,7 +78,7 @@ struct domain *simguest_start(struct sim_host *h, const struct simguest *g)
         .pages_per_second = 100000,
     };
     uint64_t nr_pages = g->hvm ? g->nr_pages : sim_pv_pfns_for(g->nr_pages);
-    struct domain *d = empty_domain(h, g->hvm, g->hvm && !g->shadow, g->nr_vcpus, nr_pages);
+    struct domain *d = simdomain_empty(h, g->hvm, g->hvm && !g->shadow, g->nr_vcpus, nr_pages);
 
     if (!d)
         return NULL;
@@ -100,7 +99,7 @@ struct domain *simguest_start(struct sim_host *h, const struct simguest *g)
 struct domain *simguest_copy(const struct domain *d, struct sim_host *to,
                              const struct cpu_policy *policy)
 {
-    struct domain *copy = empty_domain(to, d->hvm, d->hap, d->max_vcpus, d->memory.max_pages);
+    struct domain *copy = simdomain_empty(to, d->hvm, d->hap, d->max_vcpus, d->memory.max_pages);
     struct sim_pv_layout l = {.nr_data = d->memory.nr_gfns};
     uint8_t page[4096];
 

@@ -11,6 +11,11 @@ struct sim_host *simhost_boot(const char *machine, unsigned int nr_pcpus, uint64
 /* Fails when memory was not given back. */
 void simhost_halt(struct sim_host *h);
 
+/* A domain without anything in its memory, which may have nr_pages; paused.  NULL: the host does
+ * not have it. */
+struct domain *simdomain_empty(struct sim_host *h, bool hvm, bool hap, uint32_t nr_vcpus,
+                               uint64_t nr_pages);
+
 struct simguest {
     enum sim_script script;
     bool hvm;
