@@ -24,6 +24,7 @@ static const uint32_t travelling[] = {
 };
 #define NR_TRAVELLING (sizeof(travelling) / sizeof(travelling[0]))
 
+/* -1 with errno: the caller says what it was for. */
 static int hvm_param(xc_handle *xch, unsigned int cmd, uint32_t domid, uint32_t index,
                      uint64_t *value)
 {
@@ -31,8 +32,10 @@ static int hvm_param(xc_handle *xch, unsigned int cmd, uint32_t domid, uint32_t 
     const uint64_t args[XC_HYPERCALL_ARGS] = {cmd, (uintptr_t)p};
     int rc, err;
 
-    if (!p)
-        return xc_fail(xch, ENOMEM, "out of memory for a parameter");
+    if (!p) {
+        errno = ENOMEM;
+        return -1;
+    }
     *p = (struct xen_hvm_param){.domid = (domid_t)domid, .index = index, .value = *value};
     rc = xch->ops->hypercall(xch->state, __HYPERVISOR_hvm_op, args);
     err = errno;
