@@ -20,11 +20,15 @@ void faults_arm(const struct fault *fault, unsigned int at)
     fail_at = at;
     calls = 0;
     allocated = 0;
+    inproc_fail_at(fault->call == FAULT_HOST ? at : 0);
 }
 
 unsigned int faults_disarm(void)
 {
+    if (armed->call == FAULT_HOST)
+        calls = (unsigned int)inproc_calls();
     armed = NULL;
+    inproc_fail_at(0);
     return calls;
 }
 

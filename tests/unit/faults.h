@@ -14,6 +14,7 @@ enum fault_call {
     FAULT_ALLOC, /* malloc, calloc, realloc */
     FAULT_READ,  /* read, readv */
     FAULT_WRITE, /* write, writev */
+    FAULT_HOST,  /* a call of the transport: hypercall, buffer, mapping; it chooses errno itself */
     FAULT_CALLS,
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Save and restore between simulated hosts in one process: what arrives is what left, what is
- * refused has changed nothing, and exactly one side runs the domain, whatever fails.
+ * refused has changed nothing.  (What fails: test_sr_faults.c.)
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -338,73 +338,6 @@ static void a_stream_to_keep(void **state)
     srpair_halt(&p);
 }
 
-static void every_call_of_a_save_fails_once(void **state)
-{
-    const struct xc_save_options options = {.live = true, .dirty_threshold = 1};
-    struct domain *d;
-
-    (void)state;
-    srpair_boot(&p, "intel-broadwell-e", "intel-broadwell-e");
-    d = srpair_guest(&p, SCRIPT_WRITER, NULL);
-    (void)sim_host_run(p.src, 200);
-    for (unsigned long at = 1;; at++) {
-        uint64_t ticks = srguest_notes(d, 0).ticks;
-        unsigned long calls;
-        int rc;
-
-        inproc_fail_at(at);
-        rc = srpair_save(&p, d, &options, 3, 0, NULL);
-        calls = inproc_calls();
-        inproc_fail_at(0);
-        if (rc)
-            assert_true(inproc_log()[0]);
-        /* Failed or not: called off, it goes on.  (The resume itself may be what failed.) */
-        if (!rc || inproc_said("does not go on"))
-            domain_resume(d);
-        if (d->memory.log_dirty)
-            log_dirty_disable(d); /* turning it off is what failed */
-        srguest_require_goes_on(p.src, d, ticks);
-        if (calls < at)
-            break;
-    }
-    srpair_halt(&p);
-}
-
-static void every_call_of_a_restore_fails_once(void **state)
-{
-    const struct xc_save_options options = {.checksums = false};
-    struct domain *d;
-
-    (void)state;
-    srpair_boot(&p, "intel-broadwell-e", "intel-broadwell-e");
-    d = srpair_guest(&p, SCRIPT_STEADY, NULL);
-    (void)sim_host_run(p.src, 200);
-    assert_int_equal(srpair_save(&p, d, &options, 0, 0, NULL), 0);
-    for (unsigned long at = 1;; at++) {
-        struct domain *there = srpair_make(&p, d);
-        struct xc_restore_result result;
-        unsigned long calls;
-        int rc;
-
-        inproc_fail_at(at);
-        rc = srpair_restore(&p, there, false, &result);
-        calls = inproc_calls();
-        inproc_fail_at(0);
-        if (calls >= at && !rc)
-            fail_msg("call %lu failed, and the restore did not", at);
-        if (rc)
-            assert_true(inproc_log()[0]);
-        domain_destroy(there);
-        if (calls < at) {
-            assert_int_equal(rc, 0);
-            break;
-        }
-    }
-    domain_resume(d);
-    srguest_require_goes_on(p.src, d, srguest_notes(d, 0).ticks);
-    srpair_halt(&p);
-}
-
 /* ---- memory with holes ---- */
 
 static uint8_t *page_of(struct sim_host *h, const struct domain *d, uint64_t gfn)
@@ -589,8 +522,6 @@ int main(void)
         cmocka_unit_test(memory_before_the_policy_is_refused),
         cmocka_unit_test(what_only_stock_xen_restores_is_named),
         cmocka_unit_test(a_stream_to_keep),
-        cmocka_unit_test(every_call_of_a_save_fails_once),
-        cmocka_unit_test(every_call_of_a_restore_fails_once),
         cmocka_unit_test(verified),
         cmocka_unit_test(called_off),
         cmocka_unit_test(frames_far_apart),

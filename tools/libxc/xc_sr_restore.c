@@ -347,11 +347,9 @@ static int take_record(struct restorer *s, const struct xc_sr_rhdr *header)
     case REC_END:
         return header->length ? sr_bad(r, "it has a body") : 0;
     case REC_CHECKPOINT:
-    case REC_VERIFY:
         return xc_fail(r->xch, EOPNOTSUPP,
-                       "the stream is %s, which only stock Xen's own restore can read",
-                       header->type == REC_VERIFY ? "a live migration's self-test (VERIFY)"
-                                                  : "checkpointed (Remus, COLO)");
+                       "the stream is checkpointed (Remus, COLO), which only stock Xen's own "
+                       "restore can read");
     default:
         return s->pv ? take_pv_record(s, header) : take_hvm_record(s, header);
     }
