@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: MIT
+"""Whoever is killed, and whatever the line does, at every moment of a migration: one side runs the domain.
+
+What an administrator does afterwards is in xl-sim(1), "When a migration is cut short"; here it is done.
+"""
+
+import json
+import os
+import resource
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from test_xl_sim import BUILD, CASCADE
+from test_xl_sim_migrate import goes_on, level, names, pair, ticks  # noqa: F401: a fixture
+
+LINE = Path(__file__).with_name("line.py")
+MEMORY = [2000, 5000, 1 << 20, (1 << 22) + 77]      # octets: in the policy, and in memory
+INCOMING = "g--incoming"
+
+
+def over(**plan):
+    path = f"{BUILD}/tools/xl:{os.environ['PATH']}"
+    return f"env PATH={shlex.quote(path)} {shlex.quote(sys.executable)} {LINE} {shlex.quote(json.dumps(plan))}"
+
+
+def migrate(a, b, *options, status=2, name="g", **plan):
+    return a.run("migrate", *options, "-S", over(**plan), name, b.socket, status=status)
+
+
+def state(host, name="g"):
+    """'running', 'paused', 'suspended', or None: there is no such domain."""
+    found = [d["state"] for d in host.ask("list") if d["name"] == name]
+    return found[0].replace("shut down (suspend)", "suspended") if found else None
+
+
+def until(what, seconds=20):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it does not come to that"
+        time.sleep(0.02)
+
+
+def nothing_at(host):
+    until(lambda: names(host) == ["Domain-0"])
+
+
+def stands_still(host):
+    before = ticks(host, "g")
+    time.sleep(0.1)
+    assert ticks(host, "g") == before
+
+
+@pytest.fixture
+def guest(pair):  # noqa: F811
+    a, b = pair
+    a.create(type="pvh", guest="writer", vcpus=2, memory=8, cpu_policy=level(a, b))
+    goes_on(a)
+    return pair
+
+
+# ---- the sender is killed ----
+
+@pytest.mark.parametrize("at", MEMORY)
+def test_sender_killed_while_memory_moves(guest, at):
+    a, b = guest
+    migrate(a, b, status=-9, at=at, do=[["kill", "sender"]])
+    nothing_at(b)
+    goes_on(a)                                      # it has run all the time
+    a.run("migrate", "g", b.socket)                 # and can still go
+    goes_on(b)
+
+
+def test_sender_killed_before_it_has_let_go(guest):
+    a, b = guest
+    migrate(a, b, status=-9, at="R", do=[["kill", "sender"]])
+    nothing_at(b)
+    assert state(a) == "suspended"
+    a.run("migrate", "--resume", "g")
+    goes_on(a)
+    assert "nothing to resume" in a.run("migrate", "--resume", "g", status=2).stderr
+    a.run("migrate", "g", b.socket)
+    goes_on(b)
+
+
+@pytest.mark.parametrize("at", ["G", "A"])
+def test_sender_killed_after_it_has_let_go(guest, at):
+    a, b = guest
+    migrate(a, b, status=-9, at=at, do=[["kill", "sender"]])
+    goes_on(b)
+    assert state(a) == "suspended"
+    stands_still(a)
+    a.run("destroy", "g")
+    goes_on(b)
+
+
+# ---- the receiver is killed ----
+
+@pytest.mark.parametrize("at", MEMORY)
+def test_receiver_killed_while_memory_moves(guest, at):
+    a, b = guest
+    done = migrate(a, b, at=at, do=[["kill", "receiver"]])
+    assert "goes on here" in done.stderr
+    goes_on(a)
+    assert state(b) is None and state(b, INCOMING) in (None, "paused")
+    if state(b, INCOMING):
+        # Half a domain: nobody can let it run, nor mistake it for another.
+        assert "not all there" in b.run("unpause", INCOMING, status=2).stderr
+        assert INCOMING in a.run("migrate", "g", b.socket, status=2).stderr
+        goes_on(a)
+        b.run("destroy", INCOMING)
+    a.run("migrate", "g", b.socket)
+    goes_on(b)
+
+
+def test_receiver_killed_before_it_may_run_it(guest):
+    a, b = guest
+    done = migrate(a, b, "-t", 3, at="R", do=[["kill", "receiver"]])
+    assert "kept suspended" in done.stderr          # 'G' went into a line whose end nobody sees from here
+    assert state(a) == "suspended" and state(b) is None and state(b, INCOMING) == "paused"
+    b.run("destroy", INCOMING)
+    a.run("migrate", "--resume", "g")
+    goes_on(a)
+
+
+def test_receiver_killed_with_the_word_unread(guest):
+    a, b = guest
+    done = migrate(a, b, "-t", 3, at="G", do=[["stop", "receiver"], ["kill", "receiver"]])
+    assert "kept suspended" in done.stderr
+    assert state(a) == "suspended" and state(b) is None and state(b, INCOMING) == "paused"
+    b.run("destroy", INCOMING)
+    a.run("migrate", "--resume", "g")
+    goes_on(a)
+
+
+def test_receiver_killed_when_it_runs_it(guest):
+    a, b = guest
+    done = migrate(a, b, "-t", 3, at="A", do=[["kill", "receiver"], ["lose"]])
+    assert "kept suspended" in done.stderr
+    goes_on(b)
+    assert state(a) == "suspended"
+    a.run("destroy", "g")
+
+
+def test_word_that_cannot_be_said(guest):
+    """The line is gone before 'G': it is certain that nobody has read it."""
+    a, b = guest
+    done = migrate(a, b, at="R", do=[["hang-up"]])
+    assert "goes on here" in done.stderr
+    goes_on(a)
+    nothing_at(b)
+
+
+# ---- a host dies ----
+
+@pytest.mark.parametrize("at", [*MEMORY, "R"])
+def test_the_other_host_dies(guest, at):
+    a, b = guest
+    done = migrate(a, b, "-t", 5, at=at, do=[["kill", b.process.pid]])
+    if at == "R":           # the receiver cannot say for certain that it is gone
+        assert "kept suspended" in done.stderr and state(a) == "suspended"
+        a.run("migrate", "--resume", "g")
+    else:
+        assert "goes on here" in done.stderr
+    goes_on(a)
+
+
+@pytest.mark.parametrize("at", MEMORY)
+def test_the_own_host_dies(guest, at):
+    a, b = guest
+    migrate(a, b, "-t", 5, at=at, do=[["kill", a.process.pid]])
+    nothing_at(b)
+
+
+@pytest.mark.parametrize("at", ["R", "G"])
+def test_the_own_host_dies_when_all_is_there(guest, at):
+    a, b = guest
+    migrate(a, b, "-t", 5, at=at, do=[["kill", a.process.pid]])
+    goes_on(b)
+
+
+# ---- signals ----
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("whom", ["sender", "receiver"])
+@pytest.mark.parametrize("at", [*MEMORY[1:3], "R"])
+def test_signals_end_it_in_order(guest, number, whom, at):
+    a, b = guest
+    done = migrate(a, b, "-t", 10, at=at, do=[["signal", [whom, number]]])
+    assert "goes on here" in done.stderr
+    goes_on(a)
+    nothing_at(b)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_come_too_late(guest, number):
+    a, b = guest
+    migrate(a, b, status=0, at="A", do=[["signal", ["sender", number]]])
+    goes_on(b)
+    nothing_at(a)
+
+
+# ---- the line stalls ----
+
+@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize("at", [0, *MEMORY[1:]])
+def test_a_line_that_stalls(guest, at, live):
+    a, b = guest
+    begun = time.monotonic()
+    done = migrate(a, b, "-t", 1, *([] if live else ["-n"]), at=at, do=[["stall"]])
+    assert "stalled" in done.stderr and "goes on here" in done.stderr, done.stderr
+    assert time.monotonic() - begun < 20
+    goes_on(a)
+    nothing_at(b)           # the receiver too has waited long enough
+
+
+# ---- the line says something else ----
+
+FLIPS = [f"flip {n}" for n in (0, 4, 8, -1)]
+
+
+@pytest.mark.parametrize("what", [*FLIPS, "drop", "double", "swap"])
+def test_a_line_that_is_not_true(guest, what):
+    a, b = guest
+    for where in range(100):                # every record, until there is none of that number
+        done = migrate(a, b, "-k", "-n", "-t", 2, status=None, damage=[what, where])
+        if done.returncode == 0:
+            break
+        assert done.returncode in (1, 2) and "goes on here" in done.stderr, (where, done.stderr)
+        goes_on(a)
+        nothing_at(b)
+    assert where > 10       # the policy, memory in two batches, its state, and their checksums
+    goes_on(b)
+    nothing_at(a)
+
+
+# ---- two at once ----
+
+def test_one_at_a_time(guest):
+    a, b = guest
+    first = subprocess.Popen([f"{BUILD}/tools/xl/xl-sim", "-s", str(a.socket), "migrate", "-t", "3", "-S",
+                              over(at=5000, do=[["stall"]]), "g", str(b.socket)],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until(lambda: INCOMING in names(b))
+    for command in (["migrate", "g", b.socket], ["save", "g", a.path / "g.save"], ["migrate", "--resume", "g"],
+                    ["unpause", "g"]):
+        assert "one at a time" in a.run(*command, status=2).stderr, command
+    assert "not all there" in b.run("unpause", INCOMING, status=2).stderr
+    assert "stalled" in first.communicate(timeout=30)[1]
+    goes_on(a)
+    nothing_at(b)
+    a.run("migrate", "g", b.socket)
+    goes_on(b)
+
+
+def test_a_domain_that_has_crashed_is_not_resumed(pair):  # noqa: F811
+    a, _ = pair
+    a.create(type="pvh", guest="steady", memory=4)
+    assert "nothing to resume" in a.run("migrate", "--resume", "g", status=2).stderr
+    a.run("pause", "g")
+    assert "nothing to resume" in a.run("migrate", "-r", "g", status=2).stderr
+    assert state(a) == "paused"
+
+
+# ---- saving ----
+
+def full_disk(path):
+    """A file system of one MiB: this test runs as root, or in a namespace of its own."""
+    path.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", path], capture_output=True).returncode:
+        pytest.skip("a full disk needs mount(8) to be allowed")
+    return path
+
+
+def test_a_full_disk(guest, tmp_path):
+    a, _ = guest
+    disk = full_disk(tmp_path / "disk")
+    try:
+        done = a.run("save", "g", disk / "g.save", status=2)
+        assert "No space left" in done.stderr
+        assert not list(disk.iterdir())
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    goes_on(a)
+
+
+def test_a_file_that_may_not_be_so_long(pair, tmp_path):  # noqa: F811
+    a, _ = pair
+    a.create(type="pvh", guest="steady", memory=96)
+    limit = 70 << 20        # the window to the host has 64 MiB
+    done = subprocess.run([f"{BUILD}/tools/xl/xl-sim", "-s", str(a.socket), "save", "g", f"{tmp_path}/g.save"],
+                          capture_output=True, text=True, timeout=60,
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    assert done.returncode == 2 and "File too large" in done.stderr
+    assert not list(tmp_path.iterdir())
+    goes_on(a)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_save_that_is_ended(pair, tmp_path, number):  # noqa: F811
+    a, _ = pair
+    a.create(type="pvh", guest="steady", memory=512)
+    goes_on(a)
+    save = subprocess.Popen([f"{BUILD}/tools/xl/xl-sim", "-s", str(a.socket), "save", "-k", "g", f"{tmp_path}/g.save"],
+                            stderr=subprocess.PIPE, text=True)
+    until(lambda: state(a) == "suspended")
+    save.send_signal(number)
+    save.communicate(timeout=60)
+    assert not list(tmp_path.iterdir())
+    if number == signal.SIGKILL:
+        assert save.returncode == -9 and state(a) == "suspended"
+        a.run("migrate", "--resume", "g")
+    else:
+        assert save.returncode == 2
+    goes_on(a)
+
+
+def test_an_image_is_not_saved_over_a_device(guest):
+    a, _ = guest
+    assert a.run("save", "g", "/dev/null", status=2).stderr
+    assert os.path.exists("/dev/null") and not os.path.isfile("/dev/null")
+    goes_on(a)
