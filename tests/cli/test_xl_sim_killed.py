@@ -239,6 +239,16 @@ def test_a_line_that_is_not_true(guest, what):
     nothing_at(a)
 
 
+@pytest.mark.parametrize("at", [0, 46, *range(52, 190, 23)])
+def test_a_head_that_is_not_true(guest, at):
+    """What the domain is called, how large it is: libxc's checksums do not reach that."""
+    a, b = guest
+    done = migrate(a, b, "-k", "-t", 5, damage=[f"flip {at}", -1], status=None)
+    assert done.returncode in (1, 2) and "goes on here" in done.stderr
+    goes_on(a)
+    nothing_at(b)
+
+
 # ---- two at once ----
 
 def test_one_at_a_time(guest):

@@ -95,6 +95,32 @@ def xl_byte_order(s):
 
 # ---- libxl ----
 
+def head_checksummed(s):
+    """HEAD_CHECKSUM behind libxc's stream; its body's offset."""
+    head = s.raw()[:s.at("image")]
+    s.after.insert(0, writer.Record(libxl.HEAD_CHECKSUM, struct.pack("<IIQ", 1, zlib.crc32(head), len(head))))
+    return s.at(("after", 0)) + 8
+
+
+@pytest.mark.parametrize("layer", ["libxl", "xl"])
+def test_head_checksum(layer):
+    s = writer.hvm_stream(layer=layer)
+    head_checksummed(s)
+    for pipe in (False, True):
+        assert found(verify(s.raw(), pipe)) == [], lines(verify(s.raw(), pipe))
+    at = s.at(("after", 0)) + 8
+    data = bytearray(s.raw())
+    for offset, code in ((0, "checksum-algorithm"), (4, "checksum"), (8, "checksum-bytes")):
+        data[at + offset] ^= 2
+        assert [(p[0], p[1], p[4]) for p in found(verify(bytes(data)))] == [(code, at + offset, "HEAD_CHECKSUM")]
+        data[at + offset] ^= 2
+    if layer == "xl":
+        data[s.at("libxl") - 3] ^= 1        # in its configuration
+        assert ("checksum", at + 4) in [p[:2] for p in found(verify(bytes(data)))]
+    s.after.insert(0, writer.Record(libxl.HEAD_CHECKSUM, bytes(8)))
+    assert {"length", "twice"} <= {p[0] for p in found(verify(s.raw()))}
+
+
 @case("hvm", "ident", "libxl header", layer="libxl", place=("libxl", None))
 def libxl_ident(s):
     s.libxl[1] ^= 1

@@ -36,7 +36,8 @@ def main(spec, header, package):
     libxc, libxl = tables(text)
     optional = int(re.search(r"#define REC_CHECKSUM (0x[0-9a-f]+)u", code)[1], 16)
     assert libxc == {**enum(code, "xc_sr_record_type", "REC_"), optional: "CHECKSUM"}, libxc
-    assert libxl == enum(code, "xc_sr_libxl_record_type", "LIBXL_REC_"), libxl
+    optional = int(re.search(r"#define LIBXL_REC_HEAD_CHECKSUM (0x[0-9a-f]+)u", code)[1], 16)
+    assert libxl == {**enum(code, "xc_sr_libxl_record_type", "LIBXL_REC_"), optional: "HEAD_CHECKSUM"}, libxl
 
     sys.path.insert(0, str(Path(package).parent))
     from migration import libxc as reader, libxl as outer
@@ -46,7 +47,8 @@ def main(spec, header, package):
     # The layouts: fields follow each other without a gap, and add up to the struct.
     structs = {name: int(size) for size, name in re.findall(r'== (\d+), "([^"]+)"', code)}
     for section, struct in (("Image header", "image header"), ("Domain header", "domain header"), ("X86_PV_INFO", "X86_PV_INFO"),
-                            ("X86_TSC_INFO", "X86_TSC_INFO"), ("CHECKSUM", "CHECKSUM"), ("xl header", "xl header")):
+                            ("X86_TSC_INFO", "X86_TSC_INFO"), ("CHECKSUM", "CHECKSUM"), ("HEAD_CHECKSUM", "HEAD_CHECKSUM"),
+                            ("xl header", "xl header")):
         at = 0
         for offset, size in sizes(text)[section]:
             assert offset == at, f"{section}: a field at {offset}, the one before ends at {at}"
@@ -54,7 +56,7 @@ def main(spec, header, package):
         assert at == structs[struct], f"{section}: {at} octets, the struct has {structs[struct]}"
     limit = eval(re.search(r"XC_SR_MAX_LENGTH +\((.*?)\)", code)[1].replace("u", ""))
     assert f"`{limit:#x}`" in text and limit == reader.MAX_LENGTH
-    print(f"{len(libxc)} and {len(libxl)} records, 6 layouts: one table")
+    print(f"{len(libxc)} and {len(libxl)} records, 7 layouts: one table")
 
 
 if __name__ == "__main__":

@@ -193,6 +193,15 @@ enum xc_sr_libxl_record_type {
     LIBXL_REC_CHECKPOINT_STATE = 0x00000005,
 };
 
+/* Ours, optional: of all in front of libxc's stream. */
+#define LIBXL_REC_HEAD_CHECKSUM 0x80584c02u
+
+struct xc_sr_head_checksum {
+    uint32_t algorithm; /* XC_SR_CHECKSUM_CRC32 */
+    uint32_t crc;
+    uint64_t bytes; /* from the file's first octet to the end of LIBXC_CONTEXT */
+};
+
 /* The beginning of EMULATOR_XENSTORE_DATA and EMULATOR_CONTEXT. */
 struct xc_sr_emulator {
     uint32_t emulator; /* 0 unknown, 1 qemu-traditional, 2 qemu */
@@ -230,6 +239,7 @@ _Static_assert(sizeof(struct xc_sr_hvm_params) == 8, "HVM_PARAMS");
 _Static_assert(sizeof(struct xc_sr_checksum) == 32, "CHECKSUM");
 _Static_assert(sizeof(struct xc_sr_libxl_hdr) == 16, "libxl header");
 _Static_assert(sizeof(struct xc_sr_emulator) == 8, "EMULATOR_*");
+_Static_assert(sizeof(struct xc_sr_head_checksum) == 16, "HEAD_CHECKSUM");
 _Static_assert(sizeof(struct xc_sr_xl_hdr) == 48, "xl header");
 
 #endif /* XC_SR_STREAM_FORMAT_H */

@@ -5,6 +5,8 @@
 #include "image.h"
 
 #include <errno.h>
+#include <libdeflate.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +18,6 @@
 #include "line.h"
 #include "out.h"
 #include "util.h"
-#include "xc_sr_stream_format.h"
 #include "xl.h"
 
 #define MAX_CONFIG 65536u
@@ -145,7 +146,19 @@ struct libxl_head {
     struct xc_sr_rhdr context;
 };
 
-int image_write_head(int fd, int patience, const struct image_config *c)
+static void add_to_sum(struct image_config *c, const void *bytes, size_t n)
+{
+    c->sum.crc = libdeflate_crc32(c->sum.crc, bytes, n);
+    c->sum.bytes += n;
+}
+
+static int put(int fd, int patience, struct image_config *c, const void *bytes, size_t n)
+{
+    add_to_sum(c, bytes, n);
+    return line_write(fd, bytes, n, patience);
+}
+
+int image_write_head(int fd, int patience, struct image_config *c)
 {
     struct head head = {.xl = {.byteorder = XC_SR_XL_BYTEORDER,
                                .mandatory_flags = XC_SR_XL_FLAG_JSON | XC_SR_XL_FLAG_STREAM_V2}};
@@ -158,14 +171,13 @@ int image_write_head(int fd, int patience, const struct image_config *c)
     int rc = -1;
 
     memcpy(head.xl.magic, XC_SR_XL_MAGIC, sizeof(head.xl.magic));
+    c->sum = (struct xc_sr_head_checksum){.algorithm = XC_SR_CHECKSUM_CRC32};
     if (json) {
         head.config_length = (uint32_t)len + 1; /* its NUL too, as libxl writes it */
         head.xl.optional_length = (uint32_t)sizeof(head.config_length) + head.config_length;
-        rc = line_write(fd, &head, sizeof(head), patience) || line_write(fd, text, len, patience) ||
-                     line_write(fd, "", 1, patience) ||
-                     line_write(fd, &inner, sizeof(inner), patience)
-                 ? -1
-                 : 0;
+        if (!put(fd, patience, c, &head, sizeof(head)) && !put(fd, patience, c, text, len) &&
+            !put(fd, patience, c, "", 1))
+            rc = put(fd, patience, c, &inner, sizeof(inner));
         yajl_gen_free(json);
     }
     if (rc)
@@ -173,11 +185,17 @@ int image_write_head(int fd, int patience, const struct image_config *c)
     return rc;
 }
 
-int image_write_tail(int fd, int patience)
+int image_write_tail(int fd, int patience, const struct image_config *summed)
 {
+    const struct {
+        struct xc_sr_rhdr header;
+        struct xc_sr_head_checksum body;
+    } sum = {.header = {LIBXL_REC_HEAD_CHECKSUM, sizeof(sum.body)},
+             .body = summed ? summed->sum : (struct xc_sr_head_checksum){.algorithm = 0}};
     const struct xc_sr_rhdr end = {.type = LIBXL_REC_END};
 
-    if (!line_write(fd, &end, sizeof(end), patience))
+    if ((!summed || !line_write(fd, &sum, sizeof(sum), patience)) &&
+        !line_write(fd, &end, sizeof(end), patience))
         return 0;
     warn("writing the image's end: %s", strerror(errno));
     return -1;
@@ -219,19 +237,45 @@ int image_read_head(const struct image_source *from, struct image_config *c)
         rc = bad_head(what, "libxl's stream does not begin behind its configuration");
     else
         rc = parse_config(text, what, c);
+    c->sum.algorithm = XC_SR_CHECKSUM_CRC32;
+    add_to_sum(c, &head, sizeof(head));
+    add_to_sum(c, text, head.config_length);
+    add_to_sum(c, &inner, sizeof(inner));
     free(text);
     return rc ? -1 : 0;
 }
 
-int image_read_tail(const struct image_source *from)
+/* Behind libxc's stream: its own checksums say nothing of the head. */
+static int compare_sum(const struct image_source *from, const struct image_config *c,
+                       uint32_t length)
 {
-    struct xc_sr_rhdr end;
+    struct xc_sr_head_checksum sum;
 
-    if (line_read(from->fd, &end, sizeof(end), from->patience))
+    if (length != sizeof(sum))
+        return bad_head(from->what, "HEAD_CHECKSUM has another length");
+    if (line_read(from->fd, &sum, sizeof(sum), from->patience))
         return bad_head(from->what, errno == EPIPE ? "libxl's END is missing" : strerror(errno));
-    if (end.type != LIBXL_REC_END || end.length)
-        return bad_head(from->what, "what stands behind libxc's stream is of no simulated host");
+    if (memcmp(&sum, &c->sum, sizeof(sum)) != 0)
+        return bad_head(from->what, "its head is damaged: the checksum is another");
     return 0;
+}
+
+int image_read_tail(const struct image_source *from, const struct image_config *c)
+{
+    struct xc_sr_rhdr header;
+
+    for (bool summed = false;; summed = true) {
+        if (line_read(from->fd, &header, sizeof(header), from->patience))
+            return bad_head(from->what,
+                            errno == EPIPE ? "libxl's END is missing" : strerror(errno));
+        if (header.type == LIBXL_REC_END && !header.length)
+            return 0;
+        if (header.type != LIBXL_REC_HEAD_CHECKSUM || summed)
+            return bad_head(from->what,
+                            "what stands behind libxc's stream is of no simulated host");
+        if (compare_sum(from, c, header.length))
+            return -1;
+    }
 }
 
 /* ---- restoring ---- */
@@ -248,7 +292,7 @@ static int fill(xc_handle *xch, const struct image_source *from, uint32_t domid,
         return STATUS_TROUBLE;
     if (xc_domain_restore(xch, from->fd, domid, &options, &callbacks, result))
         return errno == EPERM ? STATUS_NO : STATUS_TROUBLE;
-    return image_read_tail(from) ? STATUS_TROUBLE : STATUS_YES;
+    return image_read_tail(from, c) ? STATUS_TROUBLE : STATUS_YES;
 }
 
 /* Has a domain here that name?  -1 after a message. */

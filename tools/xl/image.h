@@ -8,6 +8,7 @@
 
 #include "xc.h"
 #include "xc_sr.h"
+#include "xc_sr_stream_format.h"
 
 /* What has to be known to make the domain again. */
 struct image_config {
@@ -16,6 +17,7 @@ struct image_config {
     bool hap;
     uint32_t vcpus;
     uint64_t memory_kib;
+    struct xc_sr_head_checksum sum; /* of the head that was written or read */
 };
 
 /* Of a domain that is there.  -1 after a message. */
@@ -30,12 +32,12 @@ struct image_source {
     bool unverified;  /* also one that does not say which CPU the domain was told about */
 };
 
-/* All in front of libxc's stream, and all behind it.  patience: as line_write()'s.  -1 after a
- * message. */
-int image_write_head(int fd, int patience, const struct image_config *c);
-int image_write_tail(int fd, int patience);
+/* All in front of libxc's stream, and all behind it, with a checksum of what is in front when
+ * `summed` says which head that was.  patience: as line_write()'s.  -1 after a message. */
+int image_write_head(int fd, int patience, struct image_config *c);
+int image_write_tail(int fd, int patience, const struct image_config *summed);
 int image_read_head(const struct image_source *from, struct image_config *c);
-int image_read_tail(const struct image_source *from);
+int image_read_tail(const struct image_source *from, const struct image_config *c);
 
 /* Behind the name of a domain that is not yet all there, and must not run. */
 #define IMAGE_INCOMING "--incoming"

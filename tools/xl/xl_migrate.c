@@ -110,7 +110,9 @@ static char hear(int fd, int patience)
 {
     char c;
 
-    return line_read(fd, &c, 1, patience) ? '\0' : c;
+    if (line_read(fd, &c, 1, patience))
+        return '\0';
+    return c;
 }
 
 /* The banner, octet by octet: silence is an answer too. */
@@ -146,7 +148,7 @@ static int send_image(struct migration *m, const struct peer *p, bool *suspended
     rc = xc_domain_save(m->xch, p->to, m->domid, &options, &callbacks, &m->stats);
     view_end(&view);
     *suspended = !rc; /* on failure it goes on already */
-    return rc ? rc : image_write_tail(p->to, p->patience);
+    return rc ? rc : image_write_tail(p->to, p->patience, m->checksums ? &m->config : NULL);
 }
 
 /* It is there, complete.  The last word is given, and the last answer heard. */

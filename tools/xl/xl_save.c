@@ -39,7 +39,7 @@ static int save_to(xc_handle *xch, uint32_t domid, struct outfile *o, bool check
         rc = xc_domain_save(xch, o->fd, domid, &options, &callbacks, NULL);
         view_end(&view);
         /* From here on it is suspended: what fails now lets it go on. */
-        if (!rc && (image_write_tail(o->fd, -1) || outfile_commit(o))) {
+        if (!rc && (image_write_tail(o->fd, -1, checksums ? &c : NULL) || outfile_commit(o))) {
             warn("%s: %s", o->path, strerror(errno));
             (void)xc_domain_resume(xch, domid);
             rc = -1;

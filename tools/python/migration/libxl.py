@@ -8,8 +8,10 @@ from .source import Body, Truncated
 
 END, LIBXC_CONTEXT, XENSTORE_DATA, EMULATOR_CONTEXT, CHECKPOINT_END, CHECKPOINT_STATE = range(6)
 OPTIONAL = 1 << 31
+HEAD_CHECKSUM = 0x80584c02      # Xenlevel's
 NAMES = {END: "END", LIBXC_CONTEXT: "LIBXC_CONTEXT", XENSTORE_DATA: "EMULATOR_XENSTORE_DATA",
-         EMULATOR_CONTEXT: "EMULATOR_CONTEXT", CHECKPOINT_END: "CHECKPOINT_END", CHECKPOINT_STATE: "CHECKPOINT_STATE"}
+         EMULATOR_CONTEXT: "EMULATOR_CONTEXT", CHECKPOINT_END: "CHECKPOINT_END", CHECKPOINT_STATE: "CHECKPOINT_STATE",
+         HEAD_CHECKSUM: "HEAD_CHECKSUM"}
 EMPTY = {END, LIBXC_CONTEXT, CHECKPOINT_END}
 IDENT = 0x4c6962786c466d74
 VERSION = 2
@@ -40,6 +42,7 @@ class Stream:
         self.libxc_ended = False
         self.emulators = []
         self._crc, self._left_at = None, 0      # libxc's, while the stream is ours
+        self._head = (0, 0)     # CRC-32 and length of all in front of libxc's stream
 
     def add(self, code, offset, section, text):
         self.report.problem(code, offset, section, text)
@@ -131,6 +134,8 @@ class Stream:
     # ---- libxc's layer ----
 
     def _enter(self):
+        if self.source.crc:
+            self._head, self.source.crc = self.source.crc.mark(), None
         self.libxc = self.make_libxc()
         if not self.libxc.headers():
             self.source.skip_to_end()
@@ -215,4 +220,20 @@ class Stream:
         if state > MAX_STATE:
             self.add("checkpoint-state", at, name, f"state {state}; 0 to {MAX_STATE} are known")
 
-    HANDLERS = {XENSTORE_DATA: _xenstore_data, EMULATOR_CONTEXT: _emulator_context, CHECKPOINT_STATE: _checkpoint_state}
+    def _head_checksum(self, body, start):
+        name, at = NAMES[HEAD_CHECKSUM], body.offset
+        if self.types[HEAD_CHECKSUM][0] > 1:
+            self.add("twice", start, RECORDS, "stands here a second time")
+        if body.length != 16:
+            self.add("length", start + 4, name, f"a body of {body.length} bytes, must be 16")
+            return
+        algorithm, crc, count = struct.unpack("<IIQ", body.read(16))
+        if algorithm != 1:
+            self.add("checksum-algorithm", at, name, f"algorithm {algorithm}; 1 (CRC-32) is known")
+            return
+        if count != self._head[1]:
+            self.add("checksum-bytes", at + 8, name, f"the head is said to be {count} bytes, and is {self._head[1]}")
+        if crc != self._head[0]:
+            self.add("checksum", at + 4, name, f"the head's CRC-32 is {crc:08x}, its bytes make {self._head[0]:08x}")
+
+    HANDLERS = {HEAD_CHECKSUM: _head_checksum, XENSTORE_DATA: _xenstore_data, EMULATOR_CONTEXT: _emulator_context, CHECKPOINT_STATE: _checkpoint_state}

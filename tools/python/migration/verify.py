@@ -124,6 +124,8 @@ class Verification:
 
     def _layers(self):
         """True when the stream ended as it should, so that nothing may follow."""
+        if self.format != "libxc":
+            self.source.start_crc()     # of the head: HEAD_CHECKSUM
         if self.format == "xl":
             self.xl = xl.Header(self.source, self.report)
             if not self.xl.read():
