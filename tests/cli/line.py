@@ -9,7 +9,7 @@ Moments: a number: so many octets have gone down;  "R": the receiver has said so
 "G": the sender has said so, and the receiver does not know yet;  "A": like "R".
 
 Actions: kill WHOM, stop WHOM, go WHOM, signal [WHOM, NUMBER]; hang-up (towards the sender); stall (nothing is read any
-more); lose (the answer is not passed on).  WHOM: "sender", "receiver" or a process id.
+more, and nothing ends); lose (the answer is not passed on).  WHOM: "sender", "receiver" or a process id.
 """
 
 import json
@@ -38,7 +38,7 @@ def ancestor(name):
 class Line:
     def __init__(self, plan, argv):
         self.plan, self.down, self.lose = plan, 0, False
-        self.answered = self.receiver_has_gone = False
+        self.answered = self.receiver_has_gone = self.stalled = False
         self.hang_up, self.hung_up = threading.Event(), threading.Event()
         self.sender = ancestor("xl-sim")
         self.receiver = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
@@ -59,7 +59,8 @@ class Line:
             self.hang_up.set()
             self.hung_up.wait()
         elif action == "stall":
-            threading.Event().wait()      # until the receiver ends, and this program with it
+            self.stalled = True
+            threading.Event().wait()
         elif action == "lose":
             self.lose = True
         else:
@@ -176,13 +177,16 @@ class Line:
                 os.write(1, data)
             except OSError:
                 pass
-        os.close(1)
+        if not self.stalled:
+            os.close(1)
 
     def run(self):
         down = threading.Thread(target=self.go_down, daemon=True)
         down.start()
         self.go_up()
         self.receiver.wait()
+        if self.stalled:                    # the sender sees no end of it, until it ends this
+            threading.Event().wait()
 
 
 if __name__ == "__main__":

@@ -364,15 +364,17 @@ int view_progress(void *data, const struct xc_sr_stats *st)
 {
     const struct save_view *v = data;
 
-    if (v->show)
-        (void)fprintf(stderr,
-                      "\rround %u: %llu of %llu pages, %llu MB/s; %llu dirty pages/s; downtime now "
-                      "about %llu ms ",
-                      st->round, (unsigned long long)st->sent_in_round,
-                      (unsigned long long)st->round_pages,
-                      (unsigned long long)(st->bytes_per_second / 1000000),
-                      (unsigned long long)st->dirty_pages_per_second,
-                      (unsigned long long)(st->expected_downtime_ns / 1000000));
+    if (!v->show)
+        return 0;
+    (void)fprintf(stderr,
+                  "\rround %u: %llu of %llu pages, %llu MB/s; %llu dirty pages/s; downtime now "
+                  "about %llu ms ",
+                  st->round, (unsigned long long)st->sent_in_round,
+                  (unsigned long long)st->round_pages,
+                  (unsigned long long)(st->bytes_per_second / 1000000),
+                  (unsigned long long)st->dirty_pages_per_second,
+                  (unsigned long long)(st->expected_downtime_ns / 1000000));
+    (void)fflush(stderr); /* no line yet */
     return 0;
 }
 

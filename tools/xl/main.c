@@ -3,6 +3,7 @@
  * xl-sim: xl for simulated hosts.  A table of commands; each is a file xl_NAME.c.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -122,5 +123,7 @@ int main(int argc, char **argv)
         .nr_commands = sizeof(commands) / sizeof(commands[0]),
     };
 
+    /* Lines are written whole: both ends of a migration may have the same stderr. */
+    (void)setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
     return cmd_main(&xl_sim, argc, argv);
 }
