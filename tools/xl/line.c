@@ -73,14 +73,17 @@ int line_read(int fd, void *buf, size_t size, int patience)
 
 /* ---- signals ---- */
 
-static int line = -1, dead = -1; /* dead: an end of a pipe that has no other */
+static volatile sig_atomic_t line = -1;
+static int dead = -1; /* an end of a pipe that has no other */
 
 static void cut(int number)
 {
     int err = errno;
 
     (void)number;
-    (void)dup2(dead, line); /* async-signal-safe; who is in poll() or read() looks again: EINTR */
+    if (line >= 0)
+        (void)dup2(dead,
+                   line); /* async-signal-safe; who is in poll() or read() looks again: EINTR */
     errno = err;
 }
 
@@ -104,4 +107,11 @@ int line_cut_by_signals(int fd, bool writing)
     (void)sigaction(SIGPIPE, &action, NULL);
     (void)sigaction(SIGXFSZ, &action, NULL);
     return 0;
+}
+
+void line_close(int fd)
+{
+    if (line == fd)
+        line = -1; /* its number may be another file's soon */
+    (void)close(fd);
 }

@@ -21,5 +21,7 @@ int line_read(int fd, void *buf, size_t size, int patience);
  * SIGXFSZ are errors of write().  One line a program; -1 after a message.
  */
 int line_cut_by_signals(int fd, bool writing);
+/* Close it; signals have nothing to cut any more. */
+void line_close(int fd);
 
 #endif /* XL_SIM_LINE_H */

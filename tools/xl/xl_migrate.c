@@ -76,7 +76,7 @@ static int start(struct peer *p, const char *command)
 static void hang_up(struct peer *p)
 {
     if (p->to >= 0)
-        (void)close(p->to);
+        line_close(p->to);
     p->to = -1;
 }
 
