@@ -76,6 +76,15 @@ def test_sender_killed_while_memory_moves(guest, at):
     goes_on(b)
 
 
+def test_sender_killed_when_it_is_suspended(guest):
+    a, b = guest
+    migrate(a, b, "-n", status=-9, at=1 << 20, do=[["kill", "sender"]])
+    nothing_at(b)
+    assert state(a) == "suspended"
+    a.run("migrate", "-r", "g")
+    goes_on(a)
+
+
 def test_sender_killed_before_it_has_let_go(guest):
     a, b = guest
     migrate(a, b, status=-9, at="R", do=[["kill", "sender"]])
@@ -333,6 +342,28 @@ def test_a_save_that_is_ended(pair, tmp_path, number):  # noqa: F811
     else:
         assert save.returncode == 2
     goes_on(a)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_restore_that_is_ended(pair, tmp_path, number):  # noqa: F811
+    a, b = pair
+    image = tmp_path / "g.save"
+    a.create(type="pvh", guest="steady", memory=512, cpu_policy=level(a, b))
+    a.run("save", "g", image)
+    restore = subprocess.Popen([f"{BUILD}/tools/xl/xl-sim", "-s", str(b.socket), "restore", str(image)],
+                               stderr=subprocess.PIPE, text=True)
+    until(lambda: INCOMING in names(b))
+    restore.send_signal(number)
+    restore.communicate(timeout=60)
+    if number == signal.SIGKILL:
+        assert state(b, INCOMING) == "paused"
+        b.run("unpause", INCOMING, status=2)
+        b.run("restore", image, status=2)
+        b.run("destroy", INCOMING)
+    assert restore.returncode != 0
+    nothing_at(b)
+    b.run("restore", image)
+    goes_on(b)
 
 
 def test_a_folder_that_goes_away(pair, tmp_path):  # noqa: F811
