@@ -129,7 +129,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!m.host)
         power_on();
     how = data[0];
-    options = (struct xc_restore_options){how & UNVERIFIED, how & WITH_ENDS ? &ends : NULL};
+    options = (struct xc_restore_options){.unverified = how & UNVERIFIED,
+                                          .ends = how & WITH_ENDS ? &ends : NULL};
     cb = (struct xc_restore_callbacks){static_data_done, progress, &how};
     feed(data + 1, size - 1);
     d = make(how & IS_PV);

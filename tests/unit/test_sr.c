@@ -442,7 +442,7 @@ static off_t record_at(uint32_t type)
     struct xc_sr_rhdr h;
 
     for (;; at += 8 + (off_t)((h.length + 7) & ~7u)) {
-        assert_int_equal(pread(stream, &h, sizeof(h), at), sizeof(h));
+        assert_int_equal(pread(p.stream, &h, sizeof(h), at), sizeof(h));
         if (h.type == type)
             return at;
         assert_int_not_equal(h.type, REC_END);
@@ -461,30 +461,30 @@ static void verified(void **state)
     int rc;
 
     (void)state;
-    boot("intel-cascadelake-sp", "intel-cascadelake-sp");
-    d = guest(SCRIPT_WRITER, NULL);
-    (void)sim_host_run(src, 50);
-    assert_int_equal(save(d, &options, 3, 0, NULL), 0);
-    there = receive(d, false, &rc, &result);
+    srpair_boot(&p, "intel-cascadelake-sp", "intel-cascadelake-sp");
+    d = srpair_guest(&p, SCRIPT_WRITER, NULL);
+    (void)sim_host_run(p.src, 50);
+    assert_int_equal(srpair_save(&p, d, &options, 3, 0, NULL), 0);
+    there = srpair_receive(&p, d, false, &rc, &result);
     assert_int_equal(rc, 0);
     assert_false(inproc_said("the sender has"));
     assert_true(simguest_digest(there) == simguest_digest(d));
     domain_destroy(there);
 
     at = record_at(REC_VERIFY) + 8;
-    assert_int_equal(pread(stream, &head, sizeof(head), at + 8), sizeof(head));
+    assert_int_equal(pread(p.stream, &head, sizeof(head), at + 8), sizeof(head));
     page = at + 8 + (off_t)(sizeof(head) + head.count * sizeof(uint64_t));
     for (off_t i = 0; i < 2; i++) {
-        assert_int_equal(pread(stream, &octet, 1, page + i * 4096), 1);
+        assert_int_equal(pread(p.stream, &octet, 1, page + i * 4096), 1);
         octet ^= 1;
-        assert_int_equal(pwrite(stream, &octet, 1, page + i * 4096), 1);
+        assert_int_equal(pwrite(p.stream, &octet, 1, page + i * 4096), 1);
     }
-    there = receive(d, false, &rc, &result);
+    there = srpair_receive(&p, d, false, &rc, &result);
     assert_int_equal(rc, 0);
     assert_true(inproc_said("2 frames are not what the sender has"));
     assert_true(simguest_digest(there) == simguest_digest(d));
     domain_destroy(there);
-    halt();
+    srpair_halt(&p);
 }
 
 static void called_off(void **state)

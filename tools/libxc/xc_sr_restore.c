@@ -26,9 +26,9 @@ struct restorer {
     struct sr_hvm hvm;
     struct sr_pv_restore *pv; /* NULL: an HVM domain's */
     bool static_done;
-    bool verifying;     /* VERIFY has come: memory is compared, not written */
-    uint64_t different; /* pages that were */
-    uint8_t *copy;      /* SR_BATCH pages of the stream, when they are compared */
+    bool verifying;             /* VERIFY has come: memory is compared, not written */
+    uint64_t different;         /* pages that were */
+    uint8_t *copy;              /* SR_BATCH pages of the stream, when they are compared */
     struct sr_sparse populated; /* a bit a gfn */
 
     /* One batch. */
