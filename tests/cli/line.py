@@ -20,6 +20,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 
 BANNER = len("xl-sim: ready\n")
 
@@ -40,7 +41,7 @@ class Line:
         self.plan, self.down, self.lose = plan, 0, False
         self.answered = self.receiver_has_gone = self.stalled = False
         self.hang_up, self.hung_up = threading.Event(), threading.Event()
-        self.sender = ancestor("xl-sim")
+        self.sender, self.parent = ancestor("xl-sim"), os.getppid()
         self.receiver = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
 
     # ---- what happens ----
@@ -185,8 +186,8 @@ class Line:
         down.start()
         self.go_up()
         self.receiver.wait()
-        if self.stalled:                    # the sender sees no end of it, until it ends this
-            threading.Event().wait()
+        while self.stalled and os.getppid() == self.parent:     # the sender sees no end of it, until it ends this
+            time.sleep(0.1)
 
 
 if __name__ == "__main__":
