@@ -92,7 +92,7 @@ static const struct wrong wrongs[] = {
     {REC_PAGE_DATA, SET, 8 + 7, XC_SR_PAGE_XTAB << 4, 1,
      "octets for"}, /* its page is one too many */
     {REC_PAGE_DATA, TYPE, 0, REC_X86_PV_P2M_FRAMES, 0, "an HVM domain's stream"},
-    {REC_PAGE_DATA, TYPE, 0, REC_VERIFY, 0, "no such record"},
+    {REC_PAGE_DATA, TYPE, 0, REC_TOOLSTACK, 0, "no such record"},
     {REC_PAGE_DATA, TYPE, 0, 0x13, 0, "no such record (0x13)"},
     {REC_PAGE_DATA, TYPE, 0, REC_CHECKSUM, 0, "must be 32"},
     {REC_X86_TSC_INFO, LENGTH, 16, 0, 0, "must be 24"},
