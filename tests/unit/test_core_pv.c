@@ -97,10 +97,10 @@ static void pinned(void **state)
     assert_int_equal(info_of(mfns[3]), XEN_DOMCTL_PFINFO_L2TAB);
     assert_int_equal(info_of(mfns[4]), XEN_DOMCTL_PFINFO_L1TAB);
     assert_int_equal(info_of(mfns[10]), XEN_DOMCTL_PFINFO_NOTAB);
-    assert_int_equal(info_of(5), XEN_DOMCTL_PFINFO_XTAB);                  /* another's */
-    assert_int_equal(info_of(d->shared_info), XEN_DOMCTL_PFINFO_XTAB);     /* not its memory */
-    assert_int_equal(info_of(c->hv.nr_pages), XEN_DOMCTL_PFINFO_XTAB);     /* the hypervisor's */
-    assert_int_equal(page(1)[256] >> 12, c->hv.nr_pages);                  /* its own entry */
+    assert_int_equal(info_of(5), XEN_DOMCTL_PFINFO_XTAB);              /* another's */
+    assert_int_equal(info_of(d->shared_info), XEN_DOMCTL_PFINFO_XTAB); /* not its memory */
+    assert_int_equal(info_of(c->hv.nr_pages), XEN_DOMCTL_PFINFO_XTAB); /* the hypervisor's */
+    assert_int_equal(page(1)[256] >> 12, c->hv.nr_pages);              /* its own entry */
     assert_int_equal(mmuext(MMUEXT_PIN_L3_TABLE, mfns[1], d->id, &done), -XEN_EINVAL);
     assert_int_equal(done, 0);
     assert_int_equal(mmuext(MMUEXT_UNPIN_TABLE, mfns[1], d->id, NULL), 0);
@@ -109,6 +109,8 @@ static void pinned(void **state)
     assert_int_equal(mmuext(MMUEXT_PIN_L1_TABLE, mfns[20], 0, NULL), -XEN_EPERM);
     assert_int_equal(mmuext(MMUEXT_PIN_L1_TABLE, mfns[20], 4711, NULL), -XEN_ESRCH);
     assert_int_equal(mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0, d->id, NULL), -XEN_ENOSYS);
+    assert_int_equal(do_mmuext_op(&c->hv, CORE_WINDOW_BASE, 1025, 0, d->id), -XEN_E2BIG);
+    assert_int_equal(do_mmuext_op(&c->hv, 64, 1, 0, d->id), -XEN_EFAULT);
     core_halt(c);
 }
 
@@ -161,7 +163,8 @@ static void refusals(void **state)
     small_tables();
     page(4)[511] = 0xffffffffffffe000ull;
     page(4)[510] = d->shared_info << 12 | FLAGS | WRITABLE;
-    entry(4, 509, 4, FLAGS); /* its own table, to be read */
+    entry(4, 509, 4, FLAGS);                     /* its own table, to be read */
+    page(1)[256] = c->hv.nr_pages << 12 | FLAGS; /* the hypervisor's, from another top level */
     assert_int_equal(mmuext(MMUEXT_PIN_L4_TABLE, mfns[1], d->id, NULL), 0);
     core_halt(c);
 }
@@ -243,9 +246,8 @@ static long domctl(uint32_t cmd, struct xen_domctl *op)
 static void state_round_trip(void **state)
 {
     struct xen_domctl op = {0};
-    struct xen_domctl_ext_vcpucontext ext = {.size = sizeof(ext),
-                                             .syscall32_callback_eip = 0x1234,
-                                             .sysenter_callback_cs = 0xe033};
+    struct xen_domctl_ext_vcpucontext ext = {
+        .size = sizeof(ext), .syscall32_callback_eip = 0x1234, .sysenter_callback_cs = 0xe033};
     xen_domctl_vcpu_msr_t msrs[2] = {{0xc0000103, 0, 77}, {0x140, 0, 1}};
     uint64_t at, xstate[(16 + 4096) / 8];
 
@@ -334,12 +336,41 @@ static void contexts(void **state)
     core_halt(c);
 }
 
+static void descriptors(void **state)
+{
+    struct vcpu_guest_context *ctx;
+    struct xen_domctl op = {0};
+
+    (void)state;
+    boot();
+    small_tables();
+    assert_int_equal(mmuext(MMUEXT_PIN_L4_TABLE, mfns[1], d->id, NULL), 0);
+    core_reset(c);
+    HANDLE_SET(op.u.vcpucontext.ctxt, core_put(c, NULL, sizeof(*ctx)));
+    ctx = core_at(c, CORE_WINDOW_BASE);
+    ctx->user_regs.rflags = 2;
+    ctx->gdt_ents = 1;
+    ctx->gdt_frames[0] = mfns[4]; /* a page table */
+    assert_int_equal(domctl(XEN_DOMCTL_setvcpucontext, &op), -XEN_EINVAL);
+    ctx->gdt_frames[0] = mfns[10]; /* the guest can write to it */
+    assert_int_equal(domctl(XEN_DOMCTL_setvcpucontext, &op), -XEN_EINVAL);
+    ctx->gdt_frames[0] = 5; /* another's */
+    assert_int_equal(domctl(XEN_DOMCTL_setvcpucontext, &op), -XEN_EINVAL);
+    ctx->gdt_frames[0] = mfns[40];
+    ctx->gdt_ents = 14 * 512 + 1;
+    assert_int_equal(domctl(XEN_DOMCTL_setvcpucontext, &op), -XEN_EINVAL);
+    ctx->gdt_ents = 512;
+    assert_int_equal(domctl(XEN_DOMCTL_setvcpucontext, &op), 0);
+    core_halt(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pinned),           cmocka_unit_test(refusals),
         cmocka_unit_test(walked),           cmocka_unit_test(machine_to_physical),
         cmocka_unit_test(state_round_trip), cmocka_unit_test(contexts),
+        cmocka_unit_test(descriptors),
     };
 
     return cmocka_run_group_tests_name("core: PV", tests, NULL, NULL);

@@ -105,7 +105,7 @@ static const struct wrong wrongs[] = {
     {REC_HVM_CONTEXT, TWICE, 0, 0, 0, "a second time"},
     {REC_HVM_CONTEXT, DROP, 0, 0, 0, "no HVM_CONTEXT"},
     {REC_HVM_CONTEXT, PAD, 0, 0, 0, "padding is not zero"},
-    {REC_HVM_CONTEXT, SET, 0, 0xffff, 2, "registers"},
+    {REC_HVM_CONTEXT, SET, 0, 0xffff, 2, "HEADER is not first"},
     {REC_HVM_PARAMS, LENGTH, 4, 1, 0, "at least 8"},
     {REC_HVM_PARAMS, LENGTH, 8 + 65 * 16, 65, 0, "65 parameters"},
     {REC_HVM_PARAMS, SET, 0, 2, 4, "2 parameters"},
