@@ -24,7 +24,8 @@ def places(target, directories):
         new, control = Path(work) / "new", Path(work) / "control"
         new.mkdir()
         subprocess.run([BUILD / f"tests/fuzz/fuzz-{target}", "-merge=1", f"-merge_control_file={control}",
-                        "-max_len=60000", new, *directories], check=True, stderr=subprocess.DEVNULL)
+                        "-max_len=60000", new, *directories], check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
         lines = control.read_text().splitlines()
     n = int(lines[0])
     files, reached = [Path(line) for line in lines[2:2 + n]], {}

@@ -163,6 +163,40 @@ static void change_part(struct input *in, struct span r, unsigned int rnd)
         memcpy(in->data + r.at + sizeof(struct xc_sr_rhdr) + at, part, n);
 }
 
+/* PAGE_DATA: one entry gets another type or frame; the pages are as many as have contents. */
+static void change_entry(struct input *in, struct span r, unsigned int rnd)
+{
+    static const uint8_t types[] = {XC_SR_PAGE_NOTAB, XC_SR_PAGE_XALLOC,   XC_SR_PAGE_BROKEN,
+                                    XC_SR_PAGE_XTAB,  XC_SR_PAGE_L1TAB,    XC_SR_PAGE_L2TAB,
+                                    XC_SR_PAGE_L4TAB, XC_SR_PAGE_L4TAB_PIN};
+    struct xc_sr_rhdr header = header_of(in, r.at);
+    struct xc_sr_page_data head = {.count = 0};
+    size_t at = r.at + sizeof(header) + sizeof(head);
+    uint64_t entry, type, was;
+
+    if (r.size >= sizeof(header) + sizeof(head))
+        memcpy(&head, in->data + r.at + sizeof(header), sizeof(head));
+    if (header.type != REC_PAGE_DATA || !head.count || header.length < 8 + 8 * (size_t)head.count)
+        return;
+    at += rnd % head.count * sizeof(entry);
+    rnd /= 1024;
+    memcpy(&entry, in->data + at, sizeof(entry));
+    was = entry >> XC_SR_TYPE_SHIFT;
+    if (rnd & 1) {
+        entry = (entry & ~XC_SR_PFN_MASK) | (rnd & 2 ? rnd / 4 % 128 : (1ull << rnd / 4 % 40) - 1);
+    } else {
+        type = types[rnd / 2 % sizeof(types)];
+        entry = (entry & XC_SR_PFN_MASK) | type << XC_SR_TYPE_SHIFT;
+        if (type >= XC_SR_PAGE_BROKEN && was < XC_SR_PAGE_BROKEN && header.length % 4096 >= 8 &&
+            header.length > 4096) {
+            header.length -= 4096;
+            memcpy(in->data + r.at, &header, sizeof(header));
+            (void)splice(in, (struct span){r.at + r.size - 4096, 4096}, NULL, 0);
+        }
+    }
+    memcpy(in->data + at, &entry, sizeof(entry));
+}
+
 /* Every CHECKSUM says what stands before it. */
 static void sum_up(struct input *in)
 {
@@ -189,7 +223,7 @@ static void sum_up(struct input *in)
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
 {
     struct input in = {.data = data, .size = size, .max = max_size};
-    unsigned int what = seed % 12, rnd = seed / 12;
+    unsigned int what = seed % 13, rnd = seed / 13;
     struct span r;
 
     find_records(&in);
@@ -207,7 +241,9 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
         (void)splice(&in, r, NULL, 0);
     else if (what == 5)
         change_type(&in, r, rnd);
-    else if (what < 8)
+    else if (what == 6)
+        change_entry(&in, r, rnd);
+    else if (what < 9)
         change_body(&in, r);
     else
         change_part(&in, r, rnd);
