@@ -156,8 +156,6 @@ static int leaves(struct domain *d, const struct way *w, const struct fault *fau
     return rc;
 }
 
-/* ---- a save ---- */
-
 static struct domain *start(const struct guest *g)
 {
     struct domain *d = srpair_start(&p, &g->guest);
@@ -165,6 +163,25 @@ static struct domain *start(const struct guest *g)
     (void)sim_host_run(p.src, 200);
     return d;
 }
+
+static unsigned int failed[FAULT_CALLS]; /* how many of each kind */
+
+/* Each kind of guest, saved in each way. */
+static void each_way(void (*one)(const struct guest *g, const struct way *w, struct domain *d))
+{
+    memset(failed, 0, sizeof(failed));
+    srpair_boot(&p, MACHINE, MACHINE);
+    for (size_t g = 0; g < COUNT(guests); g++)
+        for (size_t w = 0; w < COUNT(ways); w++) {
+            struct domain *d = start(&guests[g]);
+
+            one(&guests[g], &ways[w], d);
+            domain_destroy(d);
+        }
+    srpair_halt(&p);
+}
+
+/* ---- a save ---- */
 
 /* false: there were not as many calls. */
 static bool a_save_fails(struct domain *d, const struct way *w, const struct fault *fault,
@@ -191,50 +208,45 @@ static bool a_save_fails(struct domain *d, const struct way *w, const struct fau
     return true;
 }
 
+static void fail_saves(const struct guest *g, const struct way *w, struct domain *d)
+{
+    for (size_t f = 0; f < COUNT(fatal_out); f++)
+        for (unsigned int at = 1;; at++) {
+            describe(g, w, &fatal_out[f], at);
+            if (!a_save_fails(d, w, &fatal_out[f], at))
+                break;
+            failed[fatal_out[f].call]++;
+        }
+}
+
 static void every_save_fails(void **state)
 {
-    unsigned int n[FAULT_CALLS] = {0};
-
     (void)state;
-    srpair_boot(&p, MACHINE, MACHINE);
-    for (size_t g = 0; g < COUNT(guests); g++)
-        for (size_t w = 0; w < COUNT(ways); w++) {
-            struct domain *d = start(&guests[g]);
+    each_way(fail_saves);
+    print_message("# %u allocations, %u writes and %u calls of the host failed\n",
+                  failed[FAULT_ALLOC], failed[FAULT_WRITE], failed[FAULT_HOST]);
+    assert_true(failed[FAULT_ALLOC] >= 30);
+    assert_true(failed[FAULT_WRITE] >= 400 && failed[FAULT_HOST] >= 400);
+}
 
-            for (size_t f = 0; f < COUNT(fatal_out); f++)
-                for (unsigned int at = 1;; at++) {
-                    describe(&guests[g], &ways[w], &fatal_out[f], at);
-                    if (!a_save_fails(d, &ways[w], &fatal_out[f], at))
-                        break;
-                    n[fatal_out[f].call]++;
-                }
-            domain_destroy(d);
+static void disturb_saves(const struct guest *g, const struct way *w, struct domain *d)
+{
+    for (size_t f = 0; f < COUNT(harmless_out); f++) {
+        unsigned int calls = 0;
+
+        for (unsigned int at = 1; calls + 1 >= at; at++) {
+            describe(g, w, &harmless_out[f], at);
+            REQUIRE(!leaves(d, w, &harmless_out[f], at, &calls));
+            REQUIRE(!arrives(d, NULL, 0, NULL));
+            domain_resume(d);
         }
-    srpair_halt(&p);
-    print_message("# %u allocations, %u writes and %u calls of the host failed\n", n[FAULT_ALLOC],
-                  n[FAULT_WRITE], n[FAULT_HOST]);
-    assert_true(n[FAULT_ALLOC] >= 30 && n[FAULT_WRITE] >= 400 && n[FAULT_HOST] >= 400);
+    }
 }
 
 static void no_save_minds(void **state)
 {
     (void)state;
-    srpair_boot(&p, MACHINE, MACHINE);
-    for (size_t g = 0; g < COUNT(guests); g++)
-        for (size_t w = 0; w < COUNT(ways); w++)
-            for (size_t f = 0; f < COUNT(harmless_out); f++) {
-                struct domain *d = start(&guests[g]);
-                unsigned int calls = 0;
-
-                for (unsigned int at = 1; calls + 1 >= at; at++) {
-                    describe(&guests[g], &ways[w], &harmless_out[f], at);
-                    REQUIRE(!leaves(d, &ways[w], &harmless_out[f], at, &calls));
-                    REQUIRE(!arrives(d, NULL, 0, NULL));
-                    domain_resume(d);
-                }
-                domain_destroy(d);
-            }
-    srpair_halt(&p);
+    each_way(disturb_saves);
 }
 
 /* ---- a restore ---- */
@@ -255,55 +267,48 @@ static bool a_restore_fails(struct domain *d, const struct fault *fault, unsigne
     return true;
 }
 
+static void fail_restores(const struct guest *g, const struct way *w, struct domain *d)
+{
+    assert_int_equal(srpair_save(&p, d, &w->options, w->steps, 0, NULL), 0);
+    for (size_t f = 0; f < COUNT(fatal_in); f++)
+        for (unsigned int at = 1;; at++) {
+            describe(g, w, &fatal_in[f], at);
+            if (!a_restore_fails(d, &fatal_in[f], at))
+                break;
+            failed[fatal_in[f].call]++;
+        }
+    /* It was suspended all the time, and goes home. */
+    domain_resume(d);
+    srguest_require_goes_on(p.src, d, srguest_notes(d, 0).ticks);
+}
+
 static void every_restore_fails(void **state)
 {
-    unsigned int n[FAULT_CALLS] = {0};
-
     (void)state;
-    srpair_boot(&p, MACHINE, MACHINE);
-    for (size_t g = 0; g < COUNT(guests); g++)
-        for (size_t w = 0; w < COUNT(ways); w++) {
-            struct domain *d = start(&guests[g]);
+    each_way(fail_restores);
+    print_message("# %u allocations, %u reads and %u calls of the host failed\n",
+                  failed[FAULT_ALLOC], failed[FAULT_READ], failed[FAULT_HOST]);
+    assert_true(failed[FAULT_ALLOC] >= 40);
+    assert_true(failed[FAULT_READ] >= 400 && failed[FAULT_HOST] >= 200);
+}
 
-            assert_int_equal(srpair_save(&p, d, &ways[w].options, ways[w].steps, 0, NULL), 0);
-            for (size_t f = 0; f < COUNT(fatal_in); f++)
-                for (unsigned int at = 1;; at++) {
-                    describe(&guests[g], &ways[w], &fatal_in[f], at);
-                    if (!a_restore_fails(d, &fatal_in[f], at))
-                        break;
-                    n[fatal_in[f].call]++;
-                }
-            /* It was suspended all the time, and goes home. */
-            domain_resume(d);
-            srguest_require_goes_on(p.src, d, srguest_notes(d, 0).ticks);
-            domain_destroy(d);
+static void disturb_restores(const struct guest *g, const struct way *w, struct domain *d)
+{
+    assert_int_equal(srpair_save(&p, d, &w->options, w->steps, 0, NULL), 0);
+    for (size_t f = 0; f < COUNT(harmless_in); f++) {
+        unsigned int calls = 0;
+
+        for (unsigned int at = 1; calls + 1 >= at; at++) {
+            describe(g, w, &harmless_in[f], at);
+            REQUIRE(!arrives(d, &harmless_in[f], at, &calls));
         }
-    srpair_halt(&p);
-    print_message("# %u allocations, %u reads and %u calls of the host failed\n", n[FAULT_ALLOC],
-                  n[FAULT_READ], n[FAULT_HOST]);
-    assert_true(n[FAULT_ALLOC] >= 40 && n[FAULT_READ] >= 400 && n[FAULT_HOST] >= 200);
+    }
 }
 
 static void no_restore_minds(void **state)
 {
     (void)state;
-    srpair_boot(&p, MACHINE, MACHINE);
-    for (size_t g = 0; g < COUNT(guests); g++)
-        for (size_t w = 0; w < COUNT(ways); w++) {
-            struct domain *d = start(&guests[g]);
-
-            assert_int_equal(srpair_save(&p, d, &ways[w].options, ways[w].steps, 0, NULL), 0);
-            for (size_t f = 0; f < COUNT(harmless_in); f++) {
-                unsigned int calls = 0;
-
-                for (unsigned int at = 1; calls + 1 >= at; at++) {
-                    describe(&guests[g], &ways[w], &harmless_in[f], at);
-                    REQUIRE(!arrives(d, &harmless_in[f], at, &calls));
-                }
-            }
-            domain_destroy(d);
-        }
-    srpair_halt(&p);
+    each_way(disturb_restores);
 }
 
 /* ---- slowly, all the way ---- */
