@@ -136,12 +136,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     d = make(how & IS_PV);
     inproc_forget();
     rc = xc_domain_restore(m.xch, m.fd, d->id, &options, &cb, &result);
+    /* Before the static data has been accepted there is no memory. */
+    CHECK(!(how & REFUSE_STATIC) || (rc && !d->memory.tot_pages));
+    CHECK(!inproc_said("nothing was taken") || (rc && !d->memory.tot_pages));
+    CHECK(!inproc_said("default CPU") || how & UNVERIFIED);
     if (rc) {
         CHECK(rc == -1 && errno && inproc_log()[0]);
-        CHECK(!inproc_said("nothing was taken") || d->memory.tot_pages == 0);
-        CHECK(!result.nr_faults || d->memory.tot_pages == 0);
+        CHECK(!result.nr_faults || !d->memory.tot_pages);
     } else {
-        CHECK(!(how & (REFUSE_STATIC | CALL_OFF)) || !d->memory.tot_pages);
+        CHECK(!(how & CALL_OFF) || !result.stats.sent_pages);
         CHECK(result.hvm == d->hvm && result.nr_faults == 0);
         check_policy(d);
     }

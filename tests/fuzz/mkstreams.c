@@ -28,6 +28,8 @@ static const struct seed {
     {"sums", "intel-haswell-ep", 1, 2, false, true, 0},
     {"live", "intel-haswell-ep", 2, 1, true, false, 0},
     {"live-sums", "intel-haswell-ep", 1, 1, true, true, 2},
+    {"called-off", "intel-haswell-ep", 1, 1, false, false, 8},
+    {"refused", "intel-haswell-ep", 1, 1, false, false, 4}, /* by the toolstack */
     {"older", "intel-sandybridge-ep", 1, 1, false, false, 0},
     {"newer", "intel-cascadelake-sp", 1, 1, false, false, 0}, /* refused there */
 };

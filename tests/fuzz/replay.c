@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* A fuzz target without a fuzzer: replay DIRECTORY: each file in it is one input. */
+/* A fuzz target without a fuzzer: replay FILE|DIRECTORY...: each file is one input. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define MAX_SIZE (1u << 20)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int replay(const char *directory, const char *name)
+static int replay(const char *path)
 {
     static uint8_t input[MAX_SIZE];
-    char path[1024];
     uint8_t *exact;
     size_t size;
     FILE *f;
 
-    (void)snprintf(path, sizeof(path), "%s/%s", directory, name);
     fprintf(stderr, "%s\n", path); /* the last line is who crashed */
     f = fopen(path, "re");
     size = f ? fread(input, 1, MAX_SIZE, f) : 0;
@@ -34,22 +33,39 @@ static int replay(const char *directory, const char *name)
     return 0;
 }
 
-int main(int argc, char **argv)
+static int replay_all(const char *directory)
 {
     struct dirent **names;
-    int n = argc == 2 ? scandir(argv[1], &names, NULL, alphasort) : -1, bad = 0, done = 0;
+    int n = scandir(directory, &names, NULL, alphasort), bad = n > 2 ? 0 : -1;
 
     for (int i = 0; i < n; i++) {
-        if (names[i]->d_name[0] != '.') {
-            bad |= replay(argv[1], names[i]->d_name);
-            done++;
-        }
+        char path[1024];
+
+        (void)snprintf(path, sizeof(path), "%s/%s", directory, names[i]->d_name);
+        if (names[i]->d_name[0] != '.')
+            bad |= replay(path);
         free(names[i]);
     }
-    if (n < 0 || !done) {
-        fprintf(stderr, "usage: replay DIRECTORY, with files in it\n");
-        return 2;
+    if (n >= 0)
+        free(names);
+    return bad;
+}
+
+int main(int argc, char **argv)
+{
+    int bad = argc > 1 ? 0 : -1;
+
+    for (int i = 1; i < argc; i++) {
+        struct stat st;
+
+        if (stat(argv[i], &st)) {
+            perror(argv[i]);
+            bad = -1;
+        } else {
+            bad |= S_ISDIR(st.st_mode) ? replay_all(argv[i]) : replay(argv[i]);
+        }
     }
-    free(names);
+    if (bad)
+        fprintf(stderr, "usage: replay FILE|DIRECTORY..., and none is empty\n");
     return bad ? 1 : 0;
 }
