@@ -13,6 +13,8 @@
 #include <string.h>
 /* after those that it needs */
 #include <cmocka.h>
+#include <stdio.h>
+#include <sys/mman.h>
 #include <xc_sr_stream_format.h>
 #include <xen/hvm/params.h>
 
@@ -117,6 +119,54 @@ static const struct wrong wrongs[] = {
     {REC_END, DROP, 0, 0, 0, "ends before its end"},
 };
 
+/* Of a PV domain's with 8 PFNs and 2 vCPUs (tests/fuzz/mkstreams.c).  PFN 1 has the p2m, 5 is the
+ * top of the page tables. */
+#define PAGE(pfn) (8 + 8 * 8 + (pfn)*4096)
+static const struct wrong pv_wrongs[] = {
+    {HEADER, SET, 24, XC_SR_GUEST_HVM, 4, "it is a HVM domain's"},
+    {REC_X86_PV_INFO, LENGTH, 7, 0, 0, "7 octets"},
+    {REC_X86_PV_INFO, SET, 0, 4, 1, "words of 4"},
+    {REC_X86_PV_INFO, SET, 1, 5, 1, "5 levels"},
+    {REC_X86_PV_INFO, SET, 0, 0x0304, 2, "32-bit PV"},
+    {REC_X86_PV_INFO, SET, 7, 1, 1, "reserved"},
+    {REC_X86_PV_INFO, TWICE, 0, 0, 0, "a second time"},
+    {REC_X86_PV_INFO, DROP, 0, 0, 0, "no X86_PV_INFO"},
+    {REC_STATIC_DATA_END, DROP, 0, 0, 0, "before STATIC_DATA_END"},
+    {REC_X86_PV_P2M_FRAMES, FIRST, 0, 0, 0, "before STATIC_DATA_END"},
+    {REC_X86_PV_P2M_FRAMES, LENGTH, 4, 7, 0, "4 octets"},
+    {REC_X86_PV_P2M_FRAMES, LENGTH, 24, 0, 0, "24 octets for"},
+    {REC_X86_PV_P2M_FRAMES, SET, 4, UINT32_MAX, 4, "octets for the 8388608"},
+    {REC_X86_PV_P2M_FRAMES, SET, 0, 9, 4, "frames 9 to 7"},
+    {REC_X86_PV_P2M_FRAMES, SET, 0, 512 | 1000ull << 32, 8, "begins at frame 200"},
+    {REC_X86_PV_P2M_FRAMES, SET, 8, 8, 8, "frame 8 is beyond the 8"},
+    {REC_X86_PV_P2M_FRAMES, SET, 15, 0xff, 1, "is beyond the 8"},
+    {REC_X86_PV_P2M_FRAMES, DROP, 0, 0, 0, "frame 0 is beyond the 0"},
+    {REC_PAGE_DATA, SET, 8, 8, 4, "frame 8 is beyond the 8"},
+    {REC_PAGE_DATA, SET, 8 + 7, 8 << 4, 1, "no pages of type 8"},
+    {REC_PAGE_DATA, SET, 8 + 7, XC_SR_PAGE_XALLOC << 4, 1, "octets for 8 entries"},
+    {REC_PAGE_DATA, SET, PAGE(5), 8 << 12 | 7, 4, "entry 0 is 8007"},
+    {REC_PAGE_DATA, SET, PAGE(5), 6 << 12 | 0x87, 4, "level 4: entry 0"},
+    {REC_PAGE_DATA, SET, PAGE(6) + 511 * 8, UINT64_MAX, 8, "level 3: entry 511"},
+    {REC_PAGE_DATA, TYPE, 0, REC_HVM_CONTEXT, 0, "a PV domain's stream"},
+    {REC_SHARED_INFO, LENGTH, 4095, 0, 0, "4095 octets"},
+    {REC_SHARED_INFO, LENGTH, 4104, 0, 0, "4104 octets"},
+    {REC_SHARED_INFO, TWICE, 0, 0, 0, "a second time"},
+    {REC_SHARED_INFO, DROP, 0, 0, 0, "no SHARED_INFO"},
+    {REC_X86_PV_VCPU_BASIC, LENGTH, 4, 0, 0, "4 octets"},
+    {REC_X86_PV_VCPU_BASIC, LENGTH, 8, 0, 0, "vCPU 0: 0 octets"},
+    {REC_X86_PV_VCPU_BASIC, SET, 0, 2, 4, "vCPU 2; the domain has 2"},
+    {REC_X86_PV_VCPU_BASIC, SET, 0, UINT32_MAX, 4, "the domain has 2"},
+    {REC_X86_PV_VCPU_BASIC, SET, 4, 1, 4, "reserved"},
+    {REC_X86_PV_VCPU_BASIC, TWICE, 0, 0, 0, "a second time"},
+    {REC_X86_PV_VCPU_BASIC, DROP, 0, 0, 0, "no X86_PV_VCPU_BASIC"},
+    {REC_X86_PV_VCPU_BASIC, TYPE, 0, REC_X86_PV_VCPU_EXTENDED, 0, "vCPU 0:"},
+    {REC_X86_PV_VCPU_XSAVE, LENGTH, 23, 0, 0, "vCPU 0: 15 octets"},
+    {REC_X86_PV_VCPU_XSAVE, LENGTH, 8 + 4 * 4096 + 1, 0, 0, "vCPU 0: 16385 octets"},
+    {REC_X86_PV_VCPU_XSAVE, TWICE, 0, 0, 0, "a second time"},
+    {REC_X86_TSC_INFO, DROP, 0, 0, 0, "no X86_TSC_INFO"},
+    {REC_END, DROP, 0, 0, 0, "ends before its end"},
+};
+
 static size_t find(const uint8_t *bytes, size_t size, uint32_t type, size_t *length)
 {
     for (size_t at = HEADERS; at + RHDR <= size; at += *length) {
@@ -197,29 +247,29 @@ static void make_wrong(const uint8_t *bytes, size_t size, const struct wrong *w)
 static bool is_static(const struct wrong *w)
 {
     return w->record == HEADER || w->record == REC_STATIC_DATA_END ||
-           w->record == REC_X86_CPUID_POLICY || w->record == REC_X86_MSR_POLICY ||
-           w->change == FIRST;
+           w->record == REC_X86_PV_INFO || w->record == REC_X86_CPUID_POLICY ||
+           w->record == REC_X86_MSR_POLICY || w->change == FIRST;
 }
 
-static void refused(struct domain *d, size_t i)
+static void refused(const struct domain *from, const struct wrong *w, size_t row)
 {
     uint64_t frames = p.dst->hv.free_pages;
     struct xc_restore_result result;
     struct domain *there;
     int rc;
 
-    there = srpair_receive(&p, d, false, &rc, &result);
+    there = srpair_receive(&p, from, false, &rc, &result);
     if (rc != -1)
-        fail_msg("row %zu (%s) was taken", i, wrongs[i].says);
-    if (!inproc_said(wrongs[i].says))
-        fail_msg("row %zu (%s): it said: %s", i, wrongs[i].says, inproc_log());
-    if (is_static(&wrongs[i]))
+        fail_msg("row %zu (%s) was taken", row, w->says);
+    if (!inproc_said(w->says))
+        fail_msg("row %zu (%s): it said: %s", row, w->says, inproc_log());
+    if (is_static(w))
         assert_int_equal(there->memory.tot_pages, 0);
     domain_destroy(there);
     assert_int_equal(p.dst->hv.free_pages, frames);
 }
 
-static void each_once(void **state)
+static void hvm(void **state)
 {
     const struct xc_save_options options = {.live = false};
     struct xc_restore_result result;
@@ -237,7 +287,7 @@ static void each_once(void **state)
     bytes = srpair_contents(&p, &size);
     for (size_t i = 0; i < sizeof(wrongs) / sizeof(wrongs[0]); i++) {
         make_wrong(bytes, size, &wrongs[i]);
-        refused(d, i);
+        refused(d, &wrongs[i], i);
     }
     /* And without any of that it is a good one. */
     srpair_replace(&p, bytes, size);
@@ -249,9 +299,37 @@ static void each_once(void **state)
     srpair_halt(&p);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_once)};
+static const char *pv_stream; /* behind an octet that is the fuzzer's */
 
+static void pv(void **state)
+{
+    static uint8_t bytes[1 << 17];
+    FILE *f = fopen(pv_stream, "re");
+    struct domain *d;
+    size_t size;
+
+    (void)state;
+    assert_non_null(f);
+    size = fread(bytes, 1, sizeof(bytes), f);
+    assert_true(size > HEADERS && feof(f));
+    (void)fclose(f);
+    srpair_boot(&p, MACHINE, MACHINE);
+    p.stream = memfd_create("stream", MFD_CLOEXEC);
+    d = simdomain_empty(p.src, false, 2, 1);
+    assert_non_null(d);
+    for (size_t i = 0; i < sizeof(pv_wrongs) / sizeof(pv_wrongs[0]); i++) {
+        make_wrong(bytes + 1, size - 1, &pv_wrongs[i]);
+        refused(d, &pv_wrongs[i], i);
+    }
+    srpair_halt(&p);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(hvm), cmocka_unit_test(pv)};
+
+    if (argc != 2)
+        return 2;
+    pv_stream = argv[1];
     return cmocka_run_group_tests_name("restore: what is refused", tests, NULL, NULL);
 }
