@@ -39,19 +39,22 @@ static struct srpair pair;
 
 /* ---- what a host can do ---- */
 
-static struct policy_host limits(const struct sim_host *h, bool hap)
+static struct policy_host limits(const struct sim_host *h, enum guest_type type)
 {
     const struct hypervisor *hv = &h->hv;
 
-    if (!hap)
+    if (type == GUEST_PV)
+        return (struct policy_host){&hv->policies[XEN_SYSCTL_cpu_policy_pv_max],
+                                    &hv->policies[XEN_SYSCTL_cpu_policy_pv_default]};
+    if (type == GUEST_HVM_SHADOW)
         return (struct policy_host){&hv->shadow_max, &hv->shadow_default};
     return (struct policy_host){&hv->policies[XEN_SYSCTL_cpu_policy_hvm_max],
                                 &hv->policies[XEN_SYSCTL_cpu_policy_hvm_default]};
 }
 
-static bool honours(const struct sim_host *h, bool hap, const struct cpu_policy *p)
+static bool honours(const struct sim_host *h, enum guest_type type, const struct cpu_policy *p)
 {
-    const struct policy_host here = limits(h, hap);
+    const struct policy_host here = limits(h, type);
     struct policy_report none = {NULL, 0, 0};
     uint32_t leaf, subleaf;
 
@@ -59,9 +62,13 @@ static bool honours(const struct sim_host *h, bool hap, const struct cpu_policy 
            !policy_check(p, &here, &none);
 }
 
-static bool runs(const struct sim_host *h, bool hap)
+/* PV guests see all of their policy, and nothing else, where CPUID faults: elsewhere one would
+ * notice, and no policy says so. */
+static bool runs(const struct sim_host *h, enum guest_type type)
 {
-    return h->hv.has_hvm && (h->hv.has_hap || !hap);
+    if (type == GUEST_PV)
+        return h->hv.levelling.caps & XEN_SYSCTL_CPU_LEVELCAP_faulting;
+    return h->hv.has_hvm && (h->hv.has_hap || type == GUEST_HVM_SHADOW);
 }
 
 /* ---- hosts ---- */
@@ -129,29 +136,31 @@ static void take_away(struct cpu_policy *p)
 }
 
 /* The host's own, the level of all three, or of two, or one with fewer features. */
-static void choose_policy(bool hap, struct cpu_policy *p)
+static void choose_policy(enum guest_type type, struct cpu_policy *p)
 {
     unsigned int kind = property_below(6), n = kind < 4 ? 2 + kind % 2 : 1;
     const struct cpu_policy *hosts[HOSTS];
 
     for (unsigned int i = 0; i < HOSTS; i++)
-        hosts[i] = limits(places[i].h, hap).deflt;
+        hosts[i] = limits(places[i].h, type).deflt;
     if (n == 1 || policy_level(hosts, n, p, NULL))
         *p = *hosts[0];
     if (kind % 2)
         take_away(p);
-    if (!honours(places[0].h, hap, p))
+    if (!honours(places[0].h, type, p))
         *p = *hosts[0]; /* no toolstack could have given it that */
 }
 
 static struct domain *random_guest(void)
 {
     const struct sim_host *h = places[0].h;
-    bool hap = h->hv.has_hap && property_below(4);
+    bool hap = h->hv.has_hap && property_below(4), pv = runs(h, GUEST_PV) && !property_below(3);
+    enum guest_type type = pv ? GUEST_PV : hap ? GUEST_HVM_HAP : GUEST_HVM_SHADOW;
     struct simguest g = {
         .script = 1 + property_below(3),
-        .hvm = true,
+        .hvm = !pv,
         .shadow = !hap,
+        .tree = property_below(2),
         .nr_vcpus = 1 + property_below(4),
         .nr_pages = PAGES,
         .seed = property_random(),
@@ -159,18 +168,19 @@ static struct domain *random_guest(void)
     struct cpu_policy policy;
     struct domain *d;
 
-    choose_policy(hap, &policy);
+    choose_policy(type, &policy);
     g.policy = &policy;
     d = simguest_start(places[0].h, &g);
     require(d, "no guest on %s", places[0].machine);
-    d->hvm_params[HVM_PARAM_STORE_PFN] = PAGES - 1 - property_below(2);
+    if (d->hvm)
+        d->hvm_params[HVM_PARAM_STORE_PFN] = PAGES - 1 - property_below(2);
     return d;
 }
 
 /* ---- a migration ---- */
 
 static struct {
-    unsigned long arrived, refused, impossible;
+    unsigned long arrived, pv, refused, impossible;
 } count;
 
 static struct domain *leave(struct place *from, struct domain *d)
@@ -255,14 +265,14 @@ static struct domain *migrate(struct place *from, struct domain *d, struct place
 
     *moved = false;
     (void)leave(from, d);
-    if (!runs(to->h, d->hap)) {
+    if (!runs(to->h, domain_guest_type(d))) {
         count.impossible++;
         domain_resume(d);
         return d;
     }
     pair.dst = to->h;
     pair.xdst = to->x;
-    expected = honours(to->h, d->hap, &d->policy);
+    expected = honours(to->h, domain_guest_type(d), &d->policy);
     there = srpair_receive(&pair, d, false, &rc, &result);
     require(!rc == expected, "%s to %s: %s, and should%s; %s", from->machine, to->machine,
             rc ? "it was refused" : "it arrived", expected ? "" : " not", inproc_log());
@@ -271,13 +281,15 @@ static struct domain *migrate(struct place *from, struct domain *d, struct place
         require(inproc_log()[0] && there->memory.tot_pages == 0 && !there->created,
                 "%s refuses it without a word, or has taken something: %s", to->machine,
                 inproc_log());
-        require(!d->hap || (errno == EPERM && result.nr_faults), "errno %d", errno);
+        require(domain_guest_type(d) == GUEST_HVM_SHADOW || (errno == EPERM && result.nr_faults),
+                "errno %d", errno);
         domain_destroy(there);
         require(to->h->hv.free_pages == free_pages, "%s has lost memory", to->machine);
         domain_resume(d);
         return d;
     }
     count.arrived++;
+    count.pv += !d->hvm;
     *moved = true;
     require_same(from, d, to, there);
     domain_destroy(d);
@@ -310,8 +322,8 @@ static void journeys(void **state)
     (void)state;
     memset(&count, 0, sizeof(count));
     property_run(journey, 700);
-    print_message("%lu arrived, %lu were refused, %lu have no such guests\n", count.arrived,
-                  count.refused, count.impossible);
+    print_message("%lu arrived (%lu of them PV), %lu were refused, %lu have no such guests\n",
+                  count.arrived, count.pv, count.refused, count.impossible);
 }
 
 /* ---- at every step ---- */
@@ -380,8 +392,10 @@ static void move_at_every_step(const char *a, const char *b, enum sim_script scr
 static bool level_of(const char *a, const char *b, struct cpu_policy *level)
 {
     struct sim_host *h[2] = {simhost_boot(a, 1, 16, 1), simhost_boot(b, 1, 16, 1)};
-    const struct cpu_policy *p[2] = {limits(h[0], true).deflt, limits(h[1], true).deflt};
-    bool is = runs(h[0], true) && runs(h[1], true) && !policy_level(p, 2, level, NULL);
+    const struct cpu_policy *p[2] = {limits(h[0], GUEST_HVM_HAP).deflt,
+                                     limits(h[1], GUEST_HVM_HAP).deflt};
+    bool is =
+        runs(h[0], GUEST_HVM_HAP) && runs(h[1], GUEST_HVM_HAP) && !policy_level(p, 2, level, NULL);
 
     simhost_halt(h[0]);
     simhost_halt(h[1]);
@@ -421,7 +435,7 @@ static void a_cpu_without_xsave(void **state)
 
     (void)state;
     srpair_boot(&pair, "intel-haswell-ep", "intel-haswell-ep");
-    policy = *limits(pair.src, true).deflt;
+    policy = *limits(pair.src, GUEST_HVM_HAP).deflt;
     policy_to_featureset(&policy, &fs);
     featureset_drop(&fs, X86_FEATURE_XSAVE);
     policy_from_featureset(&policy, &fs);

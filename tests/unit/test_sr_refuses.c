@@ -315,7 +315,7 @@ static void pv(void **state)
     (void)fclose(f);
     srpair_boot(&p, MACHINE, MACHINE);
     p.stream = memfd_create("stream", MFD_CLOEXEC);
-    d = simdomain_empty(p.src, false, 2, 1);
+    d = simdomain_empty(p.src, false, false, 2, 1);
     assert_non_null(d);
     for (size_t i = 0; i < sizeof(pv_wrongs) / sizeof(pv_wrongs[0]); i++) {
         make_wrong(bytes + 1, size - 1, &pv_wrongs[i]);
