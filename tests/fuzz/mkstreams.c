@@ -137,7 +137,7 @@ static int write_state(struct sr_writer *w, uint32_t domid)
     static uint8_t shared[PAGE_SIZE];
     static vcpu_guest_context_t context = {.user_regs.rdx = START_INFO};
     struct xc_sr_vcpu head = {.vcpu_id = 0};
-    uint64_t xsave[72 + 8] = {3, 3};
+    uint64_t xsave[2 + 72] = {3, 3};
     struct iovec info[3] = {{shared, PAGE_SIZE}};
     struct iovec basic[4] = {{&head, sizeof(head)}, {&context, sizeof(context)}};
     struct iovec area[4] = {{&head, sizeof(head)}, {xsave, sizeof(xsave)}};
