@@ -165,6 +165,22 @@ static void fill_domctl(struct input *in, struct xen_domctl *op)
         op->u.vcpucontext.vcpu = u8(in) % 5;
         op->u.vcpucontext.ctxt.p = (void *)(uintptr_t)address(in);
         break;
+    case XEN_DOMCTL_getvcpuextstate:
+    case XEN_DOMCTL_setvcpuextstate:
+        op->u.vcpuextstate.vcpu = u8(in) % 5;
+        op->u.vcpuextstate.size = u8(in) < 32 ? u16(in) : 16 + 576;
+        op->u.vcpuextstate.buffer.p = (void *)(uintptr_t)address(in);
+        break;
+    case XEN_DOMCTL_get_vcpu_msrs:
+    case XEN_DOMCTL_set_vcpu_msrs:
+        op->u.vcpu_msrs.vcpu = u8(in) % 5;
+        op->u.vcpu_msrs.msr_count = u8(in) % 4;
+        op->u.vcpu_msrs.msrs.p = (void *)(uintptr_t)address(in);
+        break;
+    case XEN_DOMCTL_getpageframeinfo3:
+        op->u.getpageframeinfo3.num = u8(in) < 8 ? u64(in) : u8(in);
+        op->u.getpageframeinfo3.array.p = (void *)(uintptr_t)address(in);
+        break;
     case XEN_DOMCTL_gethvmcontext:
     case XEN_DOMCTL_sethvmcontext:
         op->u.hvmcontext.size = u16(in);
@@ -209,6 +225,14 @@ static void domctl(struct input *in)
         XEN_DOMCTL_sethvmcontext,
         XEN_DOMCTL_gethvmcontext_partial,
         XEN_DOMCTL_shadow_op,
+        XEN_DOMCTL_get_ext_vcpucontext,
+        XEN_DOMCTL_set_ext_vcpucontext,
+        XEN_DOMCTL_getvcpuextstate,
+        XEN_DOMCTL_setvcpuextstate,
+        XEN_DOMCTL_get_vcpu_msrs,
+        XEN_DOMCTL_set_vcpu_msrs,
+        XEN_DOMCTL_getpageframeinfo3,
+        XEN_DOMCTL_get_address_size,
         XEN_DOMCTL_setdomainhandle,
         XEN_DOMCTL_settscinfo,
         XEN_DOMCTL_gettscinfo,
@@ -308,6 +332,29 @@ static void memory(struct input *in)
                cmd < 220 ? at : address(in));
 }
 
+/* Page tables: a toolstack writes to a domain's frame, or the hypervisor is told that it is one. */
+static void page_table(struct input *in)
+{
+    const struct mmuext_op op = {.cmd = u8(in) % 6, .arg1.mfn = u8(in)};
+    const uint64_t args[HYPERCALL_ARGS] = {WINDOW_BASE + WINDOW - 1024, 1, address(in),
+                                           some_domain(in)};
+    const char *what;
+
+    if (u8(in) & 1) {
+        uint64_t *frame = platform_page(&m.platform, op.arg1.mfn);
+
+        frame[u8(in) & 1 ? u16(in) % 512 : 0] = (uint64_t)u8(in) << 12 | (u8(in) & 0x87);
+        return;
+    }
+    memcpy(m.window.map + WINDOW - 1024, &op, sizeof(op));
+    (void)hypercall(&m.hv, __HYPERVISOR_mmuext_op, args);
+    what = core_check(&m.hv);
+    if (what) {
+        fprintf(stderr, "after mmuext_op: %s\n", what);
+        abort();
+    }
+}
+
 /* The domain's vCPU that the input means, or NULL. */
 static struct vcpu *some_vcpu(struct input *in)
 {
@@ -320,11 +367,11 @@ static struct vcpu *some_vcpu(struct input *in)
 static void guest(struct input *in)
 {
     struct vcpu *v = some_vcpu(in);
-    struct cpuid_regs regs;
+    struct cpuid_regs regs = {0};
 
     if (!v)
         return;
-    switch (u8(in) % 9) {
+    switch (u8(in) % 10) {
     case 0:
         vcpu_block(v, 0);
         break;
@@ -349,6 +396,10 @@ static void guest(struct input *in)
     case 7:
         memory_mark_dirty(v->domain, u16(in));
         break;
+    case 8:
+        if (!v->domain->hvm)
+            (void)pv_memory_write(v, u8(in) * 4096ull, &regs, u8(in) % sizeof(regs));
+        break;
     default: /* up and down: VCPUOP_up and VCPUOP_down of a guest */
         v->online = !v->online;
         sched_domain_changed(v->domain);
@@ -367,7 +418,10 @@ static void write_window(struct input *in)
 
 static void one(struct input *in)
 {
-    switch (u8(in) % 12) {
+    switch (u8(in) % 13) {
+    case 12:
+        page_table(in);
+        break;
     case 0:
     case 1:
     case 2:

@@ -22,6 +22,13 @@ static const char *check_memory(const struct domain *d)
 
             MUST(mfn <= d->hv->next_page);
             MUST(!mfn || (uint64_t)i * CHUNK + (uint64_t)j < m->nr_gfns);
+            if (mfn) {
+                const struct frame *f = &d->hv->frames[mfn - 1];
+
+                MUST(f->owner == d && f->pfn == (uint64_t)i * CHUNK + (uint64_t)j);
+                MUST(!f->table || (!f->writable && !d->hvm));
+                MUST(!f->pinned || f->table);
+            }
             mapped += mfn != 0;
         }
     MUST(mapped == m->tot_pages);
