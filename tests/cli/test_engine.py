@@ -85,7 +85,10 @@ class Libxl:
                 answer = self.does[kind](*args)
                 if answer is None:
                     return
-                self.p.stdin.write(struct.pack("i", answer))
+                try:
+                    self.p.stdin.write(struct.pack("i", answer))
+                except BrokenPipeError:     # SIGTERM was faster
+                    return
 
     def hang_up(self, *_):
         """libxl dies: both pipes are gone, and nothing is answered."""
