@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "xc_sr_head.h"
 #include "xc_sr_private.h"
 
 #define SKIP_BYTES 65536u
@@ -150,35 +151,6 @@ int sr_write_checksum(struct sr_writer *w)
 
 /* ---- reading ---- */
 
-const char *sr_record_name(uint32_t type)
-{
-    static const char *const names[] = {
-        [REC_END] = "END",
-        [REC_PAGE_DATA] = "PAGE_DATA",
-        [REC_X86_PV_INFO] = "X86_PV_INFO",
-        [REC_X86_PV_P2M_FRAMES] = "X86_PV_P2M_FRAMES",
-        [REC_X86_PV_VCPU_BASIC] = "X86_PV_VCPU_BASIC",
-        [REC_X86_PV_VCPU_EXTENDED] = "X86_PV_VCPU_EXTENDED",
-        [REC_X86_PV_VCPU_XSAVE] = "X86_PV_VCPU_XSAVE",
-        [REC_SHARED_INFO] = "SHARED_INFO",
-        [REC_X86_TSC_INFO] = "X86_TSC_INFO",
-        [REC_HVM_CONTEXT] = "HVM_CONTEXT",
-        [REC_HVM_PARAMS] = "HVM_PARAMS",
-        [REC_TOOLSTACK] = "TOOLSTACK",
-        [REC_X86_PV_VCPU_MSRS] = "X86_PV_VCPU_MSRS",
-        [REC_VERIFY] = "VERIFY",
-        [REC_CHECKPOINT] = "CHECKPOINT",
-        [REC_CHECKPOINT_DIRTY_PFN_LIST] = "CHECKPOINT_DIRTY_PFN_LIST",
-        [REC_STATIC_DATA_END] = "STATIC_DATA_END",
-        [REC_X86_CPUID_POLICY] = "X86_CPUID_POLICY",
-        [REC_X86_MSR_POLICY] = "X86_MSR_POLICY",
-    };
-
-    if (type == REC_CHECKSUM)
-        return "CHECKSUM";
-    return type < sizeof(names) / sizeof(names[0]) ? names[type] : "unknown";
-}
-
 static int refuse(struct sr_reader *r, const struct sr_place *at, int err, const char *fmt,
                   va_list ap)
 {
@@ -189,7 +161,7 @@ static int refuse(struct sr_reader *r, const struct sr_place *at, int err, const
         return xc_fail(r->xch, err, "stream, offset %llu: %s",
                        (unsigned long long)r->sum.whole_bytes, text);
     return xc_fail(r->xch, err, "stream, offset %llu, record %u (%s): %s",
-                   (unsigned long long)at->start, at->record, sr_record_name(at->type), text);
+                   (unsigned long long)at->start, at->record, xc_sr_record_name(at->type), text);
 }
 
 int sr_refuse(struct sr_reader *r, const struct sr_place *at, int err, const char *fmt, ...)

@@ -84,7 +84,6 @@ int sr_readv(struct sr_reader *r, struct iovec *iov, size_t n);
 int sr_next(struct sr_reader *r, struct xc_sr_rhdr *header);
 /* The zeros behind a body of this length. */
 int sr_read_padding(struct sr_reader *r, uint32_t length);
-const char *sr_record_name(uint32_t type);
 
 /* ---- xc_sr_cpuid.c: the policy records ---- */
 
