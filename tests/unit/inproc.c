@@ -194,6 +194,16 @@ static void inproc_unmap(void *state, void *mapping)
     free(m);
 }
 
+static int inproc_file(void *state, const void *page, off_t *at)
+{
+    const struct inproc *p = state;
+    const struct platform *machine = &p->host->platform;
+    uintptr_t offset = (uintptr_t)page - (uintptr_t)machine->memory;
+
+    *at = (off_t)offset;
+    return offset < machine->nr_pages * 4096 ? machine->memory_fd : -1;
+}
+
 static void *inproc_map_grants(void *state, uint32_t domid, void **page)
 {
     (void)state;
@@ -221,6 +231,7 @@ static const struct xc_transport_ops ops = {
     .store_write = no_store_write,
     .map = inproc_map,
     .unmap = inproc_unmap,
+    .file = inproc_file,
     .map_grants = inproc_map_grants,
     .unmap_grants = inproc_unmap_grants,
 };

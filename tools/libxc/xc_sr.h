@@ -30,9 +30,13 @@ struct xc_sr_stats {
 };
 
 struct xc_save_options {
-    bool live;                /* rounds while it runs; else it is suspended first */
-    bool checksums;           /* our optional CHECKSUM records; stock Xen skips them */
-    bool verify;              /* memory a second time, for the receiver to compare (VERIFY) */
+    bool live;      /* rounds while it runs; else it is suspended first */
+    bool checksums; /* our optional CHECKSUM records; stock Xen skips them */
+    bool verify;    /* memory a second time, for the receiver to compare (VERIFY) */
+    /* Into a pipe or a socket of this machine pages may go by reference: what a reader that is
+     * behind gets is the frame as it is then.  The caller promises that the domain stays suspended
+     * (or the stream is worthless) until the reader has said that it has everything. */
+    bool by_reference;
     unsigned int max_rounds;  /* 0: 5, as stock Xen */
     uint64_t dirty_threshold; /* pages: few enough for the last round; 0: 50, as stock Xen */
     /* ms that fd may take nothing in; then the save fails with ETIMEDOUT.  0: for ever.  Until it

@@ -129,6 +129,23 @@ int sr_write_record(struct sr_writer *w, uint32_t type, struct iovec *iov, size_
     return sr_writev(w, iov, n + 2);
 }
 
+int sr_write_pages(struct sr_writer *w, struct iovec *iov, size_t n)
+{
+    struct xc_sr_rhdr header = {.type = REC_PAGE_DATA};
+    struct iovec before[3] = {{&header, sizeof(header)}, iov[0], iov[1]};
+    size_t size = (n - 2) * PAGE_SIZE;
+
+    if (w->checksums || !sr_splice_find(&w->splice, w->xch, w->fd, w->by_reference, iov + 2, n - 2))
+        return sr_write_record(w, REC_PAGE_DATA, iov, n);
+    header.length = (uint32_t)(iov[0].iov_len + iov[1].iov_len + size);
+    if (sr_writev(w, before, 3))
+        return -1;
+    if (sr_splice_write(&w->splice, w->fd))
+        return xc_fail(w->xch, errno, "writing the stream: %s", strerror(errno));
+    count_bytes(&w->sum, size);
+    return 0; /* a multiple of XC_SR_RECORD_ALIGN: there is no padding */
+}
+
 int sr_write_checksum(struct sr_writer *w)
 {
     struct xc_sr_checksum c = {
@@ -217,6 +234,22 @@ int sr_readv(struct sr_reader *r, struct iovec *iov, size_t n)
     for (size_t i = 0; i < n && !r->unsummed; i++)
         sum_bytes(&r->sum, whole[i].iov_base, whole[i].iov_len);
     count_bytes(&r->sum, total);
+    return 0;
+}
+
+int sr_read_pages(struct sr_reader *r, struct iovec *pages, size_t n)
+{
+    ssize_t rc;
+
+    /* What is summed has to be looked at. */
+    if (!r->unsummed || !sr_splice_find(&r->splice, r->xch, r->fd, true, pages, n))
+        return sr_readv(r, pages, n);
+    rc = sr_splice_read(&r->splice, r->fd);
+    if (rc < 0)
+        return xc_fail(r->xch, errno, "reading the stream: %s", strerror(errno));
+    if (!rc)
+        return sr_bad(r, "the stream ends before its end");
+    count_bytes(&r->sum, n * PAGE_SIZE);
     return 0;
 }
 

@@ -26,13 +26,48 @@ struct sr_sum {
     uint64_t batch_bytes, whole_bytes;
 };
 
+/* ---- xc_sr_splice.c: pages that are moved inside the kernel ---- */
+
+/* A piece of the file that a host's memory is. */
+struct sr_run {
+    int file;
+    off_t at;
+    size_t size;
+};
+
+struct sr_splice {
+    enum sr_splice_how {
+        SR_SPLICE_UNKNOWN,
+        SR_SPLICE_NEVER,
+        SR_SPLICE_DIRECT,  /* the stream is a pipe */
+        SR_SPLICE_THROUGH, /* a pipe of ours stands between */
+    } how;
+    int pipe[2];
+    size_t nr_runs;
+    struct sr_run runs[SR_BATCH];
+};
+
+/*
+ * Where these pages (n of them, at most SR_BATCH) are, for the two below.  False: they must be read
+ * or written.  by_reference: the other end may see a page as it is when it comes to it.
+ */
+bool sr_splice_find(struct sr_splice *s, xc_handle *xch, int fd, bool by_reference,
+                    const struct iovec *pages, size_t n);
+/* All of them into the stream.  -1 with errno. */
+int sr_splice_write(const struct sr_splice *s, int fd);
+/* All of them from the stream: 1; 0: it ends before; -1 with errno. */
+ssize_t sr_splice_read(struct sr_splice *s, int fd);
+void sr_splice_close(struct sr_splice *s);
+
 struct sr_writer {
     xc_handle *xch;
     int fd;
     bool checksums;
     unsigned int patience; /* ms without progress; 0: for ever */
     int fd_flags;          /* -1: fd's have not been changed */
-    struct sr_sum sum;     /* whole_bytes counts without checksums too */
+    bool by_reference;     /* see struct xc_save_options */
+    struct sr_splice splice;
+    struct sr_sum sum; /* whole_bytes counts without checksums too */
 };
 
 /* With a patience the descriptor must not block; and back to what it was.  -1 with errno, logged.
@@ -44,6 +79,8 @@ void sr_writer_done(struct sr_writer *w);
 int sr_writev(struct sr_writer *w, struct iovec *iov, size_t n);
 /* A record: the body is n pieces; header and padding are added.  iov[] has room for n + 2. */
 int sr_write_record(struct sr_writer *w, uint32_t type, struct iovec *iov, size_t n);
+/* A PAGE_DATA record: its head and its entries, then pages of the domain. */
+int sr_write_pages(struct sr_writer *w, struct iovec *iov, size_t n);
 /* A CHECKSUM record, when they are wanted. */
 int sr_write_checksum(struct sr_writer *w);
 
@@ -54,6 +91,7 @@ struct sr_reader {
     bool checksums_seen;
     bool unsummed;    /* memory came before any checksum: there are none */
     uint64_t covered; /* bytes up to the end of the last CHECKSUM */
+    struct sr_splice splice;
     struct sr_sum sum;
     uint32_t record; /* number of the record that is being read */
     uint64_t start;  /* where it begins, in this stream */
@@ -79,6 +117,8 @@ int sr_bad(struct sr_reader *r, const char *fmt, ...) __attribute__((format(prin
 /* Exactly so many bytes; the stream must not end before.  -1 with errno, logged. */
 int sr_read(struct sr_reader *r, void *buf, size_t size);
 int sr_readv(struct sr_reader *r, struct iovec *iov, size_t n);
+/* The same into pages of the domain. */
+int sr_read_pages(struct sr_reader *r, struct iovec *pages, size_t n);
 /* The next record's header.  A CHECKSUM is compared on the way, and other optional ones that are
  * not known are skipped: neither is returned. */
 int sr_next(struct sr_reader *r, struct xc_sr_rhdr *header);

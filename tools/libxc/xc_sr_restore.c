@@ -192,7 +192,7 @@ static int read_contents(struct restorer *s, size_t n)
         s->iov[i] = (struct iovec){target(s, i), PAGE_SIZE};
     }
     if (!rc)
-        rc = sr_readv(&s->r, s->iov, n);
+        rc = sr_read_pages(&s->r, s->iov, n);
     if (!rc)
         rc = localise(s, n);
     if (!rc)
@@ -407,8 +407,10 @@ int xc_domain_restore(xc_handle *xch, int fd, uint32_t domid,
     memset(result, 0, sizeof(*result));
     if (!s)
         return xc_fail(xch, ENOMEM, "out of memory for restoring a domain");
-    s->r = (struct sr_reader){
-        .xch = xch, .fd = fd, .patience = options->patience, .record = UINT32_MAX};
+    s->r.xch = xch;
+    s->r.fd = fd;
+    s->r.patience = options->patience;
+    s->r.record = UINT32_MAX;
     s->domid = domid;
     s->options = options;
     s->cb = callbacks;
@@ -416,6 +418,7 @@ int xc_domain_restore(xc_handle *xch, int fd, uint32_t domid,
     s->begun = now_ns();
     rc = restore(s);
     err = errno;
+    sr_splice_close(&s->r.splice);
     xc_leaves_free(&s->policy.leaves);
     free(s->policy.guest);
     free(s->hvm.context);

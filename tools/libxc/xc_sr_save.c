@@ -280,7 +280,7 @@ static int send_frames(struct saver *s, size_t n)
     if (head.count && !rc) {
         s->iov[0] = (struct iovec){&head, sizeof(head)};
         s->iov[1] = (struct iovec){s->entries, head.count * sizeof(s->entries[0])};
-        rc = sr_write_record(&s->w, REC_PAGE_DATA, s->iov, nr);
+        rc = sr_write_pages(&s->w, s->iov, nr);
         if (!rc)
             rc = sr_write_checksum(&s->w);
     }
@@ -513,7 +513,10 @@ int xc_domain_save(xc_handle *xch, int fd, uint32_t domid, const struct xc_save_
 
     if (!s)
         return xc_fail(xch, ENOMEM, "out of memory for saving a domain");
-    s->w = (struct sr_writer){.xch = xch, .fd = fd, .checksums = options->checksums};
+    s->w.xch = xch;
+    s->w.fd = fd;
+    s->w.checksums = options->checksums;
+    s->w.by_reference = options->by_reference;
     s->domid = domid;
     s->options = options;
     s->cb = callbacks;
@@ -528,6 +531,7 @@ int xc_domain_save(xc_handle *xch, int fd, uint32_t domid, const struct xc_save_
     xch->ops->release(xch->state, s->info);
     if (stats)
         *stats = s->stats;
+    sr_splice_close(&s->w.splice);
     sr_pv_close(s->pv);
     free(s->deferred);
     free(s->copy);

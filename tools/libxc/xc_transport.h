@@ -8,12 +8,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define XC_HYPERCALL_ARGS 5
 
 /*
- * Every member must be implemented, even as a function that does nothing.  `state` is whatever
- * open() made.  A handle is used by one thread at a time, so no member needs a lock.
+ * Every member but file must be implemented, even as a function that does nothing.  `state` is
+ * whatever open() made.  A handle is used by one thread at a time, so no member needs a lock.
  */
 struct xc_transport_ops {
     /* Names the transport in messages: "Xen". */
@@ -76,6 +77,13 @@ struct xc_transport_ops {
     /* Called once for each map(), also when the domain is gone meanwhile.  Owes: that what was
      * mapped to be written counts as dirtied. */
     void (*unmap)(void *state, void *mapping);
+
+    /*
+     * Called for any address; NULL: always -1.  Owes: the file that the page there, one that map()
+     * gave, is a page of, and *at, its offset; it stays open until close().  -1: it is of none, as
+     * on a real host.
+     */
+    int (*file)(void *state, const void *page, off_t *at);
 
     /*
      * Called to write to a domain's grant table (version 1), whose first page then stands at

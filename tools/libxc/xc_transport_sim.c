@@ -35,7 +35,8 @@ struct sim_state {
     char why[256];
 
     struct window window;
-    uint8_t *memory; /* the host's whole memory: frame mfn is at mfn * PAGE */
+    int memory_fd;   /* the host's whole memory: frame mfn is at mfn * PAGE */
+    uint8_t *memory; /* the same */
     uint64_t nr_pages;
 
     struct sim_request request;
@@ -213,6 +214,7 @@ static int map_memory(struct sim_state *s, int fd)
     if (memory == MAP_FAILED)
         return broken(s, "has memory that cannot be mapped: %s", strerror(errno));
     s->memory = memory;
+    s->memory_fd = fd;
     return 0;
 }
 
@@ -231,9 +233,10 @@ static int greet(struct sim_state *s)
     if (fd < 0)
         return broken(s, "passes no memory");
     rc = map_memory(s, fd);
-    (void)close(fd);
-    if (rc)
+    if (rc) {
+        (void)close(fd);
         errno = EIO;
+    }
     return rc;
 }
 
@@ -321,6 +324,7 @@ static void sim_close(void *state)
 
     (void)close(s->sock);
     (void)munmap(s->memory, s->nr_pages * PAGE);
+    (void)close(s->memory_fd);
     window_close(&s->window);
     free(s);
 }
@@ -479,6 +483,17 @@ static void sim_unmap(void *state, void *mapping)
     errno = err;
 }
 
+static int sim_file(void *state, const void *page, off_t *at)
+{
+    const struct sim_state *s = state;
+    uintptr_t offset = (uintptr_t)page - (uintptr_t)s->memory;
+
+    if (offset >= s->nr_pages * PAGE)
+        return -1;
+    *at = (off_t)offset;
+    return s->memory_fd;
+}
+
 /* The guests of simulated hosts have no devices, so nothing is granted. */
 static void *sim_map_grants(void *state, uint32_t domid, void **page)
 {
@@ -507,6 +522,7 @@ const struct xc_transport_ops xc_transport_sim = {
     .store_write = sim_store_write,
     .map = sim_map,
     .unmap = sim_unmap,
+    .file = sim_file,
     .map_grants = sim_map_grants,
     .unmap_grants = sim_unmap_grants,
 };

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <yajl/yajl_gen.h>
 #include <yajl/yajl_tree.h>
@@ -353,33 +354,54 @@ int image_restore(xc_handle *xch, const struct image_source *from, uint32_t *dom
 
 /* ---- seeing it ---- */
 
+#define BAR_WIDTH  20u
+#define SHOW_EVERY 100000000u /* ns */
+#define ERASE_LINE "\r\033[K"
+
+uint64_t view_now(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 int view_suspend(void *data)
 {
-    const struct save_view *v = data;
+    struct save_view *v = data;
 
+    v->suspended = view_now();
     return xc_domain_suspend(v->xch, v->domid);
 }
 
+/* "round 1 [#####...............] 25%  812 MB/s  20012 pages/s dirtied  downtime 31 ms" */
 int view_progress(void *data, const struct xc_sr_stats *st)
 {
-    const struct save_view *v = data;
+    struct save_view *v = data;
+    uint64_t now = view_now(), percent = 100;
+    char bar[BAR_WIDTH + 1] = "";
 
-    if (!v->show)
+    if (!v->show || (v->shown && now - v->shown < SHOW_EVERY))
         return 0;
-    (void)fprintf(stderr,
-                  "\rround %u: %llu of %llu pages, %llu MB/s; %llu dirty pages/s; downtime now "
-                  "about %llu ms ",
-                  st->round, (unsigned long long)st->sent_in_round,
-                  (unsigned long long)st->round_pages,
-                  (unsigned long long)(st->bytes_per_second / 1000000),
-                  (unsigned long long)st->dirty_pages_per_second,
-                  (unsigned long long)(st->expected_downtime_ns / 1000000));
+    v->shown = now;
+    if (st->sent_in_round < st->round_pages)
+        percent = st->sent_in_round * 100 / st->round_pages;
+    for (unsigned int i = 0; i < BAR_WIDTH; i++)
+        bar[i] = i < percent * BAR_WIDTH / 100 ? '#' : '.';
+    (void)fprintf(stderr, ERASE_LINE "round %u [%s] %llu%%  %llu MB/s", st->round, bar,
+                  (unsigned long long)percent,
+                  (unsigned long long)(st->bytes_per_second / 1000000));
+    /* A domain that was stopped first dirties nothing. */
+    if (st->round)
+        (void)fprintf(stderr, "  %llu pages/s dirtied  downtime %.1f ms",
+                      (unsigned long long)st->dirty_pages_per_second,
+                      (double)st->expected_downtime_ns / 1e6);
     (void)fflush(stderr); /* no line yet */
     return 0;
 }
 
 void view_end(const struct save_view *v)
 {
-    if (v->show)
-        (void)fputc('\n', stderr);
+    if (v->shown)
+        (void)fputs(ERASE_LINE, stderr);
 }

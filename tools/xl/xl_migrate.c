@@ -27,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +37,8 @@
 #include "out.h"
 #include "util.h"
 #include "xl.h"
+
+#define SOCKET_BUFFER (4 << 20) /* that we ask for; the system may give less */
 
 static const char banner[] = "xl-sim: ready\n";
 
@@ -50,11 +53,15 @@ struct peer {
 static int start(struct peer *p, const char *command)
 {
     int down[2] = {-1, -1}, up[2] = {-1, -1};
+    const int buffer = SOCKET_BUFFER;
 
-    if (pipe2(down, O_CLOEXEC) || pipe2(up, O_CLOEXEC)) {
-        warn("a pipe: %s", strerror(errno));
+    /* The stream goes through a socket, whose end can be closed while the answers' pipe is open. */
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, down) || pipe2(up, O_CLOEXEC)) {
+        warn("a way to the receiver: %s", strerror(errno));
         return -1;
     }
+    /* The larger, the longer the sender goes on while the receiver makes room for a batch. */
+    (void)setsockopt(down[1], SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
     p->pid = fork();
     if (!p->pid) {
         (void)signal(SIGPIPE, SIG_DFL);
@@ -131,22 +138,29 @@ struct migration {
     uint32_t domid;
     struct image_config config;
     struct xc_sr_stats stats;
+    struct save_view view;
+    uint64_t begun; /* ns */
     bool live, checksums;
 };
 
 static int send_image(struct migration *m, const struct peer *p, bool *suspended)
 {
-    const struct xc_save_options options = {
-        .live = m->live, .checksums = m->checksums, .patience = (unsigned int)p->patience};
-    struct save_view view = {m->xch, m->domid, isatty(STDERR_FILENO)};
+    /* It stays suspended until the receiver has answered that it has everything. */
+    const struct xc_save_options options = {.live = m->live,
+                                            .checksums = m->checksums,
+                                            .by_reference = true,
+                                            .patience = (unsigned int)p->patience};
     const struct xc_save_callbacks callbacks = {
-        .suspend = view_suspend, .progress = view_progress, .data = &view};
+        .suspend = view_suspend, .progress = view_progress, .data = &m->view};
     int rc;
 
+    m->view =
+        (struct save_view){.xch = m->xch, .domid = m->domid, .show = isatty(STDERR_FILENO) == 1};
+    m->begun = view_now();
     if (image_write_head(p->to, p->patience, &m->config))
         return -1;
     rc = xc_domain_save(m->xch, p->to, m->domid, &options, &callbacks, &m->stats);
-    view_end(&view);
+    view_end(&m->view);
     *suspended = !rc; /* on failure it goes on already */
     return rc ? rc : image_write_tail(p->to, p->patience, m->checksums ? &m->config : NULL);
 }
@@ -160,8 +174,12 @@ static int hand_over(struct migration *m, const struct peer *p)
         answer = 'F'; /* one octet that was not written was not read */
     else
         answer = hear(p->from, p->patience);
-    if (answer == 'A')
+    if (answer == 'A') {
+        /* As whoever uses it sees it: until it runs there, not until the last byte has left. */
+        m->stats.elapsed_ns = view_now() - m->begun;
+        m->stats.downtime_ns = view_now() - m->view.suspended;
         return xc_domain_destroy(m->xch, m->domid) ? STATUS_TROUBLE : STATUS_YES;
+    }
     if (answer == 'F') {
         if (!xc_domain_resume(m->xch, m->domid))
             warn("'%s' does not run there; it goes on here", m->config.name);

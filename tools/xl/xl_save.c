@@ -26,7 +26,7 @@ static const struct cmd_option save_options[] = {
 static int save_to(xc_handle *xch, uint32_t domid, struct outfile *o, bool checksums)
 {
     const struct xc_save_options options = {.checksums = checksums};
-    struct save_view view = {xch, domid, isatty(STDERR_FILENO)};
+    struct save_view view = {.xch = xch, .domid = domid, .show = isatty(STDERR_FILENO) == 1};
     const struct xc_save_callbacks callbacks = {
         .suspend = view_suspend, .progress = view_progress, .data = &view};
     struct image_config c;
