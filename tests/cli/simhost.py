@@ -15,12 +15,14 @@ import struct
 import threading
 
 HELLO, HYPERCALL, TRANSLATE, DIRTIED, STORE_READ, STORE_WRITE, STORE_LIST, RUN, INFO, POWER_OFF = range(1, 11)
-VERSION = 1
+VERSION = 2
 PAGE = 4096
 MAX_BUFFER = 64 << 20
 MEMORY_OP, XEN_VERSION, SYSCTL, DOMCTL = 12, 17, 35, 36  # __HYPERVISOR_*
 SEALED = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-REPLY_SIZE = 8 + 4 + 4 * 1024 + 4  # struct sim_reply: result, and the largest member, the store's, padded
+TRANSLATE_MAX = 1024
+REQUEST_SIZE = 8 + 8 + 8 * TRANSLATE_MAX
+REPLY_SIZE = 8 + 8 * TRANSLATE_MAX  # struct sim_reply: result, and the largest member, frame numbers
 
 
 class Lost(Exception):
@@ -67,7 +69,7 @@ class Connection:
         self.base, self.window = 0, None
 
     def receive(self):
-        data, fds, _, _ = socket.recv_fds(self.sock, 8192, 4)
+        data, fds, _, _ = socket.recv_fds(self.sock, 2 * REQUEST_SIZE, 4)
         if not data:
             raise Lost
         return Request(data, fds)
@@ -147,7 +149,7 @@ class FakeHost:
                     os.close(fd)
 
     def _answer(self, c, r):
-        if len(r.data) != 8 + 8 + 8 * 512 or r.version != VERSION:
+        if len(r.data) != REQUEST_SIZE or r.version != VERSION:
             return c.reply(-errno.EPROTO)
         return {HELLO: self._hello, HYPERCALL: self._hypercall, TRANSLATE: self._translate, DIRTIED: self._dirtied,
                 STORE_READ: self._store_read, STORE_WRITE: self._store_write, INFO: self._info, RUN: self._info,

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from simhost import (DIRTIED, HELLO, HYPERCALL, INFO, MAX_BUFFER, POWER_OFF, RUN, STORE_LIST, STORE_READ,
-                     STORE_WRITE, SYSCTL, TRANSLATE, VERSION, XEN_VERSION, memory_fd)
+from simhost import (DIRTIED, HELLO, HYPERCALL, INFO, MAX_BUFFER, POWER_OFF, REQUEST_SIZE, RUN, STORE_LIST, STORE_READ,
+                     STORE_WRITE, SYSCTL, TRANSLATE, TRANSLATE_MAX, VERSION, XEN_VERSION, memory_fd)
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("XENLEVEL_BUILD", ROOT / "build"))
@@ -30,7 +30,6 @@ XL = BUILD / "tools" / "xl" / "xl-sim"
 MACHINES = ROOT / "xen" / "sim" / "machines"
 MACHINE = "intel-haswell-ep"
 BASE = 0x7F0000000000  # where a client says that its window is
-REQUEST_SIZE = 8 + 8 + 8 * 512
 
 
 def request(kind, body=b"", version=VERSION):
@@ -78,7 +77,7 @@ class Client:
         self.sock.sendmsg([data], control, socket.MSG_NOSIGNAL)
 
     def receive(self):
-        data, fds, _, _ = socket.recv_fds(self.sock, 8192, 4)
+        data, fds, _, _ = socket.recv_fds(self.sock, 2 * REQUEST_SIZE, 4)
         if not data:
             raise EOFError
         return struct.unpack_from("q", data)[0], data[8:], fds
@@ -259,11 +258,11 @@ def test_frames(host):
     memory = mmap.mmap(c.memory, c.pages * 4096)
     assert memory[mfns[1] * 4096:mfns[1] * 4096 + 8] == b"XVlGuest"
     for kind in (TRANSLATE, DIRTIED):
-        assert c.ask(kind, struct.pack("II", 1, 513))[0] == -errno.E2BIG
+        assert c.ask(kind, struct.pack("II", 1, TRANSLATE_MAX + 1))[0] == -errno.E2BIG
         assert c.ask(kind, struct.pack("II", 1, 2**32 - 1))[0] == -errno.E2BIG
         for domid in (2, 0x7FF0, 0x7FF1, 0xFFFF, 0x10001, 2**32 - 1):
             assert c.ask(kind, struct.pack("IIQ", domid, 1, 0))[0] == -errno.ESRCH
-        assert c.ask(kind, struct.pack("II512Q", 1, 512, *[2**64 - 1 - i for i in range(512)]))[0] == 0
+        assert c.ask(kind, struct.pack(f"II{TRANSLATE_MAX}Q", 1, TRANSLATE_MAX, *[2**64 - 1 - i for i in range(TRANSLATE_MAX)]))[0] == 0
     assert c.works()
 
 
@@ -370,7 +369,7 @@ BAD = {
     "tiny": lambda c: c.send(b"x"),
     "long": lambda c: c.send(request(INFO) + b"x"),
     "very long": lambda c: c.send(request(INFO) + bytes(100000)),
-    "version": lambda c: c.send(request(INFO, version=2)),
+    "version": lambda c: c.send(request(INFO, version=VERSION + 1)),
     "kind 0": lambda c: c.send(request(0)),
     "kind 11": lambda c: c.send(request(11)),
     "kind max": lambda c: c.send(request(2**32 - 1)),
@@ -440,7 +439,7 @@ def test_client_that_dies_in_the_middle(host):
 def test_client_that_does_not_read(host):
     good, bad = Client(host), Client(host)
     bad.sock.setblocking(False)
-    body = struct.pack("II512Q", 0, 512, *range(512))
+    body = struct.pack(f"II{TRANSLATE_MAX}Q", 0, TRANSLATE_MAX, *range(TRANSLATE_MAX))
     for _ in range(100000):
         try:
             bad.send(request(TRANSLATE, body))

@@ -174,10 +174,12 @@ void memory_free_all(struct domain *d)
     struct platform *p = d->hv->platform;
 
     log_dirty_disable(d);
-    for (uint32_t i = 0; i < m->nr_chunks; i++) {
+    /* From the top: the last to be freed is the first to be given, so frames that followed each
+     * other do so again in the next domain, which is cheaper to save. */
+    for (uint32_t i = m->nr_chunks; i-- > 0;) {
         if (!m->chunks[i])
             continue;
-        for (unsigned int j = 0; j < CHUNK; j++)
+        for (unsigned int j = CHUNK; j-- > 0;)
             if (m->chunks[i][j])
                 frame_free(d->hv, m->chunks[i][j] - 1);
         platform_free(p, m->chunks[i]);

@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-#define SIM_PROTOCOL_VERSION 1u
+#define SIM_PROTOCOL_VERSION 2u
 #define SIM_MAX_BUFFER       (64u << 20) /* of the client's memfd */
 #define SIM_STORE_PATH       256u
 #define SIM_STORE_VALUE      1024u
@@ -34,7 +34,7 @@ enum sim_request_kind {
     SIM_POWER_OFF,
 };
 
-#define SIM_TRANSLATE_MAX 512u
+#define SIM_TRANSLATE_MAX 1024u /* a batch of a migration stream */
 
 struct sim_request {
     uint32_t kind;    /* enum sim_request_kind */

@@ -28,7 +28,7 @@
 #define MAX_RUN       10000000u /* steps that one request may ask for */
 #define MAX_FDS       4u        /* that a packet may carry before it is cut */
 #define STEPS_AT_ONCE 64u
-#define BUSY_NS       2000000ll /* guests run for so long before requests are looked at */
+#define BUSY_NS       200000ll /* guests run for so long before requests are looked at */
 #define NS            1000000000ll
 
 struct client {
