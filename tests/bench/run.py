@@ -35,6 +35,7 @@ def main():
                  [str(BUILD / "tests/bench/bench_sim")],
                  [sys.executable, "tests/bench/bench_relay.py", "--build", str(BUILD)],
                  [sys.executable, "tests/bench/bench_verify.py"],
+                 [sys.executable, "tests/bench/bench_migrate.py"],
                  [sys.executable, "tests/bench/bench_lab.py", "--build", str(BUILD)]):
         failed |= subprocess.run(argv, cwd=ROOT, env=env).returncode
         print(flush=True)
