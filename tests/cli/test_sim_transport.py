@@ -231,7 +231,7 @@ def test_more_descriptors_than_asked_for(fake):
 HYPERCALLS = {
     "dies": (dies, "is gone"),
     "short": (answers(0, size=7), "answers with 7 bytes"),
-    "long": (answers(0, size=6000), "more than a reply has"),
+    "long": (answers(0, size=simhost.REPLY_SIZE + 1), "more than a reply has"),
     "huge": (answers(1 << 40), "answers a hypercall with 1099511627776"),
     "no such error": (answers(-(1 << 40)), "which there is not"),
 }

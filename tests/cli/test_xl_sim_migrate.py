@@ -1,18 +1,24 @@
 # SPDX-License-Identifier: MIT
 """xl-sim save, restore, migrate between running hosts: one side runs the domain, whatever happens on the way."""
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
+import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from pathlib import Path
 
 import pytest
 
-from test_xl_sim import BUILD, CASCADE, ROOT, SANDY, Host
+from test_xl_sim import BUILD, CASCADE, ROOT, SANDY, XL, Host
 
 VERIFY = ROOT / "tools/python/verify-stream"
 BANNER = len("xl-sim: ready\n")
@@ -191,6 +197,63 @@ def test_registers_of_another_cpu(pair):
     assert names(b) == ["Domain-0"]
     done = subprocess.run([sys.executable, VERIFY, image], capture_output=True, text=True)
     assert done.returncode == 1 and "5 (avx512f), 6 (avx512f), 7 (avx512f) are not in its CPU policy" in done.stdout
+
+
+def on_a_terminal(host, *args, columns=200):
+    """(status, standard output, what the terminal behind standard error got)"""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+    env = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
+    process = subprocess.Popen([XL, "-s", host.socket, *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=theirs, text=True, env=env)
+    os.close(theirs)
+    seen = b""
+    with contextlib.suppress(OSError):      # EIO: nobody has the terminal open any more
+        while data := os.read(ours, 4096):
+            seen += data
+    os.close(ours)
+    out, _ = process.communicate(timeout=60)
+    return process.returncode, out, seen.decode()
+
+
+def screen(text):
+    """What stands on the terminal in the end."""
+    lines = [""]
+    for part in re.split(r"(\r\n|\r\x1b\[K)", text):
+        if part == "\r\n":
+            lines.append("")
+        elif part == "\r\x1b[K":
+            lines[-1] = ""
+        else:
+            lines[-1] += part
+    return "\n".join(lines)
+
+
+def test_progress_on_a_terminal(pair, tmp_path):
+    a, b = pair
+    a.create(type="pvh", guest="writer", memory=32, guest_rate=50000, cpu_policy=level(a, b))
+    goes_on(a)
+    status, out, seen = on_a_terminal(a, "migrate", "g", b.socket)
+    assert status == 0 and re.fullmatch(r"'g' runs there: \d+ pages in \d+ rounds, \d+ MB/s, downtime \d+\.\d ms\n", out)
+    lines = seen.split("\r\x1b[K")
+    bar = r"round (\d+) \[(#*)\.*\] (\d+)%  \d+ MB/s"
+    assert lines[0] == "" and lines[-1] == "" and screen(seen) == ""        # nothing is left of it
+    shown = [re.fullmatch(bar + r"(?:  (\d+) pages/s dirtied  downtime (\d+\.\d) ms)?", line) for line in lines[1:-1]]
+    assert all(shown), lines
+    rounds = [int(m[1]) for m in shown]
+    assert rounds == sorted(rounds) and {0, 1} <= set(rounds)
+    assert all((m[4] is not None) == (m[1] != "0") for m in shown)
+    assert all(len(m[2]) == int(m[3]) * 20 // 100 for m in shown)
+    dirtied = int(next(m for m in shown if m[1] == "1")[4])
+    assert 0 < dirtied < 500000
+    # As narrow as the terminal, and away before a message.
+    status, out, seen = on_a_terminal(b, "migrate", "-S", wrapper(tmp_path, 'head -c 5000000 | "$@" 2>/dev/null'), "g", a.socket,
+                                      columns=40)
+    assert status == 2 and out == ""
+    assert all(len(line) < 40 for line in seen.split("\r\x1b[K") if line.startswith("round"))
+    assert "round" in seen and "goes on here" in screen(seen).replace("\n ", "") and "round" not in screen(seen)
+    status, out, seen = on_a_terminal(b, "save", "g", tmp_path / "g.save")
+    assert (status, out, screen(seen)) == (0, "", "") and re.search(bar, seen) and "dirtied" not in seen
 
 
 def test_a_save_that_fails_lets_it_go_on(pair):

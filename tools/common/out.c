@@ -12,7 +12,8 @@
 #include "out.h"
 #include "util.h"
 
-#define NARROWEST 40u
+#define NARROWEST  40u
+#define ERASE_LINE "\r\033[K" /* ECMA-48: CR, and EL to the end of the line */
 
 unsigned int out_width(FILE *f)
 {
@@ -108,6 +109,35 @@ void out_text(FILE *f, unsigned int indent, unsigned int hanging, const char *fm
     free(text);
 }
 
+static bool line_shown;
+
+void out_line(const char *fmt, ...)
+{
+    unsigned int width = out_width(stderr);
+    char *text = NULL;
+    va_list ap;
+    int len;
+
+    if (!width)
+        return;
+    va_start(ap, fmt);
+    len = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    if (len < 0)
+        return;
+    (void)fprintf(stderr, ERASE_LINE "%.*s", (int)width - 1, text);
+    (void)fflush(stderr); /* it ends no line */
+    line_shown = true;
+    free(text);
+}
+
+void out_line_end(void)
+{
+    if (line_shown && fputs(ERASE_LINE, stderr) >= 0)
+        (void)fflush(stderr);
+    line_shown = false;
+}
+
 static void message(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
 
 static void message(const char *fmt, va_list ap)
@@ -115,6 +145,7 @@ static void message(const char *fmt, va_list ap)
     char *text = NULL;
 
     (void)fflush(stdout);
+    out_line_end();
     if (vasprintf(&text, fmt, ap) < 0)
         return;
     out_text(stderr, 0, 2, "%s: %s", program_name, text);

@@ -25,6 +25,13 @@ void warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The same; returns 2, the status for bad usage and bad input. */
 int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/*
+ * A line on standard error about what goes on, which the next one, a message, or out_line_end()
+ * takes away.  Cut to the terminal's width; nothing at all where it is no terminal.
+ */
+void out_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void out_line_end(void);
+
 /* A logger for libxenlevel that writes as warn() does. */
 struct xentoollog_logger *out_logger(void);
 

@@ -54,14 +54,11 @@ static uint64_t now_ns(void)
 static int progress(struct saver *s)
 {
     struct xc_sr_stats *st = &s->stats;
-    uint64_t now = now_ns(), round = now - s->round_begun;
 
     st->bytes = s->w.sum.whole_bytes;
-    st->elapsed_ns = now - s->begun;
+    st->elapsed_ns = now_ns() - s->begun;
     if (st->elapsed_ns)
         st->bytes_per_second = (uint64_t)((double)st->bytes * 1e9 / (double)st->elapsed_ns);
-    if (round && st->dirty_count)
-        st->dirty_pages_per_second = (uint64_t)((double)st->dirty_count * 1e9 / (double)round);
     if (st->bytes_per_second)
         st->expected_downtime_ns =
             (uint64_t)((double)st->dirty_count * PAGE_SIZE * 1e9 / (double)st->bytes_per_second);
@@ -381,6 +378,8 @@ static int take_dirty(struct saver *s)
     if (shadow_op(s, XEN_DOMCTL_SHADOW_OP_CLEAN, &pages))
         return cannot_log(s);
     s->stats.round_pages = s->stats.dirty_count;
+    s->stats.dirty_pages_per_second =
+        (uint64_t)((double)s->stats.dirty_count * 1e9 / (double)(now_ns() - s->round_begun + 1));
     return 0;
 }
 

@@ -356,7 +356,6 @@ int image_restore(xc_handle *xch, const struct image_source *from, uint32_t *dom
 
 #define BAR_WIDTH  20u
 #define SHOW_EVERY 100000000u /* ns */
-#define ERASE_LINE "\r\033[K"
 
 uint64_t view_now(void)
 {
@@ -374,34 +373,27 @@ int view_suspend(void *data)
     return xc_domain_suspend(v->xch, v->domid);
 }
 
-/* "round 1 [#####...............] 25%  812 MB/s  20012 pages/s dirtied  downtime 31 ms" */
+/* "round 1 [#####...............] 25%  812 MB/s  20012 pages/s dirtied  downtime 31.0 ms" */
 int view_progress(void *data, const struct xc_sr_stats *st)
 {
     struct save_view *v = data;
     uint64_t now = view_now(), percent = 100;
-    char bar[BAR_WIDTH + 1] = "";
+    char bar[BAR_WIDTH + 1] = "", dirty[96] = "";
 
-    if (!v->show || (v->shown && now - v->shown < SHOW_EVERY))
+    if (v->shown && v->round == st->round && now - v->shown < SHOW_EVERY)
         return 0;
     v->shown = now;
+    v->round = st->round;
     if (st->sent_in_round < st->round_pages)
         percent = st->sent_in_round * 100 / st->round_pages;
     for (unsigned int i = 0; i < BAR_WIDTH; i++)
         bar[i] = i < percent * BAR_WIDTH / 100 ? '#' : '.';
-    (void)fprintf(stderr, ERASE_LINE "round %u [%s] %llu%%  %llu MB/s", st->round, bar,
-                  (unsigned long long)percent,
-                  (unsigned long long)(st->bytes_per_second / 1000000));
-    /* A domain that was stopped first dirties nothing. */
+    /* Before the first round has ended nobody knows. */
     if (st->round)
-        (void)fprintf(stderr, "  %llu pages/s dirtied  downtime %.1f ms",
-                      (unsigned long long)st->dirty_pages_per_second,
-                      (double)st->expected_downtime_ns / 1e6);
-    (void)fflush(stderr); /* no line yet */
+        (void)snprintf(dirty, sizeof(dirty), "  %llu pages/s dirtied  downtime %.1f ms",
+                       (unsigned long long)st->dirty_pages_per_second,
+                       (double)st->expected_downtime_ns / 1e6);
+    out_line("round %u [%s] %llu%%  %llu MB/s%s", st->round, bar, (unsigned long long)percent,
+             (unsigned long long)(st->bytes_per_second / 1000000), dirty);
     return 0;
-}
-
-void view_end(const struct save_view *v)
-{
-    if (v->shown)
-        (void)fputs(ERASE_LINE, stderr);
 }

@@ -56,13 +56,12 @@ int image_take_name(xc_handle *xch, uint32_t domid, const struct image_config *c
 struct save_view {
     xc_handle *xch;
     uint32_t domid;
-    bool show;          /* the line */
     uint64_t suspended; /* ns: when it was asked to stop */
-    uint64_t shown;     /* ns: when the line was written; 0: it is not there */
+    uint64_t shown;     /* ns: when the line was last written ... */
+    unsigned int round; /* ... and about which round */
 };
 uint64_t view_now(void); /* ns of a clock that only goes on */
 int view_suspend(void *data);
 int view_progress(void *data, const struct xc_sr_stats *stats);
-void view_end(const struct save_view *v);
 
 #endif /* XL_SIM_IMAGE_H */

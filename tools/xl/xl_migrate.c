@@ -154,13 +154,12 @@ static int send_image(struct migration *m, const struct peer *p, bool *suspended
         .suspend = view_suspend, .progress = view_progress, .data = &m->view};
     int rc;
 
-    m->view =
-        (struct save_view){.xch = m->xch, .domid = m->domid, .show = isatty(STDERR_FILENO) == 1};
+    m->view = (struct save_view){.xch = m->xch, .domid = m->domid};
     m->begun = view_now();
     if (image_write_head(p->to, p->patience, &m->config))
         return -1;
     rc = xc_domain_save(m->xch, p->to, m->domid, &options, &callbacks, &m->stats);
-    view_end(&m->view);
+    out_line_end();
     *suspended = !rc; /* on failure it goes on already */
     return rc ? rc : image_write_tail(p->to, p->patience, m->checksums ? &m->config : NULL);
 }

@@ -26,7 +26,7 @@ static const struct cmd_option save_options[] = {
 static int save_to(xc_handle *xch, uint32_t domid, struct outfile *o, bool checksums)
 {
     const struct xc_save_options options = {.checksums = checksums};
-    struct save_view view = {.xch = xch, .domid = domid, .show = isatty(STDERR_FILENO) == 1};
+    struct save_view view = {.xch = xch, .domid = domid};
     const struct xc_save_callbacks callbacks = {
         .suspend = view_suspend, .progress = view_progress, .data = &view};
     struct image_config c;
@@ -37,7 +37,7 @@ static int save_to(xc_handle *xch, uint32_t domid, struct outfile *o, bool check
     rc = line_cut_by_signals(o->fd, true) || image_write_head(o->fd, -1, &c);
     if (!rc) {
         rc = xc_domain_save(xch, o->fd, domid, &options, &callbacks, NULL);
-        view_end(&view);
+        out_line_end();
         /* From here on it is suspended: what fails now lets it go on. */
         if (!rc && (image_write_tail(o->fd, -1, checksums ? &c : NULL) || outfile_commit(o))) {
             warn("%s: %s", o->path, strerror(errno));
