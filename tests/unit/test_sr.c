@@ -89,6 +89,105 @@ static void live(void **state)
     srpair_halt(&p);
 }
 
+/* ---- frames of zeros ---- */
+
+#define ZERO_GFN  (PAGES - 1) /* the script leaves it alone */
+#define OTHER_GFN (PAGES - 2)
+
+struct changing {
+    struct domain *d;
+    unsigned int dirty_seen; /* rounds that have ended */
+};
+
+static void write_last_word(struct domain *d, uint64_t gfn, uint64_t word)
+{
+    assert_int_equal(memory_write(d, (gfn << 12) + 4088, &word, sizeof(word)), 0);
+}
+
+/* After round 0 something, after round 1 zeros again. */
+static int change_meanwhile(void *data, const struct xc_sr_stats *stats)
+{
+    struct changing *c = data;
+
+    if (stats->round == c->dirty_seen || c->d->shutdown)
+        return 0;
+    c->dirty_seen = stats->round;
+    write_last_word(c->d, ZERO_GFN, stats->round == 1 ? 0x1234 : 0);
+    write_last_word(c->d, OTHER_GFN, 0);
+    return 0;
+}
+
+static int suspend_changing(void *data)
+{
+    struct changing *c = data;
+
+    domain_shutdown(c->d, SHUTDOWN_suspend);
+    return 0;
+}
+
+/* Zeros, something, zeros again; and something, then zeros: what arrives is what it was last. */
+static void zeros_come_and_go(void **state)
+{
+    (void)state;
+    boot("intel-skylake-sp", "intel-skylake-sp");
+    for (unsigned int rounds = 1; rounds <= 5; rounds++)
+        for (int how = 0; how < 4; how++) {
+            const struct xc_save_options options = {.live = how & 1,
+                                                    .checksums = how & 2,
+                                                    .zero_pages = true,
+                                                    .dirty_threshold = 1,
+                                                    .max_rounds = rounds};
+            struct domain *d = guest(SCRIPT_STEADY, NULL), *there;
+            struct changing c = {d, 0};
+            const struct xc_save_callbacks cb = {
+                .suspend = suspend_changing, .progress = change_meanwhile, .data = &c};
+            struct xc_restore_result result;
+            struct xc_sr_stats stats;
+            int rc;
+
+            (void)sim_host_run(src, 100);
+            write_last_word(d, OTHER_GFN, 0x5678);
+            if (stream >= 0)
+                (void)close(stream);
+            stream = memfd_create("stream", MFD_CLOEXEC);
+            inproc_forget();
+            assert_int_equal(xc_domain_save(xsrc, stream, d->id, &options, &cb, &stats), 0);
+            assert_true(stats.zero_pages > PAGES / 2 && stats.sent_pages > 0);
+            there = receive(d, false, &rc, &result);
+            if (rc)
+                fail_msg("%s", inproc_log());
+            assert_int_equal(result.stats.zero_pages, stats.zero_pages);
+            assert_int_equal(result.stats.sent_pages, stats.sent_pages);
+            assert_int_equal(there->memory.tot_pages, d->memory.tot_pages);
+            assert_true(simguest_digest(there) == simguest_digest(d));
+            domain_destroy(d);
+            domain_destroy(there);
+        }
+    halt();
+}
+
+/* A host whose new frames are not zeros, as of a debug build: the reader clears them. */
+static void zeros_on_a_host_that_does_not_clear(void **state)
+{
+    const struct xc_save_options options = {.zero_pages = true};
+    struct xc_restore_result result;
+    struct domain *d, *there;
+    int rc;
+
+    (void)state;
+    boot("intel-skylake-sp", "intel-skylake-sp");
+    d = guest(SCRIPT_STEADY, NULL);
+    (void)sim_host_run(src, 100);
+    assert_int_equal(save(d, &options, 0, 0, NULL), 0);
+    memset(dst->platform.memory, 0xc2, dst->platform.nr_pages * 4096);
+    there = receive(d, false, &rc, &result);
+    if (rc)
+        fail_msg("%s", inproc_log());
+    assert_true(result.stats.zero_pages > PAGES / 2);
+    assert_true(simguest_digest(there) == simguest_digest(d));
+    halt();
+}
+
 /* ---- what is refused ---- */
 
 static void another_cpu_is_refused_by_name(void **state)
@@ -515,6 +614,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(at_every_step),
         cmocka_unit_test(live),
+        cmocka_unit_test(zeros_come_and_go),
+        cmocka_unit_test(zeros_on_a_host_that_does_not_clear),
         cmocka_unit_test(another_cpu_is_refused_by_name),
         cmocka_unit_test(a_level_moves_both_ways),
         cmocka_unit_test(without_a_policy),

@@ -21,6 +21,7 @@ struct xc_sr_stats {
     uint64_t round_pages; /* to be sent in this round */
     uint64_t sent_in_round;
     uint64_t sent_pages;  /* in all, repeats counted */
+    uint64_t zero_pages;  /* that went without contents; not among them */
     uint64_t bytes;       /* of the stream */
     uint64_t dirty_count; /* pages dirtied in the round that has just ended */
     uint64_t elapsed_ns;  /* real time since the beginning */
@@ -37,6 +38,9 @@ struct xc_save_options {
      * behind gets is the frame as it is then.  The caller promises that the domain stays suspended
      * (or the stream is worthless) until the reader has said that it has everything. */
     bool by_reference;
+    /* Frames of zeros go without contents, as XALLOC, unless they were sent before.  Only for a
+     * reader that is known to give zeros for those: ours does; stock Xen's does not promise it. */
+    bool zero_pages;
     unsigned int max_rounds;  /* 0: 5, as stock Xen */
     uint64_t dirty_threshold; /* pages: few enough for the last round; 0: 50, as stock Xen */
     /* ms that fd may take nothing in; then the save fails with ETIMEDOUT.  0: for ever.  Until it

@@ -59,6 +59,20 @@ int sr_splice_write(const struct sr_splice *s, int fd);
 ssize_t sr_splice_read(struct sr_splice *s, int fd);
 void sr_splice_close(struct sr_splice *s);
 
+/* ---- xc_sr_zero.c ---- */
+
+/* What was found out last about the file that the memory is.  Begins as zeros. */
+struct sr_zero {
+    int file;
+    off_t from, to; /* this piece ... */
+    bool hole;      /* ... was never written */
+};
+
+/* Does this page, which map() gave, hold zeros?  In a running domain: or did a moment ago, since
+ * the answer may be of the first call about its neighbours. */
+bool sr_zero_find(struct sr_zero *z, xc_handle *xch, const void *page);
+bool sr_page_is_zero(const void *page);
+
 struct sr_writer {
     xc_handle *xch;
     int fd;

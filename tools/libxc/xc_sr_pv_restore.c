@@ -114,6 +114,13 @@ static bool mfn_of(struct sr_pv_restore *pv, uint64_t pfn, uint64_t *mfn)
     return frame;
 }
 
+bool sr_pv_is_populated(struct sr_pv_restore *pv, uint64_t pfn)
+{
+    uint64_t mfn;
+
+    return mfn_of(pv, pfn, &mfn);
+}
+
 static uint8_t type_of(struct sr_pv_restore *pv, uint64_t pfn)
 {
     return (uint8_t)(sr_sparse_get(&pv->frames, pfn) >> FRAME_TYPE);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "xc_sim.h"
 #include "xc_sr_check.h"
 #include "xc_sr_pv.h"
 
@@ -202,12 +203,58 @@ static int read_contents(struct restorer *s, size_t n)
     return rc;
 }
 
-/* Frames without contents that the domain has all the same. */
-static int allocate(struct restorer *s, uint64_t gfn)
+static bool is_populated(struct restorer *s, uint64_t gfn)
 {
-    s->gfns[0] = gfn;
-    s->types[0] = XC_SR_PAGE_NOTAB;
-    return populate(s, 1);
+    if (s->pv)
+        return sr_pv_is_populated(s->pv, gfn);
+    return sr_sparse_get(&s->populated, gfn / 64) >> (gfn % 64) & 1;
+}
+
+/* Zeros into new frames, gfns[0..n).  Those of a simulated host have them; a real one's mostly do,
+ * but a debug build of Xen leaves a pattern. */
+static int clear(struct restorer *s, size_t n)
+{
+    void *mapping;
+    int rc = 0;
+
+    if (!n || xc_is_sim(s->r.xch))
+        return 0;
+    mapping = xc_map_foreign_pages(s->r.xch, s->domid, s->frames, n, true, s->pages);
+    if (!mapping)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        if (!s->pages[i])
+            rc = sr_bad(&s->r, "frame %llx cannot be written", (unsigned long long)s->gfns[i]);
+        else if (!sr_page_is_zero(s->pages[i]))
+            memset(s->pages[i], 0, PAGE_SIZE);
+    }
+    xc_unmap_foreign_pages(s->r.xch, mapping);
+    return rc;
+}
+
+/* Frames without contents that the domain has all the same: zeros, unless they were there. */
+static int allocate(struct restorer *s, const uint64_t *entries, uint32_t count)
+{
+    bool fresh[SR_BATCH];
+    size_t n = 0, nr_fresh = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (entries[i] >> XC_SR_TYPE_SHIFT != XC_SR_PAGE_XALLOC)
+            continue;
+        s->types[n] = XC_SR_PAGE_NOTAB;
+        s->gfns[n] = entries[i] & XC_SR_PFN_MASK;
+        fresh[n] = !is_populated(s, s->gfns[n]);
+        n++;
+    }
+    if (populate(s, n))
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (fresh[i]) {
+            s->gfns[nr_fresh] = s->gfns[i];
+            s->frames[nr_fresh++] = s->frames[i];
+        }
+    s->result->stats.zero_pages += nr_fresh;
+    return clear(s, nr_fresh);
 }
 
 /* The frames of one record's entries that have contents, into s->gfns and s->types. */
@@ -250,12 +297,8 @@ static int take_pages(struct restorer *s, uint32_t length)
         return -1;
     if (length != sizeof(head) + head.count * sizeof(entries[0]) + n * PAGE_SIZE)
         return sr_bad(&s->r, "%u octets for %u entries and %zu pages", length, head.count, n);
-    if (populate(s, n) || read_contents(s, n))
+    if (populate(s, n) || read_contents(s, n) || allocate(s, entries, head.count))
         return -1;
-    for (uint32_t i = 0; i < head.count; i++)
-        if (entries[i] >> XC_SR_TYPE_SHIFT == XC_SR_PAGE_XALLOC &&
-            allocate(s, entries[i] & XC_SR_PFN_MASK))
-            return -1;
     s->result->stats.bytes = s->r.sum.whole_bytes;
     s->result->stats.elapsed_ns = now_ns() - s->begun;
     if (s->cb->progress && s->cb->progress(s->cb->data, &s->result->stats))

@@ -31,6 +31,7 @@ struct saver {
     xen_pfn_t *info;                        /* another: frames in, kinds of pages out */
     uint64_t *deferred; /* PV: a bit a PFN, page tables that could not be sent while it ran */
     bool log_dirty, qemu_log_dirty, was_suspended;
+    struct sr_zero zero;
 
     /* One batch. */
     uint64_t gfns[SR_BATCH], entries[SR_BATCH];
@@ -226,6 +227,16 @@ static int drop_absent(struct saver *s, size_t *n)
     return 0;
 }
 
+/*
+ * Can page i, which is mapped, go without contents?  In round 0 none was sent before.  One that is
+ * written later is dirty: logging began before anybody looked.
+ */
+static bool is_zero(struct saver *s, size_t i)
+{
+    return s->options->zero_pages && !s->pv && s->stats.round == 0 &&
+           sr_zero_find(&s->zero, s->w.xch, s->pages[i]);
+}
+
 /* What is to be sent of page i, which is mapped: NULL: nothing now.  -1: failed. */
 static int contents(struct saver *s, size_t i, void **page)
 {
@@ -267,6 +278,10 @@ static int send_frames(struct saver *s, size_t n)
     for (size_t i = 0; i < n && !rc; i++) {
         void *page = NULL;
 
+        if (s->pages[i] && is_zero(s, i)) {
+            s->entries[head.count++] = s->gfns[i] | (uint64_t)XC_SR_PAGE_XALLOC << XC_SR_TYPE_SHIFT;
+            continue;
+        }
         if (s->pages[i])
             rc = contents(s, i, &page);
         if (rc || !page)
@@ -282,7 +297,8 @@ static int send_frames(struct saver *s, size_t n)
             rc = sr_write_checksum(&s->w);
     }
     xc_unmap_foreign_pages(s->w.xch, mapping);
-    s->stats.sent_pages += head.count;
+    s->stats.sent_pages += nr - 2;
+    s->stats.zero_pages += head.count - (nr - 2);
     s->stats.sent_in_round += head.count;
     return rc;
 }

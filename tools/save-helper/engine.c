@@ -144,12 +144,20 @@ static int on_save_progress(void *data, const struct xc_sr_stats *stats)
     return called_off;
 }
 
+static bool is_on(const char *variable)
+{
+    const char *value = getenv(variable);
+
+    return value && value[0] == '1';
+}
+
 int engine_save(const struct engine_save *e)
 {
     struct saving s = {.e = e, .last = UINT32_MAX};
-    const char *sums = getenv("XENLEVEL_CHECKSUMS");
-    const struct xc_save_options options = {
-        .live = e->live, .checksums = sums && sums[0] == '1', .verify = e->verify};
+    const struct xc_save_options options = {.live = e->live,
+                                            .checksums = is_on("XENLEVEL_CHECKSUMS"),
+                                            .verify = e->verify,
+                                            .zero_pages = is_on("XENLEVEL_ZERO_PAGES")};
     struct xc_save_callbacks cb = {
         .suspend = on_suspend,
         .resume = on_resume,

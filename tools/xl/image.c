@@ -352,6 +352,14 @@ int image_restore(xc_handle *xch, const struct image_source *from, uint32_t *dom
     return status;
 }
 
+bool image_zero_pages(bool otherwise)
+{
+    const char *value =
+        getenv("XENLEVEL_ZERO_PAGES"); /* NOLINT(concurrency-mt-unsafe): one thread */
+
+    return value && (value[0] == '0' || value[0] == '1') ? value[0] == '1' : otherwise;
+}
+
 /* ---- seeing it ---- */
 
 #define BAR_WIDTH  20u

@@ -52,6 +52,9 @@ int image_restore(xc_handle *xch, const struct image_source *from, uint32_t *dom
 /* Give it its own name: from now on it may run.  -1 after a message: another has it meanwhile. */
 int image_take_name(xc_handle *xch, uint32_t domid, const struct image_config *c);
 
+/* Frames of zeros without contents?  What XENLEVEL_ZERO_PAGES says, 1 or 0; or else this. */
+bool image_zero_pages(bool otherwise);
+
 /* For xc_domain_save: suspend by hypercall; a line of progress on a terminal. */
 struct save_view {
     xc_handle *xch;

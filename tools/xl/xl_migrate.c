@@ -145,10 +145,11 @@ struct migration {
 
 static int send_image(struct migration *m, const struct peer *p, bool *suspended)
 {
-    /* It stays suspended until the receiver has answered that it has everything. */
+    /* It stays suspended until the receiver, which is ours, has answered that it has everything. */
     const struct xc_save_options options = {.live = m->live,
                                             .checksums = m->checksums,
                                             .by_reference = true,
+                                            .zero_pages = image_zero_pages(true),
                                             .patience = (unsigned int)p->patience};
     const struct xc_save_callbacks callbacks = {
         .suspend = view_suspend, .progress = view_progress, .data = &m->view};
@@ -240,6 +241,7 @@ static void report(const struct migration *m, bool json)
     json_object(j, NULL);
     json_string(j, "name", m->config.name);
     json_number(j, "pages", st->sent_pages);
+    json_number(j, "zero_pages", st->zero_pages);
     json_number(j, "rounds", st->round + 1);
     json_number(j, "bytes", st->bytes);
     json_number(j, "elapsed_ns", st->elapsed_ns);

@@ -25,7 +25,8 @@ static const struct cmd_option save_options[] = {
 /* The file has a name only when all of it is on the disk. */
 static int save_to(xc_handle *xch, uint32_t domid, struct outfile *o, bool checksums)
 {
-    const struct xc_save_options options = {.checksums = checksums};
+    const struct xc_save_options options = {.checksums = checksums,
+                                            .zero_pages = image_zero_pages(false)};
     struct save_view view = {.xch = xch, .domid = domid};
     const struct xc_save_callbacks callbacks = {
         .suspend = view_suspend, .progress = view_progress, .data = &view};
