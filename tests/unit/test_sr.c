@@ -14,7 +14,9 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xc_sr.h>
@@ -87,6 +89,103 @@ static void live(void **state)
         domain_destroy(there);
     }
     srpair_halt(&p);
+}
+
+/* ---- over every kind of descriptor ---- */
+
+struct pump {
+    int from, to;
+};
+
+/* All that comes, in odd pieces; the end of the one is the end of the other. */
+static void *pump(void *data)
+{
+    const struct pump *p = data;
+    static char buf[30011];
+    ssize_t n;
+
+    while ((n = read(p->from, buf, sizeof(buf))) > 0)
+        for (ssize_t done = 0, w; done<n; done += w> 0 ? w : n)
+            w = write(p->to, buf + done, (size_t)(n - done));
+    (void)close(p->to);
+    return NULL;
+}
+
+static void ends(bool is_socket, int fds[2])
+{
+    if (is_socket)
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    else
+        assert_int_equal(pipe(fds), 0);
+}
+
+/* A save into a pipe, a socket or a file that is opened to append, with another thread behind it
+ * that reads slower; `stream` is then what came out. */
+static void save_through(struct domain *d, int how, bool by_reference, struct xc_sr_stats *stats)
+{
+    const struct xc_save_options options = {.by_reference = by_reference};
+    const struct xc_save_callbacks cb = {.suspend = suspend, .data = &saved};
+    char path[] = "/tmp/test-sr-XXXXXX";
+    struct pump p = {-1, -1};
+    pthread_t thread;
+    int fds[2] = {-1, -1}, out;
+
+    saved = (struct saving){.d = d};
+    if (stream >= 0)
+        (void)close(stream);
+    if (how < 2) {
+        ends(how == 1, fds);
+        stream = memfd_create("stream", MFD_CLOEXEC);
+        p = (struct pump){fds[0], dup(stream)};
+        out = fds[1];
+        assert_int_equal(pthread_create(&thread, NULL, pump, &p), 0);
+    } else {
+        stream = mkstemp(path);
+        out = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+        assert_int_equal(unlink(path), 0);
+    }
+    assert_true(stream >= 0 && out >= 0);
+    assert_int_equal(xc_domain_save(xsrc, out, d->id, &options, &cb, stats), 0);
+    (void)close(out);
+    if (how < 2) {
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        (void)close(fds[0]);
+    }
+}
+
+static void every_kind_of_descriptor(void **state)
+{
+    (void)state;
+    boot("intel-skylake-sp", "intel-skylake-sp");
+    for (int how = 0; how < 3; how++)
+        for (int to = 0; to < 4; to++) {
+            struct domain *d = guest(SCRIPT_WRITER, NULL), *there;
+            struct xc_restore_result result;
+            struct xc_sr_stats stats;
+            struct pump p;
+            pthread_t thread;
+            struct stat st;
+            int fds[2], rc;
+
+            (void)sim_host_run(src, 700);
+            save_through(d, how, to & 1, &stats);
+            assert_int_equal(fstat(stream, &st), 0);
+            assert_int_equal(st.st_size, stats.bytes);
+            ends(to >= 2, fds);
+            assert_int_equal(lseek(stream, 0, SEEK_SET), 0);
+            p = (struct pump){stream, fds[1]};
+            stream = fds[0];
+            assert_int_equal(pthread_create(&thread, NULL, pump, &p), 0);
+            there = receive(d, false, &rc, &result);
+            assert_int_equal(pthread_join(thread, NULL), 0);
+            (void)close(p.from);
+            if (rc)
+                fail_msg("descriptors %d, %d: %s", how, to, inproc_log());
+            assert_true(simguest_digest(there) == simguest_digest(d));
+            domain_destroy(d);
+            domain_destroy(there);
+        }
+    halt();
 }
 
 /* ---- frames of zeros ---- */
@@ -614,6 +713,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(at_every_step),
         cmocka_unit_test(live),
+        cmocka_unit_test(every_kind_of_descriptor),
         cmocka_unit_test(zeros_come_and_go),
         cmocka_unit_test(zeros_on_a_host_that_does_not_clear),
         cmocka_unit_test(another_cpu_is_refused_by_name),

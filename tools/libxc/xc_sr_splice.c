@@ -24,7 +24,7 @@ static void choose(struct sr_splice *s, int fd, bool by_reference)
     int flags = fcntl(fd, F_GETFL);
 
     s->how = SR_SPLICE_NEVER;
-    if (flags < 0 || (flags & (O_APPEND | O_NONBLOCK)) || fstat(fd, &st))
+    if (flags < 0 || (flags & O_NONBLOCK) || fstat(fd, &st))
         return;
     if (S_ISFIFO(st.st_mode)) {
         (void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES); /* one side works while the other does */
@@ -88,7 +88,8 @@ static ssize_t move(int from, off_t *from_at, int to, off_t *to_at, size_t size,
 
 /* ---- writing ---- */
 
-/* The same without splice(), for a file system that does not know it. */
+/* The same without splice(), for a file that does not take it: one that is opened to append, or of
+ * a file system that has no such thing. */
 static int copy_out(int from, int fd, size_t size)
 {
     char buf[COPY_BYTES];
