@@ -135,7 +135,7 @@ int srpair_restore(struct srpair *p, const struct domain *into, bool unverified,
     const struct xc_restore_options options = {.unverified = unverified};
     const struct xc_restore_callbacks cb = {.data = NULL};
 
-    assert_int_equal(lseek(p->stream, 0, SEEK_SET), 0);
+    (void)lseek(p->stream, 0, SEEK_SET); /* a pipe cannot, and need not */
     inproc_forget();
     return xc_domain_restore(p->xdst, p->stream, into->id, &options, &cb, result);
 }

@@ -93,6 +93,19 @@ static void live(void **state)
 
 /* ---- over every kind of descriptor ---- */
 
+struct changing {
+    struct domain *d;
+    unsigned int dirty_seen; /* rounds that have ended */
+};
+
+static int suspend_changing(void *data)
+{
+    struct changing *c = data;
+
+    domain_shutdown(c->d, SHUTDOWN_suspend);
+    return 0;
+}
+
 struct pump {
     int from, to;
 };
@@ -100,14 +113,14 @@ struct pump {
 /* All that comes, in odd pieces; the end of the one is the end of the other. */
 static void *pump(void *data)
 {
-    const struct pump *p = data;
+    const struct pump *q = data;
     static char buf[30011];
     ssize_t n;
 
-    while ((n = read(p->from, buf, sizeof(buf))) > 0)
+    while ((n = read(q->from, buf, sizeof(buf))) > 0)
         for (ssize_t done = 0, w; done<n; done += w> 0 ? w : n)
-            w = write(p->to, buf + done, (size_t)(n - done));
-    (void)close(p->to);
+            w = write(q->to, buf + done, (size_t)(n - done));
+    (void)close(q->to);
     return NULL;
 }
 
@@ -124,28 +137,28 @@ static void ends(bool is_socket, int fds[2])
 static void save_through(struct domain *d, int how, bool by_reference, struct xc_sr_stats *stats)
 {
     const struct xc_save_options options = {.by_reference = by_reference};
-    const struct xc_save_callbacks cb = {.suspend = suspend, .data = &saved};
+    struct changing c = {d, 0};
+    const struct xc_save_callbacks cb = {.suspend = suspend_changing, .data = &c};
     char path[] = "/tmp/test-sr-XXXXXX";
-    struct pump p = {-1, -1};
+    struct pump q = {-1, -1};
     pthread_t thread;
     int fds[2] = {-1, -1}, out;
 
-    saved = (struct saving){.d = d};
-    if (stream >= 0)
-        (void)close(stream);
+    if (p.stream >= 0)
+        (void)close(p.stream);
     if (how < 2) {
         ends(how == 1, fds);
-        stream = memfd_create("stream", MFD_CLOEXEC);
-        p = (struct pump){fds[0], dup(stream)};
+        p.stream = memfd_create("stream", MFD_CLOEXEC);
+        q = (struct pump){fds[0], dup(p.stream)};
         out = fds[1];
-        assert_int_equal(pthread_create(&thread, NULL, pump, &p), 0);
+        assert_int_equal(pthread_create(&thread, NULL, pump, &q), 0);
     } else {
-        stream = mkstemp(path);
+        p.stream = mkstemp(path);
         out = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
         assert_int_equal(unlink(path), 0);
     }
-    assert_true(stream >= 0 && out >= 0);
-    assert_int_equal(xc_domain_save(xsrc, out, d->id, &options, &cb, stats), 0);
+    assert_true(p.stream >= 0 && out >= 0);
+    assert_int_equal(xc_domain_save(p.xsrc, out, d->id, &options, &cb, stats), 0);
     (void)close(out);
     if (how < 2) {
         assert_int_equal(pthread_join(thread, NULL), 0);
@@ -156,47 +169,42 @@ static void save_through(struct domain *d, int how, bool by_reference, struct xc
 static void every_kind_of_descriptor(void **state)
 {
     (void)state;
-    boot("intel-skylake-sp", "intel-skylake-sp");
+    srpair_boot(&p, "intel-skylake-sp", "intel-skylake-sp");
     for (int how = 0; how < 3; how++)
         for (int to = 0; to < 4; to++) {
-            struct domain *d = guest(SCRIPT_WRITER, NULL), *there;
+            struct domain *d = srpair_guest(&p, SCRIPT_WRITER, NULL), *there;
             struct xc_restore_result result;
             struct xc_sr_stats stats;
-            struct pump p;
+            struct pump q;
             pthread_t thread;
             struct stat st;
             int fds[2], rc;
 
-            (void)sim_host_run(src, 700);
+            (void)sim_host_run(p.src, 700);
             save_through(d, how, to & 1, &stats);
-            assert_int_equal(fstat(stream, &st), 0);
+            assert_int_equal(fstat(p.stream, &st), 0);
             assert_int_equal(st.st_size, stats.bytes);
             ends(to >= 2, fds);
-            assert_int_equal(lseek(stream, 0, SEEK_SET), 0);
-            p = (struct pump){stream, fds[1]};
-            stream = fds[0];
-            assert_int_equal(pthread_create(&thread, NULL, pump, &p), 0);
-            there = receive(d, false, &rc, &result);
+            assert_int_equal(lseek(p.stream, 0, SEEK_SET), 0);
+            q = (struct pump){p.stream, fds[1]};
+            p.stream = fds[0];
+            assert_int_equal(pthread_create(&thread, NULL, pump, &q), 0);
+            there = srpair_receive(&p, d, false, &rc, &result);
             assert_int_equal(pthread_join(thread, NULL), 0);
-            (void)close(p.from);
+            (void)close(q.from);
             if (rc)
                 fail_msg("descriptors %d, %d: %s", how, to, inproc_log());
             assert_true(simguest_digest(there) == simguest_digest(d));
             domain_destroy(d);
             domain_destroy(there);
         }
-    halt();
+    srpair_halt(&p);
 }
 
 /* ---- frames of zeros ---- */
 
-#define ZERO_GFN  (PAGES - 1) /* the script leaves it alone */
-#define OTHER_GFN (PAGES - 2)
-
-struct changing {
-    struct domain *d;
-    unsigned int dirty_seen; /* rounds that have ended */
-};
+#define ZERO_GFN  (SRPAIR_PAGES - 1) /* the script leaves it alone */
+#define OTHER_GFN (SRPAIR_PAGES - 2)
 
 static void write_last_word(struct domain *d, uint64_t gfn, uint64_t word)
 {
@@ -216,19 +224,11 @@ static int change_meanwhile(void *data, const struct xc_sr_stats *stats)
     return 0;
 }
 
-static int suspend_changing(void *data)
-{
-    struct changing *c = data;
-
-    domain_shutdown(c->d, SHUTDOWN_suspend);
-    return 0;
-}
-
 /* Zeros, something, zeros again; and something, then zeros: what arrives is what it was last. */
 static void zeros_come_and_go(void **state)
 {
     (void)state;
-    boot("intel-skylake-sp", "intel-skylake-sp");
+    srpair_boot(&p, "intel-skylake-sp", "intel-skylake-sp");
     for (unsigned int rounds = 1; rounds <= 5; rounds++)
         for (int how = 0; how < 4; how++) {
             const struct xc_save_options options = {.live = how & 1,
@@ -236,7 +236,7 @@ static void zeros_come_and_go(void **state)
                                                     .zero_pages = true,
                                                     .dirty_threshold = 1,
                                                     .max_rounds = rounds};
-            struct domain *d = guest(SCRIPT_STEADY, NULL), *there;
+            struct domain *d = srpair_guest(&p, SCRIPT_STEADY, NULL), *there;
             struct changing c = {d, 0};
             const struct xc_save_callbacks cb = {
                 .suspend = suspend_changing, .progress = change_meanwhile, .data = &c};
@@ -244,15 +244,15 @@ static void zeros_come_and_go(void **state)
             struct xc_sr_stats stats;
             int rc;
 
-            (void)sim_host_run(src, 100);
+            (void)sim_host_run(p.src, 100);
             write_last_word(d, OTHER_GFN, 0x5678);
-            if (stream >= 0)
-                (void)close(stream);
-            stream = memfd_create("stream", MFD_CLOEXEC);
+            if (p.stream >= 0)
+                (void)close(p.stream);
+            p.stream = memfd_create("stream", MFD_CLOEXEC);
             inproc_forget();
-            assert_int_equal(xc_domain_save(xsrc, stream, d->id, &options, &cb, &stats), 0);
-            assert_true(stats.zero_pages > PAGES / 2 && stats.sent_pages > 0);
-            there = receive(d, false, &rc, &result);
+            assert_int_equal(xc_domain_save(p.xsrc, p.stream, d->id, &options, &cb, &stats), 0);
+            assert_true(stats.zero_pages > SRPAIR_PAGES / 2 && stats.sent_pages > 0);
+            there = srpair_receive(&p, d, false, &rc, &result);
             if (rc)
                 fail_msg("%s", inproc_log());
             assert_int_equal(result.stats.zero_pages, stats.zero_pages);
@@ -262,7 +262,7 @@ static void zeros_come_and_go(void **state)
             domain_destroy(d);
             domain_destroy(there);
         }
-    halt();
+    srpair_halt(&p);
 }
 
 /* A host whose new frames are not zeros, as of a debug build: the reader clears them. */
@@ -274,17 +274,17 @@ static void zeros_on_a_host_that_does_not_clear(void **state)
     int rc;
 
     (void)state;
-    boot("intel-skylake-sp", "intel-skylake-sp");
-    d = guest(SCRIPT_STEADY, NULL);
-    (void)sim_host_run(src, 100);
-    assert_int_equal(save(d, &options, 0, 0, NULL), 0);
-    memset(dst->platform.memory, 0xc2, dst->platform.nr_pages * 4096);
-    there = receive(d, false, &rc, &result);
+    srpair_boot(&p, "intel-skylake-sp", "intel-skylake-sp");
+    d = srpair_guest(&p, SCRIPT_STEADY, NULL);
+    (void)sim_host_run(p.src, 100);
+    assert_int_equal(srpair_save(&p, d, &options, 0, 0, NULL), 0);
+    memset(p.dst->platform.memory, 0xc2, p.dst->platform.nr_pages * 4096);
+    there = srpair_receive(&p, d, false, &rc, &result);
     if (rc)
         fail_msg("%s", inproc_log());
-    assert_true(result.stats.zero_pages > PAGES / 2);
+    assert_true(result.stats.zero_pages > SRPAIR_PAGES / 2);
     assert_true(simguest_digest(there) == simguest_digest(d));
-    halt();
+    srpair_halt(&p);
 }
 
 /* ---- what is refused ---- */

@@ -133,8 +133,10 @@ int sr_write_pages(struct sr_writer *w, struct iovec *iov, size_t n)
 {
     struct xc_sr_rhdr header = {.type = REC_PAGE_DATA};
     struct iovec before[3] = {{&header, sizeof(header)}, iov[0], iov[1]};
-    size_t size = (n - 2) * PAGE_SIZE;
+    size_t size = 0;
 
+    for (size_t i = 2; i < n; i++)
+        size += iov[i].iov_len;
     if (w->checksums || !sr_splice_find(&w->splice, w->xch, w->fd, w->by_reference, iov + 2, n - 2))
         return sr_write_record(w, REC_PAGE_DATA, iov, n);
     header.length = (uint32_t)(iov[0].iov_len + iov[1].iov_len + size);
@@ -249,7 +251,8 @@ int sr_read_pages(struct sr_reader *r, struct iovec *pages, size_t n)
         return xc_fail(r->xch, errno, "reading the stream: %s", strerror(errno));
     if (!rc)
         return sr_bad(r, "the stream ends before its end");
-    count_bytes(&r->sum, n * PAGE_SIZE);
+    for (size_t i = 0; i < n; i++)
+        count_bytes(&r->sum, pages[i].iov_len);
     return 0;
 }
 

@@ -48,8 +48,9 @@ struct sr_splice {
 };
 
 /*
- * Where these pages (n of them, at most SR_BATCH) are, for the two below.  False: they must be read
- * or written.  by_reference: the other end may see a page as it is when it comes to it.
+ * Where these pages (at most SR_BATCH, as sr_add_page() joins them) are, for the two below.  False:
+ * they must be read or written.  by_reference: the other end may see a page as it is when it comes
+ * to it.
  */
 bool sr_splice_find(struct sr_splice *s, xc_handle *xch, int fd, bool by_reference,
                     const struct iovec *pages, size_t n);
@@ -89,11 +90,22 @@ struct sr_writer {
 int sr_be_patient(struct sr_writer *w, unsigned int patience);
 void sr_writer_done(struct sr_writer *w);
 
+/* One page more behind iov[0..*n): it joins the last when it stands behind it in memory too. */
+static inline void sr_add_page(struct iovec *iov, size_t *n, void *page)
+{
+    struct iovec *last = *n ? &iov[*n - 1] : NULL;
+
+    if (last && (char *)last->iov_base + last->iov_len == page)
+        last->iov_len += PAGE_SIZE;
+    else
+        iov[(*n)++] = (struct iovec){page, PAGE_SIZE};
+}
+
 /* All of it, in this order; iov[] is used up.  -1 with errno, logged. */
 int sr_writev(struct sr_writer *w, struct iovec *iov, size_t n);
 /* A record: the body is n pieces; header and padding are added.  iov[] has room for n + 2. */
 int sr_write_record(struct sr_writer *w, uint32_t type, struct iovec *iov, size_t n);
-/* A PAGE_DATA record: its head and its entries, then pages of the domain. */
+/* A PAGE_DATA record: its head and its entries, then pages of the domain (sr_add_page()). */
 int sr_write_pages(struct sr_writer *w, struct iovec *iov, size_t n);
 /* A CHECKSUM record, when they are wanted. */
 int sr_write_checksum(struct sr_writer *w);

@@ -180,6 +180,7 @@ static void compare(struct restorer *s, size_t n)
 static int read_contents(struct restorer *s, size_t n)
 {
     void *mapping;
+    size_t nr = 0;
     int rc = 0;
 
     if (!n)
@@ -190,10 +191,11 @@ static int read_contents(struct restorer *s, size_t n)
     for (size_t i = 0; i < n; i++) {
         if (!s->pages[i])
             rc = sr_bad(&s->r, "frame %llx cannot be written", (unsigned long long)s->gfns[i]);
-        s->iov[i] = (struct iovec){target(s, i), PAGE_SIZE};
+        else
+            sr_add_page(s->iov, &nr, target(s, i));
     }
     if (!rc)
-        rc = sr_read_pages(&s->r, s->iov, n);
+        rc = sr_read_pages(&s->r, s->iov, nr);
     if (!rc)
         rc = localise(s, n);
     if (!rc)

@@ -269,7 +269,7 @@ static int contents(struct saver *s, size_t i, void **page)
 static int send_frames(struct saver *s, size_t n)
 {
     struct xc_sr_page_data head = {.count = 0};
-    size_t nr = 2;
+    size_t nr = 0, nr_pages = 0;
     void *mapping = xc_map_foreign_pages(s->w.xch, s->domid, s->frames, n, false, s->pages);
     int rc = 0;
 
@@ -287,18 +287,19 @@ static int send_frames(struct saver *s, size_t n)
         if (rc || !page)
             continue;
         s->entries[head.count++] = s->gfns[i] | (uint64_t)s->types[i] << XC_SR_TYPE_SHIFT;
-        s->iov[nr++] = (struct iovec){page, PAGE_SIZE};
+        sr_add_page(s->iov + 2, &nr, page);
+        nr_pages++;
     }
     if (head.count && !rc) {
         s->iov[0] = (struct iovec){&head, sizeof(head)};
         s->iov[1] = (struct iovec){s->entries, head.count * sizeof(s->entries[0])};
-        rc = sr_write_pages(&s->w, s->iov, nr);
+        rc = sr_write_pages(&s->w, s->iov, nr + 2);
         if (!rc)
             rc = sr_write_checksum(&s->w);
     }
     xc_unmap_foreign_pages(s->w.xch, mapping);
-    s->stats.sent_pages += nr - 2;
-    s->stats.zero_pages += head.count - (nr - 2);
+    s->stats.sent_pages += nr_pages;
+    s->stats.zero_pages += head.count - nr_pages;
     s->stats.sent_in_round += head.count;
     return rc;
 }

@@ -68,9 +68,9 @@ bool sr_splice_find(struct sr_splice *s, xc_handle *xch, int fd, bool by_referen
         if (file < 0)
             return false;
         if (s->nr_runs && last->file == file && last->at + (off_t)last->size == at)
-            last->size += PAGE_SIZE;
+            last->size += pages[i].iov_len;
         else
-            s->runs[s->nr_runs++] = (struct sr_run){file, at, PAGE_SIZE};
+            s->runs[s->nr_runs++] = (struct sr_run){file, at, pages[i].iov_len};
     }
     return true;
 }

@@ -80,7 +80,8 @@ struct xc_transport_ops {
 
     /*
      * Called for any address; NULL: always -1.  Owes: the file that the page there, one that map()
-     * gave, is a page of, and *at, its offset; it stays open until close().  -1: it is of none, as
+     * gave, is a page of, and *at, its offset (pages that map() put behind each other are so in
+     * the file); it stays open until close().  -1: it is of none, as
      * on a real host.
      */
     int (*file)(void *state, const void *page, off_t *at);
