@@ -247,6 +247,8 @@ int sr_read_pages(struct sr_reader *r, struct iovec *pages, size_t n)
     if (!r->unsummed || !sr_splice_find(&r->splice, r->xch, r->fd, true, pages, n))
         return sr_readv(r, pages, n);
     rc = sr_splice_read(&r->splice, r->fd);
+    if (rc == SR_SPLICE_REFUSED)
+        return sr_readv(r, pages, n);
     if (rc < 0)
         return xc_fail(r->xch, errno, "reading the stream: %s", strerror(errno));
     if (!rc)

@@ -56,7 +56,9 @@ bool sr_splice_find(struct sr_splice *s, xc_handle *xch, int fd, bool by_referen
                     const struct iovec *pages, size_t n);
 /* All of them into the stream.  -1 with errno. */
 int sr_splice_write(const struct sr_splice *s, int fd);
-/* All of them from the stream: 1; 0: it ends before; -1 with errno. */
+/* All of them from the stream: 1; 0: it ends before; -1 with errno; SR_SPLICE_REFUSED: nothing was
+ * taken, and it must be read, from now on. */
+#define SR_SPLICE_REFUSED 2
 ssize_t sr_splice_read(struct sr_splice *s, int fd);
 void sr_splice_close(struct sr_splice *s);
 

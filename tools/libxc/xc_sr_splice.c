@@ -194,15 +194,20 @@ static ssize_t fill(struct sr_run **run, int from, size_t size)
 ssize_t sr_splice_read(struct sr_splice *s, int fd)
 {
     struct sr_run *run = s->runs;
-    size_t left = 0;
+    size_t total = 0, left;
 
     for (size_t i = 0; i < s->nr_runs; i++)
-        left += s->runs[i].size;
+        total += s->runs[i].size;
+    left = total;
     while (left) {
         ssize_t n = s->how == SR_SPLICE_DIRECT ? fill(&run, fd, left)
                                                : move(fd, NULL, s->pipe[1], NULL,
                                                       left < PIPE_BYTES ? left : PIPE_BYTES, 0);
 
+        if (n < 0 && errno == EINVAL && left == total) {
+            sr_splice_close(s); /* a file system that does not know it */
+            return SR_SPLICE_REFUSED;
+        }
         if (n <= 0)
             return n;
         left -= (size_t)n;
