@@ -273,6 +273,9 @@ def test_progress_on_a_terminal(pair, tmp_path):
     assert "round" in seen and "goes on here" in screen(seen).replace("\n ", "") and "round" not in screen(seen)
     status, out, seen = on_a_terminal(b, "save", "g", tmp_path / "g.save")
     assert (status, out, screen(seen)) == (0, "", "") and re.search(bar, seen) and "dirtied" not in seen
+    status, out, seen = on_a_terminal(b, "restore", tmp_path / "g.save")
+    assert status == 0 and "is domain" in out and screen(seen) == ""
+    assert re.search(r"\x1b\[K\[#*\.*\] \d+%  \d+ MB/s\r", seen)
 
 
 def test_a_save_that_fails_lets_it_go_on(pair):

@@ -30,6 +30,7 @@ struct image_source {
     int patience;     /* ms that nothing may come; -1: for ever */
     const char *what; /* for messages: a file's name */
     bool unverified;  /* also one that does not say which CPU the domain was told about */
+    bool show;        /* on a terminal: how far it is */
 };
 
 /* All in front of libxc's stream, and all behind it, with a checksum of what is in front when

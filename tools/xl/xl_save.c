@@ -105,7 +105,7 @@ static int run_restore(const struct command *cmd, int argc, char **argv)
     bool paused = false;
     struct xc_restore_result *result;
     struct image_config c = {.name = NULL};
-    struct image_source from = {.patience = -1};
+    struct image_source from = {.patience = -1, .show = true};
     int letter, first, status = STATUS_TROUBLE;
     const char *value;
     xc_handle *xch;
