@@ -3,8 +3,10 @@
 #include "faults.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -79,6 +81,7 @@ ssize_t __real_read(int fd, void *buf, size_t size);
 ssize_t __real_write(int fd, const void *buf, size_t size);
 ssize_t __real_readv(int fd, const struct iovec *iov, int n);
 ssize_t __real_writev(int fd, const struct iovec *iov, int n);
+ssize_t __real_splice(int in, off_t *in_at, int out, off_t *out_at, size_t size, unsigned int how);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t size);
@@ -86,6 +89,8 @@ ssize_t __wrap_read(int fd, void *buf, size_t size);
 ssize_t __wrap_write(int fd, const void *buf, size_t size);
 ssize_t __wrap_readv(int fd, const struct iovec *iov, int n);
 ssize_t __wrap_writev(int fd, const struct iovec *iov, int n);
+
+ssize_t __wrap_splice(int in, off_t *in_at, int out, off_t *out_at, size_t size, unsigned int how);
 
 void *__wrap_malloc(size_t size)
 {
@@ -138,4 +143,29 @@ ssize_t __wrap_writev(int fd, const struct iovec *iov, int n)
         return -1;
     shorten(iov, &n, cut, armed->bytes);
     return __real_writev(fd, cut, n);
+}
+
+/* Which way: a host's memory has an offset; between a stream and a pipe of the code's own the pipe
+ * is what is none here. */
+static enum fault_call direction(const off_t *in_at, int out, const off_t *out_at)
+{
+    struct stat st;
+
+    if (in_at || out_at)
+        return in_at ? FAULT_WRITE : FAULT_READ;
+    return !fstat(out, &st) && S_ISFIFO(st.st_mode) ? FAULT_READ : FAULT_WRITE;
+}
+
+ssize_t __wrap_splice(int in, off_t *in_at, int out, off_t *out_at, size_t size, unsigned int how)
+{
+    /* A host's memory, and a pipe of the code's own that has room, have nothing to wait for. */
+    bool waits = armed && armed->err == EAGAIN;
+
+    if ((waits && (in_at || out_at)) || !hit(direction(in_at, out, out_at)))
+        return __real_splice(in, in_at, out, out_at, size, how);
+    if (armed->err)
+        return -1;
+    return armed->bytes ? __real_splice(in, in_at, out, out_at,
+                                        size < armed->bytes ? size : armed->bytes, how)
+                        : 0;
 }

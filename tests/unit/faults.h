@@ -12,8 +12,8 @@
 
 enum fault_call {
     FAULT_ALLOC, /* malloc, calloc, realloc */
-    FAULT_READ,  /* read, readv */
-    FAULT_WRITE, /* write, writev */
+    FAULT_READ,  /* read, readv, splice into memory */
+    FAULT_WRITE, /* write, writev, splice out of it */
     FAULT_HOST,  /* a call of the transport: hypercall, buffer, mapping; it chooses errno itself */
     FAULT_CALLS,
 };

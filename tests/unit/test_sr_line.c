@@ -32,12 +32,22 @@ static int suspend(void *data)
 static int save_to(int fd, struct domain *d, bool live, unsigned int patience, int reason)
 {
     const struct xc_save_options options = {
-        .live = live, .dirty_threshold = 1, .patience = patience};
+        .live = live, .by_reference = live, .dirty_threshold = 1, .patience = patience};
     const struct xc_save_callbacks cb = {.suspend = suspend, .data = &reason};
 
     saving = d;
     inproc_forget();
     return xc_domain_save(pair.xsrc, fd, d->id, &options, &cb, NULL);
+}
+
+/* One that has no room for the stream, also when it is made as large as it can be. */
+static void small_pipe(int ends[2])
+{
+    static const char filling[900 << 10];
+
+    assert_int_equal(pipe(ends), 0);
+    assert_true(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) >= 1 << 20);
+    assert_int_equal(write(ends[1], filling, sizeof(filling)), sizeof(filling));
 }
 
 /* Nobody reads: wherever it is in the stream when the line is full. */
@@ -54,7 +64,7 @@ static void nobody_reads(void **state)
         if (kinds[i % 2])
             assert_int_equal(socketpair(AF_UNIX, kinds[i % 2], 0, ends), 0);
         else
-            assert_int_equal(pipe(ends), 0);
+            small_pipe(ends);
         (void)sim_host_run(pair.src, 300);
         flags = fcntl(ends[1], F_GETFL);
         rc = save_to(ends[1], d, i / 2, 60, SHUTDOWN_suspend);

@@ -44,8 +44,7 @@ static void advance(struct iovec **iov, size_t *n, size_t done)
     }
 }
 
-/* Until something can be written or read.  -1 with errno, logged: ETIMEDOUT: nothing could. */
-static int wait_for(xc_handle *xch, int fd, short events, unsigned int patience)
+int sr_wait(xc_handle *xch, int fd, short events, unsigned int patience)
 {
     struct pollfd p = {.fd = fd, .events = events};
     int n;
@@ -74,7 +73,7 @@ int sr_be_patient(struct sr_writer *w, unsigned int patience)
 {
     int flags;
 
-    w->patience = patience;
+    w->patience = w->splice.patience = patience;
     w->fd_flags = -1;
     if (!patience)
         return 0;
@@ -105,7 +104,7 @@ int sr_writev(struct sr_writer *w, struct iovec *iov, size_t n)
         if (done < 0 && errno == EINTR)
             continue;
         if (done < 0 && errno == EAGAIN) {
-            if (wait_for(w->xch, w->fd, POLLOUT, w->patience))
+            if (sr_wait(w->xch, w->fd, POLLOUT, w->patience))
                 return -1;
             continue;
         }
@@ -143,7 +142,7 @@ int sr_write_pages(struct sr_writer *w, struct iovec *iov, size_t n)
     if (sr_writev(w, before, 3))
         return -1;
     if (sr_splice_write(&w->splice, w->fd))
-        return xc_fail(w->xch, errno, "writing the stream: %s", strerror(errno));
+        return -1;
     count_bytes(&w->sum, size);
     return 0; /* a multiple of XC_SR_RECORD_ALIGN: there is no padding */
 }
@@ -217,13 +216,13 @@ int sr_readv(struct sr_reader *r, struct iovec *iov, size_t n)
     while (nr_left) {
         ssize_t got;
 
-        if (r->patience && wait_for(r->xch, r->fd, POLLIN, r->patience))
+        if (r->patience && sr_wait(r->xch, r->fd, POLLIN, r->patience))
             return -1;
         got = readv(r->fd, left, nr_left < IOV_MAX ? (int)nr_left : IOV_MAX);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0 && errno == EAGAIN) {
-            if (wait_for(r->xch, r->fd, POLLIN, r->patience))
+            if (sr_wait(r->xch, r->fd, POLLIN, r->patience))
                 return -1;
             continue;
         }
@@ -250,7 +249,7 @@ int sr_read_pages(struct sr_reader *r, struct iovec *pages, size_t n)
     if (rc == SR_SPLICE_REFUSED)
         return sr_readv(r, pages, n);
     if (rc < 0)
-        return xc_fail(r->xch, errno, "reading the stream: %s", strerror(errno));
+        return -1;
     if (!rc)
         return sr_bad(r, "the stream ends before its end");
     for (size_t i = 0; i < n; i++)

@@ -42,6 +42,9 @@ struct sr_splice {
         SR_SPLICE_DIRECT,  /* the stream is a pipe */
         SR_SPLICE_THROUGH, /* a pipe of ours stands between */
     } how;
+    xc_handle *xch;
+    unsigned int patience; /* as the writer's and the reader's */
+    bool told;             /* what has failed was logged */
     int pipe[2];
     size_t nr_runs;
     struct sr_run runs[SR_BATCH];
@@ -54,10 +57,10 @@ struct sr_splice {
  */
 bool sr_splice_find(struct sr_splice *s, xc_handle *xch, int fd, bool by_reference,
                     const struct iovec *pages, size_t n);
-/* All of them into the stream.  -1 with errno. */
-int sr_splice_write(const struct sr_splice *s, int fd);
-/* All of them from the stream: 1; 0: it ends before; -1 with errno; SR_SPLICE_REFUSED: nothing was
- * taken, and it must be read, from now on. */
+/* All of them into the stream.  -1 with errno, logged. */
+int sr_splice_write(struct sr_splice *s, int fd);
+/* All of them from the stream: 1; 0: it ends before; -1 with errno, logged; SR_SPLICE_REFUSED:
+ * nothing was taken, and it must be read, from now on. */
 #define SR_SPLICE_REFUSED 2
 ssize_t sr_splice_read(struct sr_splice *s, int fd);
 void sr_splice_close(struct sr_splice *s);
@@ -87,6 +90,9 @@ struct sr_writer {
     struct sr_sum sum; /* whole_bytes counts without checksums too */
 };
 
+/* Until something can be written or read (POLLOUT, POLLIN); patience: ms, 0: for ever.  -1 with
+ * errno, logged: ETIMEDOUT: nothing could. */
+int sr_wait(xc_handle *xch, int fd, short events, unsigned int patience);
 /* With a patience the descriptor must not block; and back to what it was.  -1 with errno, logged.
  */
 int sr_be_patient(struct sr_writer *w, unsigned int patience);

@@ -454,7 +454,7 @@ int xc_domain_restore(xc_handle *xch, int fd, uint32_t domid,
         return xc_fail(xch, ENOMEM, "out of memory for restoring a domain");
     s->r.xch = xch;
     s->r.fd = fd;
-    s->r.patience = options->patience;
+    s->r.patience = s->r.splice.patience = options->patience;
     s->r.record = UINT32_MAX;
     s->domid = domid;
     s->options = options;

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,7 +25,7 @@ static void choose(struct sr_splice *s, int fd, bool by_reference)
     int flags = fcntl(fd, F_GETFL);
 
     s->how = SR_SPLICE_NEVER;
-    if (flags < 0 || (flags & O_NONBLOCK) || fstat(fd, &st))
+    if (flags < 0 || fstat(fd, &st))
         return;
     if (S_ISFIFO(st.st_mode)) {
         (void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES); /* one side works while the other does */
@@ -55,6 +56,7 @@ void sr_splice_close(struct sr_splice *s)
 bool sr_splice_find(struct sr_splice *s, xc_handle *xch, int fd, bool by_reference,
                     const struct iovec *pages, size_t n)
 {
+    s->xch = xch;
     if (s->how == SR_SPLICE_UNKNOWN)
         choose(s, fd, by_reference);
     if (s->how == SR_SPLICE_NEVER || !xch->ops->file)
@@ -86,11 +88,18 @@ static ssize_t move(int from, off_t *from_at, int to, off_t *to_at, size_t size,
     return n;
 }
 
+/* The stream's end of a splice() that would block: wait for it.  -1 with errno, logged. */
+static int wait_for(struct sr_splice *s, int fd, short events)
+{
+    s->told = sr_wait(s->xch, fd, events, s->patience) != 0;
+    return s->told ? -1 : 0;
+}
+
 /* ---- writing ---- */
 
 /* The same without splice(), for a file that does not take it: one that is opened to append, or of
  * a file system that has no such thing. */
-static int copy_out(int from, int fd, size_t size)
+static int copy_out(struct sr_splice *s, int from, int fd, size_t size)
 {
     char buf[COPY_BYTES];
 
@@ -104,7 +113,7 @@ static int copy_out(int from, int fd, size_t size)
         while (done < n) {
             ssize_t w = write(fd, buf + done, (size_t)(n - done));
 
-            if (w < 0 && errno != EINTR)
+            if (w < 0 && errno == EAGAIN ? wait_for(s, fd, POLLOUT) : w < 0 && errno != EINTR)
                 return -1;
             done += w > 0 ? w : 0;
         }
@@ -114,13 +123,15 @@ static int copy_out(int from, int fd, size_t size)
 }
 
 /* What stands in our pipe, all of it, into the stream. */
-static int pour(const struct sr_splice *s, int fd, size_t size)
+static int pour(struct sr_splice *s, int fd, size_t size)
 {
     while (size) {
         ssize_t n = move(s->pipe[0], NULL, fd, NULL, size, 0);
 
         if (n < 0 && errno == EINVAL)
-            return copy_out(s->pipe[0], fd, size);
+            return copy_out(s, s->pipe[0], fd, size);
+        if (n < 0 && errno == EAGAIN && !wait_for(s, fd, POLLOUT))
+            continue;
         if (n <= 0)
             return -1;
         size -= (size_t)n;
@@ -128,7 +139,7 @@ static int pour(const struct sr_splice *s, int fd, size_t size)
     return 0;
 }
 
-static int write_through(const struct sr_splice *s, int fd)
+static int write_through(struct sr_splice *s, int fd)
 {
     size_t held = 0;
 
@@ -153,7 +164,7 @@ static int write_through(const struct sr_splice *s, int fd)
     return pour(s, fd, held);
 }
 
-static int write_direct(const struct sr_splice *s, int fd)
+static int write_direct(struct sr_splice *s, int fd)
 {
     for (size_t i = 0; i < s->nr_runs; i++) {
         struct sr_run run = s->runs[i];
@@ -161,6 +172,8 @@ static int write_direct(const struct sr_splice *s, int fd)
         while (run.size) {
             ssize_t n = move(run.file, &run.at, fd, NULL, run.size, 0);
 
+            if (n < 0 && errno == EAGAIN && !wait_for(s, fd, POLLOUT))
+                continue;
             if (n <= 0)
                 return -1;
             run.size -= (size_t)n;
@@ -169,10 +182,14 @@ static int write_direct(const struct sr_splice *s, int fd)
     return 0;
 }
 
-int sr_splice_write(const struct sr_splice *s, int fd)
+int sr_splice_write(struct sr_splice *s, int fd)
 {
+    int rc;
+
+    s->told = false;
     errno = EIO; /* for a file that ends too early */
-    return s->how == SR_SPLICE_DIRECT ? write_direct(s, fd) : write_through(s, fd);
+    rc = s->how == SR_SPLICE_DIRECT ? write_direct(s, fd) : write_through(s, fd);
+    return rc && !s->told ? xc_fail(s->xch, errno, "writing the stream: %s", strerror(errno)) : rc;
 }
 
 /* ---- reading ---- */
@@ -191,7 +208,24 @@ static ssize_t fill(struct sr_run **run, int from, size_t size)
     return n;
 }
 
-ssize_t sr_splice_read(struct sr_splice *s, int fd)
+/* The next octets of the stream: into the runs, or into our pipe.  As splice(). */
+static ssize_t take(struct sr_splice *s, struct sr_run **run, int fd, size_t size)
+{
+    ssize_t n;
+
+    do {
+        /* A descriptor that blocks must not keep us longer than the patience. */
+        if (s->patience && wait_for(s, fd, POLLIN))
+            return -1;
+        n = s->how == SR_SPLICE_DIRECT
+                ? fill(run, fd, size)
+                : move(fd, NULL, s->pipe[1], NULL, size < PIPE_BYTES ? size : PIPE_BYTES, 0);
+    } while (n < 0 && errno == EAGAIN && !wait_for(s, fd, POLLIN));
+    return n;
+}
+
+/* As sr_splice_read(), and not logged. */
+static ssize_t read_runs(struct sr_splice *s, int fd)
 {
     struct sr_run *run = s->runs;
     size_t total = 0, left;
@@ -200,9 +234,7 @@ ssize_t sr_splice_read(struct sr_splice *s, int fd)
         total += s->runs[i].size;
     left = total;
     while (left) {
-        ssize_t n = s->how == SR_SPLICE_DIRECT ? fill(&run, fd, left)
-                                               : move(fd, NULL, s->pipe[1], NULL,
-                                                      left < PIPE_BYTES ? left : PIPE_BYTES, 0);
+        ssize_t n = take(s, &run, fd, left);
 
         if (n < 0 && errno == EINVAL && left == total) {
             sr_splice_close(s); /* a file system that does not know it */
@@ -220,4 +252,14 @@ ssize_t sr_splice_read(struct sr_splice *s, int fd)
         }
     }
     return 1;
+}
+
+ssize_t sr_splice_read(struct sr_splice *s, int fd)
+{
+    ssize_t rc;
+
+    s->told = false;
+    rc = read_runs(s, fd);
+    return rc == -1 && !s->told ? xc_fail(s->xch, errno, "reading the stream: %s", strerror(errno))
+                                : rc;
 }

@@ -45,8 +45,8 @@ struct frame {
 #define FRAME_GDT    5u
 
 /* The machine-to-physical table has entries of 8 octets, and is counted in pieces of 2 MiB. */
-#define M2P_PER_FRAME    512u
-#define M2P_CHUNK_FRAMES 512u
+#define M2P_PER_FRAME    512ull
+#define M2P_CHUNK_FRAMES 512ull
 #define M2P_INVALID      (~0ull) /* what stands there for a frame that is no PV domain's */
 
 #define DOMAIN_HASH  4096u

@@ -102,7 +102,10 @@ static void fill_start_info(const struct sim_pv_layout *l, uint64_t shared_info,
     s->mfn_list = l->p2m * PAGE;
     s->first_p2m_pfn = l->p2m;
     s->nr_p2m_frames = l->nr_p2m;
-    memcpy(s->cmd_line, l->tree ? "p2m=tree" : "p2m=linear", sizeof("p2m=linear") - l->tree * 2);
+    if (l->tree)
+        memcpy(s->cmd_line, "p2m=tree", sizeof("p2m=tree"));
+    else
+        memcpy(s->cmd_line, "p2m=linear", sizeof("p2m=linear"));
 }
 
 void sim_pv_page(const struct sim_pv_layout *l, const uint64_t *mfns, uint64_t shared_info,
