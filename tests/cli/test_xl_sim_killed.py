@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from test_xl_sim import BUILD, CASCADE
-from test_xl_sim_migrate import goes_on, level, names, pair, ticks  # noqa: F401: a fixture
+from test_xl_sim_migrate import goes_on, kind, level, names, pair, ticks  # noqa: F401: fixtures
 
 LINE = Path(__file__).with_name("line.py")
 MEMORY = [2000, 5000, 1 << 20, (1 << 22) + 77]      # octets: in the policy, and in memory
@@ -56,10 +56,16 @@ def stands_still(host):
     assert ticks(host, "g") == before
 
 
+@pytest.fixture(autouse=True)
+def all_of_memory(monkeypatch):
+    """Also frames of zeros, so that a line is busy for a while, and longer than its buffers hold."""
+    monkeypatch.setenv("XENLEVEL_ZERO_PAGES", "0")
+
+
 @pytest.fixture
 def guest(pair):  # noqa: F811
     a, b = pair
-    a.create(type="pvh", guest="writer", vcpus=2, memory=8, cpu_policy=level(a, b))
+    a.create(type="pvh", guest="writer", vcpus=2, memory=32, cpu_policy=level(a, b))
     goes_on(a)
     return pair
 

@@ -41,6 +41,7 @@ struct xc_save_options {
     /* Frames of zeros go without contents, as XALLOC, unless they were sent before.  Only for a
      * reader that is known to give zeros for those: ours does; stock Xen's does not promise it. */
     bool zero_pages;
+    bool ends_soon;           /* the process does, when this is done: see sr_unmap() */
     unsigned int max_rounds;  /* 0: 5, as stock Xen */
     uint64_t dirty_threshold; /* pages: few enough for the last round; 0: 50, as stock Xen */
     /* ms that fd may take nothing in; then the save fails with ETIMEDOUT.  0: for ever.  Until it
@@ -77,6 +78,7 @@ struct xc_restore_options {
     /* Take a stream without a policy, or of version 2: the domain gets this host's default, with a
      * warning.  Else such a stream is refused. */
     bool unverified;
+    bool ends_soon; /* the process does, when this is done: see sr_unmap() */
     /* Told to the domain, and the rings granted.  NULL: nobody is there (simulated hosts). */
     const struct xc_guest_ends *ends;
     /* ms that nothing may come; then the restore fails with ETIMEDOUT.  0: for ever, as stock Xen

@@ -67,6 +67,16 @@ int sr_wait(xc_handle *xch, int fd, short events, unsigned int patience)
                    patience);
 }
 
+void sr_unmap(xc_handle *xch, void *mapping, size_t n, uint64_t *leave)
+{
+    if (*leave < n || !xch->ops->leave) {
+        xc_unmap_foreign_pages(xch, mapping);
+        return;
+    }
+    *leave -= n;
+    xch->ops->leave(xch->state, mapping);
+}
+
 /* ---- writing ---- */
 
 int sr_be_patient(struct sr_writer *w, unsigned int patience)

@@ -65,6 +65,14 @@ int sr_splice_write(struct sr_splice *s, int fd);
 ssize_t sr_splice_read(struct sr_splice *s, int fd);
 void sr_splice_close(struct sr_splice *s);
 
+/*
+ * Done with a mapping of n frames.  *leave: how many may stay mapped until the process ends, which
+ * costs a PV dom0 much less: as long as page tables are in use, Xen emulates the clearing of each
+ * entry; of a process that has ended they are not.  SR_MAX_LEFT of them have 8 MiB of page tables.
+ */
+void sr_unmap(xc_handle *xch, void *mapping, size_t n, uint64_t *leave);
+#define SR_MAX_LEFT (1ull << 20)
+
 /* ---- xc_sr_zero.c ---- */
 
 /* What was found out last about the file that the memory is.  Begins as zeros. */

@@ -21,6 +21,7 @@ struct restorer {
     const struct xc_restore_callbacks *cb;
     struct xc_restore_result *result;
     uint64_t begun; /* ns */
+    uint64_t leave; /* frames that may stay mapped */
     uint32_t version;
     struct sr_policy policy;
     struct sr_tsc tsc;
@@ -200,7 +201,10 @@ static int read_contents(struct restorer *s, size_t n)
         rc = localise(s, n);
     if (!rc)
         compare(s, n);
-    xc_unmap_foreign_pages(s->r.xch, mapping);
+    if (s->pv) /* what is mapped to be written can be no page table */
+        xc_unmap_foreign_pages(s->r.xch, mapping);
+    else
+        sr_unmap(s->r.xch, mapping, n, &s->leave);
     s->result->stats.sent_pages += n;
     return rc;
 }
@@ -461,6 +465,7 @@ int xc_domain_restore(xc_handle *xch, int fd, uint32_t domid,
     s->cb = callbacks;
     s->result = result;
     s->begun = now_ns();
+    s->leave = options->ends_soon ? SR_MAX_LEFT : 0;
     rc = restore(s);
     err = errno;
     sr_splice_close(&s->r.splice);

@@ -32,6 +32,7 @@ struct saver {
     uint64_t *deferred; /* PV: a bit a PFN, page tables that could not be sent while it ran */
     bool log_dirty, qemu_log_dirty, was_suspended;
     struct sr_zero zero;
+    uint64_t leave; /* frames that may stay mapped */
 
     /* One batch. */
     uint64_t gfns[SR_BATCH], entries[SR_BATCH];
@@ -297,7 +298,7 @@ static int send_frames(struct saver *s, size_t n)
         if (!rc)
             rc = sr_write_checksum(&s->w);
     }
-    xc_unmap_foreign_pages(s->w.xch, mapping);
+    sr_unmap(s->w.xch, mapping, n, &s->leave);
     s->stats.sent_pages += nr_pages;
     s->stats.zero_pages += head.count - nr_pages;
     s->stats.sent_in_round += head.count;
@@ -536,6 +537,7 @@ int xc_domain_save(xc_handle *xch, int fd, uint32_t domid, const struct xc_save_
     s->domid = domid;
     s->options = options;
     s->cb = callbacks;
+    s->leave = options->ends_soon ? SR_MAX_LEFT : 0;
     s->begun = s->round_begun = now_ns();
     rc = sr_be_patient(&s->w, options->patience) || prepare(s) || save(s) ? -1 : 0;
     err = errno;

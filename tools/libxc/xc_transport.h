@@ -13,8 +13,9 @@
 #define XC_HYPERCALL_ARGS 5
 
 /*
- * Every member but file must be implemented, even as a function that does nothing.  `state` is
- * whatever open() made.  A handle is used by one thread at a time, so no member needs a lock.
+ * Every member but leave and file must be implemented, even as a function that does nothing.
+ * `state` is whatever open() made.  A handle is used by one thread at a time, so no member needs a
+ * lock.
  */
 struct xc_transport_ops {
     /* Names the transport in messages: "Xen". */
@@ -77,6 +78,12 @@ struct xc_transport_ops {
     /* Called once for each map(), also when the domain is gone meanwhile.  Owes: that what was
      * mapped to be written counts as dirtied. */
     void (*unmap)(void *state, void *mapping);
+
+    /*
+     * May stand for unmap() in a process that ends soon; NULL: unmap() does it.  Owes: what it
+     * knows of the mapping back.  The mapping itself stays until the process ends.
+     */
+    void (*leave)(void *state, void *mapping);
 
     /*
      * Called for any address; NULL: always -1.  Owes: the file that the page there, one that map()

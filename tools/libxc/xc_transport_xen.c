@@ -199,6 +199,12 @@ static void xen_unmap(void *state, void *mapping)
     free(m);
 }
 
+static void xen_leave(void *state, void *mapping)
+{
+    (void)state;
+    free(mapping);
+}
+
 static void *xen_map_grants(void *state, uint32_t domid, void **page)
 {
     struct xen_state *s = state;
@@ -232,6 +238,7 @@ const struct xc_transport_ops xc_transport_xen = {
     .store_write = xen_store_write,
     .map = xen_map,
     .unmap = xen_unmap,
+    .leave = xen_leave,
     .map_grants = xen_map_grants,
     .unmap_grants = xen_unmap_grants,
 };

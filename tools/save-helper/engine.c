@@ -155,6 +155,7 @@ int engine_save(const struct engine_save *e)
 {
     struct saving s = {.e = e, .last = UINT32_MAX};
     const struct xc_save_options options = {.live = e->live,
+                                            .ends_soon = true,
                                             .checksums = is_on("XENLEVEL_CHECKSUMS"),
                                             .verify = e->verify,
                                             .zero_pages = is_on("XENLEVEL_ZERO_PAGES")};
@@ -196,7 +197,8 @@ static int on_static_data_done(void *data, unsigned int missing)
 
 int engine_restore(const struct engine_restore *e)
 {
-    const struct xc_restore_options options = {.unverified = e->unverified, .ends = &e->ends};
+    const struct xc_restore_options options = {
+        .unverified = e->unverified, .ends_soon = true, .ends = &e->ends};
     struct xc_restore_callbacks cb = {0};
     static struct xc_restore_result result;
     xc_handle *xch = xc_interface_open_transport(gate_transport, NULL, &logger);
