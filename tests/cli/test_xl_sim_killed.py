@@ -65,7 +65,7 @@ def all_of_memory(monkeypatch):
 @pytest.fixture
 def guest(pair):  # noqa: F811
     a, b = pair
-    a.create(type="pvh", guest="writer", vcpus=2, memory=32, cpu_policy=level(a, b))
+    a.create(type="pvh", guest="writer", vcpus=2, memory=80, cpu_policy=level(a, b))
     goes_on(a)
     return pair
 
