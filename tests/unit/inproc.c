@@ -106,7 +106,7 @@ static void inproc_release(void *state, void *buffer)
     free(buffer);
 }
 
-static int inproc_hypercall(void *state, unsigned int op, const uint64_t args[XC_HYPERCALL_ARGS])
+static long inproc_hypercall(void *state, unsigned int op, const uint64_t args[XC_HYPERCALL_ARGS])
 {
     struct inproc *p = state;
     long rc;
@@ -121,7 +121,7 @@ static int inproc_hypercall(void *state, unsigned int op, const uint64_t args[XC
     p->host->platform.windows = NULL;
     p->host->platform.nr_windows = 0;
     if (rc >= 0)
-        return (int)rc;
+        return rc;
     errno = (int)-rc;
     return -1;
 }

@@ -56,11 +56,13 @@ static int find_m2p(struct sr_pv_save *pv)
     const uint64_t ask_max[XC_HYPERCALL_ARGS] = {XENMEM_maximum_ram_page};
     struct xen_machphys_mfn_list *list;
     uint64_t args[XC_HYPERCALL_ARGS] = {XENMEM_machphys_mfn_list};
-    int rc = xch->ops->hypercall(xch->state, __HYPERVISOR_memory_op, ask_max);
+    long rc = xch->ops->hypercall(xch->state, __HYPERVISOR_memory_op, ask_max);
 
     if (rc < 0)
         return xc_fail(xch, errno, "the host's highest machine frame: %s", xc_reason(xch, errno));
-    pv->max_mfn = (unsigned int)rc;
+    if ((uint64_t)rc >= MAX_MFN)
+        return xc_fail(xch, EIO, "the host has a machine frame %#lx?", (unsigned long)rc);
+    pv->max_mfn = (uint64_t)rc;
     pv->nr_chunks = (size_t)(pv->max_mfn / M2P_PER_CHUNK + 1);
     pv->m2p_mfns = xch->ops->alloc(xch->state, pv->nr_chunks * sizeof(*pv->m2p_mfns));
     pv->m2p_mappings = calloc(pv->nr_chunks, sizeof(*pv->m2p_mappings));

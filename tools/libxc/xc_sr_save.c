@@ -159,7 +159,8 @@ static int count_gfns(struct saver *s)
     xc_handle *xch = s->w.xch;
     domid_t *domid = xch->ops->alloc(xch->state, sizeof(*domid));
     const uint64_t args[XC_HYPERCALL_ARGS] = {XENMEM_maximum_gpfn, (uintptr_t)domid};
-    int rc, err;
+    long rc;
+    int err;
 
     if (!domid)
         return xc_fail(xch, ENOMEM, "out of memory");
@@ -171,6 +172,8 @@ static int count_gfns(struct saver *s)
         return xc_fail(xch, err, "the highest frame of domain %u: %s", s->domid,
                        xc_reason(xch, err));
     s->nr_gfns = (uint64_t)rc + 1;
+    if (s->nr_gfns > SR_MAX_PFN)
+        return xc_fail(xch, EIO, "domain %u has a frame %#lx?", s->domid, (unsigned long)rc);
     return 0;
 }
 

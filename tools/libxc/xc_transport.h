@@ -46,7 +46,7 @@ struct xc_transport_ops {
      * pointers among them come from alloc().  Owes: the hypervisor's own answer: >= 0, or -1 with
      * errno = the hypervisor's error.  EIO when the hypervisor could not be asked at all.
      */
-    int (*hypercall)(void *state, unsigned int op, const uint64_t args[XC_HYPERCALL_ARGS]);
+    long (*hypercall)(void *state, unsigned int op, const uint64_t args[XC_HYPERCALL_ARGS]);
 
     /*
      * Called after any member has failed with EIO.  Owes: a sentence without a full stop that says

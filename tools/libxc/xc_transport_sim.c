@@ -345,7 +345,7 @@ static void sim_release(void *state, void *buffer)
     window_release(&s->window, buffer);
 }
 
-static int sim_hypercall(void *state, unsigned int op, const uint64_t args[XC_HYPERCALL_ARGS])
+static long sim_hypercall(void *state, unsigned int op, const uint64_t args[XC_HYPERCALL_ARGS])
 {
     struct sim_state *s = state;
 
@@ -356,7 +356,7 @@ static int sim_hypercall(void *state, unsigned int op, const uint64_t args[XC_HY
         return -1;
     if (s->reply.result > INT_MAX)
         return broken(s, "answers a hypercall with %lld", (long long)s->reply.result);
-    return (int)s->reply.result;
+    return (long)s->reply.result;
 }
 
 static const char *sim_why(void *state)

@@ -113,10 +113,13 @@ static void xen_release(void *state, void *buffer)
         xencall_free_buffer(s->call, buffer);
 }
 
-static int xen_hypercall(void *state, unsigned int op, const uint64_t args[XC_HYPERCALL_ARGS])
+static long xen_hypercall(void *state, unsigned int op, const uint64_t args[XC_HYPERCALL_ARGS])
 {
     struct xen_state *s = state;
 
+    /* Its answers may be frame numbers, of which an int holds those below 8 TiB. */
+    if (op == __HYPERVISOR_memory_op)
+        return xencall2L(s->call, op, args[0], args[1]);
     return xencall5(s->call, op, args[0], args[1], args[2], args[3], args[4]);
 }
 

@@ -140,7 +140,7 @@ static int fake_version(unsigned int cmd)
     return cmd == XENVER_version ? 4 << 16 | (minor ? atoi(minor) : 17) : 0;
 }
 
-static int fake_hypercall(void *state, unsigned int op, const uint64_t args[XC_HYPERCALL_ARGS])
+static long fake_hypercall(void *state, unsigned int op, const uint64_t args[XC_HYPERCALL_ARGS])
 {
     (void)state;
     switch (op) {

@@ -287,7 +287,7 @@ static int fake_version(uint64_t cmd, void *arg)
     }
 }
 
-static int fake_hypercall(void *state, unsigned int op, const uint64_t args[XC_HYPERCALL_ARGS])
+static long fake_hypercall(void *state, unsigned int op, const uint64_t args[XC_HYPERCALL_ARGS])
 {
     (void)state;
     switch (op) {
