@@ -118,7 +118,7 @@ static int struct_call(xc_handle *xch, unsigned int nr, void *op, size_t size)
     if (!buffer)
         return -1;
     memcpy(buffer, op, size);
-    rc = xch->ops->hypercall(xch->state, nr, args);
+    rc = xc_hypercall(xch, nr, args);
     err = errno;
     memcpy(op, buffer, size);
     xch->ops->release(xch->state, buffer);
@@ -166,7 +166,7 @@ static int check_version(xc_handle *xch, const char *interface, uint32_t built, 
         errno = EACCES;
         return -1;
     }
-    rc = xch->ops->hypercall(xch->state, __HYPERVISOR_xen_version, args);
+    rc = xc_hypercall(xch, __HYPERVISOR_xen_version, args);
     if (rc > 0)
         xen = (unsigned int)rc;
     return xc_fail(xch, EPROTO,

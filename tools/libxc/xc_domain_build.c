@@ -118,7 +118,7 @@ static int populate_chunk(xc_handle *xch, uint32_t domid, uint64_t first, size_t
         r->nr_extents = n;
         r->extent_order = order;
         r->domid = (domid_t)domid;
-        rc = xch->ops->hypercall(xch->state, __HYPERVISOR_memory_op, args);
+        rc = xc_hypercall(xch, __HYPERVISOR_memory_op, args);
     }
     err = errno;
     xch->ops->release(xch->state, r);

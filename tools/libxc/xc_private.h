@@ -23,6 +23,14 @@ struct xc_interface {
     char error[512];
 };
 
+/* A hypercall whose answer is a small number.  (Those of __HYPERVISOR_memory_op that are frame
+ * numbers are not: ask the transport itself.) */
+static inline int xc_hypercall(xc_handle *xch, unsigned int op,
+                               const uint64_t args[XC_HYPERCALL_ARGS])
+{
+    return (int)xch->ops->hypercall(xch->state, op, args);
+}
+
 /*
  * The one way to fail: remembers and logs the line, sets errno to err, returns -1.  xch may be
  * NULL: then only errno is set.

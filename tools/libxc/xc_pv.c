@@ -23,7 +23,7 @@ int xc_pv_populate(xc_handle *xch, uint32_t domid, uint64_t *frames, size_t n)
         set_xen_guest_handle(m->extent_start, extents);
         m->nr_extents = n;
         m->domid = (domid_t)domid;
-        rc = xch->ops->hypercall(xch->state, __HYPERVISOR_memory_op, args);
+        rc = xc_hypercall(xch, __HYPERVISOR_memory_op, args);
         err = rc < 0 ? errno : ENOMEM;
         memcpy(frames, extents, n * sizeof(*extents));
     }
@@ -44,7 +44,7 @@ int xc_pv_pin(xc_handle *xch, uint32_t domid, const struct mmuext_op *ops, unsig
     if (!buffer)
         return xc_fail(xch, ENOMEM, "out of memory for the page tables of domain %u", domid);
     memcpy(buffer, ops, n * sizeof(*buffer));
-    rc = xch->ops->hypercall(xch->state, __HYPERVISOR_mmuext_op, args);
+    rc = xc_hypercall(xch, __HYPERVISOR_mmuext_op, args);
     err = errno;
     xch->ops->release(xch->state, buffer);
     return rc < 0 ? xc_fail(xch, err,

@@ -37,7 +37,7 @@ static int hvm_param(xc_handle *xch, unsigned int cmd, uint32_t domid, uint32_t 
         return -1;
     }
     *p = (struct xen_hvm_param){.domid = (domid_t)domid, .index = index, .value = *value};
-    rc = xch->ops->hypercall(xch->state, __HYPERVISOR_hvm_op, args);
+    rc = xc_hypercall(xch, __HYPERVISOR_hvm_op, args);
     err = errno;
     *value = p->value;
     xch->ops->release(xch->state, p);

@@ -21,7 +21,7 @@ int xc_domain_suspend(xc_handle *xch, uint32_t domid)
     if (!arg)
         return xc_fail(xch, ENOMEM, "out of memory for suspending a domain");
     *arg = (struct sched_remote_shutdown){.domain_id = (domid_t)domid, .reason = SHUTDOWN_suspend};
-    rc = xch->ops->hypercall(xch->state, __HYPERVISOR_sched_op, args);
+    rc = xc_hypercall(xch, __HYPERVISOR_sched_op, args);
     err = errno;
     xch->ops->release(xch->state, arg);
     if (rc < 0)

@@ -18,7 +18,7 @@ static int ask_text(xc_handle *xch, unsigned int cmd, char *text, size_t size)
     text[0] = '\0';
     if (!buffer)
         return -1;
-    rc = xch->ops->hypercall(xch->state, __HYPERVISOR_xen_version, args);
+    rc = xc_hypercall(xch, __HYPERVISOR_xen_version, args);
     err = errno;
     if (rc >= 0) {
         memcpy(text, buffer, size);
@@ -41,7 +41,7 @@ static void ask_build_id(xc_handle *xch, char *hex, size_t hex_size)
     if (!id)
         return;
     id->len = room;
-    n = xch->ops->hypercall(xch->state, __HYPERVISOR_xen_version, args);
+    n = xc_hypercall(xch, __HYPERVISOR_xen_version, args);
     for (size_t i = 0; n > 0 && i < (size_t)n && i < room && 2 * i + 2 < hex_size; i++)
         (void)snprintf(hex + 2 * i, 3, "%02x", id->buf[i]);
     xch->ops->release(xch->state, id);
@@ -50,7 +50,7 @@ static void ask_build_id(xc_handle *xch, char *hex, size_t hex_size)
 int xc_version(xc_handle *xch, struct xc_version *v)
 {
     uint64_t args[XC_HYPERCALL_ARGS] = {XENVER_version};
-    int rc = xch->ops->hypercall(xch->state, __HYPERVISOR_xen_version, args);
+    int rc = xc_hypercall(xch, __HYPERVISOR_xen_version, args);
 
     memset(v, 0, sizeof(*v));
     if (rc < 0)
