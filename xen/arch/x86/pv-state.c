@@ -9,6 +9,13 @@
 
 #define MAX_MSRS 2u
 
+/* As pv_stopped_vcpu(); none of dom0's, which nobody sets. */
+static struct vcpu *vcpu_to_set(struct domain *d, uint32_t id, long *rc)
+{
+    *rc = -XEN_EINVAL;
+    return d->id == 0 ? NULL : pv_stopped_vcpu(d, id, rc);
+}
+
 /* ---- callbacks: nothing here calls back, they are kept ---- */
 
 long pv_get_ext_context(struct domain *d, struct xen_domctl_ext_vcpucontext *op)
@@ -28,10 +35,8 @@ long pv_get_ext_context(struct domain *d, struct xen_domctl_ext_vcpucontext *op)
 long pv_set_ext_context(struct domain *d, const struct xen_domctl_ext_vcpucontext *op)
 {
     long rc;
-    struct vcpu *v = d->id == 0 ? NULL : pv_stopped_vcpu(d, op->vcpu, &rc);
+    struct vcpu *v = vcpu_to_set(d, op->vcpu, &rc);
 
-    if (d->id == 0)
-        return -XEN_EINVAL;
     if (!v)
         return rc;
     if (op->size < offsetof(struct xen_domctl_ext_vcpucontext, syscall32_callback_eip) ||
@@ -78,10 +83,8 @@ long pv_set_xstate(struct domain *d, const struct xen_domctl_vcpuextstate *op)
     uint8_t *area;
     uint64_t head[2];
     long rc;
-    struct vcpu *v = d->id == 0 ? NULL : pv_stopped_vcpu(d, op->vcpu, &rc);
+    struct vcpu *v = vcpu_to_set(d, op->vcpu, &rc);
 
-    if (d->id == 0)
-        return -XEN_EINVAL;
     if (!v)
         return rc;
     if (op->size < XSTATE_HEAD || op->size > XSTATE_HEAD + VCPU_XSAVE_SIZE)
@@ -152,10 +155,8 @@ long pv_set_msrs(struct domain *d, const struct xen_domctl_vcpu_msrs *op)
 {
     xen_domctl_vcpu_msr_t msrs[MAX_MSRS];
     long rc;
-    struct vcpu *v = d->id == 0 ? NULL : pv_stopped_vcpu(d, op->vcpu, &rc);
+    struct vcpu *v = vcpu_to_set(d, op->vcpu, &rc);
 
-    if (d->id == 0)
-        return -XEN_EINVAL;
     if (!v)
         return rc;
     if (op->msr_count > MAX_MSRS)
