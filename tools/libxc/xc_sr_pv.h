@@ -82,8 +82,6 @@ bool sr_pv_has_info(const struct sr_pv_restore *pv);
  */
 int sr_pv_populate(struct sr_pv_restore *pv, const uint64_t *pfns, const uint8_t *types, size_t n,
                    uint64_t *mfns);
-/* Is it a PFN of the domain's? */
-bool sr_pv_has_pfn(const struct sr_pv_restore *pv, uint64_t pfn);
 /* Has it memory already? */
 bool sr_pv_is_populated(struct sr_pv_restore *pv, uint64_t pfn);
 /* The PFNs of a page table, which was read as it is in the stream, to MFNs. */

@@ -101,11 +101,6 @@ bool sr_pv_has_info(const struct sr_pv_restore *pv)
 
 /* ---- frames ---- */
 
-bool sr_pv_has_pfn(const struct sr_pv_restore *pv, uint64_t pfn)
-{
-    return pfn < pv->nr_pfns;
-}
-
 static bool mfn_of(struct sr_pv_restore *pv, uint64_t pfn, uint64_t *mfn)
 {
     uint64_t frame = pfn < pv->nr_pfns ? sr_sparse_get(&pv->frames, pfn) & FRAME_MFN : 0;
