@@ -5,6 +5,7 @@ What a bad client costs is always the same: itself, and one line on the host's s
 """
 
 import array
+import configparser
 import errno
 import fcntl
 import mmap
@@ -15,6 +16,7 @@ import socket
 import stat
 import struct
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from simhost import (DIRTIED, HELLO, HYPERCALL, INFO, MAX_BUFFER, POWER_OFF, REQ
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("XENLEVEL_BUILD", ROOT / "build"))
 XEN_SIM = BUILD / "xen" / "sim" / "xen-sim"
+XENLEVEL = BUILD / "tools" / "xenlevel" / "xenlevel"
 XL = BUILD / "tools" / "xl" / "xl-sim"
 MACHINES = ROOT / "xen" / "sim" / "machines"
 MACHINE = "intel-haswell-ep"
@@ -628,3 +631,69 @@ def test_every_machine_boots(start, machine):
     assert c.works() and c.info()[4].rstrip(b"\0") == machine.encode()
     assert "Command line: loglvl=all" in (host.path / "log").read_text()
     assert host.errors() == []
+
+
+# ---- the same CPU, booted on and planned with ----
+
+def as_dump(machine):
+    """A machine file as one dump: its CPUID, and [msr] as InstLatx64 writes MSRs."""
+    ini = configparser.ConfigParser(inline_comment_prefixes=";")
+    ini.read(MACHINES / f"{machine}.ini")
+    text = (MACHINES / ini["machine"]["cpuid"]).read_text()
+    for msr, value in ini["msr"].items() if "msr" in ini else ():
+        digits = f"{int(value, 0):016X}"
+        text += f"MSR {int(msr, 0):08X}: {'-'.join(digits[i:i + 4] for i in range(0, 16, 4))}\n"
+    return text
+
+
+OSXSAVE = 1 << 27
+
+
+def policies(pb, path):
+    """What a host's file says that it offers, and whom it can run.
+
+    Raw without the state in which the pCPU was asked: OSXSAVE, the APIC id, the size for XCR0.
+    """
+    host = pb.File.FromString(path.read_bytes()).host
+    answer = {}
+    for p in host.policies:
+        for leaf in p.policy.leaves if p.index == 0 else ():
+            if leaf.leaf == 1:
+                leaf.ebx, leaf.ecx = leaf.ebx & 0xFFFFFF, leaf.ecx & ~OSXSAVE
+            elif leaf.leaf == 0xB:
+                leaf.edx = 0
+            elif leaf.leaf == 0xD and leaf.subleaf < 2:
+                leaf.ebx = 0
+        answer[p.index] = list(p.policy.leaves), list(p.policy.msrs)
+    words = {f.index: list(f.featureset.words) for f in host.featuresets}
+    words[0][1] &= ~OSXSAVE
+    return answer, words
+
+
+@pytest.fixture(scope="session")
+def pb(tmp_path_factory):
+    out = tmp_path_factory.mktemp("pb")
+    subprocess.run(["protoc", f"--proto_path={ROOT / 'proto'}", f"--python_out={out}", "cpu_policy.proto"], check=True)
+    sys.path.insert(0, str(out))
+    import cpu_policy_pb2
+    return cpu_policy_pb2
+
+
+@pytest.mark.parametrize("options", [(), ("cpuid=no-avx2,no-rdrand",)], ids=["plain", "options"])
+@pytest.mark.parametrize("machine", sorted(p.stem for p in MACHINES.glob("*.ini")))
+def test_a_dump_says_what_the_host_offers(start, tmp_path, pb, machine, options):
+    """`xenlevel host` there and `xenlevel host --dump`: the same policies, for the same types of guests."""
+    host = start("--stepped", "--", *options, machine=machine)
+    dump = tmp_path / "cpu.txt"
+    dump.write_text(as_dump(machine))
+    asked, planned = tmp_path / "asked.xlp", tmp_path / "planned.xlp"
+    subprocess.run([XENLEVEL, "host", "-o", asked], check=True, stdout=subprocess.DEVNULL, timeout=60,
+                   env=dict(os.environ, XENLEVEL_HOST=str(host.socket)))
+    subprocess.run([XENLEVEL, "host", "--dump", dump, "-o", planned,
+                    *(f"--xen-cmdline={o}" for o in options)], check=True, stdout=subprocess.DEVNULL, timeout=60)
+    asked, planned = policies(pb, asked), policies(pb, planned)
+    assert sorted(asked[0]) == sorted(planned[0]) and len(asked[0]) in (4, 6)
+    for index in asked[0]:
+        assert asked[0][index] == planned[0][index], f"policy {index}"
+    # The ABI has words for Xen's features only; a file has ours behind them.
+    assert asked[1] == {index: words[:len(asked[1][index])] for index, words in planned[1].items()}

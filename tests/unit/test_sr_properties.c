@@ -47,7 +47,8 @@ static struct policy_host limits(const struct sim_host *h, enum guest_type type)
         return (struct policy_host){&hv->policies[XEN_SYSCTL_cpu_policy_pv_max],
                                     &hv->policies[XEN_SYSCTL_cpu_policy_pv_default]};
     if (type == GUEST_HVM_SHADOW)
-        return (struct policy_host){&hv->shadow_max, &hv->shadow_default};
+        return (struct policy_host){&hv->policies[HOST_POLICY_SHADOW_MAX],
+                                    &hv->policies[HOST_POLICY_SHADOW_DEFAULT]};
     return (struct policy_host){&hv->policies[XEN_SYSCTL_cpu_policy_hvm_max],
                                 &hv->policies[XEN_SYSCTL_cpu_policy_hvm_default]};
 }

@@ -101,7 +101,7 @@ static const struct cpu_policy *born_with(const struct domain *d)
     case GUEST_PV:
         return &d->hv->policies[XEN_SYSCTL_cpu_policy_pv_default];
     case GUEST_HVM_SHADOW:
-        return &d->hv->shadow_default;
+        return &d->hv->policies[HOST_POLICY_SHADOW_DEFAULT];
     default:
         return &d->hv->policies[XEN_SYSCTL_cpu_policy_hvm_default];
     }

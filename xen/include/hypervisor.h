@@ -58,10 +58,7 @@ struct hypervisor {
     struct platform *platform;
     struct host_options options; /* from the command line */
 
-    /* By XEN_SYSCTL_cpu_policy_*: raw, host, PV max, HVM max, PV default, HVM default. */
-    struct cpu_policy policies[6];
-    /* The HVM ones for a guest without hardware-assisted paging. */
-    struct cpu_policy shadow_max, shadow_default;
+    struct cpu_policy policies[HOST_POLICIES]; /* by XEN_SYSCTL_cpu_policy_*, and HOST_POLICY_* */
     bool has_hvm, has_hap;
     struct levelling levelling;
 

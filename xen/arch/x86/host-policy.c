@@ -75,8 +75,9 @@ static void clear_vendor_leaves(struct cpu_policy *p)
 
 /* Leaf A of SVM: nested paging, LBR virtualization, NRIP, decode assists, pause filter when they
  * are there; clean bits and the TSC ratio, which are emulated, always (APM vol. 3, 8000000A). */
-#define SVM_HARDWARE 0x0000048bu
-#define SVM_EMULATED 0x00000030u
+#define SVM_HARDWARE      0x0000048bu
+#define SVM_EMULATED      0x00000030u
+#define SVM_NESTED_PAGING 0x00000001u
 
 static void limit_svm(struct cpu_policy *p)
 {
@@ -311,6 +312,53 @@ void host_policy_for_domain(struct cpu_policy *p)
     p->extd[1].d &= ~mirrors;
     if (is_amd(p))
         p->extd[1].d |= p->basic[1].d & mirrors;
+}
+
+/*
+ * Can it run HVM guests, and with nested page tables?  CPUID says the first, and of SVM both.  With
+ * VMX the second stands in MSRs that no dump has; every model with VMX since Nehalem has EPT.
+ */
+static void detect_hvm(const struct cpu_policy *raw, bool *has_hvm, bool *has_hap)
+{
+    unsigned int family, model, stepping;
+
+    if (raw->basic[1].c >> (X86_FEATURE_VMX % 32) & 1) {
+        policy_signature(raw, &family, &model, &stepping);
+        *has_hvm = true;
+        *has_hap = family == 6 && model >= 0x1a && model != 0x1d;
+    } else {
+        *has_hvm = raw->extd[1].c >> (X86_FEATURE_SVM % 32) & 1;
+        *has_hap = *has_hvm && (raw->extd[0xa].d & SVM_NESTED_PAGING);
+    }
+}
+
+static void derive_guest(struct cpu_policy *policies, unsigned int max, unsigned int deflt,
+                         const struct host_options *options, enum guest_type type)
+{
+    const struct cpu_policy *host = &policies[XEN_SYSCTL_cpu_policy_host];
+
+    host_policy_guest_max(&policies[max], &policies[XEN_SYSCTL_cpu_policy_raw], host, type);
+    host_policy_guest_default(&policies[deflt], &policies[max], host, options, type);
+}
+
+void host_policies_derive(struct cpu_policy policies[static HOST_POLICIES],
+                          const struct host_options *options, bool *has_hvm, bool *has_hap)
+{
+    struct cpu_policy *raw = &policies[XEN_SYSCTL_cpu_policy_raw];
+
+    raw->platform_info &= PLATFORM_INFO_CPUID_FAULTING;
+    for (unsigned int i = 1; i < HOST_POLICIES; i++)
+        policies[i] = (struct cpu_policy){0};
+    detect_hvm(raw, has_hvm, has_hap);
+    host_policy_from_raw(&policies[XEN_SYSCTL_cpu_policy_host], raw, options);
+    derive_guest(policies, XEN_SYSCTL_cpu_policy_pv_max, XEN_SYSCTL_cpu_policy_pv_default, options,
+                 GUEST_PV);
+    if (!*has_hvm)
+        return;
+    derive_guest(policies, XEN_SYSCTL_cpu_policy_hvm_max, XEN_SYSCTL_cpu_policy_hvm_default,
+                 options, *has_hap ? GUEST_HVM_HAP : GUEST_HVM_SHADOW);
+    derive_guest(policies, HOST_POLICY_SHADOW_MAX, HOST_POLICY_SHADOW_DEFAULT, options,
+                 GUEST_HVM_SHADOW);
 }
 
 /* Masking MSRs of Intel's family 6, by model (SDM vol. 4, tables of models 17H, 1AH and 2AH). */
