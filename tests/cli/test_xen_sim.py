@@ -457,13 +457,101 @@ def test_client_that_does_not_read(host):
 
 
 def test_more_clients_than_there_is_room_for(host):
+    """The one that has been idle for the longest time goes."""
     clients = [Client(host) for _ in range(64)]
-    extra = Client(host, greet=False)
-    assert extra.gone() and all(c.works() for c in clients)
-    assert host.errors() == ["xen-sim: a client is refused: there are 64 already"]
+    clients[0].works()
+    extra = Client(host)
+    assert extra.works() and clients[1].gone()
+    assert all(c.works() for c in clients if c is not clients[1])
+    assert host.errors() == ["xen-sim: client 2 is dropped: there are 64, and it has been idle for the longest time"]
     clients[10].close()
     wait_for(lambda: clients[0].works())
-    assert Client(host).works()
+    assert Client(host).works() and extra.works() and len(host.errors()) == 1
+
+
+IDLERS = """
+import socket, sys
+clients = []
+for _ in range(int(sys.argv[2])):
+    clients.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+    clients[-1].connect(sys.argv[1])
+print("there", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_idle_clients_lock_nobody_out(host):
+    """However many a process opens, only its own are lost: whoever came before is idle and stays."""
+    before = Client(host)
+    with subprocess.Popen([sys.executable, "-c", IDLERS, str(host.socket), "200"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as idlers:
+        assert idlers.stdout.readline() == "there\n"
+        assert xl(host, "info")
+        after = Client(host)
+        assert after.works() and before.works()
+        idlers.stdin.close()
+    assert all("has been idle" in line for line in host.errors())
+
+
+# ---- steps take their time ----
+
+MOST_STEPS = 10000000
+
+
+def test_a_run_keeps_nobody_waiting(host):
+    create(host)
+    runner, other = Client(host), Client(host)
+    runner.send(request(RUN, struct.pack("Q", MOST_STEPS)))
+    wait_for(lambda: other.info()[0] > 0)
+    assert other.info()[0] < MOST_STEPS // 2 and xl(host, "info")
+    late = Client(host)
+    assert late.works()
+    steps = late.info()[0]
+    assert 0 < steps < MOST_STEPS
+    # Two that run take turns.
+    late.send(request(RUN, struct.pack("Q", 1000)))
+    result, body, _ = late.receive()
+    assert result == 0 and steps + 1000 <= struct.unpack_from("Q", body)[0] < MOST_STEPS
+    # Nobody needs the steps of one that has gone.
+    runner.close()
+    wait_for(lambda: other.info()[0] == other.info()[0])
+    steps = other.info()[0]
+    assert steps < MOST_STEPS and other.works() and other.info()[0] == steps
+
+
+def test_requests_behind_a_run_are_answered_behind_it(host):
+    create(host)
+    c = Client(host)
+    c.send(request(RUN, struct.pack("Q", 20000)))
+    c.send(request(INFO))
+    (first, run, _), (second, info, _) = c.receive(), c.receive()
+    assert first == second == 0 and run == info and struct.unpack_from("Q", info)[0] == 20000
+
+
+def test_a_run_in_slices_is_the_same_run(start):
+    """Whoever looks on changes nothing."""
+    seen = []
+    for watched in (False, True):
+        host = start("--stepped", "--seed", "5")
+        create(host)
+        c, other = Client(host), Client(host)
+        c.send(request(RUN, struct.pack("Q", 300000)))
+        while watched and other.info()[0] < 300000:
+            pass
+        result, body, _ = c.receive()
+        assert result == 0
+        seen.append(body)
+    assert seen[0] == seen[1]
+
+
+def test_the_others_go_on_when_all_places_run(host):
+    create(host)
+    runners = [Client(host) for _ in range(64)]
+    for c in runners:
+        c.send(request(RUN, struct.pack("Q", 2000)))
+    for c in runners:
+        assert c.receive()[0] == 0
+    assert runners[0].info()[0] == 64 * 2000
 
 
 def test_window_that_changes_under_a_hypercall(host):
