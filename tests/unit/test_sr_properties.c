@@ -240,7 +240,16 @@ static void require_same(const struct place *from, struct domain *d, const struc
             (unsigned long long)d->memory.tot_pages, from->machine);
 }
 
-/* Several hundred steps: no vCPU notices anything, and all get further. */
+static bool all_further(struct domain *d, const uint64_t ticks[4])
+{
+    for (uint32_t n = 0; n < d->max_vcpus; n++)
+        if (srguest_notes(d, n).ticks <= ticks[n])
+            return false;
+    return true;
+}
+
+/* Several hundred steps: no vCPU notices anything, and all get further.  A vCPU that waits behind
+ * others on its pCPU needs more of them. */
 static void require_goes_on(const struct place *where, struct domain *d)
 {
     uint64_t ticks[4] = {0};
@@ -249,6 +258,8 @@ static void require_goes_on(const struct place *where, struct domain *d)
         ticks[n] = srguest_notes(d, n).ticks;
     require(!d->shutdown && !d->pause_count, "it does not run on %s", where->machine);
     (void)sim_host_run(where->h, 500);
+    for (unsigned int more = 0; more < 10 && !all_further(d, ticks); more++)
+        (void)sim_host_run(where->h, 200);
     require_status(d, "the guest", where->machine);
     for (uint32_t n = 0; n < d->max_vcpus; n++)
         require(srguest_notes(d, n).ticks > ticks[n], "vCPU %u stands still on %s", n,
