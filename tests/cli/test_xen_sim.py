@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from simhost import (DIRTIED, HELLO, HYPERCALL, INFO, MAX_BUFFER, POWER_OFF, REQUEST_SIZE, RUN, STORE_LIST, STORE_READ,
+from simhost import (DIRTIED, DOMCTL, HELLO, HYPERCALL, INFO, MAX_BUFFER, POWER_OFF, REQUEST_SIZE, RUN, STORE_LIST, STORE_READ,
                      STORE_WRITE, SYSCTL, TRANSLATE, TRANSLATE_MAX, VERSION, XEN_VERSION, memory_fd)
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -719,6 +719,47 @@ def test_every_machine_boots(start, machine):
     assert c.works() and c.info()[4].rstrip(b"\0") == machine.encode()
     assert "Command line: loglvl=all" in (host.path / "log").read_text()
     assert host.errors() == []
+
+
+# ---- stock mode ----
+
+GET_CPU_POLICY, SET_CPU_POLICY, NO_SUBLEAF = 82, 83, 0xFFFFFFFF
+
+
+def cpu_policy(client, op, leaves, domain=1):
+    """XEN_DOMCTL_{get,set}_cpu_policy; what there is is in the window afterwards."""
+    where = BASE + 4096
+    client.window[4096:4096 + 24 * len(leaves)] = b"".join(struct.pack("6I", *leaf) for leaf in leaves)
+    client.window[:256] = (struct.pack("IIH6x", op, 0x15, domain) +
+                           struct.pack("IIQQ3I", len(leaves), 0, where, 0, 0, 0, 0)).ljust(256, b"\0")
+    result = client.hypercall(DOMCTL, BASE)
+    count, = struct.unpack_from("I", client.window, 16)
+    got = [struct.unpack_from("6I", client.window, 4096 + 24 * i) for i in range(count)]
+    return result, {leaf[:2]: leaf[2:] for leaf in got}
+
+
+def test_a_stock_host_says_yes_and_gives_something_else(start):
+    """Refused by name by the core; on a stock host a success, with another CPU."""
+    for options in (), ("--stock",), ("--stock=4.22",):
+        host = start("--stepped", *options, machine="intel-sandybridge-ep")
+        xl(host, "create", "-p", "/dev/null", "name=g", "type=pvh", "memory=4", "guest=steady")
+        c = Client(host)
+        room = [(0,) * 6] * 200
+        result, before = cpu_policy(c, GET_CPU_POLICY, room)
+        assert result == 0
+        told = [(1, NO_SUBLEAF, *before[1, NO_SUBLEAF][:2], before[1, NO_SUBLEAF][2] | 1 << 12, before[1, NO_SUBLEAF][3]),
+                (0x80000002, NO_SUBLEAF, 1, 2, 3, 4)]
+        result, _ = cpu_policy(c, SET_CPU_POLICY, told)
+        after = cpu_policy(c, GET_CPU_POLICY, room)[1]
+        assert result == (0 if options else -errno.EINVAL)
+        assert after[1, NO_SUBLEAF] == before[1, NO_SUBLEAF]
+        assert (after[0x80000002, NO_SUBLEAF] == (1, 2, 3, 4)) == bool(options)
+        assert ("FMA" in xl(host, "dmesg").upper()) == (not options)
+
+
+@pytest.mark.parametrize("version", ["4.16", "4.23", "4", "4.x", "5.17", ""])
+def test_stock_versions(tmp_path, version):
+    assert "not a Xen whose ways are known" in refused(tmp_path / "sock", f"--stock={version}")
 
 
 # ---- the same CPU, booted on and planned with ----

@@ -107,6 +107,15 @@ static const struct cpu_policy *born_with(const struct domain *d)
     }
 }
 
+static void give_birth_policy(struct domain *d)
+{
+    struct cpu_policy p = *born_with(d);
+
+    if (d->hv->policy_way)
+        d->hv->policy_way->birth(d, &p);
+    domain_set_policy(d, &p);
+}
+
 int domain_create(struct hypervisor *hv, uint16_t id, const struct xen_domctl_createdomain *config,
                   struct domain **out)
 {
@@ -149,7 +158,7 @@ int domain_create(struct hypervisor *hv, uint16_t id, const struct xen_domctl_cr
     }
     link_domain(d);
     hv->last_domid = id;
-    domain_set_policy(d, born_with(d));
+    give_birth_policy(d);
     *out = d;
     return 0;
 }

@@ -14,6 +14,7 @@
 
 #include <sim/machine.h>
 #include <sim/server.h>
+#include <sim/stock.h>
 
 enum { STATUS_DONE = 0, STATUS_TROUBLE = 2 };
 
@@ -33,6 +34,7 @@ static const char help[] =
     "      --memory MIB     memory (the machine's)\n"
     "      --seed N         equal seeds and equal requests give equal histories (1)\n"
     "      --stepped        guests run only when told to: xl-sim run N\n"
+    "      --stock[=4.N]    give domains their CPUID policies as stock Xen 4.N does (4.17)\n"
     "      --log FILE       the hypervisor's console as well into FILE (-: standard error)\n"
     "      --list           the installed machines\n"
     "  -V, --version        the version\n"
@@ -45,6 +47,7 @@ struct settings {
     unsigned int pcpus;
     uint64_t memory, seed;
     bool stepped;
+    const struct policy_way *way;
     char cmdline[1024];
 };
 
@@ -68,6 +71,16 @@ static int list_machines(void)
     return execlp("ls", "ls", MACHINES_DIR, (char *)NULL);
 }
 
+/* "4.20"; NULL stands for 4.17. */
+static const struct policy_way *find_way(const char *version)
+{
+    uint64_t minor = STOCK_FIRST;
+
+    if (version && (strncmp(version, "4.", 2) != 0 || !number(version + 2, 0, 99, &minor)))
+        return NULL;
+    return stock_way((unsigned int)minor);
+}
+
 /* Everything behind `--`, joined again. */
 static bool join(char *dst, size_t size, char **words, int n)
 {
@@ -83,23 +96,35 @@ static bool join(char *dst, size_t size, char **words, int n)
     return true;
 }
 
+enum { MEMORY = 256, SEED, STEPPED, STOCK, LOG, LIST };
+static const struct option options[] = {
+    {"machine", required_argument, NULL, 'm'}, {"socket", required_argument, NULL, 's'},
+    {"pcpus", required_argument, NULL, 'c'},   {"memory", required_argument, NULL, MEMORY},
+    {"seed", required_argument, NULL, SEED},   {"stepped", no_argument, NULL, STEPPED},
+    {"stock", optional_argument, NULL, STOCK}, {"log", required_argument, NULL, LOG},
+    {"list", no_argument, NULL, LIST},         {"version", no_argument, NULL, 'V'},
+    {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+};
+
+/* What stands behind the options.  -1: go on; else the exit status. */
+static int parse_rest(int argc, char **argv, struct settings *set)
+{
+    if (!set->machine) {
+        (void)fputs(usage, stderr);
+        return STATUS_TROUBLE;
+    }
+    if (optind < argc && strcmp(argv[optind - 1], "--") != 0)
+        return trouble("an argument that is no option (the hypervisor's command line stands behind "
+                       "--)",
+                       argv[optind]);
+    if (!join(set->cmdline, sizeof(set->cmdline), argv + optind, argc - optind))
+        return trouble("the hypervisor's command line is too long", NULL);
+    return -1;
+}
+
 /* -1: go on; else the exit status. */
 static int parse(int argc, char **argv, struct settings *set)
 {
-    enum { MEMORY = 256, SEED, STEPPED, LOG, LIST };
-    static const struct option options[] = {
-        {"machine", required_argument, NULL, 'm'},
-        {"socket", required_argument, NULL, 's'},
-        {"pcpus", required_argument, NULL, 'c'},
-        {"memory", required_argument, NULL, MEMORY},
-        {"seed", required_argument, NULL, SEED},
-        {"stepped", no_argument, NULL, STEPPED},
-        {"log", required_argument, NULL, LOG},
-        {"list", no_argument, NULL, LIST},
-        {"version", no_argument, NULL, 'V'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
     uint64_t n;
     int letter;
 
@@ -127,6 +152,11 @@ static int parse(int argc, char **argv, struct settings *set)
         case STEPPED:
             set->stepped = true;
             break;
+        case STOCK:
+            set->way = find_way(optarg);
+            if (!set->way)
+                return trouble("not a Xen whose ways are known (4.17 to 4.22)", optarg);
+            break;
         case LOG:
             set->log = optarg;
             break;
@@ -145,17 +175,7 @@ static int parse(int argc, char **argv, struct settings *set)
         if (!good)
             return trouble("not a number that can be used here", optarg);
     }
-    if (!set->machine) {
-        (void)fputs(usage, stderr);
-        return STATUS_TROUBLE;
-    }
-    if (optind < argc && strcmp(argv[optind - 1], "--") != 0)
-        return trouble("an argument that is no option (the hypervisor's command line stands behind "
-                       "--)",
-                       argv[optind]);
-    if (!join(set->cmdline, sizeof(set->cmdline), argv + optind, argc - optind))
-        return trouble("the hypervisor's command line is too long", NULL);
-    return -1;
+    return parse_rest(argc, argv, set);
 }
 
 /* A file; or, without a slash and when there is no such file, one of the installed ones. */
@@ -235,6 +255,7 @@ int main(int argc, char **argv)
     if (sim_host_boot(&host, &machine, set.pcpus, set.memory, set.seed, set.cmdline,
                       log ? log_line : NULL, log, why, sizeof(why)))
         return trouble(why, NULL);
+    host.hv.policy_way = set.way;
     status = serve(&host, &machine, &set);
     sim_host_halt(&host);
     return status;
