@@ -192,16 +192,21 @@ int policy_check(const struct cpu_policy *guest, const struct policy_host *host,
 void policy_close(struct cpu_policy *p, struct featureset *dropped);
 
 /*
- * What n hosts share: the level.  Identity (family, model, brand, caches) is the first policy's.
- * Returns 0; -EINVAL for n == 0; -EXDEV when vendors or CLFLUSH sizes differ, with *culprit (may be
- * NULL) = the index of the first policy that does not fit the first one.
+ * What n hosts share: the level.  What is levelled is what guests are born with, deflt.  Of what
+ * accumulates (MERGE_ACCUMULATE) the level has what any of them has and every max has too; max
+ * NULL: not known, so no reason against it.  Of RSBA and RRSBA, one hazard in two strengths, it has
+ * the one that goes with what became of EIBRS.  Identity (family, model, brand, caches) is the
+ * first host's. *lost (may be NULL): what accumulates and some host has, and the level cannot
+ * carry. Returns 0; -EINVAL for n == 0; -EXDEV when vendors or CLFLUSH sizes differ, with *culprit
+ * (may be NULL) = the index of the first host that does not fit the first one.
  */
-int policy_level(const struct cpu_policy *const *policies, size_t n, struct cpu_policy *level,
-                 size_t *culprit);
+int policy_level(const struct policy_host *hosts, size_t n, struct cpu_policy *level,
+                 struct featureset *lost, size_t *culprit);
 
 /*
  * Bring a guest's policy down (and its hazards up) to a level, keeping its identity and topology.
- * *dropped (may be NULL) receives the features that the guest lost.  0 or -EXDEV as above.
+ * What accumulates becomes the level's.  *dropped (may be NULL) receives the features that the
+ * guest lost.  0 or -EXDEV as above.
  */
 int policy_apply_level(struct cpu_policy *guest, const struct cpu_policy *level,
                        struct featureset *dropped);

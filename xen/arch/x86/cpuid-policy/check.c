@@ -64,18 +64,40 @@ static bool concerns(const struct featureset *fs, unsigned int hazard)
     return !needs || featureset_subset(needs, fs);
 }
 
+/*
+ * RSBA and RRSBA are one hazard in two strengths.  A guest told of the stronger knows the weaker;
+ * one without EIBRS is told of the weaker in the form of the stronger, as level.c does.
+ */
+static void weigh_return_stack(const struct featureset *fs, struct featureset *untold)
+{
+    if (!featureset_test(untold, X86_FEATURE_RRSBA))
+        return;
+    if (featureset_test(fs, X86_FEATURE_RSBA)) {
+        featureset_clear(untold, X86_FEATURE_RRSBA);
+    } else if (!featureset_test(fs, X86_FEATURE_EIBRS)) {
+        featureset_clear(untold, X86_FEATURE_RRSBA);
+        featureset_set(untold, X86_FEATURE_RSBA);
+    }
+}
+
 static void check_hazards(const struct cpu_policy *guest, const struct featureset *fs,
                           const struct cpu_policy *deflt, struct policy_report *r)
 {
     const struct featureset *hazard = featureset_merge_mask(MERGE_HAZARD);
-    struct featureset untold;
+    struct featureset host, untold;
 
-    policy_to_featureset(deflt, &untold);
+    policy_to_featureset(deflt, &host);
     for (unsigned int i = 0; i < FEATURESET_WORDS; i++) {
-        untold.w[i] &= hazard->w[i] & ~fs->w[i];
+        untold.w[i] = host.w[i] & hazard->w[i] & ~fs->w[i];
         if (untold.w[i] && !word_visible(guest, fs, i))
             untold.w[i] = 0;
     }
+    weigh_return_stack(fs, &untold);
+    /* It accumulates, and is a hazard to those who have RTM. */
+    if (featureset_test(fs, X86_FEATURE_RTM) &&
+        !featureset_test(fs, X86_FEATURE_RTM_ALWAYS_ABORT) &&
+        featureset_test(&host, X86_FEATURE_RTM_ALWAYS_ABORT))
+        featureset_set(&untold, X86_FEATURE_RTM_ALWAYS_ABORT);
     for (int f = featureset_next(&untold, 0); f >= 0;
          f = featureset_next(&untold, (unsigned int)f + 1))
         if (concerns(fs, (unsigned int)f))

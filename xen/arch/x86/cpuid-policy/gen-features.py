@@ -49,7 +49,7 @@ BITS = len(WORDS) * WORD_BITS
 
 GUESTS = ["pv", "hvm-shadow", "hvm-hap"]  # enum guest_type, whose names these are in lower case
 LETTER_GUESTS = {"": 0, "A": 0b111, "S": 0b110, "H": 0b100}
-MERGES = ["CAPABILITY", "HAZARD", "DYNAMIC", "MIRROR"]  # enum feature_merge, without MERGE_
+MERGES = ["CAPABILITY", "HAZARD", "ACCUMULATE", "DYNAMIC", "MIRROR"]  # enum feature_merge, without MERGE_
 
 NAME = r"[A-Z0-9][A-Z0-9_]*"
 FEATURE_ROW = re.compile(
@@ -315,7 +315,7 @@ def write_header(table, source, out):
               "extern const struct featureset features_known;",
               "/* Every bit of a FIELD. */",
               "extern const struct featureset features_numbers;",
-              "extern const struct featureset features_by_merge[4];",
+              f"extern const struct featureset features_by_merge[{len(MERGES)}];",
               "extern const struct featureset features_guest_max[GUEST_TYPES];",
               "extern const struct featureset features_guest_default[GUEST_TYPES];", "",
               "/* Registers whose bits stand on features.  A control register has no MSR. */",
@@ -382,7 +382,7 @@ def write_source(table, source, header, out):
               f"{c_words(table.numbers(dependents))};",
               f"const struct featureset features_known = {c_words(f.number for f in order)};",
               f"const struct featureset features_numbers = {c_words(table.field_bits())};", ""]
-    lines += c_array("const struct featureset features_by_merge[4]", [
+    lines += c_array(f"const struct featureset features_by_merge[{len(MERGES)}]", [
         f"[MERGE_{merge}] = " + c_words(f.number for f in order if f.merge == merge)
         for merge in MERGES], 1)
     for which in ("max", "default"):
@@ -446,8 +446,10 @@ def write_markdown(table, out):
              f"{len(table.needs)} rules on what needs what. This page is made from `features.def`.",
              "",
              "How a bit of several hosts becomes one of their level: a *capability* must be on "
-             "every host; a *hazard* counts as soon as one host has it; a *dynamic* bit follows "
-             "run-time state and is not compared; a *mirror* is AMD's copy of another bit.", ""]
+             "every host; a *hazard* counts as soon as one host has it; what *accumulates* counts "
+             "as soon as one host has it, where every host can give it to a guest; a *dynamic* bit "
+             "follows run-time state and is not compared; a *mirror* is AMD's copy of another bit.",
+             ""]
     for number, (word, location, *_) in enumerate(WORDS):
         features = [f for f in table.in_order() if f.word == number]
         fields = [f for f in table.fields.values() if f.word == number]
