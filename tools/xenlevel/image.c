@@ -104,7 +104,7 @@ static int take_head(struct image *im)
 {
     struct xc_sr_fault fault;
 
-    if (!xc_sr_head_read(im->fd, im->format, im->head, NULL, 0, &fault))
+    if (!xc_sr_head_read(im->fd, im->format, im->head, NULL, &fault))
         return 0;
     warn("%s: %s", im->path, fault.text);
     return -1;
