@@ -544,6 +544,24 @@ def test_policy_behind_the_head_stops_the_stream(tmp_path):
     assert "stopped: record X86_CPUID_POLICY" in run.stderr
 
 
+def test_optional_records_without_an_end(tmp_path):
+    """Records of nothing, 2 million of them: they are not handed on for long."""
+    many = record(OPTIONAL | 5)
+    data = head() + many * 1024 + pages(1) + many * 1024 + record(END)
+    passed(Run(tmp_path, data, "relay-pipe"), data)
+    good = head() + pages(1) + many * 1024
+    run = Run(tmp_path, good + many * (1 << 21), "relay-pipe").finish()
+    assert run.p.returncode == 3
+    assert run.file("stream") == good
+    assert f"stopped: record optional at offset {len(good)}, behind 1024 optional ones" in run.stderr
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_optional_records_without_an_end_in_the_head(tmp_path, how):
+    text = refused(Run(tmp_path, headers() + record(OPTIONAL | 5) * (1 << 21) + head()[40:], how)).replace("\n    ", " ")
+    assert "offset 296, record 32 (optional, type 0x80000005): more than 32 records in the head" in text
+
+
 @pytest.mark.parametrize("cut", [1, 7, 8, 9, 100, 4000])
 def test_stream_ends_too_early(tmp_path, cut):
     data = stream(n=4)
