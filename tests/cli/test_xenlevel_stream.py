@@ -476,6 +476,21 @@ def test_strip_takes_every_optional_record(make):
     assert image.read_bytes() == wrap(summed(plain), extra=b"more")
 
 
+def test_a_run_of_optional_records(make):
+    """1024 one behind the other are taken; of 16 MiB of them no more than those are looked at."""
+    odd = (OPTIONAL | 0x77, b"")
+    good = summed([*policy_records(SMALL), (STATIC_END, b""), page(0), *[odd] * 1024, *HVM_TAIL])
+    assert "from Xen 4.17" in run("show", make(good)).stdout
+    at = good.index(record(*odd))
+    image = make(good[:at] + record(*odd) * (1 << 21) + good[at:])
+    for verb in ("show", "strip"):
+        err = refused(verb, image) if verb == "strip" else run(verb, image, status=2).stderr
+        assert f"offset {at + 8 * 1024}, record 1028 (optional" in err and "more than 1024 optional records" in err
+    other = record(OPTIONAL | 0x99) * 1025
+    err = refused("strip", make(wrap(summed([*policy_records(SMALL), (STATIC_END, b""), page(0), *HVM_TAIL]), after=other)))
+    assert "libxl record 1025 (optional" in err and "more than 1024 optional records" in err
+
+
 def test_strip_refuses_what_does_not_match(make):
     good = hvm(SMALL)
     image = make(good)
