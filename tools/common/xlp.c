@@ -15,6 +15,7 @@
 
 #include "outfile.h"
 #include "util.h"
+#include "xc_text.h"
 #include "xlp.h"
 
 #define MAGIC_SIZE 9    /* a tag and eight bytes */
@@ -32,7 +33,7 @@ static int fail(struct xlp_error *error, int err, size_t offset, const char *fmt
     va_list ap;
 
     va_start(ap, fmt);
-    (void)vsnprintf(error->text, sizeof(error->text), fmt, ap);
+    (void)xc_text_vprint(error->text, sizeof(error->text), fmt, ap);
     va_end(ap);
     error->offset = offset;
     errno = err;

@@ -8,6 +8,7 @@
 #include "audit.h"
 #include "text.h"
 #include "xc.h"
+#include "xc_text.h"
 
 #define BIT(kind) (1u << (kind))
 
@@ -203,8 +204,14 @@ static void tail_lines(const struct audit_case *c, bool which, struct text *t)
         text_line(t, 4, "  Nothing was restored; the saved image is as it was.");
     else
         text_line(t, 4, "  Nothing was transferred; the domain keeps running where it was.");
-    if (which)
-        text_line(t, 4, "  Which hosts can take it:  xenlevel check %s *.xlp", c->domain);
+    if (which) {
+        char word[1024];
+
+        /* On one line and whole, or not at all: it is there to be copied. */
+        if (xc_text_shell(c->domain, word, sizeof(word)) < sizeof(word))
+            text_add(t, "  Which hosts can take it:  xenlevel check %s%s *.xlp\n",
+                     c->domain[0] == '-' ? "-- " : "", word);
+    }
 }
 
 /* Is it said already by the feature that is missing too? */

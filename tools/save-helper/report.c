@@ -15,6 +15,7 @@
 
 #include "gate.h"
 #include "text.h"
+#include "xc_text.h"
 
 void report_open(void)
 {
@@ -96,7 +97,7 @@ static void line_text(char *out, size_t size, const char *fmt, va_list ap)
     char line[2048];
     struct text t;
 
-    (void)vsnprintf(line, sizeof(line), fmt, ap);
+    (void)xc_text_vprint(line, sizeof(line), fmt, ap);
     text_init(&t, out, size, report_width());
     text_line(&t, 4, "xenlevel: %s", line);
 }

@@ -368,7 +368,7 @@ static int report(const struct pool *pool, const char *output, bool json)
         if (pool->plans[type].done)
             print_plan(pool, &pool->plans[type]);
     if (output)
-        (void)printf("\nwritten to %s\n", output);
+        out_print(stdout, "\nwritten to %s\n", output);
     return STATUS_YES;
 }
 

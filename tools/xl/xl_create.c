@@ -37,8 +37,8 @@ static int create(xc_handle *xch, const struct guest_config *c, bool paused, boo
         json_close_object(j);
         return json_end(j);
     }
-    (void)printf("'%s' (%s) is domain %u%s\n", c->name, xc_domain_type_name(c->type), domid,
-                 paused ? ", paused" : "");
+    out_print(stdout, "'%s' (%s) is domain %u%s\n", c->name, xc_domain_type_name(c->type), domid,
+              paused ? ", paused" : "");
     return STATUS_YES;
 }
 

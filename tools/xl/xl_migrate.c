@@ -231,10 +231,10 @@ static void report(const struct migration *m, bool json)
     struct json *j;
 
     if (!json) {
-        (void)printf("'%s' runs there: %llu pages in %u rounds, %llu MB/s, downtime %.1f ms\n",
-                     m->config.name, (unsigned long long)st->sent_pages, st->round + 1,
-                     (unsigned long long)(st->bytes_per_second / 1000000),
-                     (double)st->downtime_ns / 1e6);
+        out_print(stdout, "'%s' runs there: %llu pages in %u rounds, %llu MB/s, downtime %.1f ms\n",
+                  m->config.name, (unsigned long long)st->sent_pages, st->round + 1,
+                  (unsigned long long)(st->bytes_per_second / 1000000),
+                  (double)st->downtime_ns / 1e6);
         return;
     }
     j = json_begin();

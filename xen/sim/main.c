@@ -6,6 +6,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 #include <sim/machine.h>
 #include <sim/server.h>
 #include <sim/stock.h>
+
+#include "xc_text.h"
 
 enum { STATUS_DONE = 0, STATUS_TROUBLE = 2 };
 
@@ -51,9 +54,24 @@ struct settings {
     char cmdline[1024];
 };
 
+/* One line about foreign text: see xc_text.h. */
+static void say(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(FILE *f, const char *fmt, ...)
+{
+    char line[PATH_MAX + 512];
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)xc_text_vprint(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    (void)fprintf(f, "%s\n", line);
+    (void)fflush(f); /* whoever waits for it reads a pipe */
+}
+
 static int trouble(const char *what, const char *why)
 {
-    (void)fprintf(stderr, "xen-sim: %s%s%s\n", what, why ? ": " : "", why ? why : "");
+    say(stderr, "xen-sim: %s%s%s", what, why ? ": " : "", why ? why : "");
     return STATUS_TROUBLE;
 }
 
@@ -122,12 +140,31 @@ static int parse_rest(int argc, char **argv, struct settings *set)
     return -1;
 }
 
+/* After '?' of getopt_long(), whose own message would print the word as it is. */
+static int misused(char **argv)
+{
+    const char *name = NULL;
+
+    for (const struct option *o = options; o->name; o++)
+        if (o->val == optopt)
+            name = o->name;
+    if (name)
+        say(stderr, "xen-sim: option --%s: its argument is missing, or it takes none", name);
+    else if (optopt)
+        say(stderr, "xen-sim: there is no option -%c", optopt);
+    else
+        say(stderr, "xen-sim: there is no option '%s'", argv[optind - 1]);
+    (void)fputs(usage, stderr);
+    return STATUS_TROUBLE;
+}
+
 /* -1: go on; else the exit status. */
 static int parse(int argc, char **argv, struct settings *set)
 {
     uint64_t n;
     int letter;
 
+    opterr = 0;
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     while ((letter = getopt_long(argc, argv, "+m:s:c:Vh", options, NULL)) != -1) {
         bool good = true;
@@ -169,8 +206,7 @@ static int parse(int argc, char **argv, struct settings *set)
             (void)printf("%s%s", usage, help);
             return STATUS_DONE;
         default:
-            (void)fputs(usage, stderr);
-            return STATUS_TROUBLE;
+            return misused(argv);
         }
         if (!good)
             return trouble("not a number that can be used here", optarg);
@@ -193,8 +229,7 @@ static void log_line(void *opaque, const char *text, size_t len)
 {
     FILE *f = opaque;
 
-    (void)fprintf(f, "%.*s\n", (int)len, text);
-    (void)fflush(f);
+    say(f, "%.*s", (int)len, text);
 }
 
 /* Signals that end a host arrive through a descriptor, between requests. */
@@ -225,8 +260,7 @@ static int serve(struct sim_host *host, const struct sim_machine_file *m,
                              sizeof(why));
     if (!server)
         return trouble(why, NULL);
-    (void)printf("xen-sim: %s is ready at %s\n", m->name, set->socket ? set->socket : path);
-    (void)fflush(stdout); /* whoever waits for it reads a pipe */
+    say(stdout, "xen-sim: %s is ready at %s", m->name, set->socket ? set->socket : path);
     rc = sim_server_run(server, signals);
     if (rc)
         rc = trouble("waiting for requests", strerror(errno));

@@ -24,6 +24,8 @@
 
 #include <xen/xen.h>
 
+#include "xc_text.h"
+
 #define MAX_CLIENTS   64u
 #define MAX_RUN       10000000u /* steps that one request may ask for */
 #define MAX_FDS       4u        /* that a packet may carry before it is cut */
@@ -66,11 +68,12 @@ static void drop(struct client *c, const char *fmt, ...)
     va_list ap;
 
     if (fmt) {
-        (void)fprintf(stderr, "xen-sim: client %lu is dropped: ", c->number);
+        char why[256];
+
         va_start(ap, fmt);
-        (void)vfprintf(stderr, fmt, ap);
+        (void)xc_text_vprint(why, sizeof(why), fmt, ap);
         va_end(ap);
-        (void)fputc('\n', stderr);
+        (void)fprintf(stderr, "xen-sim: client %lu is dropped: %s\n", c->number, why);
     }
     (void)close(c->fd);
     if (c->window.map)
