@@ -58,7 +58,7 @@ void pvview_read_now(struct sim_host *h, unsigned int pcpu, struct vcpu *v, stru
 
 bool pvview_read(struct sim_host *h, struct domain *d, struct cpu_policy *seen)
 {
-    for (unsigned int step = 0; step < 400; step++) {
+    for (unsigned int step = 0; step < 20000; step++) {
         for (unsigned int i = 0; i < h->hv.nr_pcpus; i++) {
             struct vcpu *v = h->hv.pcpus[i].current;
 
