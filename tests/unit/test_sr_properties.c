@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Migrations between all machines, decided by chance: the guest never notices, or is refused by
- * name and goes on at home; and whether it is refused follows from the policies.  And migrations at
+ * name and goes on at home; and whether it is refused follows from the policies.  The programs of
+ * a PV guest notice exactly what levelling_pv_move() announces.  And migrations at
  * every single step: what has moved all the time is what its twin is that never moved.
  */
 #include <setjmp.h>
@@ -20,6 +21,7 @@
 #include "features-gen.h"
 #include "inproc.h"
 #include "property.h"
+#include "pvview.h"
 #include "srpair.h"
 #include "topology.h"
 
@@ -63,12 +65,10 @@ static bool honours(const struct sim_host *h, enum guest_type type, const struct
            !policy_check(p, &here, &none);
 }
 
-/* PV guests see all of their policy, and nothing else, where CPUID faults: elsewhere one would
- * notice, and no policy says so. */
 static bool runs(const struct sim_host *h, enum guest_type type)
 {
     if (type == GUEST_PV)
-        return h->hv.levelling.caps & XEN_SYSCTL_CPU_LEVELCAP_faulting;
+        return true;
     return h->hv.has_hvm && (h->hv.has_hap || type == GUEST_HVM_SHADOW);
 }
 
@@ -118,6 +118,92 @@ static void halt(void)
     (void)close(pair.stream);
 }
 
+/* ---- what the programs of a PV guest see ---- */
+
+/* Where the guest of this journey was born. */
+static struct {
+    struct pv_view announced;
+    struct cpu_policy seen; /* asked there */
+    bool changed;           /* its programs have seen another CPU since */
+} birth;
+
+static bool has_booted(struct domain *d)
+{
+    for (uint32_t n = 0; n < d->max_vcpus; n++)
+        if (srguest_notes(d, n).status == GUEST_FRESH)
+            return false;
+    return true;
+}
+
+static void begin_views(const struct place *at, struct domain *d)
+{
+    birth.changed = false;
+    if (d->hvm)
+        return;
+    /* A time slice may be longer than a thousand steps. */
+    for (unsigned int n = 0; n < 2000 && !has_booted(d); n++)
+        (void)sim_host_run(at->h, 10);
+    pvview_announced(at->h, &d->policy, &birth.announced);
+    require(has_booted(d), "it does not boot on %s", at->machine);
+    require(pvview_read(at->h, d, &birth.seen), "it does not run on %s: %s", at->machine,
+            sim_guest_status_name(srguest_notes(d, 0).status));
+}
+
+static bool same_change(const struct pv_change *a, const struct pv_change *b)
+{
+    return featureset_equal(&a->appear, &b->appear) && featureset_equal(&a->vanish, &b->vanish) &&
+           a->areas == b->areas && a->basic == b->basic && a->extd == b->extd;
+}
+
+/* A program looks for the hypervisor's leaves only where it is told of one. */
+static bool is_noticed(const struct domain *d, struct pv_change c)
+{
+    if (!(d->policy.basic[1].c >> 31))
+        c.areas &= ~(1u << PV_AREA_HYPERVISOR);
+    return !levelling_pv_same(&c);
+}
+
+/* What is read there differs from what was read at home as was announced: no more, no less. */
+static void require_announced(const struct place *where, struct domain *d)
+{
+    struct pv_view here, read = {.exact = false}, was = {.exact = birth.announced.exact};
+    struct pv_change announced, really;
+
+    pvview_announced(where->h, &d->policy, &here);
+    levelling_pv_move(&birth.announced, &here, &announced);
+    read.exact = here.exact;
+    was.seen = birth.seen;
+    require(pvview_read(where->h, d, &read.seen), "it does not run on %s", where->machine);
+    levelling_pv_move(&was, &read, &really);
+    require(same_change(&announced, &really),
+            "on %s: announced areas %x, %u features more, %u fewer; really %x, %u, %u",
+            where->machine, announced.areas, featureset_count(&announced.appear),
+            featureset_count(&announced.vanish), really.areas, featureset_count(&really.appear),
+            featureset_count(&really.vanish));
+    birth.changed |= is_noticed(d, announced);
+}
+
+/* Its kernel has noticed nothing, and its programs what was announced. */
+static void require_views(const struct place *where, struct domain *d)
+{
+    struct sim_guest_page page;
+
+    require(!memory_read(d, SIM_GUEST_GFN << 12, &page, sizeof(page)), "it has no page");
+    for (uint32_t n = 0; n < d->max_vcpus; n++) {
+        const struct sim_guest_vcpu v = srguest_notes(d, n);
+        bool noted = v.status == GUEST_PROGRAMS_CHANGED;
+
+        require(noted || v.status == GUEST_RUNNING, "on %s, vCPU %u: %s, leaf %llx", where->machine,
+                n, sim_guest_status_name(v.status), (unsigned long long)v.changed_leaf);
+        /* The writer does not look at every step. */
+        require(noted == birth.changed || (page.script != SCRIPT_STEADY && !noted),
+                "on %s, vCPU %u: its programs%s see another CPU; leaf %llx, %llx: %llx, was %llx",
+                where->machine, n, noted ? "" : " should", (unsigned long long)v.changed_leaf,
+                (unsigned long long)v.changed_subleaf, (unsigned long long)v.seen,
+                (unsigned long long)v.expected);
+    }
+}
+
 /* ---- guests ---- */
 
 /* Fewer features than this one has, at random, and what stood on them. */
@@ -152,13 +238,23 @@ static void choose_policy(enum guest_type type, struct cpu_policy *p)
         *p = *hosts[0].deflt; /* no toolstack could have given it that */
 }
 
+static bool all_fault(void)
+{
+    uint32_t caps = XEN_SYSCTL_CPU_LEVELCAP_faulting;
+
+    for (unsigned int i = 0; i < HOSTS; i++)
+        caps &= places[i].h->hv.levelling.caps;
+    return caps;
+}
+
 static struct domain *random_guest(void)
 {
     const struct sim_host *h = places[0].h;
     bool hap = h->hv.has_hap && property_below(4), pv = runs(h, GUEST_PV) && !property_below(3);
     enum guest_type type = pv ? GUEST_PV : hap ? GUEST_HVM_HAP : GUEST_HVM_SHADOW;
     struct simguest g = {
-        .script = 1 + property_below(3),
+        /* A program that uses what its policy lacks dies where that is not there. */
+        .script = 1 + property_below(pv && !all_fault() ? 2 : 3),
         .hvm = !pv,
         .shadow = !hap,
         .tree = property_below(2),
@@ -181,7 +277,7 @@ static struct domain *random_guest(void)
 /* ---- a migration ---- */
 
 static struct {
-    unsigned long arrived, pv, refused, impossible;
+    unsigned long arrived, pv, noticed, refused, impossible;
 } count;
 
 static struct domain *leave(struct place *from, struct domain *d)
@@ -260,7 +356,13 @@ static void require_goes_on(const struct place *where, struct domain *d)
     (void)sim_host_run(where->h, 500);
     for (unsigned int more = 0; more < 10 && !all_further(d, ticks); more++)
         (void)sim_host_run(where->h, 200);
-    require_status(d, "the guest", where->machine);
+    if (d->hvm) {
+        require_status(d, "the guest", where->machine);
+    } else {
+        require_announced(where, d);
+        (void)sim_host_run(where->h, 500);
+        require_views(where, d);
+    }
     for (uint32_t n = 0; n < d->max_vcpus; n++)
         require(srguest_notes(d, n).ticks > ticks[n], "vCPU %u stands still on %s", n,
                 where->machine);
@@ -302,6 +404,7 @@ static struct domain *migrate(struct place *from, struct domain *d, struct place
     }
     count.arrived++;
     count.pv += !d->hvm;
+    count.noticed += birth.changed;
     *moved = true;
     require_same(from, d, to, there);
     domain_destroy(d);
@@ -318,6 +421,7 @@ static void journey(void)
         halt();
     at = &places[0];
     d = random_guest();
+    begin_views(at, d);
     for (unsigned int leg = 1 + property_below(4); leg; leg--) {
         struct place *to = &places[(at - places + 1 + property_below(HOSTS - 1)) % HOSTS];
         bool moved;
@@ -334,8 +438,9 @@ static void journeys(void **state)
     (void)state;
     memset(&count, 0, sizeof(count));
     property_run(journey, 700);
-    print_message("%lu arrived (%lu of them PV), %lu were refused, %lu have no such guests\n",
-                  count.arrived, count.pv, count.refused, count.impossible);
+    print_message("%lu arrived (%lu of them PV, %lu with programs that had noticed), %lu were "
+                  "refused, %lu have no such guests\n",
+                  count.arrived, count.pv, count.noticed, count.refused, count.impossible);
 }
 
 /* ---- at every step ---- */

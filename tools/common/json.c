@@ -233,6 +233,25 @@ void json_fault(struct json *j, const struct policy_fault *fault)
     json_close_object(j);
 }
 
+void json_pv_change(struct json *j, const struct pv_change *c, bool move)
+{
+    json_features(j, move ? "appears" : "stays_visible", &c->appear);
+    json_features(j, move ? "vanishes" : "cannot_be_shown", &c->vanish);
+    json_array(j, "identity_changes");
+    for (unsigned int i = 0; i < PV_AREAS; i++)
+        if (c->areas >> i & 1)
+            json_string(j, NULL, levelling_pv_area_name(i));
+    json_close_array(j);
+    json_array(j, "other_leaves");
+    for (unsigned int i = 0; i < 64; i++)
+        if (c->basic >> i & 1)
+            json_hex(j, NULL, i);
+    for (unsigned int i = 0; i < 64; i++)
+        if (c->extd >> i & 1)
+            json_hex(j, NULL, 0x80000000u + i);
+    json_close_array(j);
+}
+
 void json_levelling_caps(struct json *j, const char *key, uint32_t caps)
 {
     json_array(j, key);

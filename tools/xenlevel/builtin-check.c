@@ -17,6 +17,7 @@
 
 static const struct cmd_option options[] = {
     {'t', "type", "TYPE", "pv or hvm, where the guest does not say which it is"},
+    CMD_STRICT,
     CMD_JSON,
     CMD_END,
 };
@@ -26,6 +27,7 @@ struct question {
     const struct cpu_policy *policy;
     enum subject_type type;
     const char *type_name;
+    bool strict; /* PV: programs, too, must read exactly the policy */
     struct json *json;
 };
 
@@ -68,6 +70,12 @@ static void print_others(const struct policy_report *r)
     }
 }
 
+/* What --strict does not let pass. */
+static bool is_too_loose(const struct question *q, const struct enforcement *e)
+{
+    return q->strict && e && !enforcement_is_exact(e);
+}
+
 static void answer_json(const struct question *q, const struct subject *host, bool offered,
                         const struct policy_report *r, const struct enforcement *e)
 {
@@ -76,7 +84,7 @@ static void answer_json(const struct question *q, const struct subject *host, bo
     json_object(j, NULL);
     json_string(j, "host", host->name);
     json_string(j, "cpu", host->file->host->cpu);
-    json_bool(j, "can_run", offered && !r->count);
+    json_bool(j, "can_run", offered && !r->count && !is_too_loose(q, e));
     json_bool(j, "type_offered", offered);
     json_array(j, "faults");
     for (size_t i = 0; i < r->count && i < r->max; i++)
@@ -94,12 +102,17 @@ static void answer_text(const struct question *q, const struct subject *host, bo
         print_guest(q, "cannot run", host, ": no guests of that type can");
         return;
     }
-    print_guest(q, r->count ? "cannot run" : "can run", host, r->count ? ":" : "");
+    if (is_too_loose(q, e) || r->count)
+        print_guest(q, "cannot run", host, ":");
+    else
+        print_guest(q, "can run", host, "");
     print_group(r, FAULT_FEATURE_MISSING, "feature that it was told it has is missing there",
                 "features that it was told it has are missing there");
     print_group(r, FAULT_HAZARD_UNTOLD, "hazard of that host is one that it was not told of",
                 "hazards of that host are ones that it was not told of");
     print_others(r);
+    if (is_too_loose(q, e))
+        enforcement_print_refusal(stdout, 2, host, e);
     if (e)
         enforcement_print(stdout, 2, host, e);
 }
@@ -111,6 +124,7 @@ static int ask(const struct question *q, const struct subject *host)
     struct policy_report r = {.faults = faults, .max = MAX_FAULTS};
     enum xc_policy_index max = subject_max(q->type), deflt = subject_default(q->type);
     bool offered = host->have[max];
+    const struct enforcement *pv = NULL;
     struct enforcement e;
     int status;
 
@@ -121,10 +135,14 @@ static int ask(const struct question *q, const struct subject *host)
             h.deflt = &host->policy[deflt];
         (void)policy_check(q->policy, &h, &r);
     }
-    if (q->type == TYPE_PV)
+    if (q->type == TYPE_PV) {
+        pv = &e;
         enforcement_of(host, q->policy, &e);
-    (q->json ? answer_json : answer_text)(q, host, offered, &r, q->type == TYPE_PV ? &e : NULL);
-    status = offered && !r.count ? STATUS_YES : STATUS_NO;
+        if (q->guest->kind == SUBJECT_HOST)
+            enforcement_of_move(q->guest, host, q->policy, &e);
+    }
+    (q->json ? answer_json : answer_text)(q, host, offered, &r, pv);
+    status = offered && !r.count && !is_too_loose(q, pv) ? STATUS_YES : STATUS_NO;
     free(faults);
     return status;
 }
@@ -162,6 +180,8 @@ static int run(const struct command *cmd, int argc, char **argv)
     while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1) {
         if (letter == 'j')
             json = true;
+        else if (letter == 's')
+            q.strict = true;
         else if (letter != 't' || parse_type(value, &q.type))
             return STATUS_TROUBLE;
     }
@@ -201,11 +221,14 @@ const struct command cmd_check = {
     .name = "check",
     .args = "GUEST HOST...",
     .summary = "can this guest run there?",
-    .about = "Asks whether a guest can move to each host and find there the CPU that it was told "
-             "it has. GUEST is a domain, a save image or a policy file (of a pool: a guest built "
-             "on its level; of a host: a guest that was born there). HOST is a host's file, or - "
-             "for this host. What a host can give at most is compared, and what a guest must know "
-             "of. Status 0: it can run on all of them; 1: not on all.",
+    .about =
+        "Asks whether a guest can move to each host and find there the CPU that it was told "
+        "it has. GUEST is a domain, a save image or a policy file (of a pool: a guest built "
+        "on its level; of a host: a guest that was born there). HOST is a host's file, or - "
+        "for this host. What a host can give at most is compared, and what a guest must know "
+        "of. Of a PV guest also what its programs see there beyond or short of its policy: that "
+        "is a warning, or with --strict a no. Status 0: it can run on all of them; 1: not on "
+        "all.",
     .options = options,
     .run = run,
 };

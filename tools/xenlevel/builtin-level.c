@@ -18,6 +18,7 @@
 static const struct cmd_option options[] = {
     {'o', "output", "POOL", "write the level to this file"},
     {'n', "name", "NAME", "what to call the pool (default: the file's name)"},
+    CMD_STRICT,
     CMD_JSON,
     CMD_END,
 };
@@ -43,6 +44,23 @@ struct pool {
     struct plan plans[TYPES];
 };
 
+/* What programs of PV guests of that level see on host i, wherever in the pool they were born: a
+ * guest has the identity of its first host. */
+static void enforce(const struct pool *pool, struct plan *plan, size_t i)
+{
+    for (size_t k = 0; k < pool->n; k++) {
+        /* Its own first. */
+        const struct subject *born = &pool->hosts[(i + k) % pool->n];
+        struct cpu_policy guest = born->policy[subject_default(TYPE_PV)];
+
+        (void)policy_apply_level(&guest, &plan->level, NULL); /* its host is in the level */
+        if (k == 0)
+            enforcement_of(&pool->hosts[i], &guest, &plan->enforced[i]);
+        else
+            enforcement_add_identity(&pool->hosts[i], &guest, &plan->enforced[i]);
+    }
+}
+
 /* What each host has, gives up, and is silent about. */
 static void account(struct pool *pool, struct plan *plan)
 {
@@ -64,7 +82,7 @@ static void account(struct pool *pool, struct plan *plan)
         featureset_andnot(&untold, &untold, &plan->own[i]);
         featureset_or(&plan->hazards, &plan->hazards, &untold);
         if (plan->type == TYPE_PV)
-            enforcement_of(&pool->hosts[i], &plan->level, &plan->enforced[i]);
+            enforce(pool, plan, i);
     }
 }
 
@@ -439,13 +457,33 @@ static int open_hosts(struct pool *pool, char **args)
     return 0;
 }
 
-static int level_hosts(struct pool *pool, const char *output, const char *name, bool json)
+/* --strict: is there a host where programs of PV guests read something else?  They are named. */
+static bool is_too_loose(const struct pool *pool)
 {
+    const struct plan *plan = &pool->plans[TYPE_PV];
+    bool loose = false;
+
+    for (size_t i = 0; plan->done && i < pool->n; i++) {
+        enforcement_print_refusal(stderr, 0, &pool->hosts[i], &plan->enforced[i]);
+        loose |= !enforcement_is_exact(&plan->enforced[i]);
+    }
+    return loose;
+}
+
+static int level_hosts(struct pool *pool, const char *output, const char *name, bool strict,
+                       bool json)
+{
+    int status;
+
     if (make_plan(pool, TYPE_HVM, json) || make_plan(pool, TYPE_PV, json))
         return STATUS_NO;
     if (!pool->plans[TYPE_HVM].done && !pool->plans[TYPE_PV].done) {
         warn("there is no type of guest that all of these hosts can run");
         return STATUS_NO;
+    }
+    if (strict && is_too_loose(pool)) {
+        status = report(pool, NULL, json);
+        return status ? status : STATUS_NO;
     }
     if (output && write_pool(pool, output, name))
         return STATUS_TROUBLE;
@@ -457,13 +495,15 @@ static int run(const struct command *cmd, int argc, char **argv)
     const char *output = NULL, *name = NULL, *value;
     int letter, first, status = STATUS_TROUBLE;
     struct pool pool = {0};
-    bool json = false;
+    bool strict = false, json = false;
 
     while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1) {
         if (letter == 'o')
             output = value;
         else if (letter == 'n')
             name = value;
+        else if (letter == 's')
+            strict = true;
         else if (letter == 'j')
             json = true;
         else
@@ -474,7 +514,7 @@ static int run(const struct command *cmd, int argc, char **argv)
     pool.n = (size_t)(argc - first);
     pool.hosts = xcalloc(pool.n, sizeof(*pool.hosts));
     if (!open_hosts(&pool, argv + first))
-        status = level_hosts(&pool, output, name, json);
+        status = level_hosts(&pool, output, name, strict, json);
     for (size_t i = 0; i < pool.n; i++)
         subject_close(&pool.hosts[i]);
     for (int type = TYPE_PV; type < TYPES; type++) {
@@ -493,9 +533,10 @@ const struct command cmd_level = {
     .summary = "what the hosts of a pool share",
     .about = "Computes the CPU that a guest can be born with and then move to any of these hosts: "
              "what all of them offer by default. Prints what each host gives up for it, which host "
-             "costs the pool each feature, and, for PV guests, what cannot be hidden from them. "
-             "Without -o nothing is written. HOST is a host's file, or - for this host. Status 1: "
-             "these hosts have no common level.",
+             "costs the pool each feature, and, for PV guests, what their programs see beyond or "
+             "short of it. Without -o nothing is written. HOST is a host's file, or - for this "
+             "host. Status 1: these hosts have no common level, or with --strict one of them "
+             "cannot hold PV guests to it.",
     .options = options,
     .run = run,
 };
