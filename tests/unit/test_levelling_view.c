@@ -234,11 +234,15 @@ static unsigned int pairs;
 static void try_pair(const char *from, const char *to)
 {
     const struct machine m[2] = {boot(from), boot(to)};
-    const struct cpu_policy *own[2] = {own_of(&m[0], XEN_SYSCTL_cpu_policy_pv_default),
-                                       own_of(&m[1], XEN_SYSCTL_cpu_policy_pv_default)};
+    const struct policy_host own[2] = {
+        {.max = own_of(&m[0], XEN_SYSCTL_cpu_policy_pv_max),
+         .deflt = own_of(&m[0], XEN_SYSCTL_cpu_policy_pv_default)},
+        {.max = own_of(&m[1], XEN_SYSCTL_cpu_policy_pv_max),
+         .deflt = own_of(&m[1], XEN_SYSCTL_cpu_policy_pv_default)},
+    };
     struct cpu_policy level;
 
-    if (!policy_level(own, 2, &level, NULL)) {
+    if (!policy_level(own, 2, &level, NULL, NULL)) {
         require_move(&m[0], &m[1], &level);
         pairs++;
     }
