@@ -241,7 +241,10 @@ int policy_level(const struct policy_host *hosts, size_t n, struct cpu_policy *l
         common_limit(&c, hosts[i].max);
     }
     *level = *hosts[0].deflt;
+    for (size_t i = 1; i < n; i++)
+        policy_fit_fields(level, hosts[i].deflt);
     common_store(&c, level);
+    policy_drop_unbacked(level);
     policy_shrink(level);
     if (lost) {
         policy_to_featureset(level, lost);
@@ -265,10 +268,12 @@ int policy_apply_level(struct cpu_policy *guest, const struct cpu_policy *level,
     common_add(&c, guest, level);
     /* What the level does not say of what accumulates, some host of it could not say. */
     common_limit(&c, level);
+    policy_fit_fields(guest, level);
     /* What follows this guest's own vCPUs and their state is not the level's to take. */
     for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
         c.all.w[i] |= before.w[i] & dynamic->w[i];
     common_store(&c, guest);
+    policy_drop_unbacked(guest);
     if (dropped) {
         policy_to_featureset(guest, &after);
         featureset_andnot(dropped, &before, &after);
