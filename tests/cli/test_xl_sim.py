@@ -429,6 +429,28 @@ def test_what_programs_see_otherwise(start):
     assert "programs" not in host.create(name="pvh", type="pvh")
 
 
+def test_apply_strict(start):
+    sandy, haswell = start(SANDY), start("intel-haswell-ep")
+    captured(sandy, haswell)
+    for host in (sandy, haswell):
+        host.create("-p", name="pv")
+        host.create("-p", name="pvh", type="pvh")
+    before = sandy.features("pv")
+    for options in (["--strict"], ["-s", "--dry-run"]):
+        done = sandy.xenlevel("apply", *options, "pv", "pool.xlp", status=1)
+        assert "refused by --strict" in done.stderr and "cannot be shown: hypervisor" in done.stderr
+    assert sandy.features("pv") == before       # nothing was changed
+    sandy.xenlevel("apply", "--strict", "pvh", "pool.xlp")
+    haswell.xenlevel("apply", "--strict", "pv", "pool.xlp")
+
+    done = sandy.xenlevel("apply", "--dry-run", "pv", "pool.xlp")
+    assert "cannot be shown: hypervisor" in done.stdout
+    answer = json.loads(sandy.xenlevel("apply", "--json", "pv", "pool.xlp").stdout)
+    assert answer["as_asked"] and answer["programs"]["known"] and not answer["programs"]["exact"]
+    assert "hypervisor" in {f["name"] for f in answer["programs"]["cannot_be_shown"]}
+    assert sandy.features("pv") < before
+
+
 # ---- the host ----
 
 def test_clear_the_log(start):
