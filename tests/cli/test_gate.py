@@ -360,6 +360,60 @@ def test_pv(tmp_path):
     assert "(PV, from Xen 4.17)" in run.log.read_text()
 
 
+def again(tmp_path):
+    """A place for a second run, where the first one's helper has left nothing."""
+    path = tmp_path / "again"
+    path.mkdir()
+    return path
+
+
+MASKS = {"FAKE_XEN_TYPE": "pv", "FAKE_XEN_CAPS": "0x3e"}    # leaves 1, 80000001, D.1; not leaf 7
+
+
+def test_pv_programs_are_told_of(tmp_path):
+    data = stream(guest=1, drop="rdseed,movbe")
+    run = passed(Run(tmp_path, data, env=MASKS), data)
+    assert "'web1' (PV): its programs execute CPUID on this host's processor" in " ".join(run.stderr.split())
+    assert "stays visible: rdseed\n" in run.stderr and "identity changes: hypervisor leaves" in run.stderr
+    assert "movbe" not in run.stderr     # a mask hides it
+    logged(run)
+
+
+def test_pv_strict(tmp_path):
+    data = stream(guest=1, drop="avx2")
+    text = refused(run := Run(tmp_path, data, env=MASKS | {"XENLEVEL_PV": "strict"}))
+    assert "stays visible: avx2" in text and "XENLEVEL_PV=strict" in text and "domain keeps running" in text
+    assert "stays visible: avx2" in run.log_message()
+
+
+@pytest.mark.parametrize("setting", ["strict", "warn", ""])
+def test_pv_with_faulting(tmp_path, setting):
+    data = stream(guest=1)
+    env = {"FAKE_XEN_TYPE": "pv", "XENLEVEL_PV": setting}
+    assert passed(Run(tmp_path, data, env=env), data).stderr == ""
+
+
+def test_pv_that_nobody_knows_is_not_fine(tmp_path):
+    data = stream(guest=1)
+    env = {"FAKE_XEN_TYPE": "pv", "FAKE_XEN_FAIL": "caps"}
+    assert "is not known" in passed(Run(tmp_path, data, env=env), data).stderr
+    assert "is not known" in refused(Run(again(tmp_path), data, env=env | {"XENLEVEL_PV": "strict"}))
+
+
+def test_pv_without_a_policy(tmp_path):
+    data = (headers(version=2, guest=1) + record(PV_INFO, struct.pack("<BBHI", 8, 4, 0, 0))
+            + record(P2M, b"p" * 4096) + pages(2) + record(END))
+    env = MASKS | {"XENLEVEL_ALLOW": "unverified"}
+    assert "is not known" in passed(Run(tmp_path, data, env=env), data).stderr
+    assert "is not known" in refused(Run(again(tmp_path), data, env=env | {"XENLEVEL_PV": "strict"}))
+
+
+def test_pv_setting_that_nobody_knows(tmp_path):
+    assert "XENLEVEL_PV" in refused(Run(tmp_path, stream(guest=1), env=MASKS | {"XENLEVEL_PV": "Strict"}))
+    data = stream()     # no PV guest: not asked
+    assert passed(Run(again(tmp_path), data, env={"XENLEVEL_PV": "strict"}), data).stderr == ""
+
+
 def test_optional_record_in_the_head(tmp_path):
     data = headers() + record(OPTIONAL | 7, b"x" * 5001) + head()[40:] + pages(3) + record(END)
     passed(Run(tmp_path, data + TRAILING), data, TRAILING)

@@ -618,6 +618,46 @@ def test_pv_with_some_masks_pays_for_switching(capped, hosts, tmp_path):
     assert "visible" not in run("check", "-t", "hvm", tmp_path / "p.xlp", new).stdout
 
 
+def test_pv_programs_on_masks(capped, tmp_path):
+    """The README's scene: Sandy Bridge's masks cannot show HYPERVISOR, Haswell faults."""
+    old, new = capped(OLD, "1.ecx 1.edx 80000001.ecx 80000001.edx d.1.eax", "old"), capped(MIDDLE, "faulting", "new")
+    run("level", new, old, "-o", tmp_path / "p.xlp")
+    answer = run_json("check", "-t", "pv", tmp_path / "p.xlp", old, new)
+    there = {h["host"]: h["pv_enforcement"] for h in answer["hosts"]}
+    assert answer["can_run_everywhere"]
+    assert "hypervisor" in names(there["old"]["cannot_be_shown"]) and not there["old"]["exact"]
+    assert {"brand", "family and model", "caches"} <= set(there["old"]["identity_changes"])
+    assert there["new"]["exact"] and there["new"]["identity_changes"] == []
+    text = run("check", "-t", "pv", tmp_path / "p.xlp", old).stdout
+    for words in ("stays visible: ", "cannot be shown: hypervisor", "identity changes: family and model, brand"):
+        assert words in text
+
+    # Where a guest comes from is known when it is a host's own: then what the move changes is, too.
+    text = run("check", "-t", "pv", old, new, status=1).stdout  # aesni
+    assert "move from old to new" in text and "appears: hypervisor" in text
+    move = run_json("check", "-t", "pv", old, new, status=1)["hosts"][0]["pv_enforcement"]["move"]
+    assert move["from"] == "old" and "hypervisor" in names(move["appears"])
+
+
+def test_pv_strict(capped, tmp_path):
+    old, new = capped(OLD, "1.ecx 1.edx 80000001.ecx 80000001.edx d.1.eax", "old"), capped(MIDDLE, "faulting", "new")
+    run("level", new, old, "-o", tmp_path / "p.xlp")
+    run("check", "-t", "pv", "--strict", tmp_path / "p.xlp", new)
+    text = run("check", "-t", "pv", "-s", tmp_path / "p.xlp", old, status=1).stdout
+    assert "'p' (PV) cannot run on old" in text and "refused by --strict" in text
+    answer = run_json("check", "-t", "pv", "--strict", tmp_path / "p.xlp", old, new, status=1)
+    assert [h["can_run"] for h in answer["hosts"]] == [False, True]
+    run("check", "--strict", tmp_path / "p.xlp", old)   # HVM
+    # Not known is not fine.
+    unknown = capped(OLD, "none", "unknown")
+    run("check", "-t", "pv", "--strict", tmp_path / "p.xlp", unknown, status=1)
+
+    done = run("level", "--strict", new, old, "-o", tmp_path / "no.xlp", status=1)
+    assert "refused by --strict" in done.stderr and "old" in done.stderr and not (tmp_path / "no.xlp").exists()
+    run("level", "--strict", new, "-o", tmp_path / "yes.xlp")
+    assert (tmp_path / "yes.xlp").exists()
+
+
 def test_pv_when_nobody_knows(hosts, pool):
     unknown = [c for c in EVERY_CPU if run_json("show", hosts / f"{c}.xlp")["levelling_caps"] is None]
     assert unknown

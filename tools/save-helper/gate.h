@@ -45,6 +45,14 @@ void gate_domain_name(const struct gate_host *h, uint32_t domid, char *buf, size
  */
 extern const struct xc_transport_ops *const gate_transport;
 
+/* ---- what a PV guest's programs will read (pv.c) ---- */
+
+/*
+ * The audit has let it pass.  Warns of what its programs will read here beyond or short of its
+ * policy.  true: with XENLEVEL_PV=strict that refuses it, in the words of a->text and a->summary.
+ */
+bool pv_refuses(const struct gate_host *h, const struct audit_case *c, struct audit *a);
+
 /* ---- the stock helper (helper.c) ---- */
 
 /*

@@ -55,8 +55,8 @@ static int usage(FILE *f, int rc)
            "  --restore-domain STREAM_FD BACK_FD DOMID STORE_EVTCHN STORE_DOMID\n"
            "                   CONSOLE_EVTCHN CONSOLE_DOMID CBFLAGS CHECKPOINTED\n"
            "  --save-domain STREAM_FD BACK_FD DOMID XCFLAGS CBFLAGS CHECKPOINTED\n"
-           "Environment: XENLEVEL_ALLOW, XENLEVEL_LOG, XENLEVEL_STOCK_HELPER, XENLEVEL_STREAM,\n"
-           "XENLEVEL_CHECKSUMS; see xenlevel-save-helper(8).\n");
+           "Environment: XENLEVEL_ALLOW, XENLEVEL_LOG, XENLEVEL_PV, XENLEVEL_STOCK_HELPER,\n"
+           "XENLEVEL_STREAM, XENLEVEL_CHECKSUMS; see xenlevel-save-helper(8).\n");
     return rc;
 }
 
@@ -308,7 +308,7 @@ static int restore(int argc, char **argv)
     if (!same_guest(&r, why))
         return broken(&r, why);
     audit_run(&r.c, &verdict);
-    if (verdict.refused)
+    if (verdict.refused || pv_refuses(&host, &r.c, &verdict))
         return refuse();
     if (verdict.given_up)
         say_given_up();

@@ -6,7 +6,8 @@
  * FAKE_XEN_DROP  features that it lacks all the same, FAKE_XEN_SET some that it has
  * FAKE_XEN_TYPE  what every domain is: pv, hvm, pvh (the default), shadow (PVH without HAP)
  * FAKE_XEN_NAME  the domain's name in xenstore
- * FAKE_XEN_FAIL  the hypercall that fails: version, getdomaininfo, policy, domain-policy
+ * FAKE_XEN_FAIL  the hypercall that fails: version, getdomaininfo, policy, domain-policy, caps
+ * FAKE_XEN_CAPS  its levelling capabilities, a number (1: CPUID faulting, the default)
  * FAKE_GATE_RELAY the head is taken from the stream and the rest relayed, whatever the stream is
  * FAKE_XEN_MINOR its version is 4.this (17)
  */
@@ -88,7 +89,13 @@ static int give_policy(xen_cpuid_leaf_t *leaves, uint32_t *nr_leaves, xen_msr_en
 static int fake_sysctl(struct xen_sysctl *op)
 {
     struct xen_sysctl_cpu_policy *p = &op->u.cpu_policy;
+    const char *caps = getenv("FAKE_XEN_CAPS");
 
+    if (op->cmd == XEN_SYSCTL_get_cpu_levelling_caps && !fails("caps")) {
+        op->u.cpu_levelling_caps.caps =
+            caps ? (uint32_t)strtoul(caps, NULL, 0) : XEN_SYSCTL_CPU_LEVELCAP_faulting;
+        return 0;
+    }
     if (op->cmd != XEN_SYSCTL_get_cpu_policy || fails("policy")) {
         errno = EOPNOTSUPP;
         return -1;
