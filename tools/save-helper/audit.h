@@ -68,6 +68,17 @@ void audit_run(const struct audit_case *c, struct audit *a);
 void audit_bad_stream(const struct audit_case *c, const struct xc_sr_fault *fault, struct audit *a);
 void audit_broken(const struct audit_case *c, const char *reason, struct audit *a);
 
+/*
+ * What Xen made of that CPU when it was asked to give it: a->faults[0..n), less those that
+ * a->waived[] marks.  late: not in the trial before memory, but in the last look behind it.
+ */
+void audit_given(const struct audit_case *c, size_t n, bool late, struct audit *a);
+/* The same when Xen refuses that CPU, or could not be asked. */
+void audit_not_given(const struct audit_case *c, const char *reason, bool late, struct audit *a);
+
+/* Is this component of the XSAVE area given up with its feature? */
+bool audit_component_allowed(uint32_t component, const struct audit_allow *allow);
+
 /* Cut what `xl migrate` puts behind the name of a domain that is on its way. */
 void audit_strip_name(char *name);
 
