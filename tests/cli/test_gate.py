@@ -293,10 +293,12 @@ def test_control_pipe_is_the_helpers(tmp_path, how):
     assert (run.p.returncode, run.stdout, run.file("control")) == (0, b"ping", b"pong")
 
 
-def test_the_helper_is_the_process_that_libxl_started(tmp_path):
+def test_the_gate_waits_for_the_helper(tmp_path):
+    """libxl knows the gate's process; the helper is its child, and every descriptor is the child's."""
     data = stream()
     run = passed(Run(tmp_path, data), data)
-    assert int(run.file("pid")) == run.p.pid
+    assert int(run.file("pid")) != run.p.pid
+    assert gone(run)
 
 
 @pytest.mark.parametrize("how", ["pipe", "relay-pipe", "file"])
@@ -672,6 +674,147 @@ def broken_policy():
     return headers() + record(CPUID, bytes(leaves)) + record(STATIC_DATA_END) + pages(1) + record(END)
 
 
+# ---- the trial ----
+
+BLIND = TOOLS / "gate-no-audit-under-test"
+
+
+@pytest.fixture(params=["gate", "blind"])
+def gate(request, monkeypatch):
+    """The gate, and one that audits nothing."""
+    if request.param == "blind":
+        monkeypatch.setitem(globals(), "GATE", BLIND)
+    return request.param
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_what_xen_does_not_give_is_refused(tmp_path, gate, how):
+    data = stream()
+    run = Run(tmp_path, data, how, env={"FAKE_XEN_KEEPS_NOT": "rdrand"})
+    text = refused(run)
+    assert "'web1' (PVH, from Xen 4.17) would get another CPU on this host" in text.replace("\n    ", " ")
+    assert "without rdrand" in text and "1.ecx[30]" in text
+    assert ": without rdrand" in run.log_message()
+    if how != "file":
+        assert run.left == (data[len(head()):] if how.startswith("relay-") else data)
+
+
+def test_what_xen_adds_is_refused(tmp_path, gate):
+    run = Run(tmp_path, stream(drop="rdrand"), env={"FAKE_XEN_ADDS": "rdrand"})
+    assert "    with rdrand" in refused(run)
+    assert run.log_message().endswith(": with rdrand")
+
+
+def test_without_an_audit_the_trial_refuses(tmp_path, monkeypatch):
+    """Each feature that the audit names, Xen itself names too."""
+    env = {"FAKE_XEN_DROP": "avx2,bmi1"}
+    audited = Run(tmp_path, stream(), env=env)
+    refused(audited)
+    missing = audited.log_message().split("missing ")[1].split(";")[0].split()
+    monkeypatch.setitem(globals(), "GATE", BLIND)
+    (tmp_path / "blind").mkdir()
+    tried = Run(tmp_path / "blind", stream(), env=env)
+    refused(tried)
+    assert missing == tried.log_message().split(": without ")[1].split(";")[0].split()
+
+
+@pytest.mark.parametrize("keep", [lambda leaf: leaf == 0, lambda leaf: leaf != 7], ids=["only leaf 0", "without leaf 7"])
+def test_what_is_not_named_is_not_kept(tmp_path, gate, keep):
+    """Xen merges: what the stream does not name is what a domain is born with."""
+    leaves = policy("leaves", POOR)
+    leaves = b"".join(leaves[i:i + 24] for i in range(0, len(leaves), 24)
+                      if keep(struct.unpack_from("<I", leaves, i)[0]))
+    data = headers() + record(CPUID, leaves) + record(STATIC_DATA_END) + pages(1) + record(END)
+    refused(Run(tmp_path, data, cpu=RICH))
+
+
+def test_xen_refuses_it(tmp_path, gate):
+    run = Run(tmp_path, stream(), env={"FAKE_XEN_FAIL": "set-policy"})
+    assert "does not get its CPU on this host" in refused(run).replace("\n    ", " ")
+
+
+def test_given_up_is_not_expected_back(tmp_path):
+    """What XENLEVEL_ALLOW gives up may differ, nothing else."""
+    data = stream()
+    env = {"FAKE_XEN_DROP": "rdrand", "XENLEVEL_ALLOW": "rdrand"}
+    run = passed(Run(tmp_path, data, env=env), data)
+    assert "rdrand: given up by XENLEVEL_ALLOW" in run.stderr
+    (tmp_path / "more").mkdir()
+    text = refused(Run(tmp_path / "more", data, env={**env, "FAKE_XEN_KEEPS_NOT": "movbe"}))
+    assert "without movbe" in text and "without rdrand" not in text
+
+
+# ---- the last look ----
+
+@pytest.mark.parametrize("how", HOWS)
+def test_late_change(tmp_path, gate, how):
+    data = stream()
+    run = Run(tmp_path, data + TRAILING, how, env={"FAKE_XEN_LATE": "rdrand"}).finish()
+    assert run.p.returncode == 1
+    assert run.file("stream") == data and run.left == TRAILING
+    text = run.stderr.replace("\n    ", " ")
+    assert "xenlevel: refused: 'web1' (PVH, from Xen 4.17) no longer has its CPU on this host" in text
+    assert "without rdrand" in text and "is thrown away" in text
+    logged(run)
+    assert run.stdout == b""    # libxl reads no more messages
+
+
+def test_a_last_look_that_cannot_be_had(tmp_path):
+    run = Run(tmp_path, stream(), env={"FAKE_XEN_LATE": "gone"}).finish()
+    assert run.p.returncode == 1 and "cannot be looked at again on this host" in run.stderr.replace("\n    ", " ")
+
+
+def test_no_last_look_behind_a_failure(tmp_path):
+    run = Run(tmp_path, stream(), mode="exit:5", env={"FAKE_XEN_LATE": "rdrand"}).finish()
+    assert run.p.returncode == 5 and "refused" not in run.stderr
+
+
+def test_unverified_says_what_it_got(tmp_path):
+    data = headers(version=2, minor=13) + pages(3) + record(END)
+    env = {"XENLEVEL_ALLOW": "unverified"}
+    run = passed(Run(tmp_path, data, env=env), data)
+    assert "'web1': unverified: it has the CPU that this host gives by default" in run.stderr.replace("\n    ", " ")
+    logged(run)
+
+
+# ---- the gate and its child ----
+
+def test_sigterm_goes_through_the_child(tmp_path):
+    """When the gate has ended, so has the helper: libxl destroys the domain next."""
+    run = Run(tmp_path, stream(n=200, size=1 << 20), mode="hang")
+    run.wait_for("hanging")
+    helper = int(run.file("pid"))
+    run.p.send_signal(signal.SIGTERM)
+    run.p.wait(TIMEOUT)
+    assert run.p.returncode == -signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(helper, 0)
+    run.finish()
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+def test_sigchld_ignored_by_libxl(tmp_path, ignored):
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        run = Run(tmp_path, stream(), mode="exit:9")
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert run.finish().p.returncode == 9
+    assert run.file("sigchld") == (b"ignored" if ignored else b"default")
+
+
+def test_sigterm_blocked_by_libxl(tmp_path):
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        run = Run(tmp_path, stream(n=200, size=1 << 20), mode="hang")
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    run.wait_for("hanging")
+    run.p.send_signal(signal.SIGTERM)
+    assert run.finish().p.returncode == -signal.SIGTERM
+    assert gone(run)
+
+
 # ---- the gate's own faults ----
 
 @pytest.mark.parametrize("env,words", [
@@ -747,7 +890,8 @@ def test_relay_killed(tmp_path):
     run.wait_for("pid")
     time.sleep(0.1)
     word = f"XENLEVEL_LOG={run.log}".encode()
-    (relay,) = [pid for pid in processes(word) if pid != run.p.pid]
+    helper = int(run.file("pid"))
+    (relay,) = [pid for pid in processes(word) if pid not in (run.p.pid, helper)]
     assert Path(f"/proc/{relay}/comm").read_text() == "xenlevel-relay\n"
     # It holds nothing of the helper's: libxl must see the control pipe close when the helper goes.
     fds = {fd: os.readlink(f"/proc/{relay}/fd/{fd}") for fd in os.listdir(f"/proc/{relay}/fd")}

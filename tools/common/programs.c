@@ -4,21 +4,17 @@
 #include <stdio.h>
 
 #include "programs.h"
+#include "xc_audit.h"
 
 int programs_view(xc_handle *xch, const struct cpu_policy *policy, struct pv_view *view)
 {
     struct cpu_policy raw;
-    struct xc_leaves l;
     uint32_t caps;
-    int rc;
 
-    if (xc_get_cpu_levelling_caps(xch, &caps) || xc_get_system_cpu_policy(xch, XC_POLICY_RAW, &l))
+    if (xc_get_cpu_levelling_caps(xch, &caps) || xc_system_policy(xch, XC_POLICY_RAW, &raw))
         return -1;
-    rc = xc_policy_from_leaves(xch, "the raw policy of the host", &l, &raw, NULL, 0);
-    xc_leaves_free(&l);
-    if (!rc)
-        levelling_pv_view(caps, &raw, policy, view);
-    return rc ? -1 : 0;
+    levelling_pv_view(caps, &raw, policy, view);
+    return 0;
 }
 
 struct list {

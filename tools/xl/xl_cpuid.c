@@ -15,6 +15,7 @@
 #include "out.h"
 #include "programs.h"
 #include "util.h"
+#include "xc_audit.h"
 #include "xl.h"
 #include "xl_programs.h"
 
@@ -187,7 +188,7 @@ static int look(xc_handle *xch, const char *domain, struct view *v)
         warn("domain '%s' has %u vCPUs: they are numbered from 0", v->name, v->info.nr_vcpus);
         return -1;
     }
-    if (read_domain_policy(xch, domid, &v->policy) || find_visible(xch, v))
+    if (xc_domain_policy(xch, domid, &v->policy) || find_visible(xch, v))
         return -1;
     if (xc_policy_to_leaves(&v->policy, &v->leaves)) {
         warn("out of memory");

@@ -7,6 +7,7 @@
 #include "cpu.h"
 #include "out.h"
 #include "programs.h"
+#include "xc_audit.h"
 #include "xl.h"
 #include "xl_programs.h"
 
@@ -19,7 +20,7 @@ int xl_programs_look(xc_handle *xch, uint32_t domid, struct xl_programs *p)
 {
     struct cpu_policy policy;
 
-    p->known = !read_domain_policy(xch, domid, &policy) && !programs_view(xch, &policy, &p->view);
+    p->known = !xc_domain_policy(xch, domid, &policy) && !programs_view(xch, &policy, &p->view);
     return p->known ? 0 : -1;
 }
 

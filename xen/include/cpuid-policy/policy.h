@@ -121,10 +121,9 @@ struct policy_fault {
     uint32_t msr;
     uint32_t feature; /* word * 32 + bit; FAULT_FIELD: the field's number */
     uint32_t needs;   /* FAULT_PREREQUISITE: the feature that is not there */
-    uint32_t reg;     /* FAULT_GIVEN_OTHERWISE, of a leaf: 0 EAX .. 3 EDX; else POLICY_NONE */
+    uint32_t reg;     /* FAULT_LEAF, FAULT_GIVEN_OTHERWISE of a leaf: 0 EAX .. 3 EDX */
     uint64_t guest, host;
-    uint8_t reg, shift,
-        width; /* FAULT_LEAF: 0 EAX .. 3 EDX; which of its bits guest and host are */
+    uint8_t shift, width; /* FAULT_LEAF: which bits of the register guest and host are */
 };
 
 /* The caller's room for findings.  Every one is counted, the first `max` are kept. */

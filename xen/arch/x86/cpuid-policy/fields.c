@@ -106,7 +106,7 @@ static void field_fault(const struct fields *c, const struct field_rule *f, uint
         fault.guest *= 8;
         fault.host *= 8;
     }
-    fault.reg = (uint8_t)reg;
+    fault.reg = reg;
     fault.shift = (uint8_t)shift;
     fault.width = (uint8_t)__builtin_popcount(f->mask);
     if (f->feature && !featureset_test(c->fs, f->feature - 1u))
