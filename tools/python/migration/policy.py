@@ -32,9 +32,11 @@ COMPONENT_FEATURE = {0: "xsave", 1: "xsave", 2: "avx", 3: "mpx", 4: "mpx", 5: "a
 class Fault:
     """struct policy_fault."""
 
-    __slots__ = ("kind", "index", "leaf", "subleaf", "msr", "feature", "needs", "guest", "host")
+    __slots__ = ("kind", "index", "leaf", "subleaf", "msr", "feature", "needs", "guest", "host", "reg", "shift", "width")
 
-    def __init__(self, kind, leaf=NONE, subleaf=NONE, guest=0, host=0, index=NONE, msr=NONE, feature=NONE, needs=NONE):
+    def __init__(self, kind, leaf=NONE, subleaf=NONE, guest=0, host=0, index=NONE, msr=NONE, feature=NONE, needs=NONE,
+                 reg=0, shift=0, width=32):
+        self.reg, self.shift, self.width = reg, shift, width
         self.kind, self.index, self.leaf, self.subleaf, self.msr = kind, index, leaf, subleaf, msr
         self.feature, self.needs, self.guest, self.host = feature, needs, guest, host
 
@@ -192,6 +194,43 @@ def from_arrays(leaves, msrs, nr_leaves=None, nr_msrs=None):
     return policy, faults
 
 
+# ---- is it whole? ----
+
+XEN_NR_CACHE, XEN_NR_TOPO = 6, 2        # what Xen's own lists hold
+
+
+def _named_subleaves(p, leaf):
+    """How many subleaves the policy itself says there are."""
+    if leaf in (0x4, 0xb, 0x1f):        # up to the first of type 0, that one included
+        count = XEN_NR_CACHE if leaf == 4 else XEN_NR_TOPO
+        for s in range(count):
+            a, _, c, _ = p.reg(leaf, s)
+            if not (a & 0x1f if leaf == 4 else c >> 8 & 0xff):
+                return s + 1
+        return count
+    if leaf == 0xd:
+        return max(2, ((p.xcr0 | p.xss) & ~NOT_A_COMPONENT).bit_length())
+    if leaf == 0xf:
+        return 2 if p.reg(0xf, 0)[3] & 2 else 1
+    return min(p.reg(leaf, 0)[0], FAMILIES[leaf] - 1) + 1
+
+
+def not_named(p, msrs):
+    """What the policy says there is and its arrays do not name; msrs: the numbers of those that they do."""
+    faults = []
+    last = min(p.max_basic, NR_BASIC - 1)
+    last_extd = min(max(p.max_extd, EXTD), EXTD + NR_EXTD - 1)
+    for leaf in (*range(last + 1), *range(EXTD, last_extd + 1)):
+        if leaf not in FAMILIES:
+            named, want = [NONE] if (leaf, NONE) in p.leaves else [], [NONE]
+        else:
+            named = [s for s in range(FAMILIES[leaf]) if (leaf, s) in p.leaves]
+            want = range(_named_subleaves(p, leaf)) if named else [NONE]
+        faults += [Fault("incomplete", leaf, s) for s in want if s not in named]
+    faults += [Fault("incomplete", msr=m) for m in (MSR_PLATFORM_INFO, MSR_ARCH_CAPS) if m not in msrs]
+    return faults
+
+
 # ---- can it exist? ----
 
 def _maxima(p, faults):
@@ -218,6 +257,19 @@ def _beyond(p, faults):
     for subleaf in range(1, FAMILIES[7]) if basic >= 7 else ():
         if subleaf > p.max_feat and p.reg(7, subleaf) != EMPTY:
             faults.append(Fault("beyond-max", 7, subleaf, 7, p.max_feat))
+
+
+def _lists(p, faults):
+    """Components that are not there, caches behind the list's end: nothing is said of them."""
+    components = (p.xcr0 | p.xss) & ~NOT_A_COMPONENT
+    for s in range(2, FAMILIES[0xd]):
+        if not components >> s & 1 and p.reg(0xd, s) != EMPTY:
+            faults.append(Fault("beyond-max", 0xd, s, 0xd, s))
+    ended = False
+    for s in range(FAMILIES[4]):
+        ended = ended or p.reg(4, s)[0] & 0x1f not in (1, 2, 3)
+        if ended and p.reg(4, s) != EMPTY:
+            faults.append(Fault("beyond-max", 4, s, 4, s))
 
 
 def _prerequisites(fs, faults):
@@ -282,6 +334,7 @@ def verify(p):
         faults.append(Fault("vendor-unknown", 0, NONE, p.reg(0)[1], 0))
     _maxima(p, faults)
     _beyond(p, faults)
+    _lists(p, faults)
     fs = p.featureset()
     _prerequisites(fs, faults)
     _addresses(p, faults)
@@ -341,9 +394,27 @@ TEXTS = {
 MSR_NAMES = {MSR_PLATFORM_INFO: "platform info", MSR_ARCH_CAPS: "arch capabilities"}
 
 
+def _not_named_text(f):
+    if f.msr != NONE:
+        return f"incomplete: MSR {f.msr:X} is not named"
+    return f"incomplete: leaf {f.leaf:X}" + (f", subleaf {f.subleaf:X}" if f.subleaf != NONE else "") + " is not named"
+
+
+def _leaf_text(f, t):
+    subleaf = f", subleaf {f.subleaf:X}" if f.subleaf != NONE else ""
+    place = f"[{f.shift}]" if f.width == 1 else f"[{f.shift + f.width - 1}:{f.shift}]" if f.width < 32 else ""
+    more = f", which says nothing without {t.features[f.needs].name}" if f.needs != NONE else ""
+    return (f"leaf {f.leaf:X}{subleaf}, {('EAX', 'EBX', 'ECX', 'EDX')[f.reg]}{place}: the guest has {hexadecimal(f.guest)}, "
+            f"the host {hexadecimal(f.host)}{more}")
+
+
 def fault_text(f):
     """The sentence that xc_fault_text() makes of it."""
     t = features.table()
+    if f.kind == "incomplete":
+        return _not_named_text(f)
+    if f.kind == "leaf":
+        return _leaf_text(f, t)
     if f.kind == "prerequisite":
         return _prerequisite_text(f, t)
     if f.kind in ("feature-missing", "hazard-untold"):

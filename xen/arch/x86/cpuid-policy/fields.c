@@ -14,9 +14,12 @@ struct fields {
     uint8_t vendor; /* RULE_INTEL or RULE_AMD */
 };
 
+/* By the first four letters: this is asked for every audit. */
 static uint8_t rule_vendor(const struct cpu_policy *p)
 {
-    return vendor_is_amd_like(policy_vendor_id(p)) ? RULE_AMD : RULE_INTEL;
+    const uint32_t auth = 0x68747541, hygo = 0x6f677948; /* AuthenticAMD, HygonGenuine */
+
+    return p->basic[0].b == auth || p->basic[0].b == hygo ? RULE_AMD : RULE_INTEL;
 }
 
 /* The first of the leaf's rows; the rest follow it. */
@@ -59,22 +62,23 @@ static uint32_t *reg_of(struct cpuid_regs *r, unsigned int reg)
     }
 }
 
-/* May a guest with `g` come where the host has `h`?  Both are the field's bits, in their place.
+/* May a guest with `g` come where the host has `h`, which is not the same?  Both are the field's
+ * bits, in their place.
  * silent, host_silent: the guest's, the host's leaf says nothing at all. */
 static bool field_fits(const struct field_rule *f, uint32_t g, uint32_t h, bool silent,
                        bool host_silent)
 {
     switch (f->rule) {
     case RULE_EQUAL:
-        return g == h || (silent && !f->feature);
+        return silent && !f->feature;
     case RULE_AT_MOST:
         return g <= h;
     case RULE_SUBSET:
         return !(g & ~h);
     case RULE_TOLD:
-        return silent || (!(h & ~g) && !host_silent) || (!g && !h);
+        return silent || (!(h & ~g) && !host_silent);
     case RULE_OFFERED:
-        return !g || g == h;
+        return !g;
     default: /* not of the host's leaf, or free */
         return true;
     }
@@ -97,47 +101,65 @@ static enum policy_fault_kind fault_kind(uint32_t leaf, unsigned int reg, uint32
 static void field_fault(const struct fields *c, const struct field_rule *f, uint32_t leaf,
                         uint32_t subleaf, unsigned int reg, uint32_t g, uint32_t h)
 {
-    unsigned int shift = (unsigned int)__builtin_ctz(f->mask);
     struct policy_fault fault = policy_fault_at(
         fault_kind(leaf, reg, f->mask), leaf,
-        policy_leaf_has_subleaves(leaf) ? subleaf : POLICY_NONE, g >> shift, h >> shift);
+        policy_leaf_has_subleaves(leaf) ? subleaf : POLICY_NONE, g >> f->shift, h >> f->shift);
 
     if (fault.kind == FAULT_CLFLUSH) { /* counted in 8 bytes: SDM vol. 2A, CPUID, leaf 1 */
         fault.guest *= 8;
         fault.host *= 8;
     }
     fault.reg = reg;
-    fault.shift = (uint8_t)shift;
-    fault.width = (uint8_t)__builtin_popcount(f->mask);
+    fault.shift = f->shift;
+    fault.width = f->width;
     if (f->feature && !featureset_test(c->fs, f->feature - 1u))
         fault.needs = f->feature - 1u;
     policy_fault(c->r, fault);
 }
 
-/* One row on one leaf. */
-static void check_rule(const struct fields *c, const struct field_rule *f, uint32_t leaf,
-                       uint32_t subleaf, const struct cpuid_regs *guest,
-                       const struct cpuid_regs *host)
+/* One leaf of both: as the rows see it. */
+struct pair {
+    uint32_t leaf, subleaf;
+    uint32_t guest[4], host[4];
+    uint8_t differing; /* a bit for each register, as in field_rule */
+    bool silent, host_silent;
+};
+
+/* One row on one leaf, whose registers `regs` differ. */
+static void check_rule(const struct fields *c, const struct field_rule *f, const struct pair *p,
+                       unsigned int regs)
 {
     bool told = !f->feature || featureset_test(c->fs, f->feature - 1u);
-    bool silent = regs_empty(guest), host_silent = regs_empty(host);
 
-    for (unsigned int reg = 0; reg < 4; reg++) {
-        uint32_t g = reg_value(guest, reg) & f->mask, h = reg_value(host, reg) & f->mask;
+    for (; regs; regs &= regs - 1) {
+        unsigned int reg = (unsigned int)__builtin_ctz(regs);
+        uint32_t g = p->guest[reg] & f->mask, h = p->host[reg] & f->mask;
 
-        if (!((f->registers >> reg) & 1))
+        if (g == h)
             continue;
-        if (told ? !field_fits(f, g, h, silent, host_silent) : g != 0)
-            field_fault(c, f, leaf, subleaf, reg, g, told ? h : 0);
+        if (told ? !field_fits(f, g, h, p->silent, p->host_silent) : g != 0)
+            field_fault(c, f, p->leaf, p->subleaf, reg, g, told ? h : 0);
     }
 }
 
 static void check_leaf(const struct fields *c, uint32_t leaf, uint32_t subleaf,
-                       const struct cpuid_regs *guest, const struct cpuid_regs *host)
+                       const struct cpuid_regs *g, const struct cpuid_regs *h)
 {
+    const struct pair p = {
+        .leaf = leaf,
+        .subleaf = subleaf,
+        .guest = {g->a, g->b, g->c, g->d},
+        .host = {h->a, h->b, h->c, h->d},
+        .differing = (uint8_t)((g->a != h->a) | (g->b != h->b) << 1 | (g->c != h->c) << 2 |
+                               (g->d != h->d) << 3),
+        .silent = regs_empty(g),
+        .host_silent = regs_empty(h),
+    };
+
     for (const struct field_rule *f = rules_of(leaf); f->first <= leaf && leaf <= f->last; f++)
-        if (rule_applies(f, subleaf, c->vendor))
-            check_rule(c, f, leaf, subleaf, guest, host);
+        if (f->rule < NR_RULES_COMPARED && (f->registers & p.differing) &&
+            rule_applies(f, subleaf, c->vendor))
+            check_rule(c, f, &p, f->registers & p.differing);
 }
 
 static bool regs_differ(const struct cpuid_regs *a, const struct cpuid_regs *b)
@@ -193,6 +215,7 @@ static void check_copies(const struct fields *c)
     if (amd && policy_max_extd(p) > EXTD_FIRST && p->extd[1].a != p->basic[1].a) {
         fault =
             policy_fault_at(FAULT_LEAF, EXTD_FIRST + 1, POLICY_NONE, p->extd[1].a, p->basic[1].a);
+        fault.reg = 0;
         fault.width = 32;
         policy_fault(c->r, fault);
     }
@@ -236,11 +259,11 @@ static void fit_leaf(struct cpuid_regs *level, const struct cpuid_regs *host, ui
     bool mute = false;
 
     for (const struct field_rule *f = rules_of(leaf); f->first <= leaf && leaf <= f->last; f++)
-        for (unsigned int reg = 0; reg < 4 && rule_applies(f, subleaf, vendor); reg++) {
+        for (unsigned int reg = 0; f->rule < NR_RULES_COMPARED && reg < 4; reg++) {
             uint32_t *l = reg_of(level, reg);
             uint32_t h = reg_value(host, reg);
 
-            if ((f->registers >> reg) & 1)
+            if (((f->registers >> reg) & 1) && rule_applies(f, subleaf, vendor))
                 *l = (*l & ~f->mask) | field_common(f, *l & f->mask, h & f->mask, &mute);
         }
     /* Leaves 0 and 1 and their like have such fields too: those policies have no level at all. */

@@ -55,8 +55,8 @@ MERGES = ["CAPABILITY", "HAZARD", "ACCUMULATE", "DYNAMIC", "MIRROR"]  # enum fea
 NR_BASIC, NR_EXTD, EXTD = 0x25, 0x29, 0x80000000
 FAMILIES = {0x4: 8, 0x7: 4, 0xB: 8, 0xD: 64, 0xF: 2, 0x1D: 2, 0x1E: 2, 0x1F: 8, 0x24: 2}
 VENDORS = {"intel": 1, "amd": 2, "all": 3}
-RULES = ["FEATURES", "EQUAL", "AT_MOST", "SUBSET", "TOLD", "OFFERED", "COPY", "STATE", "VCPU",
-         "XEN", "FREE"]
+COMPARED = ["EQUAL", "AT_MOST", "SUBSET", "TOLD", "OFFERED"]  # field by field, with the host's
+RULES = COMPARED + ["FEATURES", "COPY", "STATE", "VCPU", "XEN", "FREE"]
 
 NAME = r"[A-Z0-9][A-Z0-9_]*"
 FEATURE_ROW = re.compile(
@@ -447,11 +447,13 @@ def write_header(table, source, out):
               "/* What the audit does with bits of a leaf: the rows of LEAF, in the order of leaves. */",
               "enum field_rule_kind {"]
     lines += [f"    RULE_{rule}," for rule in RULES]
-    lines += ["};", f"enum {{ RULE_INTEL = {VENDORS['intel']}, RULE_AMD = {VENDORS['amd']} }};",
+    lines += ["};", "/* Those below are compared field by field. */",
+              f"#define NR_RULES_COMPARED {len(COMPARED)}", f"enum {{ RULE_INTEL = {VENDORS['intel']}, RULE_AMD = {VENDORS['amd']} }};",
               "struct field_rule {", "    uint32_t first, last; /* leaves */", "    uint32_t mask;",
               "    uint16_t feature; /* + 1; 0: none */",
               "    uint8_t low, high; /* subleaves; 0 where there are none */",
-              "    uint8_t registers; /* a bit for each, EAX the lowest */", "    uint8_t vendors, rule;",
+              "    uint8_t registers; /* a bit for each, EAX the lowest */",
+              "    uint8_t vendors, rule, shift, width;",
               "};", f"#define NR_FIELD_RULES {len(table.leaves)}",
               "extern const struct field_rule field_rules[NR_FIELD_RULES + 1]; /* ends with leaf UINT32_MAX */",
               "/* Leaf (extended: its low half) -> the first of its rows. */",
@@ -479,13 +481,13 @@ def c_leaves(table):
         feature = f"X86_FEATURE_{r.feature} + 1" if r.feature else "0"
         registers = sum(1 << "abcd".index(x) for x in r.registers)
         return (f"{{{r.first:#x}u, {r.last:#x}u, {r.mask:#010x}u, {feature}, {r.low}, {r.high}, "
-                f"{registers}, {VENDORS[r.vendors]}, RULE_{r.rule}}}")
+                f"{registers}, {VENDORS[r.vendors]}, RULE_{r.rule}, {r.shift}, {r.width}}}")
     return (["/* cpuid-policy/policy.h says how far policies go; here it is written a second time. */",
              '#include <cpuid-policy/policy.h>',
              f'_Static_assert(POLICY_NR_BASIC == {NR_BASIC}, "basic leaves");',
              f'_Static_assert(POLICY_NR_EXTD == {NR_EXTD}, "extended leaves");'] +
             c_array("const struct field_rule field_rules[NR_FIELD_RULES + 1]",
-                    [row(r) for r in table.leaves] + ["{UINT32_MAX, UINT32_MAX, 0, 0, 0, 0, 0, 0, 0}"], 1) +
+                    [row(r) for r in table.leaves] + ["{UINT32_MAX, UINT32_MAX, 0, 0, 0, 0, 0, 0, 0, 0, 0}"], 1) +
             c_array(f"const uint16_t field_rules_basic[{NR_BASIC}]",
                     [first_row(table, i) for i in range(NR_BASIC)]) +
             c_array(f"const uint16_t field_rules_extd[{NR_EXTD}]",
