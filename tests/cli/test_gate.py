@@ -422,7 +422,7 @@ def test_hazard_untold(tmp_path):
 
 
 def test_other_vendor_cannot_be_given_up(tmp_path):
-    everything = "avx2,maxphysaddr,linearaddr,clflush,max-leaf,xstate,msr,unverified"
+    everything = "avx2,maxphysaddr,linearaddr,clflush,max-leaf,leaf,xstate,msr,unverified"
     text = refused(Run(tmp_path, stream(), cpu=OTHER, env={"XENLEVEL_ALLOW": everything}))
     assert "Its CPU is a GenuineIntel, this host's a AuthenticAMD" in text.replace("\n", " ").replace("  ", " ") \
         or "Its CPU is a GenuineIntel, this host's a" in text

@@ -85,6 +85,26 @@ static int not_named_text(const struct policy_fault *f, char *buf, size_t size)
     return snprintf(buf, size, "incomplete: leaf %X is not named", f->leaf);
 }
 
+/* "leaf A, EDX[4:0]: the guest has 0x8, the host 0x4". */
+static int leaf_text(const struct policy_fault *f, char *buf, size_t size)
+{
+    static const char *const regs[] = {"EAX", "EBX", "ECX", "EDX"};
+    const struct feature_info *needs = f->needs == POLICY_NONE ? NULL : feature_info(f->needs);
+    char where[48] = "", bits[16] = "", more[64] = "";
+
+    if (f->subleaf != POLICY_NONE)
+        (void)snprintf(where, sizeof(where), ", subleaf %X", f->subleaf);
+    if (f->width == 1)
+        (void)snprintf(bits, sizeof(bits), "[%u]", f->shift);
+    else if (f->width < 32)
+        (void)snprintf(bits, sizeof(bits), "[%u:%u]", f->shift + f->width - 1u, f->shift);
+    if (needs)
+        (void)snprintf(more, sizeof(more), ", which says nothing without %s", needs->name);
+    return snprintf(buf, size,
+                    "leaf %X%s, %s%s: the guest has %#" PRIx64 ", the host %#" PRIx64 "%s", f->leaf,
+                    where, regs[f->reg & 3], bits, f->guest, f->host, more);
+}
+
 /* A CPU that cannot exist. */
 static int verify_text(const struct policy_fault *f, const char *place, char *buf, size_t size)
 {
@@ -197,6 +217,8 @@ int xc_fault_text(const struct policy_fault *fault, char *buf, size_t size)
     switch (fault->kind) {
     case FAULT_PREREQUISITE:
         return prerequisite_text(fault, buf, size);
+    case FAULT_LEAF:
+        return leaf_text(fault, buf, size);
     case FAULT_NOT_NAMED:
         return not_named_text(fault, buf, size);
     case FAULT_VENDOR:

@@ -28,6 +28,7 @@ static const struct {
     {"xstate", BIT(FAULT_XSTATE_FEATURE) | BIT(FAULT_XSTATE_LAYOUT) | BIT(FAULT_XSTATE_TOTAL) |
                    BIT(FAULT_XSTATE_MISSING) | BIT(FAULT_XSTATE_SIZE) | BIT(FAULT_XSTATE_OFFSET) |
                    BIT(FAULT_XSTATE_FLAGS)},
+    {"leaf", BIT(FAULT_LEAF)},
     {"msr", BIT(FAULT_MSR) | BIT(FAULT_MSR_RESERVED)},
 };
 
@@ -86,7 +87,7 @@ int audit_allow_parse(const char *list, struct audit_allow *allow, char *why, si
         if (len && !allow_one(s, len, allow)) {
             (void)snprintf(why, size,
                            "XENLEVEL_ALLOW: '%.*s' is neither a feature nor one of maxphysaddr, "
-                           "linearaddr, clflush, max-leaf, xstate, msr, unverified",
+                           "linearaddr, clflush, max-leaf, leaf, xstate, msr, unverified",
                            len > 64 ? 64 : (int)len, s);
             return -1;
         }

@@ -72,6 +72,10 @@ class Table:
         self.fields = data["fields"]
         self.registers = {r["name"]: r for r in data["registers"]}
         self.register_of_msr = {r["msr"]: r["name"] for r in data["registers"] if r["msr"] is not None}
+        self.leaves = {}        # leaf -> its rows, in order
+        for row in data["leaves"]:
+            for leaf in range(row["first"], row["last"] + 1):
+                self.leaves.setdefault(leaf, []).append(row)
         self.merge = {}
         for f in self.features.values():
             self.merge[f.merge] = self.merge.get(f.merge, 0) | 1 << f.number

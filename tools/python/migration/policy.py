@@ -32,9 +32,11 @@ COMPONENT_FEATURE = {0: "xsave", 1: "xsave", 2: "avx", 3: "mpx", 4: "mpx", 5: "a
 class Fault:
     """struct policy_fault."""
 
-    __slots__ = ("kind", "index", "leaf", "subleaf", "msr", "feature", "needs", "guest", "host")
+    __slots__ = ("kind", "index", "leaf", "subleaf", "msr", "feature", "needs", "guest", "host", "reg", "shift", "width")
 
-    def __init__(self, kind, leaf=NONE, subleaf=NONE, guest=0, host=0, index=NONE, msr=NONE, feature=NONE, needs=NONE):
+    def __init__(self, kind, leaf=NONE, subleaf=NONE, guest=0, host=0, index=NONE, msr=NONE, feature=NONE, needs=NONE,
+                 reg=0, shift=0, width=32):
+        self.reg, self.shift, self.width = reg, shift, width
         self.kind, self.index, self.leaf, self.subleaf, self.msr = kind, index, leaf, subleaf, msr
         self.feature, self.needs, self.guest, self.host = feature, needs, guest, host
 
@@ -264,6 +266,19 @@ def _beyond(p, faults):
             faults.append(Fault("beyond-max", 7, subleaf, 7, p.max_feat))
 
 
+def _lists(p, faults):
+    """Components that are not there, caches behind the list's end: nothing is said of them."""
+    components = (p.xcr0 | p.xss) & ~NOT_A_COMPONENT
+    for s in range(2, FAMILIES[0xd]):
+        if not components >> s & 1 and p.reg(0xd, s) != EMPTY:
+            faults.append(Fault("beyond-max", 0xd, s, 0xd, s))
+    ended = False
+    for s in range(FAMILIES[4]):
+        ended = ended or p.reg(4, s)[0] & 0x1f not in (1, 2, 3)
+        if ended and p.reg(4, s) != EMPTY:
+            faults.append(Fault("beyond-max", 4, s, 4, s))
+
+
 def _prerequisites(fs, faults):
     """Each feature that lacks something, with the first thing it lacks; in the order of what is lacking."""
     t = features.table()
@@ -326,6 +341,7 @@ def verify(p):
         faults.append(Fault("vendor-unknown", 0, NONE, p.reg(0)[1], 0))
     _maxima(p, faults)
     _beyond(p, faults)
+    _lists(p, faults)
     fs = p.featureset()
     _prerequisites(fs, faults)
     _addresses(p, faults)
@@ -385,13 +401,27 @@ TEXTS = {
 MSR_NAMES = {MSR_PLATFORM_INFO: "platform info", MSR_ARCH_CAPS: "arch capabilities"}
 
 
+def _not_named_text(f):
+    if f.msr != NONE:
+        return f"incomplete: MSR {f.msr:X} is not named"
+    return f"incomplete: leaf {f.leaf:X}" + (f", subleaf {f.subleaf:X}" if f.subleaf != NONE else "") + " is not named"
+
+
+def _leaf_text(f, t):
+    subleaf = f", subleaf {f.subleaf:X}" if f.subleaf != NONE else ""
+    place = f"[{f.shift}]" if f.width == 1 else f"[{f.shift + f.width - 1}:{f.shift}]" if f.width < 32 else ""
+    more = f", which says nothing without {t.features[f.needs].name}" if f.needs != NONE else ""
+    return (f"leaf {f.leaf:X}{subleaf}, {('EAX', 'EBX', 'ECX', 'EDX')[f.reg]}{place}: the guest has {hexadecimal(f.guest)}, "
+            f"the host {hexadecimal(f.host)}{more}")
+
+
 def fault_text(f):
     """The sentence that xc_fault_text() makes of it."""
     t = features.table()
     if f.kind == "incomplete":
-        what = (f"MSR {f.msr:X}" if f.msr != NONE else
-                f"leaf {f.leaf:X}" + (f", subleaf {f.subleaf:X}" if f.subleaf != NONE else ""))
-        return f"incomplete: {what} is not named"
+        return _not_named_text(f)
+    if f.kind == "leaf":
+        return _leaf_text(f, t)
     if f.kind == "prerequisite":
         return _prerequisite_text(f, t)
     if f.kind in ("feature-missing", "hazard-untold"):

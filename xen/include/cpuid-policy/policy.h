@@ -104,6 +104,8 @@ enum policy_fault_kind {
     FAULT_XSTATE_SIZE,
     FAULT_XSTATE_OFFSET,
     FAULT_XSTATE_FLAGS, /* alignment or supervisor flag of the component differs */
+    FAULT_LEAF,         /* bits of a register, reg, shift and width, by their rule; needs: the
+                           feature without which the leaf is zero */
     FAULT_MSR,          /* MSR bits that the host cannot give: guest & ~host */
 };
 
@@ -117,6 +119,8 @@ struct policy_fault {
     uint32_t feature; /* word * 32 + bit; FAULT_FIELD: the field's number */
     uint32_t needs;   /* FAULT_PREREQUISITE: the feature that is not there */
     uint64_t guest, host;
+    uint8_t reg, shift,
+        width; /* FAULT_LEAF: 0 EAX .. 3 EDX; which of its bits guest and host are */
 };
 
 /* The caller's room for findings.  Every one is counted, the first `max` are kept. */
@@ -171,8 +175,8 @@ int policy_whole(const xen_cpuid_leaf_t *leaves, size_t nr_leaves, const xen_msr
 
 /*
  * Write the policy in ascending order, whole (see above): leaves up to each family's maximum and
- * the lists' ends, and the two hypervisor leaves as Xen does.  *nr_leaves, *nr_msrs: in, the room; out, the entries written.
- * Returns 0 or -ENOBUFS (then the counts say how many are needed).
+ * the lists' ends, and the two hypervisor leaves as Xen does.  *nr_leaves, *nr_msrs: in, the room;
+ * out, the entries written. Returns 0 or -ENOBUFS (then the counts say how many are needed).
  * POLICY_MAX_LEAVES and POLICY_MAX_MSRS always suffice.
  */
 int policy_to_leaves(const struct cpu_policy *p, xen_cpuid_leaf_t *leaves, size_t *nr_leaves,

@@ -103,42 +103,12 @@ static void check_fields(const struct featureset *guest, const struct featureset
     }
 }
 
-static void check_maxima(const struct cpu_policy *guest, const struct cpu_policy *max,
-                         struct policy_report *r)
-{
-    if (policy_max_basic(guest) > policy_max_basic(max))
-        policy_fault(r, policy_fault_at(FAULT_MAX_LEAF, 0, POLICY_NONE, policy_max_basic(guest),
-                                        policy_max_basic(max)));
-    if (guest->feat[0].a > max->feat[0].a)
-        policy_fault(r, policy_fault_at(FAULT_MAX_LEAF, 7, 0, guest->feat[0].a, max->feat[0].a));
-    if (policy_max_extd(guest) > policy_max_extd(max))
-        policy_fault(r, policy_fault_at(FAULT_MAX_LEAF, EXTD_FIRST, POLICY_NONE,
-                                        policy_max_extd(guest), policy_max_extd(max)));
-}
-
-static void check_widths(const struct cpu_policy *guest, const struct cpu_policy *max,
-                         const struct featureset *fs, struct policy_report *r)
-{
-    uint32_t g = guest->extd[8].a, h = max->extd[8].a;
-    uint32_t line = ((guest->basic[1].b >> 8) & 0xff) * 8; /* bytes */
-    uint32_t host_line = ((max->basic[1].b >> 8) & 0xff) * 8;
-
-    if ((g & 0xff) > (h & 0xff))
-        policy_fault(
-            r, policy_fault_at(FAULT_MAXPHYSADDR, EXTD_FIRST + 8, POLICY_NONE, g & 0xff, h & 0xff));
-    if (((g >> 8) & 0xff) > ((h >> 8) & 0xff))
-        policy_fault(r, policy_fault_at(FAULT_LINEARADDR, EXTD_FIRST + 8, POLICY_NONE,
-                                        (g >> 8) & 0xff, (h >> 8) & 0xff));
-    if (featureset_test(fs, X86_FEATURE_CLFLUSH) && line != host_line)
-        policy_fault(r, policy_fault_at(FAULT_CLFLUSH, 1, POLICY_NONE, line, host_line));
-}
-
 static void check_components(const struct cpu_policy *guest, const struct cpu_policy *max,
                              uint64_t guest_set, uint64_t host_set, struct policy_report *r)
 {
     unsigned int i;
 
-    for_each_component(i, guest_set & ~(1ull << 63))
+    for_each_component(i, guest_set)
     {
         const struct cpuid_regs *g = &guest->xstate[i], *h = &max->xstate[i];
 
@@ -146,14 +116,15 @@ static void check_components(const struct cpu_policy *guest, const struct cpu_po
             policy_fault(r, policy_fault_at(FAULT_XSTATE_MISSING, 0xd, i, 1, 0));
             continue;
         }
-        if (i < 2) /* x87 and SSE have no subleaves of their own */
+        if (i < 2 || i == 63) /* x87, SSE and the last have no subleaves of their own */
             continue;
         if (g->a != h->a)
             policy_fault(r, policy_fault_at(FAULT_XSTATE_SIZE, 0xd, i, g->a, h->a));
         if (g->b != h->b)
             policy_fault(r, policy_fault_at(FAULT_XSTATE_OFFSET, 0xd, i, g->b, h->b));
-        if (g->c != h->c)
-            policy_fault(r, policy_fault_at(FAULT_XSTATE_FLAGS, 0xd, i, g->c, h->c));
+        if (g->c != h->c || g->d != h->d)
+            policy_fault(r, policy_fault_at(FAULT_XSTATE_FLAGS, 0xd, i, g->c | (uint64_t)g->d << 32,
+                                            h->c | (uint64_t)h->d << 32));
     }
 }
 
@@ -196,8 +167,7 @@ int policy_check(const struct cpu_policy *guest, const struct policy_host *host,
     if (host->deflt)
         check_hazards(guest, &g, host->deflt, r);
     check_fields(&g, &h, r);
-    check_maxima(guest, max, r);
-    check_widths(guest, max, &g, r);
+    policy_check_fields(guest, max, &g, r);
     check_components(guest, max, policy_xcr0(guest), policy_xcr0(max), r);
     check_components(guest, max, policy_xss(guest), policy_xss(max), r);
     check_msrs(guest, max, r);

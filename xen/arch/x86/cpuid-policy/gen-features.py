@@ -51,6 +51,13 @@ GUESTS = ["pv", "hvm-shadow", "hvm-hap"]  # enum guest_type, whose names these a
 LETTER_GUESTS = {"": 0, "A": 0b111, "S": 0b110, "H": 0b100}
 MERGES = ["CAPABILITY", "HAZARD", "DYNAMIC", "MIRROR"]  # enum feature_merge, without MERGE_
 
+# How far policies go: POLICY_NR_* of cpuid-policy/policy.h, which the C source asserts.
+NR_BASIC, NR_EXTD, EXTD = 0x25, 0x29, 0x80000000
+FAMILIES = {0x4: 8, 0x7: 4, 0xB: 8, 0xD: 64, 0xF: 2, 0x1D: 2, 0x1E: 2, 0x1F: 8, 0x24: 2}
+VENDORS = {"intel": 1, "amd": 2, "all": 3}
+COMPARED = ["EQUAL", "AT_MOST", "SUBSET", "TOLD", "OFFERED"]  # field by field, with the host's
+RULES = COMPARED + ["FEATURES", "COPY", "STATE", "VCPU", "XEN", "FREE"]
+
 NAME = r"[A-Z0-9][A-Z0-9_]*"
 FEATURE_ROW = re.compile(
     rf'FEATURE\(({NAME}), (\w+), (\d+), "([^"]*)", ([A-Z]+), "([^"\\]+)"\)')
@@ -58,6 +65,8 @@ FIELD_ROW = re.compile(rf'FIELD\(({NAME}), (\w+), (\d+), (\d+), "([^"\\]+)"\)')
 NEEDS_ROW = re.compile(rf"NEEDS\(({NAME})((?:, {NAME})+)\)")
 REGISTER_ROW = re.compile(rf"REGISTER\(({NAME}), (none|0x[0-9a-f]+)\)")
 BITS_ROW = re.compile(rf"BITS\(({NAME}), (\d+), (\d+)((?:, {NAME})*)\)")
+LEAF_ROW = re.compile(rf"LEAF\(([0-9a-f]+)(?:\.\.([0-9a-f]+))?, (-|\*|\d+(?:\.\.)?), ([abcd]+), "
+                      rf'(\d+), (\d+), ([a-z]+), ([A-Z_]+)(?:, ({NAME}))?, "([^"\\]+)"\)')
 REGISTER_BITS = 64
 MOST_FEATURES = 4  # that a row of BITS names: struct register_bits
 
@@ -98,6 +107,33 @@ class Register:
         self.taken = 0  # a bit that is in some row
 
 
+class Leaf:
+    """What the audit does with bits of some registers of some leaves."""
+
+    def __init__(self, where, first, last, subleaves, registers, shift, width, vendors, rule,
+                 feature, why):
+        self.where, self.first, self.last, self.registers = where, first, last, registers
+        self.subleaves, self.shift, self.width = subleaves, shift, width
+        self.vendors, self.rule, self.feature, self.why = vendors, rule, feature, why
+        # Numbers of subleaves: 0 for a leaf that has none.
+        if subleaves in "-*":
+            self.low, self.high = 0, 0 if subleaves == "-" else 255
+        else:
+            self.low = int(subleaves.rstrip("."))
+            self.high = 255 if subleaves.endswith("..") else self.low
+
+    @property
+    def mask(self):
+        return ((1 << self.width) - 1) << self.shift
+
+    def place(self):
+        """As people write it: 7.1.abcd, 80000008.a[7:0]."""
+        leaves = f"{self.first:x}" if self.first == self.last else f"{self.first:x}..{self.last:x}"
+        subleaf = "" if self.subleaves == "-" else f".{self.subleaves}"
+        bits = "" if self.width == 32 else f"[{bit_range(self.shift, self.width)}]"
+        return f"{leaves}{subleaf}.{self.registers}{bits}"
+
+
 class Table:
     """features.def, read and checked."""
 
@@ -106,10 +142,12 @@ class Table:
         self.needs = []  # (where, name, prerequisite), in the order of the file
         self.owner = {}  # bit position -> name of the feature or field
         self.registers = {}  # by name, in the order of the file
+        self.leaves = []  # in the order of the file, which is that of leaves
         with open(path, encoding="ascii") as file:
             self.parse(path, file.read())
         self.check_needs()
         self.check_mirrors()
+        self.check_leaves()
         self.prerequisites = self.closure()
 
     def parse(self, path, text):
@@ -142,6 +180,8 @@ class Table:
         elif match := BITS_ROW.fullmatch(line):
             names = match[4][2:].split(", ") if match[4] else []
             self.add_bits(where, match[1], int(match[2]), int(match[3]), names)
+        elif match := LEAF_ROW.fullmatch(line):
+            self.add_leaf(where, *match.groups())
         else:
             raise TableError(where, f"not a row: {line!r}")
 
@@ -225,6 +265,65 @@ class Table:
                 raise TableError(feature.where, f"{feature.name} mirrors no bit of 1d")
             if not any(n == feature.name and p == shown.name for _, n, p in self.needs):
                 raise TableError(feature.where, f"{feature.name} does not need {shown.name}")
+
+    def add_leaf(self, where, first, last, subleaves, registers, shift, width, vendors, rule,
+                 feature, why):
+        first = int(first, 16)
+        last = int(last, 16) if last else first
+        shift, width = int(shift), int(width)
+        if first > last:
+            raise TableError(where, f"leaf {first:x} is above {last:x}")
+        for leaf in range(first, last + 1):
+            if not (leaf < NR_BASIC or EXTD <= leaf < EXTD + NR_EXTD):
+                raise TableError(where, f"no policy has leaf {leaf:x}")
+            if (leaf in FAMILIES) != (subleaves != "-"):
+                raise TableError(where, f"leaf {leaf:x} has {'' if leaf in FAMILIES else 'no '}subleaves")
+        if not width or shift + width > WORD_BITS:
+            raise TableError(where, f"no bits {shift}, {width} wide")
+        if vendors not in VENDORS:
+            raise TableError(where, f"no vendors {vendors}")
+        if rule not in RULES:
+            raise TableError(where, f"no rule {rule}")
+        if self.leaves and first < self.leaves[-1].last and first != self.leaves[-1].first:
+            raise TableError(where, f"leaf {first:x} stands behind {self.leaves[-1].last:x}")
+        self.leaves.append(Leaf(where, first, last, subleaves, registers, shift, width, vendors,
+                                rule, feature, why))
+
+    def check_leaves(self):
+        """Every bit of every leaf has one rule for each vendor; feature words have FEATURES."""
+        if not self.leaves:  # the tables of the tests have none
+            return
+        taken = {}  # (leaf, subleaf, register, vendor) -> {bits: row}
+        for row in self.leaves:
+            if row.feature and row.feature not in self.features:
+                raise TableError(row.where, f"no feature {row.feature}")
+            for leaf in range(row.first, row.last + 1):
+                for subleaf in range(row.low, min(row.high, FAMILIES.get(leaf, 1) - 1) + 1):
+                    for register in row.registers:
+                        for vendor in (v for v in (1, 2) if VENDORS[row.vendors] & v):
+                            self.take_bits(taken, row, leaf, subleaf, register, vendor)
+        words = {(leaf, subleaf or 0, "abcd"[register]) for _, _, leaf, subleaf, _, register in WORDS
+                 if leaf is not None}
+        for leaf in [*range(NR_BASIC), *range(EXTD, EXTD + NR_EXTD)]:
+            for subleaf in range(FAMILIES.get(leaf, 1)):
+                for register in "abcd":
+                    for vendor in (1, 2):
+                        at = (leaf, subleaf, register)
+                        mask, rules = taken.get((*at, vendor), (0, set()))
+                        if mask != 0xffffffff:
+                            raise TableError("LEAF", f"{leaf:x}.{subleaf}.{register}: no rule for "
+                                             f"bits {mask ^ 0xffffffff:08x}")
+                        if ("FEATURES" in rules) != (at in words):
+                            raise TableError("LEAF", f"{leaf:x}.{subleaf}.{register}: FEATURES is "
+                                             "for feature words, and they for it")
+
+    @staticmethod
+    def take_bits(taken, row, leaf, subleaf, register, vendor):
+        mask, rules = taken.get((leaf, subleaf, register, vendor), (0, set()))
+        if mask & row.mask:
+            raise TableError(row.where, f"{leaf:x}.{subleaf}.{register}: bits "
+                             f"{mask & row.mask:08x} have a rule already")
+        taken[leaf, subleaf, register, vendor] = (mask | row.mask, rules | {row.rule})
 
     def closure(self):
         """name -> the set of everything it stands on."""
@@ -329,8 +428,56 @@ def write_header(table, source, out):
               f"    uint16_t features[{MOST_FEATURES}];", "};",
               f"#define NR_REGISTER_BITS {sum(len(r.rows) for r in table.registers.values())}",
               "extern const struct register_bits register_bits[NR_REGISTER_BITS];", "",
+              "/* What the audit does with bits of a leaf: the rows of LEAF, in the order of leaves. */",
+              "enum field_rule_kind {"]
+    lines += [f"    RULE_{rule}," for rule in RULES]
+    lines += ["};", "/* Those below are compared field by field. */",
+              f"#define NR_RULES_COMPARED {len(COMPARED)}", f"enum {{ RULE_INTEL = {VENDORS['intel']}, RULE_AMD = {VENDORS['amd']} }};",
+              "struct field_rule {", "    uint32_t first, last; /* leaves */", "    uint32_t mask;",
+              "    uint16_t feature; /* + 1; 0: none */",
+              "    uint8_t low, high; /* subleaves; 0 where there are none */",
+              "    uint8_t registers; /* a bit for each, EAX the lowest */",
+              "    uint8_t vendors, rule, shift, width;",
+              "};", f"#define NR_FIELD_RULES {len(table.leaves)}",
+              "extern const struct field_rule field_rules[NR_FIELD_RULES + 1]; /* ends with leaf UINT32_MAX */",
+              "/* Leaf (extended: its low half) -> the first of its rows. */",
+              f"extern const uint16_t field_rules_basic[{NR_BASIC}];",
+              f"extern const uint16_t field_rules_extd[{NR_EXTD}];",
+              "/* Leaves that say something only with a feature. */",
+              f"#define NR_FIELD_CONDITIONAL {max(1, len(conditional(table)))}",
+              "extern const uint32_t field_conditional[NR_FIELD_CONDITIONAL];", "",
               "#endif /* FEATURES_GEN_H */"]
     out.write("\n".join(lines) + "\n")
+
+
+def conditional(table):
+    return sorted({leaf for row in table.leaves if row.feature
+                   for leaf in range(row.first, row.last + 1)})
+
+
+def first_row(table, leaf):
+    return next((i for i, row in enumerate(table.leaves) if row.first <= leaf <= row.last),
+                len(table.leaves))
+
+
+def c_leaves(table):
+    def row(r):
+        feature = f"X86_FEATURE_{r.feature} + 1" if r.feature else "0"
+        registers = sum(1 << "abcd".index(x) for x in r.registers)
+        return (f"{{{r.first:#x}u, {r.last:#x}u, {r.mask:#010x}u, {feature}, {r.low}, {r.high}, "
+                f"{registers}, {VENDORS[r.vendors]}, RULE_{r.rule}, {r.shift}, {r.width}}}")
+    return (["/* cpuid-policy/policy.h says how far policies go; here it is written a second time. */",
+             '#include <cpuid-policy/policy.h>',
+             f'_Static_assert(POLICY_NR_BASIC == {NR_BASIC}, "basic leaves");',
+             f'_Static_assert(POLICY_NR_EXTD == {NR_EXTD}, "extended leaves");'] +
+            c_array("const struct field_rule field_rules[NR_FIELD_RULES + 1]",
+                    [row(r) for r in table.leaves] + ["{UINT32_MAX, UINT32_MAX, 0, 0, 0, 0, 0, 0, 0, 0, 0}"], 1) +
+            c_array(f"const uint16_t field_rules_basic[{NR_BASIC}]",
+                    [first_row(table, i) for i in range(NR_BASIC)]) +
+            c_array(f"const uint16_t field_rules_extd[{NR_EXTD}]",
+                    [first_row(table, EXTD + i) for i in range(NR_EXTD)]) +
+            c_array("const uint32_t field_conditional[NR_FIELD_CONDITIONAL]",
+                    [f"{leaf:#x}u" for leaf in conditional(table)] or ["UINT32_MAX"]))
 
 
 def c_sets(table, stem, sets):
@@ -396,6 +543,7 @@ def write_source(table, source, header, out):
         f"{{POLICY_REGISTER_{r.name}, {shift}, {width}, {len(names)}, "
         f"{{{', '.join(f'X86_FEATURE_{n}' for n in names) or '0'}}}}}"
         for r in table.registers.values() for shift, width, names in r.rows], 1)
+    lines += c_leaves(table)
     out.write("\n".join(lines))
 
 
@@ -425,6 +573,11 @@ def write_json(table, out):
                                  "features": [spoken(n) for n in names]}
                                 for shift, width, names in r.rows]}
                       for r in table.registers.values()],
+        "leaves": [{"first": r.first, "last": r.last, "low": r.low, "high": r.high,
+                    "registers": r.registers, "shift": r.shift, "width": r.width,
+                    "vendors": r.vendors, "rule": r.rule.lower().replace("_", "-"),
+                    "feature": spoken(r.feature) if r.feature else None, "why": r.why}
+                   for r in table.leaves],
     }, out, indent=1)
     out.write("\n")
 
@@ -470,7 +623,16 @@ def write_markdown(table, out):
     lines += [f"| {r.name}{'' if r.msr is None else f' (MSR {r.msr:#x})'} | {bit_range(shift, width)} | "
               f"{', '.join(f'`{spoken(n)}`' for n in names) or 'always'} |"
               for r in table.registers.values() for shift, width, names in r.rows] + [""]
+    lines += ["## Leaves", "", "What the audit does with every bit of every leaf.", ""]
+    lines += leaf_table(table) + [""]
     out.write("\n".join(lines))
+
+
+def leaf_table(table):
+    """Rows for people: the specification has the same (tests/unit/test_spec.py)."""
+    return ["| bits | vendors | rule | why |", "| --- | --- | --- | --- |"] + [
+        f"| {r.place()} | {r.vendors} | {r.rule.lower().replace('_', ' ')}"
+        f"{f', with `{spoken(r.feature)}`' if r.feature else ''} | {r.why} |" for r in table.leaves]
 
 
 def main():

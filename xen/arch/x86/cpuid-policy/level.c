@@ -197,7 +197,10 @@ int policy_level(const struct cpu_policy *const *policies, size_t n, struct cpu_
         common_add(&c, policies[0], policies[i]);
     }
     *level = *policies[0];
+    for (size_t i = 1; i < n; i++)
+        policy_fit_fields(level, policies[i]);
     common_store(&c, level);
+    policy_drop_unbacked(level);
     policy_shrink(level);
     return 0;
 }
@@ -214,10 +217,12 @@ int policy_apply_level(struct cpu_policy *guest, const struct cpu_policy *level,
     policy_to_featureset(guest, &before);
     common_init(&c, guest);
     common_add(&c, guest, level);
+    policy_fit_fields(guest, level);
     /* What follows this guest's own vCPUs and their state is not the level's to take. */
     for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
         c.all.w[i] |= before.w[i] & dynamic->w[i];
     common_store(&c, guest);
+    policy_drop_unbacked(guest);
     if (dropped) {
         policy_to_featureset(guest, &after);
         featureset_andnot(dropped, &before, &after);

@@ -156,6 +156,14 @@ enum { XEN_NR_CACHE = 6, XEN_NR_TOPO = 2 };
  * can hold. */
 uint32_t policy_named_subleaves(const struct cpu_policy *p, const struct leaf_family *f);
 
+/* What is no feature, by the LEAF rows of features.def.  fs: the guest's features. */
+void policy_check_fields(const struct cpu_policy *guest, const struct cpu_policy *max,
+                         const struct featureset *fs, struct policy_report *r);
+/* Bring the same fields of a level to what this host, too, can give.  They are of one vendor. */
+void policy_fit_fields(struct cpu_policy *level, const struct cpu_policy *host);
+/* Zero the leaves that say something only with a feature that the policy does not have. */
+void policy_drop_unbacked(struct cpu_policy *p);
+
 /* Iterate set bits of a 64-bit component mask. */
 #define for_each_component(i, mask)                                                                \
     for (uint64_t m_ = (mask); m_ && ((i) = (unsigned int)__builtin_ctzll(m_), true); m_ &= m_ - 1)

@@ -52,6 +52,24 @@ static void verify_beyond(const struct cpu_policy *p, struct policy_report *r)
             beyond(7, s, p->feat[0].a, r);
 }
 
+/* Leaf D says nothing of a component that is not there; leaf 4 nothing behind its first entry of
+ * type 0, and knows three types: SDM vol. 2A, CPUID. */
+static void verify_lists(const struct cpu_policy *p, uint64_t components, struct policy_report *r)
+{
+    bool ended = false;
+
+    for (uint32_t s = 2; s < POLICY_NR_XSTATE; s++)
+        if (!((components >> s) & 1) && !regs_empty(&p->xstate[s]))
+            beyond(0xd, s, s, r);
+    for (uint32_t s = 0; s < POLICY_NR_CACHE; s++) {
+        uint32_t type = p->cache[s].a & 0x1f;
+
+        ended |= type == 0 || type > 3;
+        if (ended && !regs_empty(&p->cache[s]))
+            beyond(4, s, s, r);
+    }
+}
+
 /* Every feature that stands on something absent, once, with the first thing it lacks. */
 static void verify_prerequisites(const struct featureset *fs, struct policy_report *r)
 {
@@ -186,6 +204,7 @@ int policy_verify(const struct cpu_policy *p, struct policy_report *r)
         policy_fault(r, policy_fault_at(FAULT_VENDOR_UNKNOWN, 0, POLICY_NONE, p->basic[0].b, 0));
     verify_maxima(p, r);
     verify_beyond(p, r);
+    verify_lists(p, (xcr0 | xss) & ~(1ull << 63), r);
     policy_to_featureset(p, &fs);
     verify_prerequisites(&fs, r);
     verify_addresses(p, r);
