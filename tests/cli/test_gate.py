@@ -592,6 +592,34 @@ def test_unsorted_leaves(tmp_path):
     assert f"offset {48 + 24}, record X86_CPUID_POLICY: entry 1" in text
 
 
+def without(leaf, subleaf=None):
+    """A policy in which that is not named."""
+    leaves = policy("leaves")
+    entries = [leaves[at:at + 24] for at in range(0, len(leaves), 24)]
+    return b"".join(e for e in entries if struct.unpack_from("<I", e)[0] != leaf
+                    or subleaf is not None and struct.unpack_from("<I", e, 4)[0] != subleaf)
+
+
+@pytest.mark.parametrize("how", ["pipe", "relay-socket", "file"])
+@pytest.mark.parametrize("unverified", ["", "unverified,avx2,xstate,max-leaf,msr"])
+def test_a_policy_that_is_not_whole(tmp_path, how, unverified):
+    """Stock Xen merges it over the domain's birth policy: what it does not name would be this host's."""
+    end = record(STATIC_DATA_END) + pages(1) + record(END)
+    msrs = record(MSR, policy("msrs"))
+    cases = [(record(CPUID, without(7)) + msrs, "incomplete: leaf 7 is not named"),
+             (record(CPUID, without(0xd, 2)) + msrs, "incomplete: leaf D, subleaf 2 is not named"),
+             (record(CPUID, without(0x80000001)) + msrs, "incomplete: leaf 80000001 is not named"),
+             (record(CPUID, policy("leaves")[:24]) + msrs, "incomplete: leaf 1 is not named"),
+             (record(CPUID, policy("leaves")), "incomplete: MSR 10A is not named"),
+             (record(CPUID, policy("leaves")) + record(MSR, policy("msrs")[:16]), "incomplete: MSR 10A is not named"),
+             (msrs, "the head ends with X86_MSR_POLICY and without X86_CPUID_POLICY")]
+    for i, (static, words) in enumerate(cases):
+        (tmp_path / str(i)).mkdir()
+        run = Run(tmp_path / str(i), headers() + static + end, how, env={"XENLEVEL_ALLOW": unverified})
+        assert words in refused(run).replace("\n    ", " ")
+        assert words in run.log_message()
+
+
 def test_policy_behind_the_head_stops_the_stream(tmp_path):
     good = head() + pages(2)
     run = Run(tmp_path, good + record(CPUID, policy("leaves")) + pages(2) + record(END), "relay-pipe").finish()
@@ -671,7 +699,7 @@ def broken_policy():
         leaf, _, a, b, c, d = struct.unpack_from("<6I", leaves, at)
         if leaf == 1:
             struct.pack_into("<I", leaves, at + 16, c & ~(1 << 28))
-    return headers() + record(CPUID, bytes(leaves)) + record(STATIC_DATA_END) + pages(1) + record(END)
+    return headers() + record(CPUID, bytes(leaves)) + record(MSR, policy("msrs")) + record(STATIC_DATA_END) + pages(1) + record(END)
 
 
 # ---- the trial ----

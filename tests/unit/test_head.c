@@ -101,20 +101,24 @@ static void leaf(uint32_t number, uint32_t subleaf, uint32_t a)
     le(0x33, 4);
 }
 
+/* A small one, but whole: it says itself that leaf 1 is its last. */
 static void cpuid_policy(void)
 {
     rec(REC_X86_CPUID_POLICY, 3 * 24);
-    leaf(0, POLICY_NONE, 0xd);
+    leaf(0, POLICY_NONE, 1);
     leaf(1, POLICY_NONE, 0x306c3);
-    leaf(7, 0, 0);
+    leaf(0x80000000, POLICY_NONE, 0x80000000);
 }
 
 static void msr_policy(void)
 {
-    rec(REC_X86_MSR_POLICY, 16);
+    rec(REC_X86_MSR_POLICY, 32);
     le(0xce, 4);
     le(0, 4);
     le(0x80000000, 8);
+    le(0x10a, 4);
+    le(0, 4);
+    le(0x1000, 8);
 }
 
 static void good_hvm(void)
@@ -229,9 +233,11 @@ static void test_hvm(void **state)
     assert_int_equal(head.leaves[1].subleaf, POLICY_NONE);
     assert_int_equal(head.leaves[1].a, 0x306c3);
     assert_int_equal(head.leaves[1].d, 0x33);
-    assert_int_equal(head.nr_msrs, 1);
+    assert_int_equal(head.nr_msrs, 2);
     assert_int_equal(head.msrs[0].idx, 0xce);
     assert_int_equal(head.msrs[0].val, 0x80000000);
+    assert_int_equal(head.msrs[1].idx, 0x10a);
+    assert_int_equal(head.msrs[1].val, 0x1000);
     assert_int_equal(head.msrs_offset, 48 + 72 + 8);
     assert_int_equal(head.nr_records, 3);
 }
@@ -432,6 +438,12 @@ static void m_msr_twice(void)
     headers(3, 2);
     msr_policy();
     msr_policy();
+}
+static void m_msrs_alone(void)
+{
+    headers(3, 2);
+    msr_policy();
+    rec(REC_STATIC_DATA_END, 0);
 }
 static void m_pv_info_twice(void)
 {
@@ -741,7 +753,9 @@ static const struct bad bads[] = {
      XC_SR_LIBXC},
     {"CPUID policy twice", m_cpuid_twice, 40 + POLICY_SIZE, 1, REC_X86_CPUID_POLICY,
      "a second time", XC_SR_LIBXC},
-    {"MSR policy twice", m_msr_twice, 64, 1, REC_X86_MSR_POLICY, "a second time", XC_SR_LIBXC},
+    {"MSR policy twice", m_msr_twice, 80, 1, REC_X86_MSR_POLICY, "a second time", XC_SR_LIBXC},
+    {"MSR policy alone", m_msrs_alone, 80, 1, REC_STATIC_DATA_END,
+     "ends with X86_MSR_POLICY and without X86_CPUID_POLICY", XC_SR_LIBXC},
     {"PV info twice", m_pv_info_twice, 56, 1, REC_X86_PV_INFO, "a second time", XC_SR_LIBXC},
     {"CPUID policy empty", m_cpuid_empty, 40, 0, REC_X86_CPUID_POLICY, "length 0", XC_SR_LIBXC},
     {"CPUID policy of an odd length", m_cpuid_odd, 40, 0, REC_X86_CPUID_POLICY,
@@ -926,6 +940,46 @@ static void test_policy_entries(void **state)
     fault_of_leaves(0, 0, 1, POLICY_NONE, FAULT_SUBLEAF_UNEXPECTED, 0);
 }
 
+/* What a stream does not name is not zero there: it is what the domain was born with. */
+static void incomplete(uint32_t leaf_number, uint32_t msr)
+{
+    static struct cpu_policy policy;
+    struct policy_fault faults[4];
+    struct policy_report r = {faults, 4, 0};
+
+    assert_int_equal(run(XC_SR_LIBXC, length, 1000), 0);
+    assert_int_equal(xc_sr_head_policy(&head, &policy, &r), -1);
+    assert_int_equal(r.count, msr == POLICY_NONE ? 1 : 2);
+    assert_int_equal(faults[0].kind, FAULT_NOT_NAMED);
+    assert_int_equal(faults[0].leaf, leaf_number);
+    assert_int_equal(faults[0].msr, msr);
+}
+
+static void test_incomplete(void **state)
+{
+    (void)state;
+    headers(3, 2);
+    cpuid_policy();
+    rec(REC_STATIC_DATA_END, 0);
+    incomplete(POLICY_NONE, 0xce);
+
+    headers(3, 2);
+    rec(REC_X86_CPUID_POLICY, 3 * 24);
+    leaf(0, POLICY_NONE, 2);
+    leaf(1, POLICY_NONE, 0x306c3);
+    leaf(0x80000000, POLICY_NONE, 0x80000000);
+    msr_policy();
+    rec(REC_STATIC_DATA_END, 0);
+    incomplete(2, POLICY_NONE);
+
+    headers(3, 2);
+    rec(REC_X86_CPUID_POLICY, 24);
+    leaf(0, POLICY_NONE, 0);
+    msr_policy();
+    rec(REC_STATIC_DATA_END, 0);
+    incomplete(0x80000000, POLICY_NONE);
+}
+
 static void test_policy(void **state)
 {
     static struct cpu_policy policy;
@@ -936,6 +990,7 @@ static void test_policy(void **state)
     assert_int_equal(xc_sr_head_policy(&head, &policy, NULL), 0);
     assert_int_equal(policy.basic[1].a, 0x306c3);
     assert_int_equal(policy.platform_info, 0x80000000);
+    assert_int_equal(policy.arch_caps, 0x1000);
 
     headers(2, 2);
     rec(REC_PAGE_DATA, 8);
@@ -1028,6 +1083,7 @@ int main(void)
         cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_every_bit),
         cmocka_unit_test(test_policy_entries),
+        cmocka_unit_test(test_incomplete),
         cmocka_unit_test(test_policy),
         cmocka_unit_test(test_read),
         cmocka_unit_test(test_read_longest),

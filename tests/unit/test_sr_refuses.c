@@ -68,7 +68,7 @@ static const struct wrong wrongs[] = {
     {REC_X86_CPUID_POLICY, LENGTH, 23, 0, 0, "it has 1 to"},
     {REC_X86_CPUID_POLICY, LENGTH, (POLICY_MAX_LEAVES + 1) * 24, 0, 0, "it has 1 to"},
     {REC_X86_CPUID_POLICY, TWICE, 0, 0, 0, "a second time"},
-    {REC_X86_CPUID_POLICY, DROP, 0, 0, 0, "does not say which CPU"},
+    {REC_X86_CPUID_POLICY, DROP, 0, 0, 0, "X86_MSR_POLICY, and no X86_CPUID_POLICY"},
     {REC_X86_CPUID_POLICY, SET, 0, 0x12345678, 4, "cannot be"},
     {REC_X86_MSR_POLICY, LENGTH, 15, 0, 0, "it has 1 to"},
     {REC_X86_MSR_POLICY, LENGTH, (POLICY_MAX_MSRS + 1) * 16, 0, 0, "it has 1 to"},

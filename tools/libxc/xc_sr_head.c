@@ -426,6 +426,10 @@ static int end_of_head(struct xc_sr_parser *p)
 {
     if (p->head->guest == XC_SR_GUEST_PV && !p->head->has_pv_info)
         return fail_at(p, p->record_offset, "the head of a PV guest ends without X86_PV_INFO");
+    /* Xen would give the domain those, over what it was born with. */
+    if (p->head->has_msrs && !p->head->has_cpuid)
+        return fail_at(p, p->record_offset,
+                       "the head ends with X86_MSR_POLICY and without X86_CPUID_POLICY");
     return done(p);
 }
 
@@ -707,7 +711,8 @@ int xc_sr_head_policy(const struct xc_sr_head *head, struct cpu_policy *policy,
         errno = ENODATA;
         return -1;
     }
-    if (policy_from_leaves(policy, head->leaves, head->nr_leaves, head->msrs, head->nr_msrs, r)) {
+    if (policy_from_leaves(policy, head->leaves, head->nr_leaves, head->msrs, head->nr_msrs, r) ||
+        policy_whole(head->leaves, head->nr_leaves, head->msrs, head->nr_msrs, r)) {
         errno = EINVAL;
         return -1;
     }

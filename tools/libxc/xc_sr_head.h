@@ -51,7 +51,7 @@ struct xc_sr_head {
     bool has_pv_info;
     uint8_t pv_width, pv_levels; /* bytes of a guest word; page table levels */
 
-    bool has_cpuid, has_msrs; /* has_msrs is false also when every MSR of the policy is zero */
+    bool has_cpuid, has_msrs; /* never MSRs alone */
     size_t nr_leaves, nr_msrs;
     uint64_t leaves_offset, msrs_offset; /* where entry 0 stands: a fault's index gives the rest */
     xen_cpuid_leaf_t leaves[POLICY_MAX_LEAVES];
@@ -133,7 +133,8 @@ int xc_sr_head_read(int fd, enum xc_sr_layer layer, struct xc_sr_head *head,
                     uint8_t (*raw)[XC_SR_HEAD_MAX], struct xc_sr_fault *fault);
 
 /* The policy of a complete head in the library's form.  -1 with errno ENODATA when it has none;
- * EINVAL with the faults in *r, entries counted from 0 in their record. */
+ * EINVAL with the faults in *r, entries counted from 0 in their record, also when it is not whole
+ * (policy_whole). */
 int xc_sr_head_policy(const struct xc_sr_head *head, struct cpu_policy *policy,
                       struct policy_report *r);
 

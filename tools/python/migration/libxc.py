@@ -83,6 +83,7 @@ class Stream:
         self.policy, self.policy_faults = None, None
         self._leaves = self._msrs = None
         self._policy_record = {}
+        self._can_be_whole = True   # nothing else is wrong that would make the policy incomplete
         self._policy_done = False
         self.hvm_entries = {}
         self.params = []
@@ -262,6 +263,7 @@ class Stream:
         if self.static_end:
             return
         self.static_end = True
+        self._can_be_whole &= self.version >= 3
         self.finish_policy()
 
     # ---- static data ----
@@ -285,6 +287,7 @@ class Stream:
         """Entries of one of the policy records; None when there are none to take. Never more than a policy has, and one."""
         if not body.length or body.length % size:
             self.add("length", start + 4, name, f"a body of {body.length} bytes, not a multiple of {size} above zero")
+            self._can_be_whole = False
         count = body.length // size
         data = body.read(min(count, most) * size)
         self._policy_record[name] = (self.record, start + 8, size)
@@ -302,17 +305,24 @@ class Stream:
         """Both arrays are there: is it a CPU that can exist?"""
         if self._policy_done:
             return
+        self._can_be_whole &= self.static_end       # a stream that is cut off has more to say
         self._policy_done = True
         here = self.report.layer, self.report.record, self.report.type
         if self._leaves:
             leaves, nr_leaves = self._leaves
             msrs, nr_msrs = self._msrs or ([], 0)
             policy, faults = cpu_policy.from_arrays(leaves, msrs, nr_leaves, nr_msrs)
+            if self._can_be_whole:
+                faults = faults or cpu_policy.whole(policy)
             self.policy, self.policy_faults = policy, faults
             for fault in faults:
                 self.policy_problem(fault, "policy-")
             for fault in cpu_policy.verify(policy) if not faults else ():
                 self.policy_problem(fault, "policy-", "A CPU that can exist")
+        elif self._msrs and self._can_be_whole:
+            record, at, _ = self._policy_record["X86_MSR_POLICY"]
+            self.report.place("libxc", record, "X86_MSR_POLICY")
+            self.add("policy-incomplete", at - 8, "X86_MSR_POLICY", "stands here without X86_CPUID_POLICY")
         elif self.version == 2:
             self.report.note("a version 2 stream holds no CPU policy: the receiver can only guess what CPU the guest has")
         else:
