@@ -410,6 +410,14 @@ def test_pv_without_a_policy(tmp_path):
     assert "is not known" in refused(Run(again(tmp_path), data, env=env | {"XENLEVEL_PV": "strict"}))
 
 
+def test_pv_that_is_saved(tmp_path):
+    """What its programs have read is in no stream, so it is said here; it is saved all the same."""
+    run = Run(tmp_path, b"", "file", mode="save", save=True, env=MASKS).finish()
+    assert run.p.returncode == 0 and "may find that otherwise" in " ".join(run.stderr.split())
+    run = Run(again(tmp_path), b"", "file", mode="save", save=True, env={"FAKE_XEN_TYPE": "pv"}).finish()
+    assert run.p.returncode == 0 and run.stderr == ""
+
+
 def test_pv_setting_that_nobody_knows(tmp_path):
     assert "XENLEVEL_PV" in refused(Run(tmp_path, stream(guest=1), env=MASKS | {"XENLEVEL_PV": "Strict"}))
     data = stream()     # no PV guest: not asked

@@ -429,6 +429,19 @@ def test_what_programs_see_otherwise(start):
     assert "programs" not in host.create(name="pvh", type="pvh")
 
 
+def test_check_of_a_domain_knows_where_it_is(start):
+    sandy, haswell = start(SANDY), start("intel-haswell-ep")
+    captured(sandy, haswell)
+    sandy.create(name="pv", cpu_policy=str(sandy.path / "pool.xlp"))
+    there = sandy.path / "intel-haswell-ep.xlp"
+    done = sandy.xenlevel("check", "pv", there)
+    assert "can run on" in done.stdout and f"move from {SANDY} to" in done.stdout
+    assert "appears: hypervisor" in done.stdout
+    assert "refused by --strict" in sandy.xenlevel("check", "--strict", "pv", there, status=1).stdout
+    haswell.create(name="pv", cpu_policy=str(haswell.path / "pool.xlp"))
+    assert "move from" not in haswell.xenlevel("check", "--strict", "pv", there).stdout
+
+
 def test_apply_strict(start):
     sandy, haswell = start(SANDY), start("intel-haswell-ep")
     captured(sandy, haswell)

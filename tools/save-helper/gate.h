@@ -66,6 +66,9 @@ extern const struct xc_transport_ops *const gate_transport;
  * policy.  true: with XENLEVEL_PV=strict that refuses it, in the words of a->text and a->summary.
  */
 bool pv_refuses(const struct gate_host *h, const struct audit_case *c, struct audit *a);
+/* It is saved: warns when its programs do not read its policy here, and may notice that it moves.
+ */
+void pv_leaves(const struct gate_host *h, uint32_t domid, const char *name);
 
 /* ---- the stock helper (helper.c) ---- */
 

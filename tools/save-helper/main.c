@@ -378,6 +378,7 @@ static void look_at_domain(struct save *s)
     gate_domain_name(&host, s->domid, s->name, sizeof(s->name));
     if (gate_host_verify_domain(&host, s->domid, why))
         report_line(LOG_WARNING, "saving '%s': %s", s->name, why);
+    pv_leaves(&host, s->domid, s->name);
     /* Version 3 of the stream, the first with a policy in it, came with Xen 4.14. */
     if (host.version.major < 4 || (host.version.major == 4 && host.version.minor < 14))
         report_line(LOG_WARNING,

@@ -3,7 +3,7 @@
  * A PV guest's programs execute CPUID on the processor.  What they will read on this host beyond or
  * short of the policy that the audit has accepted is said, or with XENLEVEL_PV=strict refused.
  *
- * What they have read where they come from is in no stream.
+ * What they have read where they come from is in no stream: there the gate says so when it saves.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,4 +79,28 @@ bool pv_refuses(const struct gate_host *h, const struct audit_case *c, struct au
     if (!strict)
         report_text(LOG_WARNING, a->text);
     return strict;
+}
+
+void pv_leaves(const struct gate_host *h, uint32_t domid, const char *name)
+{
+    struct cpu_policy policy;
+    struct xc_domain_info info;
+    struct xc_leaves leaves;
+    struct pv_view view;
+    char names[512]; /* of a line's length */
+    int rc;
+
+    if (xc_domain_getinfo(h->xch, domid, &info) || info.type != XC_DOMAIN_PV ||
+        xc_get_domain_cpu_policy(h->xch, domid, &leaves))
+        return; /* what fails here fails the save as well, with its own words */
+    rc = xc_policy_from_leaves(h->xch, "the domain's", &leaves, &policy, NULL, 0);
+    xc_leaves_free(&leaves);
+    if (rc || programs_view(h->xch, &policy, &view) || view.exact)
+        return;
+    programs_features(&view.beyond.vanish, names, sizeof(names));
+    report_line(
+        LOG_WARNING,
+        "saving '%s': its programs execute CPUID on this host's processor and read something "
+        "else than its policy%s%s; they may find that otherwise where it goes on",
+        name, names[0] ? ", without " : "", names);
 }

@@ -28,7 +28,8 @@ struct question {
     const struct cpu_policy *policy;
     enum subject_type type;
     const char *type_name;
-    bool strict; /* PV: programs, too, must read exactly the policy */
+    bool strict;                /* PV: programs, too, must read exactly the policy */
+    const struct subject *home; /* PV: the host that it comes from, when that is known; or NULL */
     struct json *json;
 };
 
@@ -139,13 +140,28 @@ static int ask(const struct question *q, const struct subject *host)
     if (q->type == TYPE_PV) {
         pv = &e;
         enforcement_of(host, q->policy, &e);
-        if (q->guest->kind == SUBJECT_HOST)
-            enforcement_of_move(q->guest, host, q->policy, &e);
+        if (q->home)
+            enforcement_of_move(q->home, host, q->policy, &e);
     }
     (q->json ? answer_json : answer_text)(q, host, offered, &r, pv);
     status = offered && !r.count && !is_too_loose(q, pv) ? STATUS_YES : STATUS_NO;
     free(faults);
     return status;
+}
+
+/* Where its programs are now: a host's guest there, a domain here.  Others come from anywhere.  0;
+ * or -1 after a message. */
+static int find_home(struct question *q, struct subject *here)
+{
+    if (q->type != TYPE_PV)
+        return 0;
+    if (q->guest->kind == SUBJECT_HOST)
+        q->home = q->guest;
+    else if (q->guest->domid != POLICY_NONE && subject_open("-", here))
+        return -1;
+    else if (q->guest->domid != POLICY_NONE)
+        q->home = here;
+    return 0;
 }
 
 static int ask_all(struct question *q, int n, char **hosts)
@@ -173,7 +189,7 @@ static int ask_all(struct question *q, int n, char **hosts)
 static int run(const struct command *cmd, int argc, char **argv)
 {
     struct question q = {.type = TYPE_UNKNOWN};
-    struct subject *guest;
+    struct subject *guest, *here;
     int letter, first, status = STATUS_TROUBLE;
     bool json = false;
     const char *value;
@@ -189,11 +205,12 @@ static int run(const struct command *cmd, int argc, char **argv)
     if (argc - first < 2)
         return cmd_usage(cmd, "a guest and at least one host are needed");
     guest = xcalloc(1, sizeof(*guest));
+    here = xcalloc(1, sizeof(*here));
     if (!subject_open(argv[first], guest)) {
         q.guest = guest;
         q.policy = subject_guest_policy(guest, &q.type);
     }
-    if (q.policy) {
+    if (q.policy && !find_home(&q, here)) {
         q.type_name = guest->kind == SUBJECT_GUEST && guest->type != TYPE_UNKNOWN
                           ? guest->type_name
                           : subject_type_name(q.type);
@@ -214,7 +231,9 @@ static int run(const struct command *cmd, int argc, char **argv)
         }
     }
     subject_close(guest);
+    subject_close(here);
     free(guest);
+    free(here);
     return status;
 }
 
