@@ -6,6 +6,7 @@
  * FAKE_XEN_DROP  features that it lacks all the same, FAKE_XEN_SET some that it has
  * FAKE_XEN_TYPE  what every domain is: pv, hvm, pvh (the default), shadow (PVH without HAP)
  * FAKE_XEN_NAME  the domain's name in xenstore
+ * FAKE_SYSLOG    the socket of syslog; none: nobody listens
  * FAKE_XEN_FAIL  the hypercall that fails: version, getdomaininfo, policy, domain-policy
  * FAKE_GATE_RELAY the head is taken from the stream and the rest relayed, whatever the stream is
  * FAKE_XEN_MINOR its version is 4.this (17)
@@ -235,6 +236,13 @@ static const struct xc_transport_ops fake_ops = {
 };
 
 const struct xc_transport_ops *const gate_transport = &fake_ops;
+
+const char *gate_syslog(void)
+{
+    const char *path = getenv("FAKE_SYSLOG");
+
+    return path ? path : "/nonexistent";
+}
 
 bool gate_may_peek(void)
 {
