@@ -148,7 +148,7 @@ def test_names_in_images(hosts, tmp_path, name):  # noqa: F811
     run(VERIFY, path)
     for argv in (["show", path], ["verify", path], ["check", path, hosts / f"{OLD}.xlp"], ["stream", "show", path],
                  ["stream", "show", "--records", path], ["diff", path, hosts / f"{OLD}.xlp"],
-                 ["stream", "extract", path]):
+                 ["stream", "extract-policy", path]):
         run(XENLEVEL, *argv, cwd=tmp_path)
     for argv in (["show", path], ["check", path, hosts / f"{OLD}.xlp"], ["stream", "show", path]):
         assert json.dumps(name) in json.dumps(run_json(XENLEVEL, *argv, "--json"))

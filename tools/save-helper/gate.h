@@ -108,6 +108,8 @@ int child_end_as(int status);
  * the head must be read: this is no pipe or socket, it is wrong or cut, or it came too slowly.
  */
 bool peek_head(int fd, struct xc_sr_head *head);
+/* Where syslog listens: /dev/log (transport_xen.c), or where the tests say. */
+const char *gate_syslog(void);
 /* Always true in the real gate; the tests want to see the other way too (transport_xen.c). */
 bool gate_may_peek(void);
 
@@ -134,10 +136,13 @@ pid_t relay_start(const struct relay *r, int *out);
 void report_open(void);
 /* Columns of the terminal on standard error; 100 when it is none. */
 unsigned int report_width(void);
-/* A message of several lines, already wrapped, to standard error and the logs. */
-void report_text(int priority, const char *text);
-/* One line, "xenlevel: " put before it. */
-void report_line(int priority, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * A message of several lines, already wrapped, to standard error and the logs: syslog, and the file
+ * XENLEVEL_LOG when it is set.  Never waits for a reader.  0: a log has it; -1: none.
+ */
+int report_text(int priority, const char *text);
+/* One line, "xenlevel: " put before it.  The same. */
+int report_line(int priority, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Only to the logs. */
 void report_log(int priority, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

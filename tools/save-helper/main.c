@@ -193,21 +193,25 @@ static int prepare(struct restore *r, char *why)
     return r->own ? 0 : gate_find_helper(host.version.major, host.version.minor, r->path, why);
 }
 
-static void say_given_up(void)
+/* Each is logged, one by one; -1: no log takes it, so it must not be given up. */
+static int say_given_up(void)
 {
+    int rc = 0;
+
     for (char *s = verdict.allowed; *s;) {
         size_t n = strcspn(s, "\n");
 
-        report_line(LOG_WARNING, "'%s': %.*s", host.name, (int)n, s);
+        rc |= report_line(LOG_WARNING, "'%s': %.*s", host.name, (int)n, s);
         s += n + (s[n] == '\n');
     }
     if (!verdict.clamped)
-        return;
-    report_line(
+        return rc;
+    rc |= report_line(
         LOG_WARNING,
         "'%s': restored all the same, as XENLEVEL_ALLOW says; Xen silently cuts its CPU down "
         "to this host's, so the domain will see another CPU than the one it has been using",
         host.name);
+    return rc;
 }
 
 /* Put the head back into the stream: wound back, or by a process that hands it and the rest on. */
@@ -342,9 +346,10 @@ static int restore(int argc, char **argv)
         return refuse();
     if (!trial_run(&host, r.domid, &r.c, &trial, &verdict))
         return refuse();
-    if (verdict.given_up)
-        say_given_up();
-    else
+    if (verdict.given_up && say_given_up())
+        return broken(&r, "what XENLEVEL_ALLOW gives up must be logged, and neither syslog nor the "
+                          "file XENLEVEL_LOG takes it");
+    if (!verdict.given_up)
         report_log(LOG_INFO, "passed: '%s' (%s, from Xen %u.%u) can run on this host", r.c.domain,
                    r.c.type, head.xen_major, head.xen_minor);
     if (r.own && is_for_stock(&r)) {

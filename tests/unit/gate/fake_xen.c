@@ -6,6 +6,7 @@
  * FAKE_XEN_DROP  features that it lacks all the same, FAKE_XEN_SET some that it has
  * FAKE_XEN_TYPE  what every domain is: pv, hvm, pvh (the default), shadow (PVH without HAP)
  * FAKE_XEN_NAME  the domain's name in xenstore
+ * FAKE_SYSLOG    the socket of syslog; none: nobody listens
  * FAKE_XEN_FAIL  the hypercall that fails: version, getdomaininfo, policy, domain-policy,
  *                set-policy, caps
  * FAKE_XEN_CAPS  its levelling capabilities, a number (1: CPUID faulting, the default)
@@ -304,6 +305,13 @@ static const struct xc_transport_ops fake_ops = {
 };
 
 const struct xc_transport_ops *const gate_transport = &fake_ops;
+
+const char *gate_syslog(void)
+{
+    const char *path = getenv("FAKE_SYSLOG");
+
+    return path ? path : "/nonexistent";
+}
 
 bool gate_may_peek(void)
 {
