@@ -416,7 +416,8 @@ static int check_state(struct restorer *s)
                           : 0; /* said when it would be applied */
 }
 
-static int restore(struct restorer *s)
+/* Everything of the stream into the domain. */
+static int take_stream(struct restorer *s)
 {
     struct xc_sr_rhdr header;
 
@@ -443,6 +444,13 @@ static int restore(struct restorer *s)
             s->result->console_gfn = s->hvm.params[i].value;
     }
     return 0;
+}
+
+static int restore(struct restorer *s)
+{
+    if (take_stream(s))
+        return -1;
+    return sr_look_again(&s->r, &s->policy, s->domid, s->result);
 }
 
 int xc_domain_restore(xc_handle *xch, int fd, uint32_t domid,
