@@ -66,7 +66,8 @@ int xc_audit_policy(const struct xc_leaves *named, const struct cpu_policy *told
 {
     size_t before = r->count;
 
-    (void)named;
+    if (named)
+        (void)policy_whole(named->leaves, named->nr_leaves, named->msrs, named->nr_msrs, r);
     (void)policy_verify(told, r);
     if (checked)
         *checked = r->count;

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "xc.h"
 #include "xc_sr_head.h"
 
 /* What the administrator gives up: the list in XENLEVEL_ALLOW, parsed. */
@@ -26,6 +27,13 @@ struct audit_allow {
  * quietly allow less, or more, than was meant.
  */
 int audit_allow_parse(const char *list, struct audit_allow *allow, char *why, size_t size);
+
+/* The policy of a head as the entries that a hypervisor is given: only to be read. */
+static inline struct xc_leaves audit_named(const struct xc_sr_head *head)
+{
+    return (struct xc_leaves){(xen_cpuid_leaf_t *)head->leaves, head->nr_leaves,
+                              (xen_msr_entry_t *)head->msrs, head->nr_msrs};
+}
 
 enum {
     AUDIT_FAULTS = 1024, /* more than there are features and state components */

@@ -112,8 +112,7 @@ bool trial_run(struct gate_host *h, uint32_t domid, const struct audit_case *c, 
 {
     struct policy_report r = {a->faults, AUDIT_FAULTS, 0};
     /* What the stock reader will set, entry by entry; nothing here changes it. */
-    const struct xc_leaves leaves = {(xen_cpuid_leaf_t *)c->head->leaves, c->head->nr_leaves,
-                                     (xen_msr_entry_t *)c->head->msrs, c->head->nr_msrs};
+    const struct xc_leaves leaves = audit_named(c->head);
     char why[GATE_WHY];
     size_t n;
     int rc;
