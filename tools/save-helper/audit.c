@@ -441,7 +441,8 @@ static void malformed(const struct audit_case *c, const struct policy_report *r,
     size_t n = r->count < r->max ? r->count : r->max;
 
     head_lines(c, "came in a stream that cannot be read to", t, summary);
-    text_line(t, 4, "  Its CPU policy is malformed:");
+    text_line(t, 4, "  Its CPU policy is %s:",
+              n && a->faults[0].kind == FAULT_NOT_NAMED ? "not whole" : "malformed");
     for (size_t i = 0; i < n; i++) {
         const struct policy_fault *f = &a->faults[i];
         bool msr = f->msr != POLICY_NONE || f->kind == FAULT_MSR_RANGE;
@@ -451,6 +452,11 @@ static void malformed(const struct audit_case *c, const struct policy_report *r,
         if (f->index != POLICY_NONE)
             at += (uint64_t)f->index * (msr ? sizeof(xen_msr_entry_t) : sizeof(xen_cpuid_leaf_t));
         (void)xc_fault_text(f, line, sizeof(line));
+        if (f->kind == FAULT_NOT_NAMED) { /* it has no place */
+            text_line(t, 6, "    %s", line);
+            text_add(summary, "%s %s", i ? ";" : ":", line);
+            continue;
+        }
         text_line(t, 6, "    offset %" PRIu64 ", record %s: %s", at,
                   msr ? "X86_MSR_POLICY" : "X86_CPUID_POLICY", line);
         text_add(summary, "%s offset %" PRIu64 ": %s", i ? ";" : ":", at, line);
@@ -486,13 +492,9 @@ static void refuse(const struct audit_case *c, struct audit *a, size_t verified,
                    struct text *t, struct text *summary)
 {
     bool vendor = count_kind(a, n, FAULT_VENDOR) != 0;
-    size_t whole = 0;
 
     head_lines(c, "cannot run on", t, summary);
-    while (whole < verified && a->faults[whole].kind == FAULT_NOT_NAMED)
-        whole++;
-    other_lines(a, 0, whole, "The stream does not say all of its CPU:", t);
-    other_lines(a, whole, verified, "What it was told is not a CPU that can exist:", t);
+    other_lines(a, 0, verified, "What it was told is not a CPU that can exist:", t);
     feature_table(a, n, FAULT_FEATURE_MISSING, "1 feature that it was told it has is missing here:",
                   "features that it was told it has are missing here:", t);
     feature_table(a, n, FAULT_HAZARD_UNTOLD, "1 hazard of this host that it has not been told of:",
@@ -517,7 +519,6 @@ void audit_run(const struct audit_case *c, struct audit *a)
 {
     struct policy_report r = {a->faults, AUDIT_FAULTS, 0};
     const struct policy_host host = {c->max, c->deflt};
-    const struct xc_leaves named = audit_named(c->head);
     struct text t, summary;
     size_t verified, n;
 
@@ -533,7 +534,8 @@ void audit_run(const struct audit_case *c, struct audit *a)
     }
 
     r.count = 0;
-    (void)xc_audit_policy(&named, &a->policy, &host, &r, &verified);
+    /* That it is whole xc_sr_head_policy() has seen. */
+    (void)xc_audit_policy(NULL, &a->policy, &host, &r, &verified);
     if (verified > r.max)
         verified = r.max;
     n = r.count < r.max ? r.count : r.max;
