@@ -171,6 +171,19 @@ def test_unverified_says_what_it_got(cascadelake, images):
     assert cascadelake.wait_probe("web1", 2).healthy
 
 
+# ---- other processors ----
+
+@pytest.mark.parametrize("audit", [True, False], ids=["audit", "blind"])
+@pytest.mark.parametrize("cpu", ["amd_rich", "sandybridge"])
+def test_home_again(request, images, blind, cpu, audit):
+    """A stream of Xen's own differs in nothing from what Xen makes of it."""
+    host = request.getfixturevalue(cpu)
+    r = restore(host, saved_probe(host, images), **({} if audit else blind(host)))
+    assert r.rc == 0, r.err
+    log = host.wait_probe("web1", 3)
+    assert log.healthy and log.changes == []
+
+
 # ---- PV ----
 
 def test_pv(cascadelake, blind):

@@ -522,13 +522,9 @@ static void refuse(const struct audit_case *c, struct audit *a, size_t verified,
                    struct text *t, struct text *summary)
 {
     bool vendor = count_kind(a, n, FAULT_VENDOR) != 0;
-    size_t whole = 0;
 
     head_lines(c, "cannot run on", t, summary);
-    while (whole < verified && a->faults[whole].kind == FAULT_NOT_NAMED)
-        whole++;
-    other_lines(a, 0, whole, "The stream does not say all of its CPU:", t);
-    other_lines(a, whole, verified, "What it was told is not a CPU that can exist:", t);
+    other_lines(a, 0, verified, "What it was told is not a CPU that can exist:", t);
     feature_table(a, n, FAULT_FEATURE_MISSING, "1 feature that it was told it has is missing here:",
                   "features that it was told it has are missing here:", t);
     feature_table(a, n, FAULT_HAZARD_UNTOLD, "1 hazard of this host that it has not been told of:",
@@ -553,7 +549,6 @@ void audit_run(const struct audit_case *c, struct audit *a)
 {
     struct policy_report r = {a->faults, AUDIT_FAULTS, 0};
     const struct policy_host host = {c->max, c->deflt};
-    const struct xc_leaves named = audit_named(c->head);
     struct text t, summary;
     size_t verified, n;
 
@@ -569,7 +564,8 @@ void audit_run(const struct audit_case *c, struct audit *a)
     }
 
     r.count = 0;
-    (void)xc_audit_policy(&named, &a->policy, &host, &r, &verified);
+    /* That it is whole xc_sr_head_policy() has seen. */
+    (void)xc_audit_policy(NULL, &a->policy, &host, &r, &verified);
     if (verified > r.max)
         verified = r.max;
     n = r.count < r.max ? r.count : r.max;
