@@ -147,6 +147,7 @@ class Table:
         with open(path, encoding="ascii") as file:
             self.parse(path, file.read())
         self.check_needs()
+        self.xen_needs.sort(key=lambda rule: self.features[rule[1]].number)  # as findings are named
         self.check_mirrors()
         self.check_leaves()
         self.prerequisites = self.closure(self.needs + self.xen_needs)

@@ -195,6 +195,20 @@ static void tell_return_stack(struct cpu_policy *p, const struct featureset *any
     policy_from_featureset(p, &fs);
 }
 
+/* Virtual addresses of a guest end where its paging does (SDM vol. 1, 3.3.7.1): a host's own policy
+ * has the CPU's width, and Xen gives no guest more than its features reach. */
+static void limit_linear(struct cpu_policy *p)
+{
+    uint32_t linear = (p->extd[8].a >> 8) & 0xff, most = 32;
+    struct featureset fs;
+
+    policy_to_featureset(p, &fs);
+    if (featureset_test(&fs, X86_FEATURE_LM))
+        most = featureset_test(&fs, X86_FEATURE_LA57) ? 57 : 48;
+    if (linear > most)
+        p->extd[8].a = (p->extd[8].a & ~0xff00u) | most << 8;
+}
+
 /* Write what is common over a policy that gives the identity. */
 static void common_store(const struct common *c, struct cpu_policy *p)
 {
@@ -214,6 +228,7 @@ static void common_store(const struct common *c, struct cpu_policy *p)
     policy_trim(p); /* before closing: a word above a maximum is not there to stand on */
     policy_close(p, NULL);
     tell_return_stack(p, &c->any);
+    limit_linear(p);
 }
 
 static bool can_level(const struct cpu_policy *a, const struct cpu_policy *b)
