@@ -316,7 +316,32 @@ static void other_lines(const struct audit *a, size_t from, size_t to, const cha
     }
 }
 
-/* ": missing avx2 bmi1; untold rsba; maxphysaddr" */
+/* Is the fault one of the summary's: of this group (a kind; -1: every other), and not given up? */
+static bool in_group(const struct audit *a, size_t n, size_t i, int kind)
+{
+    const struct policy_fault *f = &a->faults[i];
+    bool mine = kind < 0 ? !is_feature_kind(f->kind) : (int)f->kind == kind;
+
+    return mine && !a->waived[i] && !is_implied(a, n, f);
+}
+
+/* Has an earlier fault of the group been given the same word? */
+static bool said_before(const struct audit *a, size_t n, size_t i, int kind, const char *word)
+{
+    for (size_t j = 0; j < i; j++) {
+        char other[64];
+
+        if (!in_group(a, n, j, kind))
+            continue;
+        fault_word(&a->faults[j], other, sizeof(other));
+        if (!strcmp(word, other))
+            return true;
+    }
+    return false;
+}
+
+/* ": missing avx2 bmi1; untold rsba; maxphysaddr".  Fields of leaves, components: once is enough.
+ */
 static void summarize(const struct audit *a, size_t n, struct text *summary)
 {
     static const struct {
@@ -327,24 +352,21 @@ static void summarize(const struct audit *a, size_t n, struct text *summary)
     const char *before = ": ";
 
     for (size_t g = 0; g < sizeof(groups) / sizeof(groups[0]); g++) {
-        char last[64] = "";
+        bool first = true;
 
         for (size_t i = 0; i < n; i++) {
-            const struct policy_fault *f = &a->faults[i];
             char word[64];
-            bool mine =
-                groups[g].kind < 0 ? !is_feature_kind(f->kind) : (int)f->kind == groups[g].kind;
 
-            if (!mine || a->waived[i] || is_implied(a, n, f))
+            if (!in_group(a, n, i, groups[g].kind))
                 continue;
-            fault_word(f, word, sizeof(word));
-            if (!strcmp(word, last)) /* the components of xstate: once is enough */
+            fault_word(&a->faults[i], word, sizeof(word));
+            if (!first && said_before(a, n, i, groups[g].kind, word))
                 continue;
-            if (!last[0])
+            if (first)
                 text_add(summary, "%s%s", before, groups[g].label);
+            first = false;
             before = "; ";
             text_add(summary, " %s", word);
-            (void)snprintf(last, sizeof(last), "%s", word);
         }
     }
 }
