@@ -107,8 +107,10 @@ static void require_areas(const struct cpu_policy *a, const struct cpu_policy *b
 
     require((c->areas & KNOWN_AREAS) == areas_between(a, b), "%s: areas %x are announced, not %x",
             what, c->areas & KNOWN_AREAS, areas_between(a, b));
-    require(!differs(&a->basic[2], &b->basic[2], 16) || (c->areas >> PV_AREA_CACHES & 1),
+    require((!differs(&a->basic[2], &b->basic[2], 16) && !differs(&a->extd[5], &b->extd[5], 32)) ||
+                (c->areas >> PV_AREA_CACHES & 1),
             "%s: the caches", what);
+    require(!(c->areas >> PV_AREAS), "%s: areas without a name", what);
     require((c->basic | c->extd) == 0 || (c->areas >> PV_AREA_OTHER & 1), "%s: other leaves", what);
     require(!(c->basic & (1ull << 0 | 1ull << 2 | 1ull << 4 | 1ull << 0xb | 1ull << 0xd)) &&
                 !(c->extd & 0x7f),
