@@ -189,6 +189,17 @@ static bool fits(const struct cpu_policy *guest, const struct cpu_policy *host)
     return good;
 }
 
+/* Would a hypervisor leave it as it is?  A CPU need not be so, a guest is. */
+static bool closed(const struct cpu_policy *p)
+{
+    struct cpu_policy copy = *p;
+    struct featureset dropped;
+
+    policy_close(&copy, &dropped);
+    return featureset_empty(&dropped) && copy.xstate[0].a == p->xstate[0].a &&
+           copy.xstate[0].d == p->xstate[0].d;
+}
+
 static void check_alone(struct cpu_policy *p)
 {
     char text[64];
@@ -200,7 +211,7 @@ static void check_alone(struct cpu_policy *p)
     CHECK(strlen(text) <= 12);
     policy_signature(p, &a, &b, &c);
     check_round_trip(p);
-    if (verified(p))
+    if (verified(p) && closed(p))
         CHECK(tell(fits(p, p), "fits(p, p)")); /* every CPU that can exist can run on itself */
 }
 

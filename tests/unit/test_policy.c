@@ -782,6 +782,7 @@ static void levels_give_up_no_more_than_they_must(void **state)
         assert_int_equal(policy_level(&one, 1, &level, NULL, NULL), 0);
         policy_to_featureset(&level, &fs);
         policy_to_featureset(one.deflt, &own);
+        featureset_close(&own, NULL); /* Zen 2's AMD_STIBP without IBRS is not for guests */
         assert_memory_equal(&fs, &own, sizeof(fs));
         assert_int_equal(policy_level(twice, 2, &level, NULL, NULL), 0);
         policy_to_featureset(&level, &fs);

@@ -83,10 +83,10 @@ enum policy_fault_kind {
     FAULT_VENDOR_UNKNOWN,
     FAULT_MAX_LEAF,       /* a maximum (0.EAX, 7.0.EAX, 80000000.EAX) out of its range */
     FAULT_BEYOND_MAX,     /* a leaf above its family's maximum is not zero */
-    FAULT_PREREQUISITE,   /* feature is set, needs is not */
+    FAULT_PREREQUISITE,   /* feature is set, needs is not; check: a rule of Xen's alone */
     FAULT_MAXPHYSADDR,    /* verify: out of 32..52; check: guest above host */
     FAULT_LINEARADDR,     /* out of 32..57, or above the host's */
-    FAULT_XSTATE_FEATURE, /* feature is set, its component `subleaf` is not there */
+    FAULT_XSTATE_FEATURE, /* feature is set, its component `subleaf` is not there; check: reverse */
     FAULT_XSTATE_LAYOUT,  /* component: size zero, offset in the legacy area, overlap */
     FAULT_XSTATE_TOTAL,   /* D.0.ECX is not what the components add up to */
     FAULT_MSR_RESERVED,   /* bits of the MSR that no policy may have */
@@ -187,7 +187,10 @@ uint64_t policy_complete_xstate(struct cpu_policy *p);
 /* Can this CPU exist?  Reports everything that is wrong.  0 or -EINVAL. */
 int policy_verify(const struct cpu_policy *p, struct policy_report *r);
 
-/* Can a guest with this policy run there?  Reports every difference that matters.  0 or -EINVAL. */
+/*
+ * Can a guest with this policy run there?  Reports every difference that matters, and what a
+ * hypervisor would take from it anywhere (what is not closed as by policy_close()).  0 or -EINVAL.
+ */
 int policy_check(const struct cpu_policy *guest, const struct policy_host *host,
                  struct policy_report *r);
 
