@@ -74,6 +74,17 @@ static int array_text(const struct policy_fault *f, const char *place, char *buf
     }
 }
 
+/* What a policy does not say. */
+static int not_named_text(const struct policy_fault *f, char *buf, size_t size)
+{
+    if (f->msr != POLICY_NONE)
+        return snprintf(buf, size, "incomplete: MSR %X is not named", f->msr);
+    if (f->subleaf != POLICY_NONE)
+        return snprintf(buf, size, "incomplete: leaf %X, subleaf %X is not named", f->leaf,
+                        f->subleaf);
+    return snprintf(buf, size, "incomplete: leaf %X is not named", f->leaf);
+}
+
 /* A CPU that cannot exist. */
 static int verify_text(const struct policy_fault *f, const char *place, char *buf, size_t size)
 {
@@ -199,6 +210,8 @@ int xc_fault_text(const struct policy_fault *fault, char *buf, size_t size)
     switch (fault->kind) {
     case FAULT_PREREQUISITE:
         return prerequisite_text(fault, buf, size);
+    case FAULT_NOT_NAMED:
+        return not_named_text(fault, buf, size);
     case FAULT_VENDOR:
         return vendor_text(fault, buf, size);
     case FAULT_FEATURE_MISSING:

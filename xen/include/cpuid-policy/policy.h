@@ -79,6 +79,9 @@ enum policy_fault_kind {
     FAULT_MSR_FLAGS,          /* reserved flags are not zero */
     FAULT_TOO_MANY, /* more entries than any policy has: guest = the count, host = the limit */
 
+    /* from policy_whole: leaf and subleaf, or msr */
+    FAULT_NOT_NAMED, /* subleaf is POLICY_NONE when not one of the leaf's is named */
+
     /* from policy_verify */
     FAULT_VENDOR_UNKNOWN,
     FAULT_MAX_LEAF,       /* a maximum (0.EAX, 7.0.EAX, 80000000.EAX) out of its range */
@@ -159,8 +162,20 @@ int policy_merge_leaves(struct cpu_policy *p, const xen_cpuid_leaf_t *leaves, si
                         const xen_msr_entry_t *msrs, size_t nr_msrs, struct policy_report *r);
 
 /*
- * Write the policy in ascending order: leaves up to each family's maximum, and the two hypervisor
- * leaves as Xen does.  *nr_leaves, *nr_msrs: in, the room; out, the entries written.
+ * Do the arrays name everything that the policy itself says there is?  Basic leaves up to 0.EAX;
+ * leaf 7 up to 7.0.EAX; the caches (leaf 4) and the topology (leaves B, 1F) up to their first entry
+ * of type 0, or to the last that Xen holds; leaf D's subleaves 0, 1 and as far as there are
+ * components in XCR0 or XSS; extended leaves up to 80000000.EAX; both MSRs.  That is what Xen 4.14
+ * to 4.22 write (XEN_DOMCTL_get_cpu_policy), and policy_to_leaves().  What is not named is not
+ * zero: a domain keeps there what it was born with.  The hypervisor leaves need not be named.
+ * Entries of any order and number.  One fault for each thing that is not named.  0 or -EINVAL.
+ */
+int policy_whole(const xen_cpuid_leaf_t *leaves, size_t nr_leaves, const xen_msr_entry_t *msrs,
+                 size_t nr_msrs, struct policy_report *r);
+
+/*
+ * Write the policy in ascending order, whole (see above): leaves up to each family's maximum and
+ * the lists' ends, and the two hypervisor leaves as Xen does.  *nr_leaves, *nr_msrs: in, the room; out, the entries written.
  * Returns 0 or -ENOBUFS (then the counts say how many are needed).
  * POLICY_MAX_LEAVES and POLICY_MAX_MSRS always suffice.
  */

@@ -107,6 +107,22 @@ static inline uint32_t policy_max_extd(const struct cpu_policy *p)
     return p->extd[0].a;
 }
 
+/* The last leaf that is written and must be named: the maximum, as far as policies can hold it. */
+static inline uint32_t policy_last_basic(const struct cpu_policy *p)
+{
+    return policy_max_basic(p) < POLICY_NR_BASIC ? policy_max_basic(p) : POLICY_NR_BASIC - 1;
+}
+
+/* The same of the extended leaves.  80000000 itself is always there, as Xen has it. */
+static inline uint32_t policy_last_extd(const struct cpu_policy *p)
+{
+    uint32_t last = policy_max_extd(p);
+
+    if (last < EXTD_FIRST)
+        return EXTD_FIRST;
+    return last - EXTD_FIRST < POLICY_NR_EXTD ? last : EXTD_FIRST + POLICY_NR_EXTD - 1;
+}
+
 /* XCR0 and XSS components that the policy has. */
 static inline uint64_t policy_xcr0(const struct cpu_policy *p)
 {
@@ -127,6 +143,19 @@ struct leaf_family {
 
 #define POLICY_NR_FAMILIES 9
 extern const struct leaf_family policy_families[POLICY_NR_FAMILIES];
+
+/* The family that the leaf is, or NULL when it has no subleaves. */
+const struct leaf_family *policy_family(uint32_t leaf);
+
+/*
+ * How much of the lists without a stated length Xen itself holds (4.14 to 4.22: six caches, two
+ * levels of topology).  More than that is not named in a policy that Xen wrote.
+ */
+enum { XEN_NR_CACHE = 6, XEN_NR_TOPO = 2 };
+
+/* How many subleaves of a family, from 0, the policy itself says there are; never more than it
+ * can hold. */
+uint32_t policy_named_subleaves(const struct cpu_policy *p, const struct leaf_family *f);
 
 /* Iterate set bits of a 64-bit component mask. */
 #define for_each_component(i, mask)                                                                \

@@ -13,6 +13,7 @@ const char *policy_fault_name(enum policy_fault_kind kind)
         [FAULT_MSR_RANGE] = "msr-range",
         [FAULT_MSR_FLAGS] = "msr-flags",
         [FAULT_TOO_MANY] = "too-many",
+        [FAULT_NOT_NAMED] = "incomplete",
         [FAULT_VENDOR_UNKNOWN] = "vendor-unknown",
         [FAULT_MAX_LEAF] = "max-leaf",
         [FAULT_BEYOND_MAX] = "beyond-max",
