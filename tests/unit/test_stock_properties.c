@@ -249,6 +249,8 @@ static void random_pool(void)
     less = p;
     policy_from_featureset(&less, &fs);
     policy_close(&less, NULL);
+    require(!policy_apply_level(&p, &less, NULL), "%s: less cannot be applied", pool.what);
+    less = p;
     require_travels(&pool, &less, "the level with less in it");
 }
 
