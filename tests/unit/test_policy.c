@@ -184,8 +184,8 @@ static void arrays_end_where_policies_do(void **state)
         memset(msrs, 0xee, sizeof(msrs));
         assert_int_equal(policy_to_leaves(&p, leaves, &nl, msrs, &nm), 0);
         assert_int_equal(leaves[nl - 1].leaf, 0x80000000 + POLICY_NR_EXTD - 1);
-        /* a leaf each, and leaf 7's three further subleaves, and Xen's two */
-        assert_int_equal(nl, POLICY_NR_BASIC + POLICY_NR_EXTD + POLICY_NR_FEAT - 1 + 2);
+        /* a leaf each, leaf 7's three further subleaves, leaf D's second, and Xen's two */
+        assert_int_equal(nl, POLICY_NR_BASIC + POLICY_NR_EXTD + POLICY_NR_FEAT - 1 + 1 + 2);
         assert_int_equal(nm, POLICY_MAX_MSRS);
         assert_int_equal(msrs[POLICY_MAX_MSRS].idx, 0xeeeeeeee);
     }

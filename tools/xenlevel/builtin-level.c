@@ -210,14 +210,12 @@ static void print_costs(const struct pool *pool, const struct plan *plan)
             print_group(pool, plan, (unsigned int)f, &printed);
 }
 
-/* What has to be done where f is told, and will be left out where it is needed. */
-static const char *consequence(unsigned int f)
+/* Does it tell guests of a protection that they have to use themselves? */
+static bool protects(unsigned int f)
 {
     const struct feature_info *info = feature_info(f);
 
-    if (info && strstr(info->description, "VERW"))
-        return "a guest there may leave out a protection that it needs";
-    return "a guest there is not told that it is so";
+    return info && strstr(info->description, "VERW");
 }
 
 /* One line for each: what it is, who has it, who stands against it, and what that means. */
@@ -228,11 +226,15 @@ static void print_losses(const struct pool *pool, const struct plan *plan)
         const struct feature_info *info = feature_info((unsigned int)f);
         char *has = hosts_with(pool, plan->own, (unsigned int)f, true);
         char *cannot = hosts_with(pool, plan->may, (unsigned int)f, false);
+        char *why = *cannot ? xasprintf("%s cannot give it to guests", cannot)
+                            : xstrdup("the level does not reach its leaf or what it stands on");
 
-        out_text(stdout, 2, 4, "loses %s (%s), which %s: %s%s, so %s", info ? info->name : "?",
-                 info ? info->description : "?", has, *cannot ? cannot : "the level",
-                 *cannot ? " cannot give it to guests" : " has no leaf to say it in",
-                 consequence((unsigned int)f));
+        out_text(stdout, 2, 4, "loses %s (%s), which %s %s: %s, so a guest on %s %s",
+                 info ? info->name : "?", info ? info->description : "?", has,
+                 protects((unsigned int)f) ? "needs" : "has", why, has,
+                 protects((unsigned int)f) ? "may leave out a protection that it needs there"
+                                           : "is not told of it");
+        free(why);
         free(has);
         free(cannot);
     }

@@ -213,15 +213,6 @@ static void add_spec_ctrl(const struct cpu_policy *raw, enum guest_type type, st
         featureset_set(fs, X86_FEATURE_VIRT_SSBD);
 }
 
-/* EFER.LMSLE: AMD's CPUs before Zen 3 have it; who has not got it can say so. */
-static bool has_lmsle(const struct cpu_policy *raw)
-{
-    unsigned int family, model, stepping;
-
-    policy_signature(raw, &family, &model, &stepping);
-    return is_amd(raw) && family < 0x19 && !(raw->basic[1].c >> 31 & 1);
-}
-
 void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *raw,
                            const struct cpu_policy *host, enum guest_type type)
 {
@@ -239,7 +230,7 @@ void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *raw,
     featureset_and(&fs, &fs, featureset_guest_max(type));
     add_to_max(raw, type, &fs);
     add_spec_ctrl(raw, type, &fs);
-    if (type != GUEST_PV && !has_lmsle(raw))
+    if (type != GUEST_PV) /* no HVM guest has EFER.LMSLE, whatever the CPU has: Xen since 4.16 */
         featureset_set(&fs, X86_FEATURE_NO_LMSL);
     featureset_andnot(&fs, &fs, featureset_merge_mask(MERGE_MIRROR));
     featureset_close(&fs, NULL);
@@ -257,14 +248,13 @@ void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *raw,
         max->platform_info = PLATFORM_INFO_CPUID_FAULTING;
 }
 
-/* That this very CPU predicts returns from elsewhere when the return stack runs empty: RRSBA with
- * EIBRS, which restricts it to the same mode, else RSBA. */
-static void warn_of_returns(const struct featureset *host, struct featureset *fs)
+/* A warning that this very CPU needs, in the strength that goes with the guest's EIBRS. */
+static void warn_of_returns(const struct featureset *host, struct featureset *guest)
 {
-    if (featureset_test(fs, X86_FEATURE_ARCH_CAPS) &&
+    if (featureset_test(guest, X86_FEATURE_ARCH_CAPS) &&
         (featureset_test(host, X86_FEATURE_RSBA) || featureset_test(host, X86_FEATURE_RRSBA)))
-        featureset_set(fs, featureset_test(fs, X86_FEATURE_EIBRS) ? X86_FEATURE_RRSBA
-                                                                  : X86_FEATURE_RSBA);
+        featureset_set(guest, featureset_test(guest, X86_FEATURE_EIBRS) ? X86_FEATURE_RRSBA
+                                                                        : X86_FEATURE_RSBA);
 }
 
 void host_policy_guest_default(struct cpu_policy *deflt, const struct cpu_policy *max,

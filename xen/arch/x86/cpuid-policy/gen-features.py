@@ -110,6 +110,7 @@ class Table:
         with open(path, encoding="ascii") as file:
             self.parse(path, file.read())
         self.check_needs()
+        self.xen_needs.sort(key=lambda rule: self.features[rule[1]].number)  # as findings are named
         self.check_mirrors()
         self.prerequisites = self.closure(self.needs + self.xen_needs)
         self.real_prerequisites = self.closure(self.needs)
