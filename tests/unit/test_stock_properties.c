@@ -188,7 +188,8 @@ static bool check_pool(struct pool *pool)
 
 static void every_pair_and_triple(void **state)
 {
-    unsigned int pools = 0;
+    /* Of the triples a build with sanitizers takes every sixth. */
+    unsigned int pools = 0, stride = 6 / (unsigned int)property_scaled(6);
 
     (void)state;
     for (unsigned int a = 0; a < nr_machines; a++)
@@ -198,6 +199,8 @@ static void every_pair_and_triple(void **state)
                     /* Of the versions one is enough for triples: their closures are data. */
                     unsigned int last = c == b ? STOCK_LAST : STOCK_FIRST;
 
+                    if (c > b && (a + b + c) % stride)
+                        continue;
                     for (unsigned int minor = STOCK_FIRST; minor <= last; minor++) {
                         struct pool pool = {.n = 1, .type = type, .minor = minor};
 
@@ -257,7 +260,7 @@ static void random_pool(void)
 static void random_pools(void **state)
 {
     (void)state;
-    property_run(random_pool, 3000);
+    property_run(random_pool, 1000);
 }
 
 int main(void)
