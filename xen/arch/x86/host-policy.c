@@ -66,9 +66,9 @@ static void clear_vendor_leaves(struct cpu_policy *p)
         p->extd[9] = zero;
         for (unsigned int i = 0xb; i <= 0x18; i++)
             p->extd[i] = zero;
-        p->extd[0x1b] = zero;
-        p->extd[0x1c].a = 0;
-        p->extd[0x1f] = p->extd[0x20] = zero; /* encrypted guests, bandwidth: not offered */
+        /* Sampling, LWP, the host's caches and nodes, encrypted guests, bandwidth: not offered. */
+        for (unsigned int i = 0x1b; i <= 0x20; i++)
+            p->extd[i] = zero;
         p->extd[0x21].b = p->extd[0x21].d = 0;
     }
 }

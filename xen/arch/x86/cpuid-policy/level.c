@@ -195,18 +195,48 @@ static void tell_return_stack(struct cpu_policy *p, const struct featureset *any
     policy_from_featureset(p, &fs);
 }
 
-/* Virtual addresses of a guest end where its paging does (SDM vol. 1, 3.3.7.1): a host's own policy
- * has the CPU's width, and Xen gives no guest more than its features reach. */
-static void limit_linear(struct cpu_policy *p)
+/* Leaf 4 (SDM vol. 2A, CPUID): its list ends at the first subleaf that is no cache, and what is
+ * reserved in it is zero, as in every domain of Xen's. */
+static void close_caches(struct cpu_policy *p)
 {
-    uint32_t linear = (p->extd[8].a >> 8) & 0xff, most = 32;
+    bool more = true;
+
+    for (unsigned int i = 0; i < POLICY_NR_CACHE; i++) {
+        uint32_t type = p->cache[i].a & 0x1f;
+
+        more = more && type >= 1 && type <= 3;
+        if (!more)
+            p->cache[i] = (struct cpuid_regs){0};
+        p->cache[i].a &= 0xffffc3ffu;
+        p->cache[i].d &= 7;
+    }
+}
+
+/* Leaves that are about one feature say nothing without it: Xen zeroes them in every domain that
+ * has not got it, though not in its own policies.  SVM's own leaf; TLBs for 1G pages. */
+static void close_leaves(struct cpu_policy *p)
+{
+    if (!(p->extd[1].c >> (X86_FEATURE_SVM % 32) & 1))
+        p->extd[0xa] = (struct cpuid_regs){0};
+    if (!(p->extd[1].d >> (X86_FEATURE_PAGE1GB % 32) & 1))
+        p->extd[0x19] = (struct cpuid_regs){0};
+}
+
+/*
+ * Addresses as wide as a domain's: linear ones as its paging has levels, physical ones at most what
+ * page tables of 4 levels reach, which is what hypervisors map HVM guests with.  PV guests need no
+ * more either.
+ */
+static void close_widths(struct cpu_policy *p)
+{
     struct featureset fs;
+    uint32_t linear = 32, *widths = &p->extd[8].a;
 
     policy_to_featureset(p, &fs);
     if (featureset_test(&fs, X86_FEATURE_LM))
-        most = featureset_test(&fs, X86_FEATURE_LA57) ? 57 : 48;
-    if (linear > most)
-        p->extd[8].a = (p->extd[8].a & ~0xff00u) | most << 8;
+        linear = featureset_test(&fs, X86_FEATURE_LA57) ? 57 : 48;
+    linear = min32(linear, *widths >> 8 & 0xff);
+    *widths = (*widths & ~0xffffu) | linear << 8 | min32(*widths & 0xff, 48);
 }
 
 /* Write what is common over a policy that gives the identity. */
@@ -228,7 +258,9 @@ static void common_store(const struct common *c, struct cpu_policy *p)
     policy_trim(p); /* before closing: a word above a maximum is not there to stand on */
     policy_close(p, NULL);
     tell_return_stack(p, &c->any);
-    limit_linear(p);
+    close_leaves(p);
+    close_caches(p);
+    close_widths(p);
 }
 
 static bool can_level(const struct cpu_policy *a, const struct cpu_policy *b)
