@@ -206,11 +206,13 @@ static void tail_lines(const struct audit_case *c, bool which, struct text *t)
         text_line(t, 4, "  Nothing was transferred; the domain keeps running where it was.");
     if (which) {
         char word[1024];
+        size_t n = xc_text_shell(c->domain, word, sizeof(word));
+        const char *end = c->domain[0] == '-' ? "-- " : "";
 
-        /* On one line and whole, or not at all: it is there to be copied. */
-        if (xc_text_shell(c->domain, word, sizeof(word)) < sizeof(word))
-            text_add(t, "  Which hosts can take it:  xenlevel check %s%s *.xlp\n",
-                     c->domain[0] == '-' ? "-- " : "", word);
+        if (!strcmp(word, c->domain))
+            text_line(t, 4, "  Which hosts can take it:  xenlevel check %s%s *.xlp", end, word);
+        else if (n < sizeof(word)) /* on one line and whole, or not at all: it is to be copied */
+            text_add(t, "  Which hosts can take it:  xenlevel check %s%s *.xlp\n", end, word);
     }
 }
 
