@@ -11,6 +11,8 @@
 #include "xc_audit.h"
 #include "xc_text.h"
 
+#include <cpuid-policy/vocabulary.h>
+
 #define BIT(kind) (1u << (kind))
 
 _Static_assert(FAULT_MSR < 32, "fault kinds must fit into audit_allow.kinds");
@@ -100,21 +102,14 @@ int audit_allow_parse(const char *list, struct audit_allow *allow, char *why, si
 }
 
 /*
- * The feature that a component of the XSAVE area is there for (SDM vol. 1, 13.1), or -1.  Whoever
- * gives up the feature gives up its registers, and where it is missing they are not news.
+ * The feature that a component of the XSAVE area is there for, or -1.  Whoever gives up the feature
+ * gives up its registers, and where it is missing they are not news.
  */
 static int component_owner(uint32_t component)
 {
-    static const struct {
-        uint32_t component;
-        const char *feature;
-    } owners[] = {{2, "avx"},     {3, "mpx"}, {4, "mpx"},       {5, "avx512f"},  {6, "avx512f"},
-                  {7, "avx512f"}, {9, "pku"}, {17, "amx-tile"}, {18, "amx-tile"}};
+    uint32_t feature = xstate_feature(component);
 
-    for (size_t i = 0; i < sizeof(owners) / sizeof(owners[0]); i++)
-        if (owners[i].component == component)
-            return feature_by_name(owners[i].feature, strlen(owners[i].feature));
-    return -1;
+    return feature == POLICY_NONE ? -1 : (int)feature;
 }
 
 bool audit_component_allowed(uint32_t component, const struct audit_allow *allow)
@@ -226,11 +221,13 @@ static void tail_lines(const struct audit_case *c, bool which, struct text *t)
         text_line(t, 4, "  Nothing was transferred; the domain keeps running where it was.");
     if (which) {
         char word[1024];
+        size_t n = xc_text_shell(c->domain, word, sizeof(word));
+        const char *end = c->domain[0] == '-' ? "-- " : "";
 
-        /* On one line and whole, or not at all: it is there to be copied. */
-        if (xc_text_shell(c->domain, word, sizeof(word)) < sizeof(word))
-            text_add(t, "  Which hosts can take it:  xenlevel check %s%s *.xlp\n",
-                     c->domain[0] == '-' ? "-- " : "", word);
+        if (!strcmp(word, c->domain))
+            text_line(t, 4, "  Which hosts can take it:  xenlevel check %s%s *.xlp", end, word);
+        else if (n < sizeof(word)) /* on one line and whole, or not at all: it is to be copied */
+            text_add(t, "  Which hosts can take it:  xenlevel check %s%s *.xlp\n", end, word);
     }
 }
 

@@ -125,7 +125,7 @@ static void amd_late_bits(const struct cpu_policy *raw, const struct model *m,
         return;
     if ((m->family == 0x17 || m->family == 0x18) && featureset_test(fs, X86_FEATURE_AMD_STIBP))
         featureset_set(fs, X86_FEATURE_NSCB);
-    if (raw->basic[0].b != VENDOR_AMD)
+    if (policy_vendor_id(raw) != CPU_VENDOR_AMD)
         return;
     if (m->family == 0x19) {
         featureset_set(fs, X86_FEATURE_BTC_NO);

@@ -418,7 +418,7 @@ int host_policy_levelling_caps(const struct cpu_policy *raw, bool platform_info_
             *caps |= XEN_SYSCTL_CPU_LEVELCAP_faulting;
         return 0;
     }
-    if (raw->basic[0].b != VENDOR_INTEL)
+    if (!is_intel(raw))
         return -XEN_ENODATA;
     *caps = intel_masks(family, model);
     if (raw->platform_info & PLATFORM_INFO_CPUID_FAULTING)

@@ -209,7 +209,7 @@ int policy_verify(const struct cpu_policy *p, struct policy_report *r)
         r = &count_only;
     before = r->count;
 
-    if (policy_vendor_id(p) == VENDOR_UNKNOWN)
+    if (policy_vendor_id(p) == CPU_VENDOR_UNKNOWN)
         policy_fault(r, policy_fault_at(FAULT_VENDOR_UNKNOWN, 0, POLICY_NONE, p->basic[0].b, 0));
     verify_maxima(p, r);
     verify_beyond(p, r);
