@@ -65,15 +65,14 @@ def _fits(rule, g, h, silent, host_silent, conditional):
 
 def _field_fault(row, leaf, subleaf, reg, g, h):
     mask = (1 << row["width"]) - 1 << row["shift"]
-    kind, times = "leaf", 1
+    g, h = g >> row["shift"], h >> row["shift"]
     if reg == 0 and leaf in (0, 7, EXTD):
-        kind = "max-leaf"
-    elif (leaf, reg, mask) == (1, 1, 0xff00):
-        kind, times = "clflush", 8
-    elif (leaf, reg) == (EXTD + 8, 0) and mask in (0xff, 0xff00):
-        kind = "maxphysaddr" if mask == 0xff else "linearaddr"
-    return Fault(kind, leaf, subleaf, (g >> row["shift"]) * times, (h >> row["shift"]) * times, reg=reg,
-                 shift=row["shift"], width=row["width"])
+        return Fault("max-leaf", leaf, subleaf, g, h)
+    if (leaf, reg, mask) == (1, 1, 0xff00):
+        return Fault("clflush", leaf, subleaf, g * 8, h * 8)
+    if (leaf, reg) == (EXTD + 8, 0) and mask in (0xff, 0xff00):
+        return Fault("maxphysaddr" if mask == 0xff else "linearaddr", leaf, subleaf, g, h)
+    return Fault("leaf", leaf, subleaf, g, h, reg=reg, shift=row["shift"], width=row["width"])
 
 
 def _leaf(leaf, subleaf, guest, host, vendor, fs, faults):
