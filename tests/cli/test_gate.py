@@ -23,7 +23,8 @@ GATE = TOOLS / "gate-under-test"
 HELPER = TOOLS / "fake-helper"
 
 RICH, POOR, OTHER = "intel-cascadelake-sp", "intel-sandybridge-ep", "amd-bulldozer"
-END, PAGE_DATA, PV_INFO, P2M = 0x0, 0x1, 0x2, 0x3
+END, PAGE_DATA, PV_INFO, P2M, TSC_INFO, HVM_CONTEXT = 0x0, 0x1, 0x2, 0x3, 0x8, 0x9
+HEAD_MAX = 262144     # bytes of a head that the gate keeps
 STATIC_DATA_END, CPUID, MSR, OPTIONAL = 0x10, 0x11, 0x12, 0x80000000
 TRAILING = b"what follows END is libxl's to read" * 100
 TIMEOUT = 30
@@ -451,9 +452,56 @@ def test_version_2_unverified(tmp_path, how, guest):
     logged(run)
 
 
+@pytest.mark.parametrize("how", HOWS)
+def test_version_2_with_state_before_its_memory(tmp_path, how):
+    """The head goes on to the first memory, longer than a pipe holds."""
+    before = record(TSC_INFO, bytes(24)) + record(OPTIONAL | 3, bytes(11)) + record(HVM_CONTEXT, bytes(100000))
+    data = headers(version=2, minor=13) + before + pages(30) + record(END)
+    passed(Run(tmp_path, data + TRAILING, how, env={"XENLEVEL_ALLOW": "unverified"}), data, TRAILING)
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("kind", [CPUID, MSR], ids=["cpuid", "msr"])
+def test_version_2_with_a_policy_behind_its_first_record(tmp_path, how, kind):
+    """Xen's reader would apply it when the first memory comes; nobody has audited it."""
+    tsc = record(TSC_INFO, bytes(24))
+    data = headers(version=2) + tsc + record(kind, policy("leaves" if kind == CPUID else "msrs")) + pages(3) + record(END)
+    text = refused(Run(tmp_path, data + TRAILING, how, env={"XENLEVEL_ALLOW": "unverified"})).replace("\n    ", " ")
+    name = "X86_CPUID_POLICY, type 0x11" if kind == CPUID else "X86_MSR_POLICY, type 0x12"
+    assert f"offset 72, record 1 ({name}): a version 2 stream has no such record" in text
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_version_2_with_a_policy_of_a_pv_guest(tmp_path, how):
+    first = record(PV_INFO, struct.pack("<BBHI", 8, 4, 0, 0)) + record(TSC_INFO, bytes(24))
+    data = headers(version=2, guest=1) + first + record(CPUID, policy("leaves")) + record(P2M, b"p" * 4096) + pages(3) + record(END)
+    text = refused(Run(tmp_path, data, how, env={"XENLEVEL_ALLOW": "unverified", "FAKE_XEN_TYPE": "pv"}))
+    assert "a version 2 stream has no such record" in text.replace("\n    ", " ")
+
+
 def test_version_2_that_ends_at_once(tmp_path):
     data = headers(version=2) + record(END)
-    passed(Run(tmp_path, data + TRAILING, env={"XENLEVEL_ALLOW": "unverified"}), data, TRAILING)
+    text = refused(Run(tmp_path, data + TRAILING, env={"XENLEVEL_ALLOW": "unverified"}))
+    assert "record 0 (END, type 0x0): stands before any memory" in text.replace("\n    ", " ")
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_a_head_longer_than_is_kept(tmp_path, how):
+    """Optional records up to the limit, and the policy behind it."""
+    first = headers() + record(OPTIONAL | 5, bytes(65536)) * 3
+    first += record(OPTIONAL | 5, bytes(HEAD_MAX - len(first) - 16))
+    assert len(first) == HEAD_MAX - 8
+    text = refused(Run(tmp_path, first + head()[40:] + pages(1) + record(END), how)).replace("\n    ", " ")
+    assert "record 4 (X86_CPUID_POLICY, type 0x11): the head is longer than 262144 bytes" in text
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_the_longest_head_that_is_kept(tmp_path, how):
+    first = head()[:-8] + record(OPTIONAL | 5, bytes(65536)) * 3
+    first += record(OPTIONAL | 5, bytes(HEAD_MAX - len(first) - 16)) + record(STATIC_DATA_END)
+    assert len(first) == HEAD_MAX
+    data = first + pages(3) + record(END)
+    passed(Run(tmp_path, data + TRAILING, how), data, TRAILING)
 
 
 @pytest.mark.parametrize("name,data,words", [
@@ -463,6 +511,10 @@ def test_version_2_that_ends_at_once(tmp_path):
     ("zeroes", bytes(4096), "not a Xen migration stream"),
     ("id", b"\xff" * 8 + b"XENG" + bytes(100), '"XENF"'),
     ("version", headers(version=4), "offset 12: version 4"),
+    ("options", headers()[:16] + b"\x80" + head()[17:], "offset 16: options 0x8000: reserved bits are not zero"),
+    ("image header", headers()[:23] + b"\1" + head()[24:], "offset 18: reserved bytes of the image header are not zero"),
+    ("domain header", headers()[:30] + b"\1" + head()[31:], "offset 30: the reserved field of the domain header is not zero"),
+    ("padding", headers() + record(OPTIONAL, b"1")[:-1] + b"1" + head()[40:], "offset 55, record 0 (optional, type 0x80000000): its padding is not zero"),
     ("header only", headers(), "offset 40, record 0"),
     ("memory first", headers() + pages(1), "PAGE_DATA, type 0x1): stands before STATIC_DATA_END"),
     ("unknown", headers() + record(0x55), "offset 40, record 0 (unknown, type 0x55)"),
@@ -484,12 +536,58 @@ def test_unsorted_leaves(tmp_path):
     assert f"offset {48 + 24}, record X86_CPUID_POLICY: entry 1" in text
 
 
+def without(leaf, subleaf=None):
+    """A policy in which that is not named."""
+    leaves = policy("leaves")
+    entries = [leaves[at:at + 24] for at in range(0, len(leaves), 24)]
+    return b"".join(e for e in entries if struct.unpack_from("<I", e)[0] != leaf
+                    or subleaf is not None and struct.unpack_from("<I", e, 4)[0] != subleaf)
+
+
+@pytest.mark.parametrize("how", ["pipe", "relay-socket", "file"])
+@pytest.mark.parametrize("unverified", ["", "unverified,avx2,xstate,max-leaf,msr"])
+def test_a_policy_that_is_not_whole(tmp_path, how, unverified):
+    """Stock Xen merges it over the domain's birth policy: what it does not name would be this host's."""
+    end = record(STATIC_DATA_END) + pages(1) + record(END)
+    msrs = record(MSR, policy("msrs"))
+    cases = [(record(CPUID, without(7)) + msrs, "incomplete: leaf 7 is not named"),
+             (record(CPUID, without(0xd, 2)) + msrs, "incomplete: leaf D, subleaf 2 is not named"),
+             (record(CPUID, without(0x80000001)) + msrs, "incomplete: leaf 80000001 is not named"),
+             (record(CPUID, policy("leaves")[:24]) + msrs, "incomplete: leaf 1 is not named"),
+             (record(CPUID, policy("leaves")), "incomplete: MSR 10A is not named"),
+             (record(CPUID, policy("leaves")) + record(MSR, policy("msrs")[:16]), "incomplete: MSR 10A is not named"),
+             (msrs, "the head ends with X86_MSR_POLICY and without X86_CPUID_POLICY")]
+    for i, (static, words) in enumerate(cases):
+        (tmp_path / str(i)).mkdir()
+        run = Run(tmp_path / str(i), headers() + static + end, how, env={"XENLEVEL_ALLOW": unverified})
+        assert words in refused(run).replace("\n    ", " ")
+        assert words in run.log_message()
+
+
 def test_policy_behind_the_head_stops_the_stream(tmp_path):
     good = head() + pages(2)
     run = Run(tmp_path, good + record(CPUID, policy("leaves")) + pages(2) + record(END), "relay-pipe").finish()
     assert run.p.returncode == 3  # the helper saw its stream end
     assert run.file("stream") == good
     assert "stopped: record X86_CPUID_POLICY" in run.stderr
+
+
+def test_optional_records_without_an_end(tmp_path):
+    """Records of nothing, 2 million of them: they are not handed on for long."""
+    many = record(OPTIONAL | 5)
+    data = head() + many * 1024 + pages(1) + many * 1024 + record(END)
+    passed(Run(tmp_path, data, "relay-pipe"), data)
+    good = head() + pages(1) + many * 1024
+    run = Run(tmp_path, good + many * (1 << 21), "relay-pipe").finish()
+    assert run.p.returncode == 3
+    assert run.file("stream") == good
+    assert f"stopped: record optional at offset {len(good)}, behind 1024 optional ones" in run.stderr
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_optional_records_without_an_end_in_the_head(tmp_path, how):
+    text = refused(Run(tmp_path, headers() + record(OPTIONAL | 5) * (1 << 21) + head()[40:], how)).replace("\n    ", " ")
+    assert "offset 296, record 32 (optional, type 0x80000005): more than 32 records in the head" in text
 
 
 @pytest.mark.parametrize("cut", [1, 7, 8, 9, 100, 4000])
@@ -545,7 +643,7 @@ def broken_policy():
         leaf, _, a, b, c, d = struct.unpack_from("<6I", leaves, at)
         if leaf == 1:
             struct.pack_into("<I", leaves, at + 16, c & ~(1 << 28))
-    return headers() + record(CPUID, bytes(leaves)) + record(STATIC_DATA_END) + pages(1) + record(END)
+    return headers() + record(CPUID, bytes(leaves)) + record(MSR, policy("msrs")) + record(STATIC_DATA_END) + pages(1) + record(END)
 
 
 # ---- the gate's own faults ----

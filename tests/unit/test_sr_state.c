@@ -275,12 +275,15 @@ static void damage_is_seen_first(void **state)
 static void unverified_is_not_checked(void **state)
 {
     const uint32_t skipped = REC_X86_CPUID_POLICY | REC_OPTIONAL;
+    const uint32_t skipped_msrs = REC_X86_MSR_POLICY | REC_OPTIONAL;
     uint8_t *first;
 
     (void)state;
     boot(false);
     first = stream + sizeof(struct xc_sr_ihdr) + sizeof(struct xc_sr_dhdr);
     memcpy(first, &skipped, sizeof(skipped));
+    first += 8 + (*(const uint32_t *)(const void *)(first + 4) + 7u) / 8u * 8u;
+    memcpy(first, &skipped_msrs, sizeof(skipped_msrs)); /* MSRs alone are refused */
     assert_int_equal(restore_as(true, stream, stream_size, VCPUS), 0);
     flip(entry(HVM_SAVE_CODE(CPU), 0) + sizeof(struct hvm_save_descriptor) +
              offsetof(struct hvm_hw_cpu, cr4),

@@ -136,6 +136,7 @@ struct sr_reader {
     struct sr_splice splice;
     struct sr_sum sum;
     uint32_t record; /* number of the record that is being read */
+    uint32_t run;    /* optional records that have come one behind the other */
     uint64_t start;  /* where it begins, in this stream */
     uint32_t type;
 };

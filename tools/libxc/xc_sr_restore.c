@@ -97,6 +97,8 @@ static int end_of_static(struct restorer *s)
     s->static_done = true;
     if (s->pv && !sr_pv_has_info(s->pv))
         return sr_bad(&s->r, "there was no X86_PV_INFO");
+    if (s->policy.have_msr && !s->policy.have_cpuid)
+        return sr_bad(&s->r, "there was X86_MSR_POLICY, and no X86_CPUID_POLICY");
     if (sr_apply_policy(&s->r, &s->policy, s->domid, s->options->unverified, s->result))
         return -1;
     if (s->cb->static_data_done && s->cb->static_data_done(s->cb->data, missing))

@@ -445,7 +445,8 @@ static void malformed(const struct audit_case *c, const struct policy_report *r,
     size_t n = r->count < r->max ? r->count : r->max;
 
     head_lines(c, "came in a stream that cannot be read to", t, summary);
-    text_line(t, 4, "  Its CPU policy is malformed:");
+    text_line(t, 4, "  Its CPU policy is %s:",
+              n && a->faults[0].kind == FAULT_NOT_NAMED ? "not whole" : "malformed");
     for (size_t i = 0; i < n; i++) {
         const struct policy_fault *f = &a->faults[i];
         bool msr = f->msr != POLICY_NONE || f->kind == FAULT_MSR_RANGE;
@@ -455,6 +456,11 @@ static void malformed(const struct audit_case *c, const struct policy_report *r,
         if (f->index != POLICY_NONE)
             at += (uint64_t)f->index * (msr ? sizeof(xen_msr_entry_t) : sizeof(xen_cpuid_leaf_t));
         (void)xc_fault_text(f, line, sizeof(line));
+        if (f->kind == FAULT_NOT_NAMED) { /* it has no place */
+            text_line(t, 6, "    %s", line);
+            text_add(summary, "%s %s", i ? ";" : ":", line);
+            continue;
+        }
         text_line(t, 6, "    offset %" PRIu64 ", record %s: %s", at,
                   msr ? "X86_MSR_POLICY" : "X86_CPUID_POLICY", line);
         text_add(summary, "%s offset %" PRIu64 ": %s", i ? ";" : ":", at, line);

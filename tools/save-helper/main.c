@@ -301,7 +301,7 @@ static int restore(int argc, char **argv)
         return broken(&r, why);
 
     r.taken = !peek_head(r.stream, &head);
-    if (r.taken && xc_sr_head_read(r.stream, XC_SR_LIBXC, &head, raw, sizeof(raw), &fault)) {
+    if (r.taken && xc_sr_head_read(r.stream, XC_SR_LIBXC, &head, &raw, &fault)) {
         audit_bad_stream(&r.c, &fault, &verdict);
         return refuse();
     }

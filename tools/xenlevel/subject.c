@@ -127,7 +127,7 @@ static int open_image(const char *path, int fd, enum xc_sr_layer layer, struct s
     char text[XC_FAULT_TEXT];
     int rc = -1;
 
-    if (xc_sr_head_read(fd, layer, head, NULL, 0, &where)) {
+    if (xc_sr_head_read(fd, layer, head, NULL, &where)) {
         warn("%s: %s", path, where.text[0] ? where.text : strerror(errno));
         goto out;
     }

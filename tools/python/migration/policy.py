@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A CPUID policy: from the stream's arrays, and whether it is a CPU that can exist.
 
-The rules are those of xen/arch/x86/cpuid-policy/{leaves,xstate,verify}.c, in the same order and the same words;
+The rules are those of xen/arch/x86/cpuid-policy/{leaves,whole,xstate,verify}.c, in the same order and the same words;
 tests/python/test_policy.py holds the two against each other over many damaged policies.
 """
 
@@ -196,39 +196,46 @@ def from_arrays(leaves, msrs, nr_leaves=None, nr_msrs=None):
 
 # ---- is it whole? ----
 
-XEN_NR_CACHE, XEN_NR_TOPO = 6, 2        # what Xen's own lists hold
+NR_CACHE, NR_TOPO = 6, 2        # subleaves of lists without a stated length that Xen holds (4.14 to 4.22)
+
+
+def _list_length(p, leaf, limit):
+    """Subleaves up to the first of type 0, that one included."""
+    for n in range(limit):
+        a, _, c, _ = p.reg(leaf, n)
+        if not (a & 0x1f if leaf == 4 else c >> 8 & 0xff):
+            return n + 1
+    return limit
 
 
 def _named_subleaves(p, leaf):
-    """How many subleaves the policy itself says there are."""
-    if leaf in (0x4, 0xb, 0x1f):        # up to the first of type 0, that one included
-        count = XEN_NR_CACHE if leaf == 4 else XEN_NR_TOPO
-        for s in range(count):
-            a, _, c, _ = p.reg(leaf, s)
-            if not (a & 0x1f if leaf == 4 else c >> 8 & 0xff):
-                return s + 1
-        return count
+    """How many subleaves, from 0, the policy itself says the leaf has."""
+    if leaf == 4:
+        return _list_length(p, leaf, NR_CACHE)
+    if leaf in (0xb, 0x1f):
+        return _list_length(p, leaf, NR_TOPO)
     if leaf == 0xd:
-        return max(2, ((p.xcr0 | p.xss) & ~NOT_A_COMPONENT).bit_length())
+        components = (p.xcr0 | p.xss) & ~NOT_A_COMPONENT
+        return max(2, components.bit_length())
     if leaf == 0xf:
-        return 2 if p.reg(0xf, 0)[3] & 2 else 1
+        return 2 if p.reg(leaf, 0)[3] & 2 else 1
     return min(p.reg(leaf, 0)[0], FAMILIES[leaf] - 1) + 1
 
 
-def not_named(p, msrs):
-    """What the policy says there is and its arrays do not name; msrs: the numbers of those that they do."""
-    faults = []
-    last = min(p.max_basic, NR_BASIC - 1)
-    last_extd = min(max(p.max_extd, EXTD), EXTD + NR_EXTD - 1)
-    for leaf in (*range(last + 1), *range(EXTD, last_extd + 1)):
-        if leaf not in FAMILIES:
-            named, want = [NONE] if (leaf, NONE) in p.leaves else [], [NONE]
-        else:
-            named = [s for s in range(FAMILIES[leaf]) if (leaf, s) in p.leaves]
-            want = range(_named_subleaves(p, leaf)) if named else [NONE]
-        faults += [Fault("incomplete", leaf, s) for s in want if s not in named]
-    faults += [Fault("incomplete", msr=m) for m in (MSR_PLATFORM_INFO, MSR_ARCH_CAPS) if m not in msrs]
-    return faults
+def _not_named_in(p, leaf):
+    if leaf not in FAMILIES:
+        return [] if (leaf, NONE) in p.entry else [NONE]
+    if not any((leaf, subleaf) in p.entry for subleaf in range(FAMILIES[leaf])):
+        return [NONE]
+    return [subleaf for subleaf in range(_named_subleaves(p, leaf)) if (leaf, subleaf) not in p.entry]
+
+
+def whole(p):
+    """What the policy says there is and its arrays did not name: a domain would keep there what it was born with."""
+    last_extd = max(EXTD, min(p.max_extd, EXTD + NR_EXTD - 1))
+    leaves = [*range(min(p.max_basic, NR_BASIC - 1) + 1), *range(EXTD, last_extd + 1)]
+    faults = [Fault("incomplete", leaf, subleaf) for leaf in leaves for subleaf in _not_named_in(p, leaf)]
+    return faults + [Fault("incomplete", msr=msr) for msr in (MSR_PLATFORM_INFO, MSR_ARCH_CAPS) if ("msr", msr) not in p.entry]
 
 
 # ---- can it exist? ----
