@@ -501,6 +501,9 @@ def test_diff_of_a_pool_and_its_member(hosts, pool):
 
 # ---- level ----
 
+ACCUMULATE = {"md-clear", "fb-clear", "rfds-clear", "verw-clear", "no-lmsl", "fs-gs-ns", "rtm-always-abort"}
+
+
 def test_level_is_what_all_have(hosts, tmp_path):
     members = [OLD, MIDDLE, NEW]
     answer = run_json("level", *(hosts / f"{m}.xlp" for m in members), "-o", tmp_path / "p.xlp")
@@ -509,7 +512,12 @@ def test_level_is_what_all_have(hosts, tmp_path):
     level = names(answer["hvm"]["features"])
     shared = set.intersection(*defaults)
     hazards = {"rsba", "rrsba", "fdp-excp-only", "no-fpu-sel"}
-    assert level - hazards <= shared
+    # What accumulates: as soon as one has it, where everyone's max has.
+    most = [names(run_json("show", "-p", "hvm-max", hosts / f"{m}.xlp")["policies"]["hvm-max"]["features"])
+            for m in members]
+    assert level & ACCUMULATE == set.union(*defaults) & set.intersection(*most) & ACCUMULATE
+    assert "md-clear" in level and "md-clear" not in shared and answer["hvm"]["loses"] == []
+    assert level - hazards - ACCUMULATE <= shared
     for cost in answer["hvm"]["costs"]:
         assert cost["name"] not in level
         by = {m for m, d in zip(members, defaults) if cost["name"] in d}
@@ -517,7 +525,7 @@ def test_level_is_what_all_have(hosts, tmp_path):
         if "fell_with" not in cost:
             assert set(cost["because_of"]) == set(members) - by
         assert cost["because_of"]
-    lost = set.union(*defaults) - level - hazards
+    lost = set.union(*defaults) - level - hazards - ACCUMULATE
     compared = {c["name"] for c in answer["hvm"]["costs"]}
     assert lost - compared <= {"osxsave", "ospke", "apic", "htt", "cmp-legacy", "x2apic", "hypervisor"} | {
         n for n in lost if n.startswith("e1d-")}
@@ -547,6 +555,30 @@ def test_level_says_who_costs_what(hosts, tmp_path):
     text = run("level", *(hosts / f"{m}.xlp" for m in (OLD, MIDDLE, NEW)), cwd=tmp_path).stdout
     assert f"given up by {MIDDLE}, {NEW}, because of {OLD}" in text and "avx2" in text
     assert not list(tmp_path.iterdir())  # nothing is written without -o
+
+
+def test_level_names_what_guests_cannot_be_told(hosts, pb, tmp_path):
+    """VERW clears on Cascade Lake; a guest that may also run under an old Xen, which cannot give the bit, does not learn it."""
+    file = pb.File.FromString((hosts / f"{OLD}.xlp").read_bytes())
+    file.host.name = "aged"
+    (most,) = (p.policy for p in file.host.policies if p.index == 3)
+    for leaf in most.leaves:
+        if (leaf.leaf, leaf.subleaf) == (7, 0):
+            leaf.edx &= ~(1 << 10)
+    file.ClearField("end")
+    body = file.SerializeToString(deterministic=True)
+    (tmp_path / "aged.xlp").write_bytes(body + b"\x7d" + struct.pack("<I", zlib.crc32(body)))
+    files = [hosts / f"{NEW}.xlp", tmp_path / "aged.xlp"]
+    text = " ".join(run("level", *files, "-o", tmp_path / "p.xlp").stdout.split())
+    assert (f"loses md-clear (VERW clears processor buffers), which {NEW} needs: aged cannot give it to guests, so a guest on "
+            f"{NEW} may leave out a protection that it needs there") in text
+    answer = run_json("level", *files)
+    assert answer["hvm"]["loses"] == [{"name": "md-clear", "location": "7.0.edx[10]", "needed_on": [NEW],
+                                       "because_of": ["aged"]}]
+    assert answer["pv"]["loses"] == [] and "md-clear" in names(answer["pv"]["features"])
+    assert "md-clear" not in names(answer["hvm"]["features"])
+    run("check", tmp_path / "p.xlp", *files)
+    assert "loses" not in run("level", hosts / f"{NEW}.xlp", hosts / f"{MIDDLE}.xlp").stdout
 
 
 def test_level_across_vendors(hosts, tmp_path):

@@ -139,16 +139,16 @@ static void take_away(struct cpu_policy *p)
 static void choose_policy(enum guest_type type, struct cpu_policy *p)
 {
     unsigned int kind = property_below(6), n = kind < 4 ? 2 + kind % 2 : 1;
-    const struct cpu_policy *hosts[HOSTS];
+    struct policy_host hosts[HOSTS];
 
     for (unsigned int i = 0; i < HOSTS; i++)
-        hosts[i] = limits(places[i].h, type).deflt;
-    if (n == 1 || policy_level(hosts, n, p, NULL))
-        *p = *hosts[0];
+        hosts[i] = limits(places[i].h, type);
+    if (n == 1 || policy_level(hosts, n, p, NULL, NULL))
+        *p = *hosts[0].deflt;
     if (kind % 2)
         take_away(p);
     if (!honours(places[0].h, type, p))
-        *p = *hosts[0]; /* no toolstack could have given it that */
+        *p = *hosts[0].deflt; /* no toolstack could have given it that */
 }
 
 static struct domain *random_guest(void)
@@ -392,10 +392,9 @@ static void move_at_every_step(const char *a, const char *b, enum sim_script scr
 static bool level_of(const char *a, const char *b, struct cpu_policy *level)
 {
     struct sim_host *h[2] = {simhost_boot(a, 1, 16, 1), simhost_boot(b, 1, 16, 1)};
-    const struct cpu_policy *p[2] = {limits(h[0], GUEST_HVM_HAP).deflt,
-                                     limits(h[1], GUEST_HVM_HAP).deflt};
-    bool is =
-        runs(h[0], GUEST_HVM_HAP) && runs(h[1], GUEST_HVM_HAP) && !policy_level(p, 2, level, NULL);
+    struct policy_host p[2] = {limits(h[0], GUEST_HVM_HAP), limits(h[1], GUEST_HVM_HAP)};
+    bool is = runs(h[0], GUEST_HVM_HAP) && runs(h[1], GUEST_HVM_HAP) &&
+              !policy_level(p, 2, level, NULL, NULL);
 
     simhost_halt(h[0]);
     simhost_halt(h[1]);

@@ -32,6 +32,8 @@ struct plan {
     struct featureset *given_up;  /* of that, what is not in the level */
     struct featureset hazards;    /* what guests must be told of, and not every host would */
     struct featureset lost;       /* the union of given_up */
+    struct featureset *may;       /* what each host may give at most */
+    struct featureset untellable; /* what accumulates, and some host cannot give */
     struct enforcement *enforced; /* PV only */
 };
 
@@ -44,20 +46,21 @@ struct pool {
 /* What each host has, gives up, and is silent about. */
 static void account(struct pool *pool, struct plan *plan)
 {
-    const struct featureset *hazard = featureset_merge_mask(MERGE_HAZARD);
-    struct featureset level;
+    const struct featureset *accumulate = featureset_merge_mask(MERGE_ACCUMULATE);
+    struct featureset level, told;
 
     policy_to_featureset(&plan->level, &plan->features);
     level = plan->features;
+    featureset_or(&told, featureset_merge_mask(MERGE_HAZARD), accumulate);
     for (size_t i = 0; i < pool->n; i++) {
         struct featureset untold;
 
         policy_to_featureset(&pool->hosts[i].policy[subject_default(plan->type)], &plan->own[i]);
         featureset_andnot(&plan->given_up[i], &plan->own[i], &level);
-        featureset_andnot(&plan->given_up[i], &plan->given_up[i], hazard);
+        featureset_andnot(&plan->given_up[i], &plan->given_up[i], &told);
         show_comparable(&plan->given_up[i]);
         featureset_or(&plan->lost, &plan->lost, &plan->given_up[i]);
-        featureset_and(&untold, &level, hazard);
+        featureset_and(&untold, &level, &told);
         featureset_andnot(&untold, &untold, &plan->own[i]);
         featureset_or(&plan->hazards, &plan->hazards, &untold);
         if (plan->type == TYPE_PV)
@@ -65,30 +68,49 @@ static void account(struct pool *pool, struct plan *plan)
     }
 }
 
+/* The hosts as the level takes them; false when one of them cannot run such guests: *cannot. */
+static bool offers(const struct pool *pool, struct plan *plan, struct policy_host *hosts,
+                   size_t *cannot)
+{
+    for (size_t i = 0; i < pool->n; i++) {
+        const struct subject *s = &pool->hosts[i];
+        enum xc_policy_index deflt = subject_default(plan->type), max = subject_max(plan->type);
+
+        if (!s->have[deflt]) {
+            *cannot = i;
+            return false;
+        }
+        hosts[i] = (struct policy_host){s->have[max] ? &s->policy[max] : NULL, &s->policy[deflt]};
+        if (s->have[max])
+            policy_to_featureset(&s->policy[max], &plan->may[i]);
+        else
+            plan->may[i] = *featureset_known(); /* it does not say that it cannot */
+    }
+    return true;
+}
+
 /* 0; -1 after a message when the hosts have no common level. */
 static int make_plan(struct pool *pool, enum subject_type type, bool quiet)
 {
     struct plan *plan = &pool->plans[type];
-    const struct cpu_policy **policies = xcalloc(pool->n, sizeof(const struct cpu_policy *));
+    struct policy_host *hosts = xcalloc(pool->n, sizeof(*hosts));
     size_t culprit = 0;
     int rc;
 
     plan->type = type;
     plan->own = xcalloc(pool->n, sizeof(*plan->own));
     plan->given_up = xcalloc(pool->n, sizeof(*plan->given_up));
+    plan->may = xcalloc(pool->n, sizeof(*plan->may));
     plan->enforced = xcalloc(pool->n, sizeof(*plan->enforced));
-    for (size_t i = 0; i < pool->n; i++) {
-        policies[i] = &pool->hosts[i].policy[subject_default(type)];
-        if (!pool->hosts[i].have[subject_default(type)]) {
-            if (!quiet)
-                out_text(stdout, 0, 2, "no level for %s guests: %s cannot run them",
-                         subject_type_name(type), pool->hosts[i].name);
-            free((void *)policies);
-            return 0;
-        }
+    if (!offers(pool, plan, hosts, &culprit)) {
+        if (!quiet)
+            out_text(stdout, 0, 2, "no level for %s guests: %s cannot run them",
+                     subject_type_name(type), pool->hosts[culprit].name);
+        free(hosts);
+        return 0;
     }
-    rc = policy_level(policies, pool->n, &plan->level, &culprit);
-    free((void *)policies);
+    rc = policy_level(hosts, pool->n, &plan->level, &plan->untellable, &culprit);
+    free(hosts);
     if (rc) {
         warn("%s and %s cannot be in one pool: %s", pool->hosts[0].name, pool->hosts[culprit].name,
              rc == -EXDEV ? "their CPUs differ in vendor or in the size of a CLFLUSH line"
@@ -188,6 +210,36 @@ static void print_costs(const struct pool *pool, const struct plan *plan)
             print_group(pool, plan, (unsigned int)f, &printed);
 }
 
+/* Does it tell guests of a protection that they have to use themselves? */
+static bool protects(unsigned int f)
+{
+    const struct feature_info *info = feature_info(f);
+
+    return info && strstr(info->description, "VERW");
+}
+
+/* One line for each: what it is, who has it, who stands against it, and what that means. */
+static void print_losses(const struct pool *pool, const struct plan *plan)
+{
+    for (int f = featureset_next(&plan->untellable, 0); f >= 0;
+         f = featureset_next(&plan->untellable, (unsigned int)f + 1)) {
+        const struct feature_info *info = feature_info((unsigned int)f);
+        char *has = hosts_with(pool, plan->own, (unsigned int)f, true);
+        char *cannot = hosts_with(pool, plan->may, (unsigned int)f, false);
+        char *why = *cannot ? xasprintf("%s cannot give it to guests", cannot)
+                            : xstrdup("the level does not reach its leaf or what it stands on");
+
+        out_text(stdout, 2, 4, "loses %s (%s), which %s %s: %s, so a guest on %s %s",
+                 info ? info->name : "?", info ? info->description : "?", has,
+                 protects((unsigned int)f) ? "needs" : "has", why, has,
+                 protects((unsigned int)f) ? "may leave out a protection that it needs there"
+                                           : "is not told of it");
+        free(why);
+        free(has);
+        free(cannot);
+    }
+}
+
 static void print_plan(const struct pool *pool, const struct plan *plan)
 {
     char count[32];
@@ -213,6 +265,7 @@ static void print_plan(const struct pool *pool, const struct plan *plan)
                  "guests are told of these on every host, though only some have them:");
         show_features(stdout, 4, &plan->hazards);
     }
+    print_losses(pool, plan);
     for (size_t i = 0; plan->type == TYPE_PV && i < pool->n; i++)
         enforcement_print(stdout, 2, &pool->hosts[i], &plan->enforced[i]);
 }
@@ -250,6 +303,25 @@ static void costs_json(struct json *j, const struct pool *pool, const struct pla
     json_close_array(j);
 }
 
+static void losses_json(struct json *j, const struct pool *pool, const struct plan *plan)
+{
+    json_array(j, "loses");
+    for (int f = featureset_next(&plan->untellable, 0); f >= 0;
+         f = featureset_next(&plan->untellable, (unsigned int)f + 1)) {
+        const struct feature_info *info = feature_info((unsigned int)f);
+        char place[32] = "";
+
+        (void)feature_location((unsigned int)f, place, sizeof(place));
+        json_object(j, NULL);
+        json_string(j, "name", info ? info->name : NULL);
+        json_string(j, "location", place);
+        names_json(j, "needed_on", pool, plan->own, (unsigned int)f, true);
+        names_json(j, "because_of", pool, plan->may, (unsigned int)f, false);
+        json_close_object(j);
+    }
+    json_close_array(j);
+}
+
 static void plan_json(struct json *j, const char *key, const struct pool *pool,
                       const struct plan *plan)
 {
@@ -261,6 +333,7 @@ static void plan_json(struct json *j, const char *key, const struct pool *pool,
     json_features(j, "features", &plan->features);
     costs_json(j, pool, plan);
     json_features(j, "hazards_told", &plan->hazards);
+    losses_json(j, pool, plan);
     json_array(j, "hosts");
     for (size_t i = 0; i < pool->n; i++) {
         json_object(j, NULL);
@@ -409,6 +482,7 @@ static int run(const struct command *cmd, int argc, char **argv)
     for (int type = TYPE_PV; type < TYPES; type++) {
         free(pool.plans[type].own);
         free(pool.plans[type].given_up);
+        free(pool.plans[type].may);
         free(pool.plans[type].enforced);
     }
     free(pool.hosts);

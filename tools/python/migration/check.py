@@ -3,7 +3,8 @@
 
 from . import features
 from .features import bits
-from .policy import EXTD, FAMILIES, Fault, MSR_PLATFORM_INFO, NONE, NR_BASIC, NR_EXTD, none
+from .policy import (COMPONENT_FEATURE, EXTD, FAMILIES, Fault, MSR_PLATFORM_INFO, NONE, NOT_A_COMPONENT, NR_BASIC,
+                     NR_EXTD, none)
 
 
 def _feature_fault(kind, number, guest, host):
@@ -33,14 +34,30 @@ def _word_visible(guest, fs, index):
     return word["leaf"] <= guest.max_basic
 
 
+def _return_stack(fs, host):
+    """RSBA and RRSBA, one hazard in two strengths: what of it the guest should have been told, and was not."""
+    t = features.table()
+    rsba, rrsba, eibrs = (1 << t.number(name) for name in ("rsba", "rrsba", "eibrs"))
+    if not host & (rsba | rrsba) or fs & rsba:
+        return 0
+    if (host & rsba and not host & eibrs) or not fs & eibrs:
+        return rsba
+    return 0 if fs & rrsba else rrsba
+
+
 def _hazards(guest, fs, default, faults):
     t = features.table()
+    host, rtm, abort = default.featureset(), 1 << t.number("rtm"), 1 << t.number("rtm-always-abort")
     visible = 0
     for i in range(len(t.words)):
         if _word_visible(guest, fs, i):
             visible |= NONE << 32 * i
-    for number in bits(default.featureset() & t.merge.get("hazard", 0) & ~fs & visible):
-        if not t.needs(number) & ~fs:
+    either = 1 << t.number("rsba") | 1 << t.number("rrsba")
+    untold = host & t.merge.get("hazard", 0) & ~fs & visible & ~either | _return_stack(fs, host)
+    if fs & rtm:        # it accumulates, and is a hazard to those who have RTM
+        untold |= host & abort & ~fs
+    for number in bits(untold):
+        if not t.guest_needs(number) & ~fs:
             faults.append(_feature_fault("hazard-untold", number, 0, 1))
 
 
@@ -120,6 +137,20 @@ def _leaves(guest, most, fs, faults):
         faults.append(Fault("leaf", EXTD + 1, NONE, ext[0], one[0]))
 
 
+def _closed(guest, fs, faults):
+    """What Xen takes from every guest, and a CPU may have."""
+    t = features.table()
+    for number, needs in t.xen_needs:
+        if fs >> number & 1 and not fs >> needs & 1:
+            word = t.words[number // 32]
+            faults.append(Fault("prerequisite", none(word["leaf"]), none(word["subleaf"]), 1, 0, msr=none(word["msr"]),
+                                feature=number, needs=needs))
+    for component, name in sorted(COMPONENT_FEATURE.items()):
+        number = t.number(name)
+        if guest.xcr0 >> component & 1 and not fs >> number & 1:
+            faults.append(Fault("xstate-feature", 0xd, component, 1, 0, feature=number))
+
+
 def _components(guest, most, guest_set, host_set, faults):
     for i in bits(guest_set):
         if not host_set >> i & 1:
@@ -144,6 +175,7 @@ def check(guest, most, default=None):
         _hazards(guest, fs, default, faults)
     _fields(fs, max_fs, faults)
     _leaves(guest, most, fs, faults)
+    _closed(guest, fs, faults)
     _components(guest, most, guest.xcr0, most.xcr0, faults)
     _components(guest, most, guest.xss, most.xss, faults)
     if guest.platform_info & ~most.platform_info:

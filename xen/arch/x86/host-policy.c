@@ -145,7 +145,7 @@ void host_policy_from_raw(struct cpu_policy *host, const struct cpu_policy *raw,
 static const uint16_t every_max[] = {X86_FEATURE_HTT, X86_FEATURE_CMP_LEGACY};
 static const uint16_t intel_max[] = {X86_FEATURE_MD_CLEAR, X86_FEATURE_ARCH_CAPS,
                                      X86_FEATURE_FB_CLEAR, X86_FEATURE_RFDS_CLEAR,
-                                     X86_FEATURE_RSBA};
+                                     X86_FEATURE_RSBA,     X86_FEATURE_RRSBA};
 static const uint16_t amd_max[] = {X86_FEATURE_VERW_CLEAR};
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -212,15 +212,6 @@ static void add_spec_ctrl(const struct cpu_policy *raw, enum guest_type type, st
         featureset_set(fs, X86_FEATURE_VIRT_SSBD);
 }
 
-/* EFER.LMSLE: AMD's CPUs before Zen 3 have it; who has not got it can say so. */
-static bool has_lmsle(const struct cpu_policy *raw)
-{
-    unsigned int family, model, stepping;
-
-    policy_signature(raw, &family, &model, &stepping);
-    return is_amd(raw) && family < 0x19 && !(raw->basic[1].c >> 31 & 1);
-}
-
 void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *raw,
                            const struct cpu_policy *host, enum guest_type type)
 {
@@ -238,7 +229,7 @@ void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *raw,
     featureset_and(&fs, &fs, featureset_guest_max(type));
     add_to_max(raw, type, &fs);
     add_spec_ctrl(raw, type, &fs);
-    if (type != GUEST_PV && !has_lmsle(raw))
+    if (type != GUEST_PV) /* no HVM guest has EFER.LMSLE, whatever the CPU has: Xen since 4.16 */
         featureset_set(&fs, X86_FEATURE_NO_LMSL);
     featureset_andnot(&fs, &fs, featureset_merge_mask(MERGE_MIRROR));
     featureset_close(&fs, NULL);
@@ -252,6 +243,15 @@ void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *raw,
      */
     if (type != GUEST_PV)
         max->platform_info = PLATFORM_INFO_CPUID_FAULTING;
+}
+
+/* A warning that this very CPU needs, in the strength that goes with the guest's EIBRS. */
+static void warn_of_returns(const struct featureset *host, struct featureset *guest)
+{
+    if (featureset_test(guest, X86_FEATURE_ARCH_CAPS) &&
+        (featureset_test(host, X86_FEATURE_RSBA) || featureset_test(host, X86_FEATURE_RRSBA)))
+        featureset_set(guest, featureset_test(guest, X86_FEATURE_EIBRS) ? X86_FEATURE_RRSBA
+                                                                        : X86_FEATURE_RSBA);
 }
 
 void host_policy_guest_default(struct cpu_policy *deflt, const struct cpu_policy *max,
@@ -286,17 +286,13 @@ void host_policy_guest_default(struct cpu_policy *deflt, const struct cpu_policy
     featureset_set(&born, X86_FEATURE_X2APIC);
     if (type != GUEST_PV && host_gives_virt_ssbd(host))
         featureset_set(&born, X86_FEATURE_VIRT_SSBD);
-    /* A warning that this very CPU needs. */
-    if (featureset_test(&own, X86_FEATURE_RSBA))
-        featureset_set(&born, X86_FEATURE_RSBA);
-    if (featureset_test(&own, X86_FEATURE_RRSBA))
-        featureset_set(&born, X86_FEATURE_RRSBA);
     /* Ivy Bridge's client parts leak what RDRAND gave (SRBDS) and get no microcode against it. */
     if (is_intel(host) && family == 6 && model == 0x3a &&
         !featureset_test(&options->cpuid_on, X86_FEATURE_RDRAND))
         featureset_clear(&born, X86_FEATURE_RDRAND);
     featureset_and(&fs, &fs, &born);
     featureset_close(&fs, NULL);
+    warn_of_returns(&own, &fs);
     policy_from_featureset(deflt, &fs);
     limit_xstate(deflt, GUEST_XCR0);
     while (deflt->feat[0].a && !(deflt->feat[deflt->feat[0].a].a | deflt->feat[deflt->feat[0].a].b |

@@ -86,10 +86,10 @@ enum policy_fault_kind {
     FAULT_VENDOR_UNKNOWN,
     FAULT_MAX_LEAF,       /* a maximum (0.EAX, 7.0.EAX, 80000000.EAX) out of its range */
     FAULT_BEYOND_MAX,     /* a leaf above its family's maximum is not zero */
-    FAULT_PREREQUISITE,   /* feature is set, needs is not */
+    FAULT_PREREQUISITE,   /* feature is set, needs is not; check: a rule of Xen's alone */
     FAULT_MAXPHYSADDR,    /* verify: out of 32..52; check: guest above host */
     FAULT_LINEARADDR,     /* out of 32..57, or above the host's */
-    FAULT_XSTATE_FEATURE, /* feature is set, its component `subleaf` is not there */
+    FAULT_XSTATE_FEATURE, /* feature is set, its component `subleaf` is not there; check: reverse */
     FAULT_XSTATE_LAYOUT,  /* component: size zero, offset in the legacy area, overlap */
     FAULT_XSTATE_TOTAL,   /* D.0.ECX is not what the components add up to */
     FAULT_MSR_RESERVED,   /* bits of the MSR that no policy may have */
@@ -202,7 +202,10 @@ uint64_t policy_complete_xstate(struct cpu_policy *p);
 /* Can this CPU exist?  Reports everything that is wrong.  0 or -EINVAL. */
 int policy_verify(const struct cpu_policy *p, struct policy_report *r);
 
-/* Can a guest with this policy run there?  Reports every difference that matters.  0 or -EINVAL. */
+/*
+ * Can a guest with this policy run there?  Reports every difference that matters, and what a
+ * hypervisor would take from it anywhere (what is not closed as by policy_close()).  0 or -EINVAL.
+ */
 int policy_check(const struct cpu_policy *guest, const struct policy_host *host,
                  struct policy_report *r);
 
@@ -211,16 +214,21 @@ int policy_check(const struct cpu_policy *guest, const struct policy_host *host,
 void policy_close(struct cpu_policy *p, struct featureset *dropped);
 
 /*
- * What n hosts share: the level.  Identity (family, model, brand, caches) is the first policy's.
- * Returns 0; -EINVAL for n == 0; -EXDEV when vendors or CLFLUSH sizes differ, with *culprit (may be
- * NULL) = the index of the first policy that does not fit the first one.
+ * What n hosts share: the level.  What is levelled is what guests are born with, deflt.  Of what
+ * accumulates (MERGE_ACCUMULATE) the level has what any of them has and every max has too; max
+ * NULL: not known, so no reason against it.  Of RSBA and RRSBA, one hazard in two strengths, it has
+ * the one that goes with what became of EIBRS.  Identity (family, model, brand, caches) is the
+ * first host's. *lost (may be NULL): what accumulates and some host has, and the level cannot
+ * carry. Returns 0; -EINVAL for n == 0; -EXDEV when vendors or CLFLUSH sizes differ, with *culprit
+ * (may be NULL) = the index of the first host that does not fit the first one.
  */
-int policy_level(const struct cpu_policy *const *policies, size_t n, struct cpu_policy *level,
-                 size_t *culprit);
+int policy_level(const struct policy_host *hosts, size_t n, struct cpu_policy *level,
+                 struct featureset *lost, size_t *culprit);
 
 /*
  * Bring a guest's policy down (and its hazards up) to a level, keeping its identity and topology.
- * *dropped (may be NULL) receives the features that the guest lost.  0 or -EXDEV as above.
+ * What accumulates becomes the level's.  *dropped (may be NULL) receives the features that the
+ * guest lost.  0 or -EXDEV as above.
  */
 int policy_apply_level(struct cpu_policy *guest, const struct cpu_policy *level,
                        struct featureset *dropped);

@@ -49,7 +49,7 @@ BITS = len(WORDS) * WORD_BITS
 
 GUESTS = ["pv", "hvm-shadow", "hvm-hap"]  # enum guest_type, whose names these are in lower case
 LETTER_GUESTS = {"": 0, "A": 0b111, "S": 0b110, "H": 0b100}
-MERGES = ["CAPABILITY", "HAZARD", "DYNAMIC", "MIRROR"]  # enum feature_merge, without MERGE_
+MERGES = ["CAPABILITY", "HAZARD", "ACCUMULATE", "DYNAMIC", "MIRROR"]  # enum feature_merge, without MERGE_
 
 # How far policies go: POLICY_NR_* of cpuid-policy/policy.h, which the C source asserts.
 NR_BASIC, NR_EXTD, EXTD = 0x25, 0x29, 0x80000000
@@ -62,7 +62,7 @@ NAME = r"[A-Z0-9][A-Z0-9_]*"
 FEATURE_ROW = re.compile(
     rf'FEATURE\(({NAME}), (\w+), (\d+), "([^"]*)", ([A-Z]+), "([^"\\]+)"\)')
 FIELD_ROW = re.compile(rf'FIELD\(({NAME}), (\w+), (\d+), (\d+), "([^"\\]+)"\)')
-NEEDS_ROW = re.compile(rf"NEEDS\(({NAME})((?:, {NAME})+)\)")
+NEEDS_ROW = re.compile(rf"(NEEDS|XEN_NEEDS)\(({NAME})((?:, {NAME})+)\)")
 REGISTER_ROW = re.compile(rf"REGISTER\(({NAME}), (none|0x[0-9a-f]+)\)")
 BITS_ROW = re.compile(rf"BITS\(({NAME}), (\d+), (\d+)((?:, {NAME})*)\)")
 LEAF_ROW = re.compile(rf"LEAF\(([0-9a-f]+)(?:\.\.([0-9a-f]+))?, (-|\*|\d+(?:\.\.)?), ([abcd]+), "
@@ -140,15 +140,18 @@ class Table:
     def __init__(self, path):
         self.features, self.fields = {}, {}  # by name
         self.needs = []  # (where, name, prerequisite), in the order of the file
+        self.xen_needs = []  # the same, of rules that are a hypervisor's only
         self.owner = {}  # bit position -> name of the feature or field
         self.registers = {}  # by name, in the order of the file
         self.leaves = []  # in the order of the file, which is that of leaves
         with open(path, encoding="ascii") as file:
             self.parse(path, file.read())
         self.check_needs()
+        self.xen_needs.sort(key=lambda rule: self.features[rule[1]].number)  # as findings are named
         self.check_mirrors()
         self.check_leaves()
-        self.prerequisites = self.closure()
+        self.prerequisites = self.closure(self.needs + self.xen_needs)
+        self.real_prerequisites = self.closure(self.needs)
 
     def parse(self, path, text):
         comment = None
@@ -173,8 +176,9 @@ class Table:
         elif match := FIELD_ROW.fullmatch(line):
             self.add_field(where, *match.groups())
         elif match := NEEDS_ROW.fullmatch(line):
-            for prerequisite in match[2][2:].split(", "):
-                self.needs.append((where, match[1], prerequisite))
+            rules = self.needs if match[1] == "NEEDS" else self.xen_needs
+            for prerequisite in match[3][2:].split(", "):
+                rules.append((where, match[2], prerequisite))
         elif match := REGISTER_ROW.fullmatch(line):
             self.add_register(where, match[1], None if match[2] == "none" else int(match[2], 16))
         elif match := BITS_ROW.fullmatch(line):
@@ -241,7 +245,7 @@ class Table:
 
     def check_needs(self):
         seen = set()
-        for where, name, prerequisite in self.needs:
+        for where, name, prerequisite in self.needs + self.xen_needs:
             for known in (name, prerequisite):
                 if known not in self.features:
                     raise TableError(where, f"no feature {known}")
@@ -325,10 +329,10 @@ class Table:
                              f"{mask & row.mask:08x} have a rule already")
         taken[leaf, subleaf, register, vendor] = (mask | row.mask, rules | {row.rule})
 
-    def closure(self):
-        """name -> the set of everything it stands on."""
+    def closure(self, rules):
+        """name -> the set of everything it stands on by these rules."""
         direct, where = {}, {}
-        for at, name, prerequisite in self.needs:
+        for at, name, prerequisite in rules:
             direct.setdefault(name, []).append(prerequisite)
             where.setdefault(name, at)
         done = {}
@@ -346,13 +350,20 @@ class Table:
 
         return {name: visit(name, []) for name in self.features if visit(name, [])}
 
-    def dependents(self):
+    @staticmethod
+    def dependents(closure):
         """name -> the set of everything that stands on it."""
         found = {}
-        for name, prerequisites in self.prerequisites.items():
+        for name, prerequisites in closure.items():
             for prerequisite in prerequisites:
                 found.setdefault(prerequisite, set()).add(name)
         return found
+
+    def xen_dependents(self):
+        """name -> what stands on it in a hypervisor's eyes only, where there is any."""
+        every, real = self.dependents(self.prerequisites), self.dependents(self.real_prerequisites)
+        only = {name: found - real.get(name, set()) for name, found in every.items()}
+        return {name: found for name, found in only.items() if found}
 
     def in_order(self):
         return sorted(self.features.values(), key=lambda feature: feature.number)
@@ -392,7 +403,9 @@ def write_header(table, source, out):
     lines += [f"    FEATURE_FIELD_{name}," for name in table.fields]
     lines += ["    NR_FEATURE_FIELDS,", "};", "",
               f"#define NR_FEATURES {len(table.features)}",
-              f"#define NR_FEATURE_NEEDS {len(table.needs)}", "",
+              f"#define NR_FEATURE_NEEDS {len(table.needs) + len(table.xen_needs)}",
+              f"#define NR_FEATURE_REAL_NEEDS {len(table.needs)}",
+              f"#define NR_XEN_DEPENDENTS {len(table.xen_dependents())}", "",
               "/* The rows of the table, in the order of positions. */",
               "extern const struct feature_info feature_rows[NR_FEATURES];",
               "/* Position -> row number + 1; 0 for a bit without a name. */",
@@ -401,7 +414,8 @@ def write_header(table, source, out):
               "extern const uint16_t feature_rows_by_name[NR_FEATURES];",
               "extern const struct featureset_word_info featureset_words[FEATURESET_WORDS];",
               "extern const struct featureset_field_info featureset_fields[NR_FEATURE_FIELDS];", "",
-              "/* The direct rules, as written: `feature` needs `needs`. */",
+              "/* The direct rules, as written: `feature` needs `needs`.  Real CPUs keep the first",
+              " * NR_FEATURE_REAL_NEEDS; the rest are a hypervisor's. */",
               "struct feature_need {", "    uint16_t feature, needs;", "};",
               "extern const struct feature_need feature_needs_direct[NR_FEATURE_NEEDS];", "",
               "/* The rules followed to their end.  Position -> set number + 1; 0 for none. */",
@@ -409,12 +423,15 @@ def write_header(table, source, out):
               "extern const struct featureset feature_needs_sets[];",
               "extern const uint16_t feature_dependents_at[FEATURESET_BITS];",
               "extern const struct featureset feature_dependents_sets[];",
+              "/* Of the dependents of `feature`, those by rules that are a hypervisor's only. */",
+              "struct xen_dependents {", "    uint16_t feature;", "    struct featureset set;", "};",
+              "extern const struct xen_dependents feature_xen_dependents[NR_XEN_DEPENDENTS];",
               "/* Every feature that something stands on. */",
               "extern const struct featureset features_with_dependents;", "",
               "extern const struct featureset features_known;",
               "/* Every bit of a FIELD. */",
               "extern const struct featureset features_numbers;",
-              "extern const struct featureset features_by_merge[4];",
+              f"extern const struct featureset features_by_merge[{len(MERGES)}];",
               "extern const struct featureset features_guest_max[GUEST_TYPES];",
               "extern const struct featureset features_guest_default[GUEST_TYPES];", "",
               "/* Registers whose bits stand on features.  A control register has no MSR. */",
@@ -521,15 +538,18 @@ def write_source(table, source, header, out):
         f'{{"{spoken(f.name)}", DESCRIPTION("{f.description}"), {f.word}, {f.shift}, {f.width}}}'
         for f in table.fields.values()], 1)
     lines += c_array("const struct feature_need feature_needs_direct[NR_FEATURE_NEEDS]", [
-        "{X86_FEATURE_%s, X86_FEATURE_%s}" % pair[1:] for pair in table.needs], 1)
+        "{X86_FEATURE_%s, X86_FEATURE_%s}" % pair[1:] for pair in table.needs + table.xen_needs], 1)
     lines += c_sets(table, "feature_needs", table.prerequisites)
-    dependents = table.dependents()
+    dependents = table.dependents(table.prerequisites)
     lines += c_sets(table, "feature_dependents", dependents)
+    lines += c_array("const struct xen_dependents feature_xen_dependents[NR_XEN_DEPENDENTS]", [
+        f"{{X86_FEATURE_{name}, {c_words(table.numbers(found))}}}"
+        for name, found in sorted(table.xen_dependents().items())], 1)
     lines += [f"const struct featureset features_with_dependents = "
               f"{c_words(table.numbers(dependents))};",
               f"const struct featureset features_known = {c_words(f.number for f in order)};",
               f"const struct featureset features_numbers = {c_words(table.field_bits())};", ""]
-    lines += c_array("const struct featureset features_by_merge[4]", [
+    lines += c_array(f"const struct featureset features_by_merge[{len(MERGES)}]", [
         f"[MERGE_{merge}] = " + c_words(f.number for f in order if f.merge == merge)
         for merge in MERGES], 1)
     for which in ("max", "default"):
@@ -552,9 +572,11 @@ def guest_names(mask):
 
 
 def write_json(table, out):
-    direct = {}
+    direct, xen = {}, {}
     for _, name, prerequisite in table.needs:
         direct.setdefault(name, []).append(spoken(prerequisite))
+    for _, name, prerequisite in table.xen_needs:
+        xen.setdefault(name, []).append(spoken(prerequisite))
     json.dump({
         "words": [{"name": name, "location": location, "leaf": leaf, "subleaf": subleaf,
                    "msr": msr, "register": ["eax", "ebx", "ecx", "edx"][register]}
@@ -563,7 +585,8 @@ def write_json(table, out):
                       "location": f.location(), "merge": f.merge.lower(), "guests": f.letter,
                       "guests_max": guest_names(f.guests_max),
                       "guests_default": guest_names(f.guests_default),
-                      "needs": direct.get(f.name, []), "description": f.description}
+                      "needs": direct.get(f.name, []), "xen_needs": xen.get(f.name, []),
+                      "description": f.description}
                      for f in table.in_order()],
         "fields": [{"name": spoken(f.name), "identifier": f.name, "word": f.word,
                     "shift": f.shift, "width": f.width, "description": f.description}
@@ -594,13 +617,18 @@ def write_markdown(table, out):
     direct = {}
     for _, name, prerequisite in table.needs:
         direct.setdefault(name, []).append(f"`{spoken(prerequisite)}`")
+    for _, name, prerequisite in table.xen_needs:
+        direct.setdefault(name, []).append(f"`{spoken(prerequisite)}` (Xen)")
     lines = ["# Features", "",
              f"{len(table.features)} feature bits and {len(table.fields)} numbers, with "
-             f"{len(table.needs)} rules on what needs what. This page is made from `features.def`.",
+             f"{len(table.needs)} rules on what needs what, and {len(table.xen_needs)} more that "
+             "hypervisors alone have: real CPUs may break them, guests do not. This page is made from `features.def`.",
              "",
              "How a bit of several hosts becomes one of their level: a *capability* must be on "
-             "every host; a *hazard* counts as soon as one host has it; a *dynamic* bit follows "
-             "run-time state and is not compared; a *mirror* is AMD's copy of another bit.", ""]
+             "every host; a *hazard* counts as soon as one host has it; what *accumulates* counts "
+             "as soon as one host has it, where every host can give it to a guest; a *dynamic* bit "
+             "follows run-time state and is not compared; a *mirror* is AMD's copy of another bit.",
+             ""]
     for number, (word, location, *_) in enumerate(WORDS):
         features = [f for f in table.in_order() if f.word == number]
         fields = [f for f in table.fields.values() if f.word == number]

@@ -70,6 +70,14 @@ static void verify_lists(const struct cpu_policy *p, uint64_t components, struct
     }
 }
 
+/* Real CPUs break the rules that are a hypervisor's only. */
+static void spare_xen_dependents(unsigned int feature, struct featureset *fallen)
+{
+    for (unsigned int i = 0; i < NR_XEN_DEPENDENTS; i++)
+        if (feature_xen_dependents[i].feature == feature)
+            featureset_andnot(fallen, fallen, &feature_xen_dependents[i].set);
+}
+
 /* Every feature that stands on something absent, once, with the first thing it lacks. */
 static void verify_prerequisites(const struct featureset *fs, struct policy_report *r)
 {
@@ -85,6 +93,7 @@ static void verify_prerequisites(const struct featureset *fs, struct policy_repo
         if (!dependents)
             continue;
         featureset_and(&fallen, dependents, fs);
+        spare_xen_dependents((unsigned int)f, &fallen);
         if (featureset_subset(&fallen, &reported))
             continue;
         featureset_andnot(&fallen, &fallen, &reported);
@@ -119,8 +128,8 @@ static void verify_addresses(const struct cpu_policy *p, struct policy_report *r
 }
 
 /*
- * A feature whose state cannot be saved cannot be used.  The reverse is no fault: Zen 2 has the
- * PKRU component without PKU.
+ * A feature whose state cannot be saved cannot be used.  The reverse is no fault of a CPU, Zen 2
+ * has the PKRU component without PKU; of a guest it is: check.c.
  */
 static void verify_xstate_features(uint64_t xcr0, const struct featureset *fs,
                                    struct policy_report *r)
