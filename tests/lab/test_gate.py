@@ -17,7 +17,7 @@ STOCK = "/usr/lib/xen-4.17/bin/libxl-save-helper"
 # A stock helper that leaves a trace; put in front of the real one where a test must know whether it ran.
 TRACER = f"#!/bin/sh\necho \"$@\" >> {SEEN}\nexec {STOCK} \"$@\"\n".encode()
 
-PAGE_DATA, STATIC_DATA = 0x1, (0x10, 0x11, 0x12)
+PAGE_DATA, TSC_INFO, STATIC_DATA = 0x1, 0x8, (0x10, 0x11, 0x12)
 
 
 @pytest.fixture(autouse=True)
@@ -283,6 +283,54 @@ def test_version_2(cascadelake, images, how):
     assert r.rc == 0, r.err
     assert "'web1': unverified: " in one_line(r.err) and "'web1': unverified: " in one_line(text_of(cascadelake, LOG))
     assert cascadelake.wait_probe("web1", 2).healthy
+
+
+# ---- what Xen would merge over the domain's birth policy ----
+
+CPUID, MSR = 0x11, 0x12
+
+
+def only(image, keep, msrs=True):
+    """The image with those leaves alone in its policy."""
+    before, headers, records, behind = take_apart(image)
+    out = []
+    for kind, body in records:
+        if kind == CPUID:
+            body = b"".join(body[i:i + 24] for i in range(0, len(body), 24) if keep(struct.unpack_from("<I", body, i)[0]))
+        if kind != MSR or msrs:
+            out.append((kind, body))
+    return put_together(before, headers, out, behind)
+
+
+@pytest.mark.parametrize("how", ["file", "pipe"])
+def test_a_policy_that_is_not_whole(cascadelake, sandybridge, images, how):
+    """Leaf 0 alone is no more than any host has, and stock Xen would make it this host's CPU; without leaf 7 a guest of a
+    smaller host would get what is in this one's."""
+    for host, image, words in ((sandybridge, only(saved_probe(cascadelake, images), lambda leaf: leaf == 0, False),
+                                "incomplete: leaf 1 is not named"),
+                               (cascadelake, only(saved_probe(sandybridge, images), lambda leaf: leaf != 7),
+                                "incomplete: leaf 7 is not named")):
+        host.run(f"rm -f {SEEN}")       # that of saving
+        r = restore(host, image, how, XENLEVEL_ALLOW="unverified")
+        assert r.rc != 0
+        assert_refused(r.err, host)
+        assert words in one_line(r.err)
+        assert host.domains() == {}
+
+
+@pytest.mark.parametrize("how", ["file", "pipe"])
+def test_version_2_with_a_policy_behind_its_first_record(cascadelake, sandybridge, images, how):
+    """Stock Xen applies it when it comes to the memory."""
+    before, headers, records, behind = take_apart(saved_probe(sandybridge, images))
+    headers = headers[:12] + struct.pack(">I", 2) + headers[16:32] + struct.pack("<II", 4, 13)
+    policy = [r for r in records if r[0] in (CPUID, MSR)]
+    rest = [r for r in records if r[0] not in STATIC_DATA]
+    rest.sort(key=lambda r: r[0] != TSC_INFO)       # in front of all others, which stay as they were
+    r = restore(cascadelake, put_together(before, headers, rest[:1] + policy + rest[1:], behind), how, XENLEVEL_ALLOW="unverified")
+    assert r.rc != 0
+    assert_refused(r.err, cascadelake)
+    assert "record 1 (X86_CPUID_POLICY, type 0x11): a version 2 stream has no such record" in one_line(r.err)
+    assert cascadelake.domains() == {}
 
 
 # ---- giving up ----
