@@ -356,6 +356,15 @@ def test_a_cpu_that_the_host_does_not_have(start, kind):
     assert "avx2" not in old.features("g")
 
 
+def test_a_cpu_that_needs_nested_paging(start):
+    """A shadow guest has less than the host's policies for HVM guests say."""
+    host = start(CASCADE)
+    host.create("-p", type="pvh")
+    host.xenlevel("show", "g", "-o", "guest.xlp")
+    done = host.run("create", host.config(name="s", type="pvh", hap=0, cpu_policy=str(host.path / "guest.xlp")), status=2)
+    assert "was not given its CPU policy" in done.stderr and "pcid" in done.stderr
+
+
 def test_a_host_is_no_level(start):
     host = start(IVY)
     host.xenlevel("host", "-o", "me.xlp")

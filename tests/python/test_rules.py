@@ -1549,6 +1549,33 @@ def test_names_of_records():
     assert v.report.count == 1
 
 
+@pytest.mark.parametrize("kind", [CPUID_POLICY, PAGE_DATA, END])
+def test_a_run_of_optional_records(kind):
+    """1024 are skipped; behind the next one nothing is read, however much there is."""
+    s = writer.hvm_stream(layer="libxl")
+    at = s.index(kind)
+    s.records[at:at] = [Record(0x80000077)] * 1024
+    assert problems(s) == []
+    s.records[at:at] = [Record(0x80000077)] * 4096
+    for pipe in (False, True):
+        v = verify(s.raw(), pipe=pipe)
+        assert found(v) == [("optional-run", s.at("domain") + 16 + sum(len(r.raw()) for r in s.records[:at]) + 8 * 1024, "libxc",
+                             at + 1024, "Records")]
+        assert v.libxc.record == at + 1024      # and no further
+
+
+def test_a_run_of_libxls_optional_records():
+    for before in (True, False):
+        s = writer.hvm_stream(layer="libxl")
+        records = s.before if before else s.after
+        records[0:0] = [Record(0x80000077)] * 1024
+        assert verify(s.raw()).report.valid
+        records.insert(0, Record(0x80000077))
+        v = verify(s.raw())
+        assert [p.code for p in v.report.problems][-1] == "optional-run"
+        assert v.libxl.record == (1024 if before else 1025)
+
+
 @pytest.mark.parametrize("xcr0, possible", [
     (1, True), (3, True), (7, True), (0x1f, True), (0xe7, True), (0x60207, True), (0x600e7, True), (0x203, True),
     (0, False), (2, False), (5, False), (0xb, False), (0x13, False), (0x27, False), (0x67, False), (0xc7, False), (0xe3, False),

@@ -15,6 +15,7 @@
 
 #include "audit.h"
 #include <cpuid-policy/vocabulary.h>
+#include "xc_audit.h"
 #include "cpus.h"
 #include "text.h"
 
@@ -178,6 +179,7 @@ static void test_no_policy(void **state)
 static void test_shadow_has_less_than_hap(void **state)
 {
     const struct cpu_policy *cpu = test_cpu("intel-sapphire-rapids");
+    static struct cpu_policy shadow;
     struct audit_case c = ask(cpu, cpu);
     struct featureset fs, only_hap;
 
@@ -190,6 +192,9 @@ static void test_shadow_has_less_than_hap(void **state)
     audit_run(&c, &a);
     assert_false(a.refused);
     c.guest = GUEST_HVM_SHADOW;
+    shadow = *cpu;
+    xc_restrict_to_shadow(&shadow);
+    c.max = &shadow;
     audit_run(&c, &a);
     assert_int_equal(a.refused, !featureset_empty(&fs));
 }

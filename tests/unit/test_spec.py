@@ -56,6 +56,8 @@ def main(spec, header, package):
         assert at == structs[struct], f"{section}: {at} octets, the struct has {structs[struct]}"
     limit = eval(re.search(r"XC_SR_MAX_LENGTH +\((.*?)\)", code)[1].replace("u", ""))
     assert f"`{limit:#x}`" in text and limit == reader.MAX_LENGTH
+    limit = int(re.search(r"XC_SR_MAX_OPTIONAL_RUN +(\d+)u", code)[1])
+    assert f"At most {limit} optional" in text and limit == reader.MAX_OPTIONAL_RUN
     print(f"{len(libxc)} and {len(libxl)} records, 7 layouts: one table")
 
 

@@ -245,7 +245,7 @@ static void every_captured_stream(void **state)
         (void)snprintf(command, sizeof(command), "xz -dc '%s'", g.gl_pathv[i]);
         image = popen(command, "r"); /* NOLINT(cert-env33-c): a test's own file */
         assert_non_null(image);
-        if (xc_sr_head_read(fileno(image), XC_SR_XL, &head, NULL, 0, &fault))
+        if (xc_sr_head_read(fileno(image), XC_SR_XL, &head, NULL, &fault))
             fail_msg("%s: %s", g.gl_pathv[i], fault.text);
         (void)pclose(image);
         a.nr_leaves = head.nr_leaves;

@@ -140,6 +140,19 @@ static int prerequisite_text(const struct policy_fault *f, char *buf, size_t siz
                     needs ? needs->name : "(no name)", place);
 }
 
+/* What a hypervisor made of a policy: "without avx2 ...", "leaf a eax: told 0x7, given 0". */
+static int given_text(const struct policy_fault *f, const char *place, char *buf, size_t size)
+{
+    static const char *const regs[] = {" eax", " ebx", " ecx", " edx"};
+    char feature[160];
+
+    if (f->feature == POLICY_NONE)
+        return snprintf(buf, size, "%s%s: told %#" PRIx64 ", given %#" PRIx64, place,
+                        f->reg < 4 ? regs[f->reg] : "", f->guest, f->host);
+    (void)xc_feature_text(f->feature, feature, sizeof(feature));
+    return snprintf(buf, size, "%s %s", f->guest ? "without" : "with", feature);
+}
+
 /* What differs between a guest and a host. */
 static int check_text(const struct policy_fault *f, const char *place, char *buf, size_t size)
 {
@@ -204,6 +217,8 @@ int xc_fault_text(const struct policy_fault *fault, char *buf, size_t size)
     case FAULT_FEATURE_MISSING:
     case FAULT_HAZARD_UNTOLD:
         return xc_feature_text(fault->feature, buf, size);
+    case FAULT_GIVEN_OTHERWISE:
+        return given_text(fault, place, buf, size);
     default:
         break;
     }

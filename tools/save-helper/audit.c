@@ -8,6 +8,7 @@
 #include "audit.h"
 #include "text.h"
 #include "xc.h"
+#include "xc_audit.h"
 #include "xc_text.h"
 
 #include <cpuid-policy/vocabulary.h>
@@ -110,7 +111,7 @@ static int component_owner(uint32_t component)
     return feature == POLICY_NONE ? -1 : (int)feature;
 }
 
-static bool component_allowed(uint32_t component, const struct audit_allow *allow)
+bool audit_component_allowed(uint32_t component, const struct audit_allow *allow)
 {
     int feature = component_owner(component);
 
@@ -121,7 +122,7 @@ static bool is_allowed(const struct policy_fault *f, const struct audit_allow *a
 {
     switch (f->kind) {
     case FAULT_XSTATE_MISSING:
-        return (allow->kinds & BIT(f->kind)) || component_allowed(f->subleaf, allow);
+        return (allow->kinds & BIT(f->kind)) || audit_component_allowed(f->subleaf, allow);
     case FAULT_FEATURE_MISSING:
     case FAULT_HAZARD_UNTOLD:
     case FAULT_PREREQUISITE:
@@ -145,6 +146,21 @@ static void feature_word(unsigned int feature, char *buf, size_t size)
         (void)snprintf(buf, size, "%s:%u", word ? word->name : "?", feature % 32);
 }
 
+/* "avx2"; "7.0.edx" for a register that is no set of features. */
+static void given_word(const struct policy_fault *f, char *buf, size_t size)
+{
+    static const char *const regs[] = {"eax", "ebx", "ecx", "edx"};
+
+    if (f->feature != POLICY_NONE)
+        feature_word(f->feature, buf, size);
+    else if (f->msr != POLICY_NONE)
+        (void)snprintf(buf, size, "MSR-%x", f->msr);
+    else if (f->subleaf != POLICY_NONE)
+        (void)snprintf(buf, size, "%x.%x.%s", f->leaf, f->subleaf, regs[f->reg & 3]);
+    else
+        (void)snprintf(buf, size, "%x.%s", f->leaf, regs[f->reg & 3]);
+}
+
 /* The word of XENLEVEL_ALLOW that gives this up, for the one-line summary; "" when none does. */
 static void fault_word(const struct policy_fault *f, char *buf, size_t size)
 {
@@ -160,6 +176,9 @@ static void fault_word(const struct policy_fault *f, char *buf, size_t size)
     case FAULT_FIELD:
         field = featureset_field_info(f->feature);
         (void)snprintf(buf, size, "%s", field ? field->name : "field");
+        return;
+    case FAULT_GIVEN_OTHERWISE:
+        given_word(f, buf, size);
         return;
     default:
         break;
@@ -426,7 +445,8 @@ static void malformed(const struct audit_case *c, const struct policy_report *r,
     size_t n = r->count < r->max ? r->count : r->max;
 
     head_lines(c, "came in a stream that cannot be read to", t, summary);
-    text_line(t, 4, "  Its CPU policy is malformed:");
+    text_line(t, 4, "  Its CPU policy is %s:",
+              n && a->faults[0].kind == FAULT_NOT_NAMED ? "not whole" : "malformed");
     for (size_t i = 0; i < n; i++) {
         const struct policy_fault *f = &a->faults[i];
         bool msr = f->msr != POLICY_NONE || f->kind == FAULT_MSR_RANGE;
@@ -436,6 +456,11 @@ static void malformed(const struct audit_case *c, const struct policy_report *r,
         if (f->index != POLICY_NONE)
             at += (uint64_t)f->index * (msr ? sizeof(xen_msr_entry_t) : sizeof(xen_cpuid_leaf_t));
         (void)xc_fault_text(f, line, sizeof(line));
+        if (f->kind == FAULT_NOT_NAMED) { /* it has no place */
+            text_line(t, 6, "    %s", line);
+            text_add(summary, "%s %s", i ? ";" : ":", line);
+            continue;
+        }
         text_line(t, 6, "    offset %" PRIu64 ", record %s: %s", at,
                   msr ? "X86_MSR_POLICY" : "X86_CPUID_POLICY", line);
         text_add(summary, "%s offset %" PRIu64 ": %s", i ? ";" : ":", at, line);
@@ -465,25 +490,6 @@ static size_t waive(const struct audit_case *c, struct audit *a, size_t n)
         text_line(&t, 0, "%s: given up by XENLEVEL_ALLOW: %s", word, line);
     }
     return remain;
-}
-
-/*
- * The host's maximum for a guest of this type.  The hypervisor has one maximum for HVM guests, but
- * one with shadow paging is not given what the table reserves for nested paging.
- */
-static const struct cpu_policy *host_max(const struct audit_case *c, struct audit *a)
-{
-    struct featureset fs;
-
-    if (c->guest != GUEST_HVM_SHADOW)
-        return c->max;
-    a->host = *c->max;
-    policy_to_featureset(&a->host, &fs);
-    for (size_t i = 0; i < FEATURESET_WORDS; i++)
-        fs.w[i] &= ~(featureset_guest_max(GUEST_HVM_HAP)->w[i] &
-                     ~featureset_guest_max(GUEST_HVM_SHADOW)->w[i]);
-    policy_from_featureset(&a->host, &fs);
-    return &a->host;
 }
 
 static void refuse(const struct audit_case *c, struct audit *a, size_t verified, size_t n,
@@ -516,7 +522,7 @@ static void refuse(const struct audit_case *c, struct audit *a, size_t verified,
 void audit_run(const struct audit_case *c, struct audit *a)
 {
     struct policy_report r = {a->faults, AUDIT_FAULTS, 0};
-    struct policy_host host = {NULL, c->deflt};
+    const struct policy_host host = {c->max, c->deflt};
     struct text t, summary;
     size_t verified, n;
 
@@ -532,10 +538,10 @@ void audit_run(const struct audit_case *c, struct audit *a)
     }
 
     r.count = 0;
-    (void)policy_verify(&a->policy, &r);
-    verified = r.count < r.max ? r.count : r.max;
-    host.max = host_max(c, a);
-    (void)policy_check(&a->policy, &host, &r);
+    /* That it is whole xc_sr_head_policy() has seen. */
+    (void)xc_audit_policy(NULL, &a->policy, &host, &r, &verified);
+    if (verified > r.max)
+        verified = r.max;
     n = r.count < r.max ? r.count : r.max;
 
     /* More findings than there is room for: those beyond it cannot be given up. */
@@ -543,6 +549,72 @@ void audit_run(const struct audit_case *c, struct audit *a)
         refuse(c, a, verified, n, &t, &summary);
     else
         a->refused = false;
+}
+
+/* ": without avx2 bmi1; with rsba; otherwise 7.0.eax" */
+static void summarize_given(const struct audit *a, size_t n, struct text *summary)
+{
+    static const char *const labels[] = {"without", "with", "otherwise"};
+    const char *before = ": ";
+
+    for (unsigned int g = 0; g < 3; g++) {
+        bool first = true;
+
+        for (size_t i = 0; i < n; i++) {
+            const struct policy_fault *f = &a->faults[i];
+            unsigned int group = f->feature == POLICY_NONE ? 2 : !f->guest;
+            char word[64];
+
+            if (group != g || a->waived[i])
+                continue;
+            fault_word(f, word, sizeof(word));
+            if (first)
+                text_add(summary, "%s%s", before, labels[g]);
+            text_add(summary, " %s", word);
+            before = "; ";
+            first = false;
+        }
+    }
+}
+
+/* Where the domain is now, after what was seen too late for it not to be taken. */
+static void late_tail(const struct audit_case *c, struct text *t)
+{
+    text_line(t, 4,
+              c->from_file
+                  ? "  What was restored is thrown away; the saved image is as it was."
+                  : "  What was transferred is thrown away; the domain goes on where it was.");
+}
+
+void audit_given(const struct audit_case *c, size_t n, bool late, struct audit *a)
+{
+    struct text t, summary;
+
+    begin(c, a, &t, &summary);
+    head_lines(c, late ? "no longer has its CPU on" : "would get another CPU on", &t, &summary);
+    other_lines(a, 0, n,
+                late ? "What it has now is not what Xen gave it in the trial:"
+                     : "Xen was asked for the CPU that it was told of, and gave it:",
+                &t);
+    summarize_given(a, n, &summary);
+    if (late)
+        late_tail(c, &t);
+    else
+        tail_lines(c, true, &t);
+}
+
+void audit_not_given(const struct audit_case *c, const char *reason, bool late, struct audit *a)
+{
+    struct text t, summary;
+
+    begin(c, a, &t, &summary);
+    head_lines(c, late ? "cannot be looked at again on" : "does not get its CPU on", &t, &summary);
+    text_line(&t, 4, "  %s", reason);
+    text_add(&summary, ": %s", reason);
+    if (late)
+        late_tail(c, &t);
+    else
+        tail_lines(c, false, &t);
 }
 
 void audit_strip_name(char *name)

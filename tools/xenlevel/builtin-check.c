@@ -12,6 +12,7 @@
 #include "show.h"
 #include "subject.h"
 #include "util.h"
+#include "xc_audit.h"
 
 #define MAX_FAULTS 1024
 
@@ -119,7 +120,7 @@ static int ask(const struct question *q, const struct subject *host)
 
         if (host->have[deflt])
             h.deflt = &host->policy[deflt];
-        (void)policy_check(q->policy, &h, &r);
+        (void)xc_audit_policy(NULL, q->policy, &h, &r, NULL);
     }
     if (q->type == TYPE_PV)
         enforcement_of(host, q->policy, &e);

@@ -14,6 +14,7 @@
 #include "json.h"
 #include "out.h"
 #include "util.h"
+#include "xc_audit.h"
 #include "xl.h"
 
 static const struct cmd_option options[] = {
@@ -38,17 +39,12 @@ struct view {
 static int compute_visible(xc_handle *xch, struct view *v)
 {
     struct cpu_policy raw;
-    struct xc_leaves l;
     uint32_t caps;
-    int rc;
 
-    if (xc_get_cpu_levelling_caps(xch, &caps) || xc_get_system_cpu_policy(xch, XC_POLICY_RAW, &l))
+    if (xc_get_cpu_levelling_caps(xch, &caps) || xc_system_policy(xch, XC_POLICY_RAW, &raw))
         return -1;
-    rc = xc_policy_from_leaves(xch, "the raw policy of the host", &l, &raw, NULL, 0);
-    xc_leaves_free(&l);
-    if (!rc)
-        levelling_visible(caps, &raw, &v->policy, &v->visible);
-    return rc;
+    levelling_visible(caps, &raw, &v->policy, &v->visible);
+    return 0;
 }
 
 static int find_visible(xc_handle *xch, struct view *v)
@@ -181,7 +177,7 @@ static int look(xc_handle *xch, const char *domain, struct view *v)
         warn("domain '%s' has %u vCPUs: they are numbered from 0", v->name, v->info.nr_vcpus);
         return -1;
     }
-    if (read_domain_policy(xch, domid, &v->policy) || find_visible(xch, v))
+    if (xc_domain_policy(xch, domid, &v->policy) || find_visible(xch, v))
         return -1;
     if (xc_policy_to_leaves(&v->policy, &v->leaves)) {
         warn("out of memory");

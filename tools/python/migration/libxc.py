@@ -6,7 +6,7 @@ import struct
 from . import hvm, policy as cpu_policy, pv, state, xstate
 from .crc import between
 from .pagedata import Pages
-from .source import Body, Truncated
+from .source import Body, GivenUp, Truncated
 
 (END, PAGE_DATA, PV_INFO, P2M_FRAMES, VCPU_BASIC, VCPU_EXTENDED, VCPU_XSAVE, SHARED_INFO, TSC_INFO, HVM_CONTEXT, HVM_PARAMS,
  TOOLSTACK, VCPU_MSRS, VERIFY, CHECKPOINT, DIRTY_PFN_LIST, STATIC_DATA_END, CPUID_POLICY, MSR_POLICY) = range(19)
@@ -26,6 +26,7 @@ MARKER, IDENT = 0xffffffffffffffff, 0x58454e46
 PV, HVM = 1, 2
 GUESTS = {PV: "x86 PV", HVM: "x86 HVM"}
 MAX_LENGTH = 128 << 20      # of a record's body: what Xen's reader takes
+MAX_OPTIONAL_RUN = 1024     # optional records one behind the other, in either layer
 MAX_VCPUS = 8192
 PAGE = 4096
 QUEUE = 64                  # records that are asked for ahead
@@ -51,6 +52,16 @@ def record_name(kind):
     return f"optional {kind:#x}" if kind & OPTIONAL else f"unknown {kind:#x}"
 
 
+def check_run(run, kind, start, section, report):
+    """How many optional records stand one behind the other, this one included. Too many are not read to their end."""
+    if not kind & OPTIONAL:
+        return 0
+    if run == MAX_OPTIONAL_RUN:
+        report.problem("optional-run", start, section, f"more than {run} optional records one behind the other")
+        raise GivenUp
+    return run + 1
+
+
 class Stream:
     """One libxc stream. `run()` reads to END, CHECKPOINT (and can then go on), or the end of the bytes."""
 
@@ -60,6 +71,7 @@ class Stream:
         self.on_policy = on_policy or (lambda stream: None)
         self.version = self.guest = self.xen = None
         self.record = -1
+        self.run_length = 0         # optional records up to here, one behind the other
         self.types = {}             # record type: (count, bytes of bodies)
         self.pages = Pages()
         self._stride = self._asked = 0
@@ -160,6 +172,7 @@ class Stream:
         self.record += 1
         kind, length = struct.unpack("<II", self._record_header())
         self.report.place("libxc", self.record, record_name(kind))
+        self.run_length = check_run(self.run_length, kind, start, "Records", self.report)
         count, size = self.types.get(kind, (0, 0))
         if (count, size) != (0, 0) or len(self.types) < 1000:       # hostile streams have many types
             self.types[kind] = (count + 1, size + length)

@@ -105,6 +105,9 @@ enum policy_fault_kind {
     FAULT_XSTATE_OFFSET,
     FAULT_XSTATE_FLAGS, /* alignment or supervisor flag of the component differs */
     FAULT_MSR,          /* MSR bits that the host cannot give: guest & ~host */
+
+    /* from policy_compare: guest = as it was told, host = as the domain got it */
+    FAULT_GIVEN_OTHERWISE, /* a feature bit (then 0 or 1), or a whole register or MSR */
 };
 
 #define POLICY_NONE 0xffffffffu /* in leaf, subleaf, msr, feature: does not apply */
@@ -116,6 +119,7 @@ struct policy_fault {
     uint32_t msr;
     uint32_t feature; /* word * 32 + bit; FAULT_FIELD: the field's number */
     uint32_t needs;   /* FAULT_PREREQUISITE: the feature that is not there */
+    uint32_t reg;     /* FAULT_GIVEN_OTHERWISE, of a leaf: 0 EAX .. 3 EDX; else POLICY_NONE */
     uint64_t guest, host;
 };
 
@@ -171,8 +175,8 @@ int policy_whole(const xen_cpuid_leaf_t *leaves, size_t nr_leaves, const xen_msr
 
 /*
  * Write the policy in ascending order, whole (see above): leaves up to each family's maximum and
- * the lists' ends, and the two hypervisor leaves as Xen does.  *nr_leaves, *nr_msrs: in, the room; out, the entries written.
- * Returns 0 or -ENOBUFS (then the counts say how many are needed).
+ * the lists' ends, and the two hypervisor leaves as Xen does.  *nr_leaves, *nr_msrs: in, the room;
+ * out, the entries written. Returns 0 or -ENOBUFS (then the counts say how many are needed).
  * POLICY_MAX_LEAVES and POLICY_MAX_MSRS always suffice.
  */
 int policy_to_leaves(const struct cpu_policy *p, xen_cpuid_leaf_t *leaves, size_t *nr_leaves,
@@ -201,6 +205,17 @@ int policy_verify(const struct cpu_policy *p, struct policy_report *r);
 /* Can a guest with this policy run there?  Reports every difference that matters.  0 or -EINVAL. */
 int policy_check(const struct cpu_policy *guest, const struct policy_host *host,
                  struct policy_report *r);
+
+/*
+ * Is what the domain got the CPU that it was told of?  Reports every difference that a guest can
+ * see, each feature by its number.  A hypervisor leaf's maximum that is told as 0 is Xen's choice.
+ * 0 or -EINVAL.
+ */
+int policy_compare(const struct cpu_policy *told, const struct cpu_policy *given,
+                   struct policy_report *r);
+/* Which bits of a register (0 EAX .. 3 EDX) Xen decides itself, so that policy_compare() does not
+ * look at them: *mask.  Returns the reason; NULL where there are none, with *mask 0. */
+const char *policy_own_nature(uint32_t leaf, uint32_t subleaf, uint32_t reg, uint32_t *mask);
 
 /* Clear what lost its prerequisites, the state components of what was cleared, and recompute the
  * sizes of leaf D.  *dropped (may be NULL) receives the features that fell. */

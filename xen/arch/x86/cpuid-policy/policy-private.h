@@ -31,6 +31,7 @@ static inline struct policy_fault policy_fault_init(enum policy_fault_kind kind)
         .msr = POLICY_NONE,
         .feature = POLICY_NONE,
         .needs = POLICY_NONE,
+        .reg = POLICY_NONE,
     };
 }
 

@@ -34,6 +34,7 @@ const char *policy_fault_name(enum policy_fault_kind kind)
         [FAULT_XSTATE_OFFSET] = "xstate-offset",
         [FAULT_XSTATE_FLAGS] = "xstate-flags",
         [FAULT_MSR] = "msr",
+        [FAULT_GIVEN_OTHERWISE] = "given-otherwise",
     };
 
     if ((unsigned int)kind >= sizeof(names) / sizeof(names[0]))
