@@ -228,6 +228,7 @@ static void put_string(struct sink *o, const struct spec *s, const char *in)
         put(o, " ", 1);
 }
 
+/* NOLINTBEGIN(bugprone-branch-clone): types that are one only on this ABI */
 static intmax_t signed_argument(const struct spec *s, struct arguments *args)
 {
     switch (s->size) {
@@ -263,6 +264,7 @@ static uintmax_t unsigned_argument(const struct spec *s, struct arguments *args)
         return va_arg(args->ap, unsigned int);
     }
 }
+/* NOLINTEND(bugprone-branch-clone) */
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
