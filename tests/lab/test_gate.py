@@ -370,7 +370,7 @@ done
 """
 
 
-# The gate is "xenlevel-save-h" only until it has become the stock helper.
+# The gate is "xenlevel-save-h", which waits for its child, "libxl-save-hel".
 @pytest.mark.parametrize("victim", ["libxl-save-hel", "xenlevel-"])
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_at_any_moment(lab, cascadelake, cascadelake_twin, victim, seed):
