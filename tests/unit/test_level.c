@@ -245,11 +245,14 @@ static size_t derive(enum guest_type type)
     assert_in_range(n, 20, MAX_HOSTS);
     host_options_init(&options);
     for (size_t i = 0; i < n; i++) {
-        struct cpu_policy host;
+        struct cpu_policy host, raw = cpus[i].policy;
 
+        /* Dumps seldom have the MSR: two kinds of CPUs that show it. */
+        if (raw.feat[0].d & BIT(ARCH_CAPS))
+            raw.arch_caps |= i % 2 ? EIBRS | RRSBA : EIBRS | 1;
         derived[i].name = cpus[i].name;
-        host_policy_from_raw(&host, &cpus[i].policy, &options);
-        host_policy_guest_max(&derived[i].max, &cpus[i].policy, &host, type);
+        host_policy_from_raw(&host, &raw, &options);
+        host_policy_guest_max(&derived[i].max, &raw, &host, type);
         host_policy_guest_default(&derived[i].deflt, &derived[i].max, &host, &options, type);
     }
     return n;

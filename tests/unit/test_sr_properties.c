@@ -240,7 +240,7 @@ static void require_same(const struct place *from, struct domain *d, const struc
             (unsigned long long)d->memory.tot_pages, from->machine);
 }
 
-static bool all_further(struct domain *d, const uint64_t ticks[4])
+static bool all_go_on(struct domain *d, const uint64_t ticks[4])
 {
     for (uint32_t n = 0; n < d->max_vcpus; n++)
         if (srguest_notes(d, n).ticks <= ticks[n])
@@ -248,8 +248,8 @@ static bool all_further(struct domain *d, const uint64_t ticks[4])
     return true;
 }
 
-/* Several hundred steps: no vCPU notices anything, and all get further.  A vCPU that waits behind
- * others on its pCPU needs more of them. */
+/* Several hundred steps: no vCPU notices anything, and all get further.  One that shares its pCPU
+ * with others of its kind may need more. */
 static void require_goes_on(const struct place *where, struct domain *d)
 {
     uint64_t ticks[4] = {0};
@@ -257,9 +257,8 @@ static void require_goes_on(const struct place *where, struct domain *d)
     for (uint32_t n = 0; n < d->max_vcpus; n++)
         ticks[n] = srguest_notes(d, n).ticks;
     require(!d->shutdown && !d->pause_count, "it does not run on %s", where->machine);
-    (void)sim_host_run(where->h, 500);
-    for (unsigned int more = 0; more < 10 && !all_further(d, ticks); more++)
-        (void)sim_host_run(where->h, 200);
+    for (unsigned int more = 0; more < 4 && !all_go_on(d, ticks); more++)
+        (void)sim_host_run(where->h, 500);
     require_status(d, "the guest", where->machine);
     for (uint32_t n = 0; n < d->max_vcpus; n++)
         require(srguest_notes(d, n).ticks > ticks[n], "vCPU %u stands still on %s", n,

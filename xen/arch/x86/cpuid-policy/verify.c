@@ -75,9 +75,9 @@ static void verify_prerequisites(const struct featureset *fs, struct policy_repo
         if (!dependents)
             continue;
         featureset_and(&fallen, dependents, fs);
-        spare_xen_dependents((unsigned int)f, &fallen);
         if (featureset_subset(&fallen, &reported))
             continue;
+        spare_xen_dependents((unsigned int)f, &fallen);
         featureset_andnot(&fallen, &fallen, &reported);
         featureset_or(&reported, &reported, &fallen);
         for (d = featureset_next(&fallen, 0); d >= 0;
