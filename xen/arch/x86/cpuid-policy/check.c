@@ -131,6 +131,17 @@ static void check_fields(const struct featureset *guest, const struct featureset
     }
 }
 
+static void prerequisite_fault(const struct feature_need *n, struct policy_report *r)
+{
+    const struct featureset_word_info *w = featureset_word_info(n->feature / 32);
+    struct policy_fault f = policy_fault_at(FAULT_PREREQUISITE, w->leaf, w->subleaf, 1, 0);
+
+    f.msr = w->msr;
+    f.feature = n->feature;
+    f.needs = n->needs;
+    policy_fault(r, f);
+}
+
 /*
  * What Xen takes from every guest, whatever its host has: a feature without what it stands on in
  * Xen's eyes, and a state component without its feature.  CPUs may have either, so policy_verify()
@@ -143,25 +154,20 @@ static void check_closed(const struct cpu_policy *guest, const struct featureset
 
     for (i = NR_FEATURE_REAL_NEEDS; i < NR_FEATURE_NEEDS; i++) {
         const struct feature_need *n = &feature_needs_direct[i];
-        const struct featureset_word_info *w = featureset_word_info(n->feature / 32);
-        struct policy_fault f;
 
-        if (!featureset_test(fs, n->feature) || featureset_test(fs, n->needs))
-            continue;
-        f = policy_fault_at(FAULT_PREREQUISITE, w->leaf, w->subleaf, 1, 0);
-        f.msr = w->msr;
-        f.feature = n->feature;
-        f.needs = n->needs;
-        policy_fault(r, f);
+        if (featureset_test(fs, n->feature) && !featureset_test(fs, n->needs))
+            prerequisite_fault(n, r);
     }
     for_each_component(i, policy_xcr0(guest) & ~(1ull << 63))
     {
         uint32_t feature = xstate_feature(i);
-        struct policy_fault f = policy_fault_at(FAULT_XSTATE_FEATURE, 0xd, i, 1, 0);
 
-        f.feature = feature;
-        if (feature != POLICY_NONE && !featureset_test(fs, feature))
+        if (feature != POLICY_NONE && !featureset_test(fs, feature)) {
+            struct policy_fault f = policy_fault_at(FAULT_XSTATE_FEATURE, 0xd, i, 1, 0);
+
+            f.feature = feature;
             policy_fault(r, f);
+        }
     }
 }
 
