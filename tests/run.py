@@ -8,7 +8,9 @@ Each step leaves JUnit results or is itself one test.  The last line is the coun
 """
 
 import argparse
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = "/usr/bin/python3"
 FUZZ_SECONDS = 60
+PR_SET_CHILD_SUBREAPER = 36     # <linux/prctl.h>
+PATIENCE = 5                    # seconds between SIGTERM and SIGKILL
 NO_TTY = {"CMOCKA_MESSAGE_OUTPUT": "TAP"}
 
 
@@ -38,16 +42,73 @@ class Count:
         self.skips += other.skips
 
 
+def heed_signals():
+    """Whatever a step starts stays our descendant, also when its parent ends, or it makes a session of its own; and a signal
+    that ends us ends them."""
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl")
+
+    def end(number, _):
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(each, signal.SIG_IGN)     # once is enough: what a step has left is being ended
+        sys.exit(128 + number)
+
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, end)
+
+
+def descendants():
+    """All processes that we, or those that we have started, have started."""
+    parents = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            try:
+                with open(f"/proc/{entry.name}/stat", encoding="utf-8", errors="replace") as file:
+                    parents[int(entry.name)] = int(file.read().rsplit(")", 1)[1].split()[1])
+            except (OSError, IndexError):   # it has just ended
+                pass
+    found, more = set(), {os.getpid()}
+    while more:
+        more = {pid for pid, parent in parents.items() if parent in more} - found
+        found |= more
+    return found
+
+
+def end_descendants(process):
+    """With a step ends everything that it has started: two simulated hosts once ran on for hours."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + PATIENCE
+        told = set()
+        while time.monotonic() < deadline:
+            process.poll()
+            left = descendants()
+            if not left:
+                return
+            for pid in left:
+                try:
+                    if pid not in told:
+                        os.kill(pid, number)
+                    if pid != process.pid:
+                        os.waitpid(pid, os.WNOHANG)     # it is ours when its parent has ended
+                except (ProcessLookupError, ChildProcessError):
+                    pass
+            told |= left
+            time.sleep(0.02)
+
+
 def run(argv, timeout, env=None, cwd=ROOT, log=None):
     """Run one command; its output goes to the log, and to us when it fails."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "wb") as out:
+        process = subprocess.Popen(argv, cwd=cwd, env=dict(os.environ, **(env or {})), stdin=subprocess.DEVNULL,
+                                   stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
         try:
-            code = subprocess.run(argv, cwd=cwd, env=dict(os.environ, **(env or {})), stdin=subprocess.DEVNULL,
-                                  stdout=out, stderr=subprocess.STDOUT, timeout=timeout).returncode
+            code = process.wait(timeout)
         except subprocess.TimeoutExpired:
             out.write(f"\ntimed out after {timeout} s\n".encode())
             code = 124
+        finally:
+            end_descendants(process)
     return code
 
 
@@ -178,6 +239,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", nargs="*", choices=[*names, []], help="only these steps")
     chosen = parser.parse_args().step or names
+    heed_signals()
 
     work = ROOT / "build" / "check"
     total = Count()

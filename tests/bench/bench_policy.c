@@ -85,7 +85,8 @@ static void level_many(void)
 {
     const struct test_cpu *cpus;
     size_t n = test_cpus(&cpus), intel = 0, bytes = POLICIES * sizeof(struct cpu_policy);
-    const struct cpu_policy *kinds[64], **list = malloc(POLICIES * sizeof(*list));
+    struct policy_host *list = malloc(POLICIES * sizeof(*list));
+    const struct cpu_policy *kinds[64];
     struct cpu_policy *all = malloc(bytes), level;
     double best_level = 1e18, best_read = 1e18;
 
@@ -98,7 +99,7 @@ static void level_many(void)
             kinds[intel++] = &cpus[i].policy;
     for (size_t i = 0; i < POLICIES; i++) {
         all[i] = *kinds[i % intel];
-        list[i] = &all[i];
+        list[i] = (struct policy_host){NULL, &all[i]};
     }
     for (unsigned int round = 0; round < 5; round++) {
         const uint64_t *w = (const uint64_t *)(const void *)all;
@@ -112,7 +113,7 @@ static void level_many(void)
         best_read = t < best_read ? t : best_read;
 
         begun = now();
-        sink += (uint64_t)policy_level(list, POLICIES, &level, NULL);
+        sink += (uint64_t)policy_level(list, POLICIES, &level, NULL, NULL);
         t = now() - begun;
         best_level = t < best_level ? t : best_level;
     }
@@ -128,10 +129,11 @@ int main(void)
     struct cpu_policy level;
     const struct cpu_policy *pair[2] = {test_cpu("intel-cascadelake-sp"),
                                         test_cpu("intel-sandybridge-ep")};
+    const struct policy_host hosts[2] = {{pair[0], pair[0]}, {pair[1], pair[1]}};
 
     printf("The policy library (%zu bytes a policy, %u words)\n", sizeof(struct cpu_policy),
            FEATURESET_WORDS);
-    if (policy_level(pair, 2, &level, NULL))
+    if (policy_level(hosts, 2, &level, NULL, NULL))
         return 2;
     guest = &level;
     host = pair[0];

@@ -33,9 +33,10 @@ def record(kind, body=b""):
 
 
 def head(tools):
-    policy = subprocess.run([tools / "mkpolicy", "leaves", CPU, "", ""], check=True, stdout=subprocess.PIPE).stdout
+    policy, msrs = (subprocess.run([tools / "mkpolicy", what, CPU, "", ""], check=True, stdout=subprocess.PIPE).stdout
+                    for what in ("leaves", "msrs"))
     return (struct.pack(">QIIHHI", 2**64 - 1, 0x58454E46, 3, 0, 0, 0) + struct.pack("<IHHII", 2, 12, 0, 4, 17)
-            + record(0x11, policy) + record(0x10))
+            + record(0x11, policy) + record(0x12, msrs) + record(0x10))
 
 
 def write_stream(fd, first, body, n):
@@ -58,7 +59,7 @@ def channel(how):
 
 
 def reap_relay():
-    """The CPU seconds of what was left behind: the relay, whose parent has ended."""
+    """The CPU seconds of what was left behind: the relay, whose parent, the gate, has ended."""
     used = 0.0
     while True:
         try:

@@ -172,7 +172,8 @@ class FakeHost:
 
     def _store_read(self, c, r):
         value = self.store.get(r.store()[0])
-        c.reply(-errno.ENOENT) if value is None else c.reply(0, struct.pack("I", len(value)) + value.encode())
+        value = value.encode() if isinstance(value, str) else value
+        c.reply(-errno.ENOENT) if value is None else c.reply(0, struct.pack("I", len(value)) + value)
 
     def _store_write(self, c, r):
         path, value = r.store()

@@ -23,7 +23,8 @@ GATE = TOOLS / "gate-under-test"
 HELPER = TOOLS / "fake-helper"
 
 RICH, POOR, OTHER = "intel-cascadelake-sp", "intel-sandybridge-ep", "amd-bulldozer"
-END, PAGE_DATA, PV_INFO, P2M = 0x0, 0x1, 0x2, 0x3
+END, PAGE_DATA, PV_INFO, P2M, TSC_INFO, HVM_CONTEXT = 0x0, 0x1, 0x2, 0x3, 0x8, 0x9
+HEAD_MAX = 262144     # bytes of a head that the gate keeps
 STATIC_DATA_END, CPUID, MSR, OPTIONAL = 0x10, 0x11, 0x12, 0x80000000
 TRAILING = b"what follows END is libxl's to read" * 100
 TIMEOUT = 30
@@ -292,10 +293,12 @@ def test_control_pipe_is_the_helpers(tmp_path, how):
     assert (run.p.returncode, run.stdout, run.file("control")) == (0, b"ping", b"pong")
 
 
-def test_the_helper_is_the_process_that_libxl_started(tmp_path):
+def test_the_gate_waits_for_the_helper(tmp_path):
+    """libxl knows the gate's process; the helper is its child, and every descriptor is the child's."""
     data = stream()
     run = passed(Run(tmp_path, data), data)
-    assert int(run.file("pid")) == run.p.pid
+    assert int(run.file("pid")) != run.p.pid
+    assert gone(run)
 
 
 @pytest.mark.parametrize("how", ["pipe", "relay-pipe", "file"])
@@ -357,6 +360,68 @@ def test_pv(tmp_path):
     data = stream(guest=1)
     run = passed(Run(tmp_path, data, env={"FAKE_XEN_TYPE": "pv"}), data)
     assert "(PV, from Xen 4.17)" in run.log.read_text()
+
+
+def again(tmp_path):
+    """A place for a second run, where the first one's helper has left nothing."""
+    path = tmp_path / "again"
+    path.mkdir()
+    return path
+
+
+MASKS = {"FAKE_XEN_TYPE": "pv", "FAKE_XEN_CAPS": "0x3e"}    # leaves 1, 80000001, D.1; not leaf 7
+
+
+def test_pv_programs_are_told_of(tmp_path):
+    data = stream(guest=1, drop="rdseed,movbe")
+    run = passed(Run(tmp_path, data, env=MASKS), data)
+    assert "'web1' (PV): its programs execute CPUID on this host's processor" in " ".join(run.stderr.split())
+    assert "stays visible: rdseed\n" in run.stderr and "identity changes: hypervisor leaves" in run.stderr
+    assert "movbe" not in run.stderr     # a mask hides it
+    logged(run)
+
+
+def test_pv_strict(tmp_path):
+    data = stream(guest=1, drop="avx2")
+    text = refused(run := Run(tmp_path, data, env=MASKS | {"XENLEVEL_PV": "strict"}))
+    assert "stays visible: avx2" in text and "XENLEVEL_PV=strict" in text and "domain keeps running" in text
+    assert "stays visible: avx2" in run.log_message()
+
+
+@pytest.mark.parametrize("setting", ["strict", "warn", ""])
+def test_pv_with_faulting(tmp_path, setting):
+    data = stream(guest=1)
+    env = {"FAKE_XEN_TYPE": "pv", "XENLEVEL_PV": setting}
+    assert passed(Run(tmp_path, data, env=env), data).stderr == ""
+
+
+def test_pv_that_nobody_knows_is_not_fine(tmp_path):
+    data = stream(guest=1)
+    env = {"FAKE_XEN_TYPE": "pv", "FAKE_XEN_FAIL": "caps"}
+    assert "is not known" in passed(Run(tmp_path, data, env=env), data).stderr
+    assert "is not known" in refused(Run(again(tmp_path), data, env=env | {"XENLEVEL_PV": "strict"}))
+
+
+def test_pv_without_a_policy(tmp_path):
+    data = (headers(version=2, guest=1) + record(PV_INFO, struct.pack("<BBHI", 8, 4, 0, 0))
+            + record(P2M, b"p" * 4096) + pages(2) + record(END))
+    env = MASKS | {"XENLEVEL_ALLOW": "unverified"}
+    assert "is not known" in passed(Run(tmp_path, data, env=env), data).stderr
+    assert "is not known" in refused(Run(again(tmp_path), data, env=env | {"XENLEVEL_PV": "strict"}))
+
+
+def test_pv_that_is_saved(tmp_path):
+    """What its programs have read is in no stream, so it is said here; it is saved all the same."""
+    run = Run(tmp_path, b"", "file", mode="save", save=True, env=MASKS).finish()
+    assert run.p.returncode == 0 and "may find that otherwise" in " ".join(run.stderr.split())
+    run = Run(again(tmp_path), b"", "file", mode="save", save=True, env={"FAKE_XEN_TYPE": "pv"}).finish()
+    assert run.p.returncode == 0 and run.stderr == ""
+
+
+def test_pv_setting_that_nobody_knows(tmp_path):
+    assert "XENLEVEL_PV" in refused(Run(tmp_path, stream(guest=1), env=MASKS | {"XENLEVEL_PV": "Strict"}))
+    data = stream()     # no PV guest: not asked
+    assert passed(Run(again(tmp_path), data, env={"XENLEVEL_PV": "strict"}), data).stderr == ""
 
 
 def test_optional_record_in_the_head(tmp_path):
@@ -421,7 +486,7 @@ def test_hazard_untold(tmp_path):
 
 
 def test_other_vendor_cannot_be_given_up(tmp_path):
-    everything = "avx2,maxphysaddr,linearaddr,clflush,max-leaf,xstate,msr,unverified"
+    everything = "avx2,maxphysaddr,linearaddr,clflush,max-leaf,leaf,xstate,msr,unverified"
     text = refused(Run(tmp_path, stream(), cpu=OTHER, env={"XENLEVEL_ALLOW": everything}))
     assert "Its CPU is a GenuineIntel, this host's a AuthenticAMD" in text.replace("\n", " ").replace("  ", " ") \
         or "Its CPU is a GenuineIntel, this host's a" in text
@@ -451,9 +516,56 @@ def test_version_2_unverified(tmp_path, how, guest):
     logged(run)
 
 
+@pytest.mark.parametrize("how", HOWS)
+def test_version_2_with_state_before_its_memory(tmp_path, how):
+    """The head goes on to the first memory, longer than a pipe holds."""
+    before = record(TSC_INFO, bytes(24)) + record(OPTIONAL | 3, bytes(11)) + record(HVM_CONTEXT, bytes(100000))
+    data = headers(version=2, minor=13) + before + pages(30) + record(END)
+    passed(Run(tmp_path, data + TRAILING, how, env={"XENLEVEL_ALLOW": "unverified"}), data, TRAILING)
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("kind", [CPUID, MSR], ids=["cpuid", "msr"])
+def test_version_2_with_a_policy_behind_its_first_record(tmp_path, how, kind):
+    """Xen's reader would apply it when the first memory comes; nobody has audited it."""
+    tsc = record(TSC_INFO, bytes(24))
+    data = headers(version=2) + tsc + record(kind, policy("leaves" if kind == CPUID else "msrs")) + pages(3) + record(END)
+    text = refused(Run(tmp_path, data + TRAILING, how, env={"XENLEVEL_ALLOW": "unverified"})).replace("\n    ", " ")
+    name = "X86_CPUID_POLICY, type 0x11" if kind == CPUID else "X86_MSR_POLICY, type 0x12"
+    assert f"offset 72, record 1 ({name}): a version 2 stream has no such record" in text
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_version_2_with_a_policy_of_a_pv_guest(tmp_path, how):
+    first = record(PV_INFO, struct.pack("<BBHI", 8, 4, 0, 0)) + record(TSC_INFO, bytes(24))
+    data = headers(version=2, guest=1) + first + record(CPUID, policy("leaves")) + record(P2M, b"p" * 4096) + pages(3) + record(END)
+    text = refused(Run(tmp_path, data, how, env={"XENLEVEL_ALLOW": "unverified", "FAKE_XEN_TYPE": "pv"}))
+    assert "a version 2 stream has no such record" in text.replace("\n    ", " ")
+
+
 def test_version_2_that_ends_at_once(tmp_path):
     data = headers(version=2) + record(END)
-    passed(Run(tmp_path, data + TRAILING, env={"XENLEVEL_ALLOW": "unverified"}), data, TRAILING)
+    text = refused(Run(tmp_path, data + TRAILING, env={"XENLEVEL_ALLOW": "unverified"}))
+    assert "record 0 (END, type 0x0): stands before any memory" in text.replace("\n    ", " ")
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_a_head_longer_than_is_kept(tmp_path, how):
+    """Optional records up to the limit, and the policy behind it."""
+    first = headers() + record(OPTIONAL | 5, bytes(65536)) * 3
+    first += record(OPTIONAL | 5, bytes(HEAD_MAX - len(first) - 16))
+    assert len(first) == HEAD_MAX - 8
+    text = refused(Run(tmp_path, first + head()[40:] + pages(1) + record(END), how)).replace("\n    ", " ")
+    assert "record 4 (X86_CPUID_POLICY, type 0x11): the head is longer than 262144 bytes" in text
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_the_longest_head_that_is_kept(tmp_path, how):
+    first = head()[:-8] + record(OPTIONAL | 5, bytes(65536)) * 3
+    first += record(OPTIONAL | 5, bytes(HEAD_MAX - len(first) - 16)) + record(STATIC_DATA_END)
+    assert len(first) == HEAD_MAX
+    data = first + pages(3) + record(END)
+    passed(Run(tmp_path, data + TRAILING, how), data, TRAILING)
 
 
 @pytest.mark.parametrize("name,data,words", [
@@ -463,6 +575,10 @@ def test_version_2_that_ends_at_once(tmp_path):
     ("zeroes", bytes(4096), "not a Xen migration stream"),
     ("id", b"\xff" * 8 + b"XENG" + bytes(100), '"XENF"'),
     ("version", headers(version=4), "offset 12: version 4"),
+    ("options", headers()[:16] + b"\x80" + head()[17:], "offset 16: options 0x8000: reserved bits are not zero"),
+    ("image header", headers()[:23] + b"\1" + head()[24:], "offset 18: reserved bytes of the image header are not zero"),
+    ("domain header", headers()[:30] + b"\1" + head()[31:], "offset 30: the reserved field of the domain header is not zero"),
+    ("padding", headers() + record(OPTIONAL, b"1")[:-1] + b"1" + head()[40:], "offset 55, record 0 (optional, type 0x80000000): its padding is not zero"),
     ("header only", headers(), "offset 40, record 0"),
     ("memory first", headers() + pages(1), "PAGE_DATA, type 0x1): stands before STATIC_DATA_END"),
     ("unknown", headers() + record(0x55), "offset 40, record 0 (unknown, type 0x55)"),
@@ -484,12 +600,58 @@ def test_unsorted_leaves(tmp_path):
     assert f"offset {48 + 24}, record X86_CPUID_POLICY: entry 1" in text
 
 
+def without(leaf, subleaf=None):
+    """A policy in which that is not named."""
+    leaves = policy("leaves")
+    entries = [leaves[at:at + 24] for at in range(0, len(leaves), 24)]
+    return b"".join(e for e in entries if struct.unpack_from("<I", e)[0] != leaf
+                    or subleaf is not None and struct.unpack_from("<I", e, 4)[0] != subleaf)
+
+
+@pytest.mark.parametrize("how", ["pipe", "relay-socket", "file"])
+@pytest.mark.parametrize("unverified", ["", "unverified,avx2,xstate,max-leaf,msr"])
+def test_a_policy_that_is_not_whole(tmp_path, how, unverified):
+    """Stock Xen merges it over the domain's birth policy: what it does not name would be this host's."""
+    end = record(STATIC_DATA_END) + pages(1) + record(END)
+    msrs = record(MSR, policy("msrs"))
+    cases = [(record(CPUID, without(7)) + msrs, "incomplete: leaf 7 is not named"),
+             (record(CPUID, without(0xd, 2)) + msrs, "incomplete: leaf D, subleaf 2 is not named"),
+             (record(CPUID, without(0x80000001)) + msrs, "incomplete: leaf 80000001 is not named"),
+             (record(CPUID, policy("leaves")[:24]) + msrs, "incomplete: leaf 1 is not named"),
+             (record(CPUID, policy("leaves")), "incomplete: MSR 10A is not named"),
+             (record(CPUID, policy("leaves")) + record(MSR, policy("msrs")[:16]), "incomplete: MSR 10A is not named"),
+             (msrs, "the head ends with X86_MSR_POLICY and without X86_CPUID_POLICY")]
+    for i, (static, words) in enumerate(cases):
+        (tmp_path / str(i)).mkdir()
+        run = Run(tmp_path / str(i), headers() + static + end, how, env={"XENLEVEL_ALLOW": unverified})
+        assert words in refused(run).replace("\n    ", " ")
+        assert words in run.log_message()
+
+
 def test_policy_behind_the_head_stops_the_stream(tmp_path):
     good = head() + pages(2)
     run = Run(tmp_path, good + record(CPUID, policy("leaves")) + pages(2) + record(END), "relay-pipe").finish()
     assert run.p.returncode == 3  # the helper saw its stream end
     assert run.file("stream") == good
     assert "stopped: record X86_CPUID_POLICY" in run.stderr
+
+
+def test_optional_records_without_an_end(tmp_path):
+    """Records of nothing, 2 million of them: they are not handed on for long."""
+    many = record(OPTIONAL | 5)
+    data = head() + many * 1024 + pages(1) + many * 1024 + record(END)
+    passed(Run(tmp_path, data, "relay-pipe"), data)
+    good = head() + pages(1) + many * 1024
+    run = Run(tmp_path, good + many * (1 << 21), "relay-pipe").finish()
+    assert run.p.returncode == 3
+    assert run.file("stream") == good
+    assert f"stopped: record optional at offset {len(good)}, behind 1024 optional ones" in run.stderr
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_optional_records_without_an_end_in_the_head(tmp_path, how):
+    text = refused(Run(tmp_path, headers() + record(OPTIONAL | 5) * (1 << 21) + head()[40:], how)).replace("\n    ", " ")
+    assert "offset 296, record 32 (optional, type 0x80000005): more than 32 records in the head" in text
 
 
 @pytest.mark.parametrize("cut", [1, 7, 8, 9, 100, 4000])
@@ -545,7 +707,148 @@ def broken_policy():
         leaf, _, a, b, c, d = struct.unpack_from("<6I", leaves, at)
         if leaf == 1:
             struct.pack_into("<I", leaves, at + 16, c & ~(1 << 28))
-    return headers() + record(CPUID, bytes(leaves)) + record(STATIC_DATA_END) + pages(1) + record(END)
+    return headers() + record(CPUID, bytes(leaves)) + record(MSR, policy("msrs")) + record(STATIC_DATA_END) + pages(1) + record(END)
+
+
+# ---- the trial ----
+
+BLIND = TOOLS / "gate-no-audit-under-test"
+
+
+@pytest.fixture(params=["gate", "blind"])
+def gate(request, monkeypatch):
+    """The gate, and one that audits nothing."""
+    if request.param == "blind":
+        monkeypatch.setitem(globals(), "GATE", BLIND)
+    return request.param
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_what_xen_does_not_give_is_refused(tmp_path, gate, how):
+    data = stream()
+    run = Run(tmp_path, data, how, env={"FAKE_XEN_KEEPS_NOT": "rdrand"})
+    text = refused(run)
+    assert "'web1' (PVH, from Xen 4.17) would get another CPU on this host" in text.replace("\n    ", " ")
+    assert "without rdrand" in text and "1.ecx[30]" in text
+    assert ": without rdrand" in run.log_message()
+    if how != "file":
+        assert run.left == (data[len(head()):] if how.startswith("relay-") else data)
+
+
+def test_what_xen_adds_is_refused(tmp_path, gate):
+    run = Run(tmp_path, stream(drop="rdrand"), env={"FAKE_XEN_ADDS": "rdrand"})
+    assert "    with rdrand" in refused(run)
+    assert run.log_message().endswith(": with rdrand")
+
+
+def test_without_an_audit_the_trial_refuses(tmp_path, monkeypatch):
+    """Each feature that the audit names, Xen itself names too."""
+    env = {"FAKE_XEN_DROP": "avx2,bmi1"}
+    audited = Run(tmp_path, stream(), env=env)
+    refused(audited)
+    missing = audited.log_message().split("missing ")[1].split(";")[0].split()
+    monkeypatch.setitem(globals(), "GATE", BLIND)
+    (tmp_path / "blind").mkdir()
+    tried = Run(tmp_path / "blind", stream(), env=env)
+    refused(tried)
+    assert missing == tried.log_message().split(": without ")[1].split(";")[0].split()
+
+
+@pytest.mark.parametrize("keep", [lambda leaf: leaf == 0, lambda leaf: leaf != 7], ids=["only leaf 0", "without leaf 7"])
+def test_what_is_not_named_is_not_kept(tmp_path, gate, keep):
+    """Xen merges: what the stream does not name is what a domain is born with."""
+    leaves = policy("leaves", POOR)
+    leaves = b"".join(leaves[i:i + 24] for i in range(0, len(leaves), 24)
+                      if keep(struct.unpack_from("<I", leaves, i)[0]))
+    data = headers() + record(CPUID, leaves) + record(STATIC_DATA_END) + pages(1) + record(END)
+    refused(Run(tmp_path, data, cpu=RICH))
+
+
+def test_xen_refuses_it(tmp_path, gate):
+    run = Run(tmp_path, stream(), env={"FAKE_XEN_FAIL": "set-policy"})
+    assert "does not get its CPU on this host" in refused(run).replace("\n    ", " ")
+
+
+def test_given_up_is_not_expected_back(tmp_path):
+    """What XENLEVEL_ALLOW gives up may differ, nothing else."""
+    data = stream()
+    env = {"FAKE_XEN_DROP": "rdrand", "XENLEVEL_ALLOW": "rdrand"}
+    run = passed(Run(tmp_path, data, env=env), data)
+    assert "rdrand: given up by XENLEVEL_ALLOW" in run.stderr
+    (tmp_path / "more").mkdir()
+    text = refused(Run(tmp_path / "more", data, env={**env, "FAKE_XEN_KEEPS_NOT": "movbe"}))
+    assert "without movbe" in text and "without rdrand" not in text
+
+
+# ---- the last look ----
+
+@pytest.mark.parametrize("how", HOWS)
+def test_late_change(tmp_path, gate, how):
+    data = stream()
+    run = Run(tmp_path, data + TRAILING, how, env={"FAKE_XEN_LATE": "rdrand"}).finish()
+    assert run.p.returncode == 1
+    assert run.file("stream") == data and run.left == TRAILING
+    text = run.stderr.replace("\n    ", " ")
+    assert "xenlevel: refused: 'web1' (PVH, from Xen 4.17) no longer has its CPU on this host" in text
+    assert "without rdrand" in text and "is thrown away" in text
+    logged(run)
+    assert run.stdout == b""    # libxl reads no more messages
+
+
+def test_a_last_look_that_cannot_be_had(tmp_path):
+    run = Run(tmp_path, stream(), env={"FAKE_XEN_LATE": "gone"}).finish()
+    assert run.p.returncode == 1 and "cannot be looked at again on this host" in run.stderr.replace("\n    ", " ")
+
+
+def test_no_last_look_behind_a_failure(tmp_path):
+    run = Run(tmp_path, stream(), mode="exit:5", env={"FAKE_XEN_LATE": "rdrand"}).finish()
+    assert run.p.returncode == 5 and "refused" not in run.stderr
+
+
+def test_unverified_says_what_it_got(tmp_path):
+    data = headers(version=2, minor=13) + pages(3) + record(END)
+    env = {"XENLEVEL_ALLOW": "unverified"}
+    run = passed(Run(tmp_path, data, env=env), data)
+    assert "'web1': unverified: it has the CPU that this host gives by default" in run.stderr.replace("\n    ", " ")
+    logged(run)
+
+
+# ---- the gate and its child ----
+
+def test_sigterm_goes_through_the_child(tmp_path):
+    """When the gate has ended, so has the helper: libxl destroys the domain next."""
+    run = Run(tmp_path, stream(n=200, size=1 << 20), mode="hang")
+    run.wait_for("hanging")
+    helper = int(run.file("pid"))
+    run.p.send_signal(signal.SIGTERM)
+    run.p.wait(TIMEOUT)
+    assert run.p.returncode == -signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(helper, 0)
+    run.finish()
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+def test_sigchld_ignored_by_libxl(tmp_path, ignored):
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        run = Run(tmp_path, stream(), mode="exit:9")
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert run.finish().p.returncode == 9
+    assert run.file("sigchld") == (b"ignored" if ignored else b"default")
+
+
+def test_sigterm_blocked_by_libxl(tmp_path):
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        run = Run(tmp_path, stream(n=200, size=1 << 20), mode="hang")
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    run.wait_for("hanging")
+    run.p.send_signal(signal.SIGTERM)
+    assert run.finish().p.returncode == -signal.SIGTERM
+    assert gone(run)
 
 
 # ---- the gate's own faults ----
@@ -623,7 +926,8 @@ def test_relay_killed(tmp_path):
     run.wait_for("pid")
     time.sleep(0.1)
     word = f"XENLEVEL_LOG={run.log}".encode()
-    (relay,) = [pid for pid in processes(word) if pid != run.p.pid]
+    helper = int(run.file("pid"))
+    (relay,) = [pid for pid in processes(word) if pid not in (run.p.pid, helper)]
     assert Path(f"/proc/{relay}/comm").read_text() == "xenlevel-relay\n"
     # It holds nothing of the helper's: libxl must see the control pipe close when the helper goes.
     fds = {fd: os.readlink(f"/proc/{relay}/fd/{fd}") for fd in os.listdir(f"/proc/{relay}/fd")}

@@ -5,6 +5,7 @@ What a bad client costs is always the same: itself, and one line on the host's s
 """
 
 import array
+import configparser
 import errno
 import fcntl
 import mmap
@@ -15,17 +16,19 @@ import socket
 import stat
 import struct
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from simhost import (DIRTIED, HELLO, HYPERCALL, INFO, MAX_BUFFER, POWER_OFF, REQUEST_SIZE, RUN, STORE_LIST, STORE_READ,
+from simhost import (DIRTIED, DOMCTL, HELLO, HYPERCALL, INFO, MAX_BUFFER, POWER_OFF, REQUEST_SIZE, RUN, STORE_LIST, STORE_READ,
                      STORE_WRITE, SYSCTL, TRANSLATE, TRANSLATE_MAX, VERSION, XEN_VERSION, memory_fd)
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("XENLEVEL_BUILD", ROOT / "build"))
 XEN_SIM = BUILD / "xen" / "sim" / "xen-sim"
+XENLEVEL = BUILD / "tools" / "xenlevel" / "xenlevel"
 XL = BUILD / "tools" / "xl" / "xl-sim"
 MACHINES = ROOT / "xen" / "sim" / "machines"
 MACHINE = "intel-haswell-ep"
@@ -454,13 +457,101 @@ def test_client_that_does_not_read(host):
 
 
 def test_more_clients_than_there_is_room_for(host):
+    """The one that has been idle for the longest time goes."""
     clients = [Client(host) for _ in range(64)]
-    extra = Client(host, greet=False)
-    assert extra.gone() and all(c.works() for c in clients)
-    assert host.errors() == ["xen-sim: a client is refused: there are 64 already"]
+    clients[0].works()
+    extra = Client(host)
+    assert extra.works() and clients[1].gone()
+    assert all(c.works() for c in clients if c is not clients[1])
+    assert host.errors() == ["xen-sim: client 2 is dropped: there are 64, and it has been idle for the longest time"]
     clients[10].close()
     wait_for(lambda: clients[0].works())
-    assert Client(host).works()
+    assert Client(host).works() and extra.works() and len(host.errors()) == 1
+
+
+IDLERS = """
+import socket, sys
+clients = []
+for _ in range(int(sys.argv[2])):
+    clients.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+    clients[-1].connect(sys.argv[1])
+print("there", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_idle_clients_lock_nobody_out(host):
+    """However many a process opens, only its own are lost: whoever came before is idle and stays."""
+    before = Client(host)
+    with subprocess.Popen([sys.executable, "-c", IDLERS, str(host.socket), "200"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as idlers:
+        assert idlers.stdout.readline() == "there\n"
+        assert xl(host, "info")
+        after = Client(host)
+        assert after.works() and before.works()
+        idlers.stdin.close()
+    assert all("has been idle" in line for line in host.errors())
+
+
+# ---- steps take their time ----
+
+MOST_STEPS = 10000000
+
+
+def test_a_run_keeps_nobody_waiting(host):
+    create(host)
+    runner, other = Client(host), Client(host)
+    runner.send(request(RUN, struct.pack("Q", MOST_STEPS)))
+    wait_for(lambda: other.info()[0] > 0)
+    assert other.info()[0] < MOST_STEPS // 2 and xl(host, "info")
+    late = Client(host)
+    assert late.works()
+    steps = late.info()[0]
+    assert 0 < steps < MOST_STEPS
+    # Two that run take turns.
+    late.send(request(RUN, struct.pack("Q", 1000)))
+    result, body, _ = late.receive()
+    assert result == 0 and steps + 1000 <= struct.unpack_from("Q", body)[0] < MOST_STEPS
+    # Nobody needs the steps of one that has gone.
+    runner.close()
+    wait_for(lambda: other.info()[0] == other.info()[0])
+    steps = other.info()[0]
+    assert steps < MOST_STEPS and other.works() and other.info()[0] == steps
+
+
+def test_requests_behind_a_run_are_answered_behind_it(host):
+    create(host)
+    c = Client(host)
+    c.send(request(RUN, struct.pack("Q", 20000)))
+    c.send(request(INFO))
+    (first, run, _), (second, info, _) = c.receive(), c.receive()
+    assert first == second == 0 and run == info and struct.unpack_from("Q", info)[0] == 20000
+
+
+def test_a_run_in_slices_is_the_same_run(start):
+    """Whoever looks on changes nothing."""
+    seen = []
+    for watched in (False, True):
+        host = start("--stepped", "--seed", "5")
+        create(host)
+        c, other = Client(host), Client(host)
+        c.send(request(RUN, struct.pack("Q", 300000)))
+        while watched and other.info()[0] < 300000:
+            pass
+        result, body, _ = c.receive()
+        assert result == 0
+        seen.append(body)
+    assert seen[0] == seen[1]
+
+
+def test_the_others_go_on_when_all_places_run(host):
+    create(host)
+    runners = [Client(host) for _ in range(64)]
+    for c in runners:
+        c.send(request(RUN, struct.pack("Q", 2000)))
+    for c in runners:
+        assert c.receive()[0] == 0
+    assert runners[0].info()[0] == 64 * 2000
 
 
 def test_window_that_changes_under_a_hypercall(host):
@@ -628,3 +719,110 @@ def test_every_machine_boots(start, machine):
     assert c.works() and c.info()[4].rstrip(b"\0") == machine.encode()
     assert "Command line: loglvl=all" in (host.path / "log").read_text()
     assert host.errors() == []
+
+
+# ---- stock mode ----
+
+GET_CPU_POLICY, SET_CPU_POLICY, NO_SUBLEAF = 82, 83, 0xFFFFFFFF
+
+
+def cpu_policy(client, op, leaves, domain=1):
+    """XEN_DOMCTL_{get,set}_cpu_policy; what there is is in the window afterwards."""
+    where = BASE + 4096
+    client.window[4096:4096 + 24 * len(leaves)] = b"".join(struct.pack("6I", *leaf) for leaf in leaves)
+    client.window[:256] = (struct.pack("IIH6x", op, 0x15, domain) +
+                           struct.pack("IIQQ3I", len(leaves), 0, where, 0, 0, 0, 0)).ljust(256, b"\0")
+    result = client.hypercall(DOMCTL, BASE)
+    count, = struct.unpack_from("I", client.window, 16)
+    got = [struct.unpack_from("6I", client.window, 4096 + 24 * i) for i in range(count)]
+    return result, {leaf[:2]: leaf[2:] for leaf in got}
+
+
+def test_a_stock_host_says_yes_and_gives_something_else(start):
+    """Refused by name by the core; on a stock host a success, with another CPU."""
+    for options in (), ("--stock",), ("--stock=4.22",):
+        host = start("--stepped", *options, machine="intel-sandybridge-ep")
+        xl(host, "create", "-p", "/dev/null", "name=g", "type=pvh", "memory=4", "guest=steady")
+        c = Client(host)
+        room = [(0,) * 6] * 200
+        result, before = cpu_policy(c, GET_CPU_POLICY, room)
+        assert result == 0
+        told = [(1, NO_SUBLEAF, *before[1, NO_SUBLEAF][:2], before[1, NO_SUBLEAF][2] | 1 << 12, before[1, NO_SUBLEAF][3]),
+                (0x80000002, NO_SUBLEAF, 1, 2, 3, 4)]
+        result, _ = cpu_policy(c, SET_CPU_POLICY, told)
+        after = cpu_policy(c, GET_CPU_POLICY, room)[1]
+        assert result == (0 if options else -errno.EINVAL)
+        assert after[1, NO_SUBLEAF] == before[1, NO_SUBLEAF]
+        assert (after[0x80000002, NO_SUBLEAF] == (1, 2, 3, 4)) == bool(options)
+        assert ("FMA" in xl(host, "dmesg").upper()) == (not options)
+
+
+@pytest.mark.parametrize("version", ["4.16", "4.23", "4", "4.x", "5.17", ""])
+def test_stock_versions(tmp_path, version):
+    assert "not a Xen whose ways are known" in refused(tmp_path / "sock", f"--stock={version}")
+
+
+# ---- the same CPU, booted on and planned with ----
+
+def as_dump(machine):
+    """A machine file as one dump: its CPUID, and [msr] as InstLatx64 writes MSRs."""
+    ini = configparser.ConfigParser(inline_comment_prefixes=";")
+    ini.read(MACHINES / f"{machine}.ini")
+    text = (MACHINES / ini["machine"]["cpuid"]).read_text()
+    for msr, value in ini["msr"].items() if "msr" in ini else ():
+        digits = f"{int(value, 0):016X}"
+        text += f"MSR {int(msr, 0):08X}: {'-'.join(digits[i:i + 4] for i in range(0, 16, 4))}\n"
+    return text
+
+
+OSXSAVE = 1 << 27
+
+
+def policies(pb, path):
+    """What a host's file says that it offers, and whom it can run.
+
+    Raw without the state in which the pCPU was asked: OSXSAVE, the APIC id, the size for XCR0.
+    """
+    host = pb.File.FromString(path.read_bytes()).host
+    answer = {}
+    for p in host.policies:
+        for leaf in p.policy.leaves if p.index == 0 else ():
+            if leaf.leaf == 1:
+                leaf.ebx, leaf.ecx = leaf.ebx & 0xFFFFFF, leaf.ecx & ~OSXSAVE
+            elif leaf.leaf == 0xB:
+                leaf.edx = 0
+            elif leaf.leaf == 0xD and leaf.subleaf < 2:
+                leaf.ebx = 0
+        answer[p.index] = list(p.policy.leaves), list(p.policy.msrs)
+    words = {f.index: list(f.featureset.words) for f in host.featuresets}
+    words[0][1] &= ~OSXSAVE
+    return answer, words
+
+
+@pytest.fixture(scope="session")
+def pb(tmp_path_factory):
+    out = tmp_path_factory.mktemp("pb")
+    subprocess.run(["protoc", f"--proto_path={ROOT / 'proto'}", f"--python_out={out}", "cpu_policy.proto"], check=True)
+    sys.path.insert(0, str(out))
+    import cpu_policy_pb2
+    return cpu_policy_pb2
+
+
+@pytest.mark.parametrize("options", [(), ("cpuid=no-avx2,no-rdrand",)], ids=["plain", "options"])
+@pytest.mark.parametrize("machine", sorted(p.stem for p in MACHINES.glob("*.ini")))
+def test_a_dump_says_what_the_host_offers(start, tmp_path, pb, machine, options):
+    """`xenlevel host` there and `xenlevel host --dump`: the same policies, for the same types of guests."""
+    host = start("--stepped", "--", *options, machine=machine)
+    dump = tmp_path / "cpu.txt"
+    dump.write_text(as_dump(machine))
+    asked, planned = tmp_path / "asked.xlp", tmp_path / "planned.xlp"
+    subprocess.run([XENLEVEL, "host", "-o", asked], check=True, stdout=subprocess.DEVNULL, timeout=60,
+                   env=dict(os.environ, XENLEVEL_HOST=str(host.socket)))
+    subprocess.run([XENLEVEL, "host", "--dump", dump, "-o", planned,
+                    *(f"--xen-cmdline={o}" for o in options)], check=True, stdout=subprocess.DEVNULL, timeout=60)
+    asked, planned = policies(pb, asked), policies(pb, planned)
+    assert sorted(asked[0]) == sorted(planned[0]) and len(asked[0]) in (4, 6)
+    for index in asked[0]:
+        assert asked[0][index] == planned[0][index], f"policy {index}"
+    # The ABI has words for Xen's features only; a file has ours behind them.
+    assert asked[1] == {index: words[:len(asked[1][index])] for index, words in planned[1].items()}

@@ -361,13 +361,14 @@ def test_set_policy_where_there_was_none(make, guest_file):
     assert "cannot be known" in refused("set-policy", image, "-p", guest_file(RICH), status=1)
     run("set-policy", image, "-p", guest_file(RICH), "-f", "all")
     new = image.read_bytes()
-    assert kinds(new)[:3] == [CPUID, STATIC_END, CHECKSUM] and new == put_sums_like(new)     # its MSRs are 0
+    assert kinds(new)[:4] == [CPUID, MSR, STATIC_END, CHECKSUM] and new == put_sums_like(new)
     assert leaves_of(new)[CPUID] == policy("leaves", RICH)
+    assert leaves_of(new)[MSR] == struct.pack("<IIQIIQ", 0xce, 0, 0, 0x10a, 0, 0)    # named, though they are 0
     image.write_bytes(bare)
     run("set-policy", image, "-p", guest_file(RICH, have="arch-caps,rdcl-no"), "-f", "all")
     new = image.read_bytes()
     assert kinds(new)[:4] == [CPUID, MSR, STATIC_END, CHECKSUM] and new == put_sums_like(new)
-    assert leaves_of(new)[MSR] == struct.pack("<IIQ", 0x10a, 0, 1)
+    assert leaves_of(new)[MSR] == struct.pack("<IIQIIQ", 0xce, 0, 0, 0x10a, 0, 1)
 
 
 def test_set_policy_with_msrs_where_there_were_none(make, guest_file):
@@ -377,7 +378,35 @@ def test_set_policy_with_msrs_where_there_were_none(make, guest_file):
     assert MSR not in kinds(image.read_bytes())
     run("set-policy", image, "-p", guest_file(RICH, have="arch-caps,rdcl-no"), "-f", "all")
     assert kinds(image.read_bytes())[:3] == [CPUID, MSR, STATIC_END]
-    assert leaves_of(image.read_bytes())[MSR] == struct.pack("<IIQ", 0x10a, 0, 1)
+    assert leaves_of(image.read_bytes())[MSR] == struct.pack("<IIQIIQ", 0xce, 0, 0, 0x10a, 0, 1)
+
+
+@pytest.mark.parametrize("leaf,words", [(7, "leaf 7"), (0xd, "leaf D"), (1, "leaf 1"), (0x80000008, "leaf 80000008"),
+                                        (None, "MSR CE")])
+def test_a_policy_that_is_not_whole(make, guest_file, tmp_path, leaf, words):
+    """What it does not name is not zero: Xen would leave it as the domain was born.  Nothing works with such an image, but
+    that it is given a whole policy."""
+    (_, leaves), msr = policy_records(RICH)
+    if leaf is not None:
+        leaves = b"".join(leaves[i:i + 24] for i in range(0, len(leaves), 24) if struct.unpack_from("<I", leaves, i)[0] != leaf)
+    static = [(CPUID, leaves)] + ([msr] if leaf is not None else []) + [(STATIC_END, b"")]
+    image = make(summed([*static, page(0), *HVM_TAIL]))
+    says = f"incomplete: {words} is not named"
+    assert f"faulty: {says}" in run("show", image).stdout
+    assert says in show(image)["no_policy"]
+    assert says in refused("extract-policy", image, "-o", tmp_path / "out.xlp") and not (tmp_path / "out.xlp").exists()
+    for verb in (["check", image, guest_file(RICH)], ["verify", image]):
+        done = subprocess.run([XENLEVEL, *verb], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2 and says in done.stderr, done
+    assert "cannot be known" in refused("set-policy", image, "-p", guest_file(RICH), status=1)
+    run("set-policy", image, "-p", guest_file(RICH), "-f", "all")
+    assert leaves_of(image.read_bytes())[CPUID] == policy("leaves", RICH)
+    assert leaves_of(image.read_bytes())[MSR] == policy("msrs", RICH)
+
+
+def test_msrs_alone(make):
+    image = make(summed([policy_records(RICH)[1], (STATIC_END, b""), page(0), *HVM_TAIL]))
+    assert "with X86_MSR_POLICY and without X86_CPUID_POLICY" in refused("show", image)
 
 
 def test_set_policy_msrs_first_and_checksum_before_the_end(make, guest_file):
@@ -474,6 +503,21 @@ def test_strip_takes_every_optional_record(make):
     image = make(wrap(summed(full), before=other, extra=b"more"))
     assert "7 optional records" in run("strip", image).stdout
     assert image.read_bytes() == wrap(summed(plain), extra=b"more")
+
+
+def test_a_run_of_optional_records(make):
+    """1024 one behind the other are taken; of 16 MiB of them no more than those are looked at."""
+    odd = (OPTIONAL | 0x77, b"")
+    good = summed([*policy_records(SMALL), (STATIC_END, b""), page(0), *[odd] * 1024, *HVM_TAIL])
+    assert "from Xen 4.17" in run("show", make(good)).stdout
+    at = good.index(record(*odd))
+    image = make(good[:at] + record(*odd) * (1 << 21) + good[at:])
+    for verb in ("show", "strip"):
+        err = refused(verb, image) if verb == "strip" else run(verb, image, status=2).stderr
+        assert f"offset {at + 8 * 1024}, record 1028 (optional" in err and "more than 1024 optional records" in err
+    other = record(OPTIONAL | 0x99) * 1025
+    err = refused("strip", make(wrap(summed([*policy_records(SMALL), (STATIC_END, b""), page(0), *HVM_TAIL]), after=other)))
+    assert "libxl record 1025 (optional" in err and "more than 1024 optional records" in err
 
 
 def test_strip_refuses_what_does_not_match(make):

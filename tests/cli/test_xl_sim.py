@@ -128,6 +128,9 @@ def test_life_of_a_domain(start, kind, guest):
     host = start(CASCADE)
     free = host.ask("info")["free_pages"]
     made = host.create(type=kind, vcpus=3, guest=guest, memory=2)
+    if kind == "pv":    # this CPU faults: its programs read its policy
+        assert made.pop("programs") == {"known": True, "exact": True, "stays_visible": [], "cannot_be_shown": [],
+                                        "identity_changes": [], "other_leaves": []}
     assert made == {"domid": 1, "name": "g", "type": kind.upper(), "paused": False}
     (zero, one) = host.ask("list")
     assert zero["domid"] == 0 and zero["name"] == "Domain-0"
@@ -356,6 +359,15 @@ def test_a_cpu_that_the_host_does_not_have(start, kind):
     assert "avx2" not in old.features("g")
 
 
+def test_a_cpu_that_needs_nested_paging(start):
+    """A shadow guest has less than the host's policies for HVM guests say."""
+    host = start(CASCADE)
+    host.create("-p", type="pvh")
+    host.xenlevel("show", "g", "-o", "guest.xlp")
+    done = host.run("create", host.config(name="s", type="pvh", hap=0, cpu_policy=str(host.path / "guest.xlp")), status=2)
+    assert "was not given its CPU policy" in done.stderr and "pcid" in done.stderr
+
+
 def test_a_host_is_no_level(start):
     host = start(IVY)
     host.xenlevel("host", "-o", "me.xlp")
@@ -409,6 +421,56 @@ def test_nothing_stays_visible_with_faulting(start):
     cpu = host.ask("cpuid", "pv")
     assert cpu["visible"] == [] and cpu["costs_switches"] is False
     assert "visible" not in host.ask("cpuid", "pvh")
+
+
+def test_what_programs_see_otherwise(start):
+    """On Sandy Bridge masks cannot set a bit that the CPU shows as 0."""
+    host = start(SANDY)
+    made = host.create(name="pv")["programs"]
+    assert made["known"] and not made["exact"]
+    assert "hypervisor" in {f["name"] for f in made["cannot_be_shown"]}
+    assert "hypervisor leaves" in made["identity_changes"] and "brand" not in made["identity_changes"]
+    cpu = host.ask("cpuid", "pv")
+    assert cpu["programs"] == made
+    assert "cannot be shown, though its policy has it: hypervisor" in host.run("cpuid", "pv").stdout
+    text = host.run("create", host.config(name="other")).stdout
+    assert "is domain 2" in text and "cannot be shown: hypervisor" in text and "stays visible: " in text
+    assert "programs" not in host.create(name="pvh", type="pvh")
+
+
+def test_check_of_a_domain_knows_where_it_is(start):
+    sandy, haswell = start(SANDY), start("intel-haswell-ep")
+    captured(sandy, haswell)
+    sandy.create(name="pv", cpu_policy=str(sandy.path / "pool.xlp"))
+    there = sandy.path / "intel-haswell-ep.xlp"
+    done = sandy.xenlevel("check", "pv", there)
+    assert "can run on" in done.stdout and f"move from {SANDY} to" in done.stdout
+    assert "appears: hypervisor" in done.stdout
+    assert "refused by --strict" in sandy.xenlevel("check", "--strict", "pv", there, status=1).stdout
+    haswell.create(name="pv", cpu_policy=str(haswell.path / "pool.xlp"))
+    assert "move from" not in haswell.xenlevel("check", "--strict", "pv", there).stdout
+
+
+def test_apply_strict(start):
+    sandy, haswell = start(SANDY), start("intel-haswell-ep")
+    captured(sandy, haswell)
+    for host in (sandy, haswell):
+        host.create("-p", name="pv")
+        host.create("-p", name="pvh", type="pvh")
+    before = sandy.features("pv")
+    for options in (["--strict"], ["-s", "--dry-run"]):
+        done = sandy.xenlevel("apply", *options, "pv", "pool.xlp", status=1)
+        assert "refused by --strict" in done.stderr and "cannot be shown: hypervisor" in done.stderr
+    assert sandy.features("pv") == before       # nothing was changed
+    sandy.xenlevel("apply", "--strict", "pvh", "pool.xlp")
+    haswell.xenlevel("apply", "--strict", "pv", "pool.xlp")
+
+    done = sandy.xenlevel("apply", "--dry-run", "pv", "pool.xlp")
+    assert "cannot be shown: hypervisor" in done.stdout
+    answer = json.loads(sandy.xenlevel("apply", "--json", "pv", "pool.xlp").stdout)
+    assert answer["as_asked"] and answer["programs"]["known"] and not answer["programs"]["exact"]
+    assert "hypervisor" in {f["name"] for f in answer["programs"]["cannot_be_shown"]}
+    assert sandy.features("pv") < before
 
 
 # ---- the host ----

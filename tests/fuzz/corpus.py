@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+HEAD_MAX = 262144   # bytes of a head: XC_SR_HEAD_MAX
 CPUS = Path(__file__).resolve().parents[2] / "xen" / "sim" / "machines"
 
 
@@ -43,6 +44,12 @@ def heads(mkpolicy):
     yield headers(guest=1) + pv_info + static
     yield headers() + record(0x80000001, b"x" * 9) + record(0x11, leaves[:48]) + record(0x10)
     yield headers(2) + record(1, bytes(16))
+    yield headers(2) + record(8, bytes(24)) + record(9, bytes(100)) + record(1, bytes(16))
+    yield headers(2) + record(8, bytes(24)) + record(0x11, leaves) + record(1, bytes(16))
+    longest = headers() + record(0x80000001, bytes(65536)) * 3
+    longest += record(0x80000001, bytes(HEAD_MAX - len(longest) - 16))
+    yield longest + record(0x10)
+    yield longest + static     # longer than what is kept
     yield headers(2, 1) + pv_info + record(3, bytes(16))
 
 

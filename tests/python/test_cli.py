@@ -198,7 +198,7 @@ def test_names_from_the_stream_do_not_reach_the_terminal(tmp_path):
     path = tmp_path / "escape"
     path.write_bytes(s.raw())
     r = run(path)
-    assert r.returncode == 0 and b"\x1b" not in r.stdout and b"?syn" in r.stdout
+    assert r.returncode == 0 and b"\x1b" not in r.stdout and b"\\x1bsyn" in r.stdout
 
 
 def test_closed_output(good):

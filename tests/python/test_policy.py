@@ -39,6 +39,12 @@ def encode(file):
     return body + b"\x7d" + zlib.crc32(body).to_bytes(4, "little")
 
 
+def encode_again(file):
+    """A file that was read has its end's checksum in a field."""
+    file.ClearField("end")
+    return encode(file)
+
+
 def put_policy(message, leaves, msrs):
     for leaf, subleaf, a, b, c, d in leaves:
         m = message.leaves.add(leaf=leaf, eax=a, ebx=b, ecx=c, edx=d)
@@ -97,7 +103,20 @@ def damage(rng, leaves, msrs):
             for e in leaves:
                 if e[0] in (1, 0x80000008) and rng.random() < 0.5:
                     e[rng.choice([2, 3])] ^= 0xff << 8 * rng.randrange(3)
-    return [tuple(e) for e in leaves], [tuple(e) for e in msrs]
+    return complete([tuple(e) for e in leaves], [tuple(e) for e in msrs])
+
+
+def complete(leaves, msrs):
+    """What a raised maximum says there is is named, as zero."""
+    while True:
+        p, _ = policy.from_arrays(leaves, [(number, 0, value) for number, value in msrs])
+        faults = policy.whole(p)
+        if not faults:
+            return leaves, msrs
+        for f in faults:
+            assert f.msr == policy.NONE
+            leaves.append((f.leaf, 0 if f.leaf in policy.FAMILIES and f.subleaf == policy.NONE else f.subleaf, *policy.EMPTY))
+        leaves.sort()
 
 
 def lower(leaves, msrs, which):
@@ -212,6 +231,41 @@ def test_arrays_are_refused_as_the_library_does(xenlevel, tmp_path):
         assert r.returncode == 2 and texts[0] in " ".join(r.stderr.split("\n")), f"{texts}\n{r.stderr}\nXENLEVEL_SEED={SEED}"
         compared += 1
     assert compared > 50
+
+
+def test_what_is_not_whole_is_what_the_library_says(xenlevel, hosts, tmp_path):
+    """Entries left out of real policies: the same is refused, in the same words, and the same is taken."""
+    rng = random.Random(SEED)
+    refused = taken = 0
+    for n in range(150):
+        host = rng.choice(hosts)[1]
+        leaves, msrs = arrays(host.policies[rng.choice(sorted(host.policies))])
+        if n % 5 == 0:
+            del msrs[rng.randrange(2)]
+        for _ in range(rng.choice([0, 1, 1, 4]) if n % 5 else 0):
+            del leaves[rng.randrange(len(leaves))]
+        path = tmp_path / "guest.xlp"
+        write_guest(path, "g", 2, leaves, msrs)
+        faults = policy.whole(policy.from_arrays(leaves, [(number, 0, value) for number, value in msrs])[0])
+        r = subprocess.run([*xenlevel, "verify", str(path)], capture_output=True, text=True)
+        if faults:
+            assert r.returncode == 2 and policy.fault_text(faults[0]) in " ".join(r.stderr.split()), \
+                f"{policy.fault_text(faults[0])}\n{r.stderr}\nXENLEVEL_SEED={SEED}"
+        else:
+            assert r.returncode in (0, 1), f"{r.stderr}\nXENLEVEL_SEED={SEED}"
+        refused += bool(faults)
+        taken += not faults
+    assert refused > 60 and taken > 10
+
+
+def test_a_host_that_is_not_whole(hosts, tmp_path):
+    path, _ = hosts[0]
+    file = xlp._file_class().FromString(path.read_bytes())
+    del file.host.policies[0].policy.leaves[1]
+    damaged = tmp_path / "host.xlp"
+    damaged.write_bytes(encode_again(file))
+    with pytest.raises(xlp.XlpError, match="incomplete: leaf 1 is not named"):
+        xlp.load_host(str(damaged))
 
 
 def test_sizes_are_the_headers():

@@ -384,13 +384,6 @@ def trailing(s):
 # ---- order ----
 
 @case("hvm", "order", ORDER)
-def policy_after_static_data_end(s):
-    i = s.index(STATIC_DATA_END)
-    s.records[i - 1], s.records[i] = s.records[i], s.records[i - 1]
-    return i, 0
-
-
-@case("hvm", "order", ORDER)
 def memory_before_static_data_end(s):
     i = s.insert_before(STATIC_DATA_END, Record(PAGE_DATA, page_data([(0, 77)])))
     return i, 0
@@ -604,6 +597,62 @@ def msr_unknown(s):
 def msr_flags(s):
     s.find(MSR_POLICY).set(4, "<I", 1)
     return s.index(MSR_POLICY), 8
+
+
+def test_policy_after_static_data_end():
+    """What has come until there is not whole."""
+    s = writer.hvm_stream()
+    i = s.index(STATIC_DATA_END)
+    s.records[i - 1], s.records[i] = s.records[i], s.records[i - 1]
+    policy = s.at(s.index(CPUID_POLICY)) + 8
+    assert problems(s) == [("policy-incomplete", policy, i - 2), ("policy-incomplete", policy, i - 2), ("order", s.at(i), i)]
+
+
+def without(s, leaf, subleaf=None):
+    """Leave the leaf, or one subleaf, out of the policy; where the policy's record is."""
+    body = s.find(CPUID_POLICY).body
+    for at in reversed(range(0, len(body), 24)):
+        found = struct.unpack_from("<II", body, at)
+        if found[0] == leaf and subleaf in (None, found[1]):
+            del body[at:at + 24]
+    return s.index(CPUID_POLICY), 8
+
+
+@pytest.mark.parametrize("leaf, subleaf, words", [
+    (0, None, "leaf 0"), (1, None, "leaf 1"), (4, None, "leaf 4"), (4, 2, "leaf 4, subleaf 2"), (7, None, "leaf 7"),
+    (0xd, None, "leaf D"), (0xd, 1, "leaf D, subleaf 1"), (0xd, 2, "leaf D, subleaf 2"),
+    (0x80000001, None, "leaf 80000001"), (0x80000008, None, "leaf 80000008")])
+def test_a_policy_that_does_not_name(leaf, subleaf, words):
+    s = writer.hvm_stream()
+    before = len(s.find(CPUID_POLICY).body)
+    without(s, leaf, subleaf)
+    assert len(s.find(CPUID_POLICY).body) < before
+    v = verify(s.raw())
+    assert found(v)[0] == ("policy-incomplete", 48, "libxc", 0, "X86_CPUID_POLICY"), lines(v)
+    assert v.report.problems[0].text.endswith(f"incomplete: {words} is not named")
+    assert {p.code for p in v.report.problems} <= {"policy-incomplete", "xstate-policy", "state-policy", "xstate-size"}
+
+
+def test_a_policy_of_one_leaf():
+    s = writer.hvm_stream()
+    del s.find(CPUID_POLICY).body[24:]
+    texts = [p.text for p in verify(s.raw()).report.problems if p.code == "policy-incomplete"]
+    assert [t.rsplit(": ", 1)[1] for t in texts[:3]] == ["leaf 1 is not named", "leaf 2 is not named", "leaf 3 is not named"]
+    assert texts[-1].endswith("leaf 80000000 is not named")
+
+
+def test_a_policy_without_msrs_and_msrs_without_a_policy():
+    s = writer.hvm_stream()
+    s.remove(MSR_POLICY)
+    texts = [p.text for p in verify(s.raw()).report.problems if p.code == "policy-incomplete"]
+    assert [t.rsplit(": ", 1)[1] for t in texts] == ["MSR CE is not named", "MSR 10A is not named"]
+    s = writer.hvm_stream()
+    del s.find(MSR_POLICY).body[:16]
+    texts = [p.text for p in verify(s.raw()).report.problems if p.code == "policy-incomplete"]
+    assert [t.rsplit(": ", 1)[1] for t in texts] == ["MSR CE is not named"]
+    s = writer.hvm_stream()
+    s.remove(CPUID_POLICY)
+    assert found(verify(s.raw())) == [("policy-incomplete", 40, "libxc", 0, "X86_MSR_POLICY")]
 
 
 # ---- a CPU that can exist (test_policy.py has the rest of its rules) ----
@@ -1547,6 +1596,33 @@ def test_names_of_records():
                                                                      "optional 0x80000077"]
     assert [libxc.record_name(k) for k in v.libxc.types][-5:-3] == ["optional 0x80000077", "X86_TSC_INFO"]
     assert v.report.count == 1
+
+
+@pytest.mark.parametrize("kind", [CPUID_POLICY, PAGE_DATA, END])
+def test_a_run_of_optional_records(kind):
+    """1024 are skipped; behind the next one nothing is read, however much there is."""
+    s = writer.hvm_stream(layer="libxl")
+    at = s.index(kind)
+    s.records[at:at] = [Record(0x80000077)] * 1024
+    assert problems(s) == []
+    s.records[at:at] = [Record(0x80000077)] * 4096
+    for pipe in (False, True):
+        v = verify(s.raw(), pipe=pipe)
+        assert found(v) == [("optional-run", s.at("domain") + 16 + sum(len(r.raw()) for r in s.records[:at]) + 8 * 1024, "libxc",
+                             at + 1024, "Records")]
+        assert v.libxc.record == at + 1024      # and no further
+
+
+def test_a_run_of_libxls_optional_records():
+    for before in (True, False):
+        s = writer.hvm_stream(layer="libxl")
+        records = s.before if before else s.after
+        records[0:0] = [Record(0x80000077)] * 1024
+        assert verify(s.raw()).report.valid
+        records.insert(0, Record(0x80000077))
+        v = verify(s.raw())
+        assert [p.code for p in v.report.problems][-1] == "optional-run"
+        assert v.libxl.record == (1024 if before else 1025)
 
 
 @pytest.mark.parametrize("xcr0, possible", [

@@ -14,6 +14,8 @@
 #include <cmocka.h>
 
 #include "audit.h"
+#include <cpuid-policy/vocabulary.h>
+#include "xc_audit.h"
 #include "cpus.h"
 #include "text.h"
 
@@ -109,6 +111,39 @@ static void test_naming_all_lets_it_pass(void **state)
     }
 }
 
+/* Whoever gives up a feature gives up its registers: for each component that has a feature. */
+static void test_components_go_with_their_feature(void **state)
+{
+    static const unsigned int numbers[] = {2, 3, 4, 5, 6, 7, 9, 17, 18, 19, 62};
+    static struct cpu_policy guest, host;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        unsigned int n = numbers[i], feature = xstate_feature(n);
+        uint64_t bit = 1ull << n;
+        struct audit_case c;
+        struct featureset fs;
+
+        assert_non_null(feature_info(feature));
+        guest = *test_cpu("intel-sapphire-rapids");
+        host = guest;
+        policy_to_featureset(&guest, &fs);
+        featureset_set(&fs, feature);
+        policy_from_featureset(&guest, &fs);
+        guest.xstate[0].a |= (uint32_t)bit;
+        guest.xstate[0].d |= (uint32_t)(bit >> 32);
+        host.xstate[0].a &= ~(uint32_t)bit;
+        host.xstate[0].d &= ~(uint32_t)(bit >> 32);
+        c = ask(&guest, &host);
+        give_up("");
+        audit_run(&c, &a);
+        assert_true(a.refused);
+        give_up(feature_info(feature)->name);
+        audit_run(&c, &a);
+        assert_non_null(strstr(a.allowed, "xstate: given up by XENLEVEL_ALLOW"));
+    }
+}
+
 static void test_other_vendor(void **state)
 {
     struct audit_case c = ask(test_cpu("intel-haswell-ep"), test_cpu("amd-bergamo"));
@@ -144,6 +179,7 @@ static void test_no_policy(void **state)
 static void test_shadow_has_less_than_hap(void **state)
 {
     const struct cpu_policy *cpu = test_cpu("intel-sapphire-rapids");
+    static struct cpu_policy shadow;
     struct audit_case c = ask(cpu, cpu);
     struct featureset fs, only_hap;
 
@@ -156,6 +192,9 @@ static void test_shadow_has_less_than_hap(void **state)
     audit_run(&c, &a);
     assert_false(a.refused);
     c.guest = GUEST_HVM_SHADOW;
+    shadow = *cpu;
+    xc_restrict_to_shadow(&shadow);
+    c.max = &shadow;
     audit_run(&c, &a);
     assert_int_equal(a.refused, !featureset_empty(&fs));
 }
@@ -253,6 +292,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_pair),
         cmocka_unit_test(test_naming_all_lets_it_pass),
+        cmocka_unit_test(test_components_go_with_their_feature),
         cmocka_unit_test(test_other_vendor),
         cmocka_unit_test(test_no_policy),
         cmocka_unit_test(test_shadow_has_less_than_hap),

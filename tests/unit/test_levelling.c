@@ -811,6 +811,25 @@ static void xcr0_is_written_where_it_can_be(void **state)
     halt();
 }
 
+/* Its programs could read in leaf D, and use, what the vCPU before it had turned on. */
+static void a_pv_guest_without_xsave_gets_no_xcr0_of_others(void **state)
+{
+    struct vcpu *before, *v;
+
+    (void)state;
+    boot("intel-skylake-sp");
+    before = create(true, NULL, 0)->vcpus[0];
+    v = create(false, NULL, 0)->vcpus[0];
+    v->regs.xcr0 = 0;
+    assert_int_equal(vcpu_write_cr4(before, CR4_OSXSAVE), 0);
+    assert_int_equal(vcpu_write_xcr0(before, 7), 0);
+    context_switch(&hv, 1, hv.pcpus[1].idle, before);
+    assert_int_equal(platform.pcpus[1].xcr0, 7);
+    context_switch(&hv, 1, before, v);
+    assert_int_equal(platform.pcpus[1].xcr0, 1);
+    halt();
+}
+
 static void registers_are_loaded_after_power_on(void **state)
 {
     struct vcpu *v;
@@ -859,6 +878,7 @@ int main(void)
         cmocka_unit_test(faulting_leaves_the_other_bit_alone),
         cmocka_unit_test(cr4_and_xcr0_are_the_policys),
         cmocka_unit_test(xcr0_is_written_where_it_can_be),
+        cmocka_unit_test(a_pv_guest_without_xsave_gets_no_xcr0_of_others),
         cmocka_unit_test(registers_are_loaded_after_power_on),
     };
 

@@ -13,6 +13,7 @@
 #include <xen/sysctl.h>
 
 #include "property.h"
+#include "pvview.h"
 
 #define MAX_DOMAINS 12
 #define STEPS       600
@@ -242,6 +243,22 @@ static void check_reading(unsigned int pcpu, struct vcpu *v)
                 d->id, v->id, pcpu, featureset_word_info(w)->location, seen.w[w], expected.w[w]);
 }
 
+/* And of every leaf that a policy holds what levelling_pv_view() announces. */
+static void check_view(unsigned int pcpu, struct vcpu *v)
+{
+    static struct pv_view announced, read;
+    struct pv_change c;
+
+    pvview_announced(&host, &v->domain->policy, &announced);
+    read.exact = announced.exact;
+    pvview_read_now(&host, pcpu, v, &read.seen);
+    levelling_pv_move(&announced, &read, &c);
+    require(levelling_pv_same(&c),
+            "d%uv%u on pCPU %u reads what was not announced: areas %x, %u features more, %u fewer",
+            v->domain->id, v->id, pcpu, c.areas, featureset_count(&c.appear),
+            featureset_count(&c.vanish));
+}
+
 /* What the core believes of a pCPU's MSRs is true, and they are this domain's. */
 static void check_masks(unsigned int pcpu, const struct vcpu *v)
 {
@@ -296,8 +313,10 @@ static void check_all(void)
         bool pv = v && !v->domain->idle && !v->domain->hvm;
 
         check_masks(i, pv ? v : NULL);
-        if (pv)
+        if (pv) {
             check_reading(i, v);
+            check_view(i, v);
+        }
     }
 }
 

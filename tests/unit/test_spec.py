@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The specification's record tables, the code's and the verifier's are one.
 
-usage: test_spec.py SPECIFICATION STREAM_FORMAT_H PACKAGE_DIRECTORY
+usage: test_spec.py SPECIFICATION STREAM_FORMAT_H PACKAGE_DIRECTORY FEATURES_MD
 """
 
 import re
@@ -31,7 +31,17 @@ def sizes(text):
     return found
 
 
-def main(spec, header, package):
+def field_rules(text, page):
+    """The specification's table of fields is the one that is generated from features.def, line for line."""
+    generated = page[page.index("| bits | vendors |"):].strip()
+    lines = generated.splitlines()
+    for line in lines:
+        assert line in text.splitlines(), f"the specification lacks: {line}"
+    assert generated in text, "the rows of the specification's table of fields stand in another order, or there are more"
+    return len(lines) - 2
+
+
+def main(spec, header, package, features):
     text, code = Path(spec).read_text(), Path(header).read_text()
     libxc, libxl = tables(text)
     optional = int(re.search(r"#define REC_CHECKSUM (0x[0-9a-f]+)u", code)[1], 16)
@@ -56,7 +66,10 @@ def main(spec, header, package):
         assert at == structs[struct], f"{section}: {at} octets, the struct has {structs[struct]}"
     limit = eval(re.search(r"XC_SR_MAX_LENGTH +\((.*?)\)", code)[1].replace("u", ""))
     assert f"`{limit:#x}`" in text and limit == reader.MAX_LENGTH
-    print(f"{len(libxc)} and {len(libxl)} records, 7 layouts: one table")
+    limit = int(re.search(r"XC_SR_MAX_OPTIONAL_RUN +(\d+)u", code)[1])
+    assert f"At most {limit} optional" in text and limit == reader.MAX_OPTIONAL_RUN
+    rules = field_rules(text, Path(features).read_text())
+    print(f"{len(libxc)} and {len(libxl)} records, 7 layouts, {rules} rules for fields: one table")
 
 
 if __name__ == "__main__":

@@ -317,7 +317,7 @@ static void another_cpu_is_refused_by_name(void **state)
 static void a_level_moves_both_ways(void **state)
 {
     const struct xc_save_options options = {.live = true};
-    const struct cpu_policy *hosts[2];
+    struct policy_host hosts[2];
     struct xc_restore_result result;
     struct cpu_policy level;
     struct domain *d, *there;
@@ -325,9 +325,13 @@ static void a_level_moves_both_ways(void **state)
 
     (void)state;
     srpair_boot(&p, "intel-cascadelake-sp", "intel-sandybridge-ep");
-    hosts[0] = &p.dst->hv.policies[XEN_SYSCTL_cpu_policy_hvm_default];
-    hosts[1] = &p.src->hv.policies[XEN_SYSCTL_cpu_policy_hvm_default];
-    assert_int_equal(policy_level(hosts, 2, &level, NULL), 0);
+    for (unsigned int i = 0; i < 2; i++) {
+        const struct cpu_policy *policies = i ? p.src->hv.policies : p.dst->hv.policies;
+
+        hosts[i] = (struct policy_host){&policies[XEN_SYSCTL_cpu_policy_hvm_max],
+                                        &policies[XEN_SYSCTL_cpu_policy_hvm_default]};
+    }
+    assert_int_equal(policy_level(hosts, 2, &level, NULL, NULL), 0);
     for (unsigned int way = 0; way < 4; way++) {
         d = srpair_guest(&p, SCRIPT_VECTOR, &level);
         (void)sim_host_run(p.src, 300);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Migrations between all machines, decided by chance: the guest never notices, or is refused by
- * name and goes on at home; and whether it is refused follows from the policies.  And migrations at
+ * name and goes on at home; and whether it is refused follows from the policies.  The programs of
+ * a PV guest notice exactly what levelling_pv_move() announces.  And migrations at
  * every single step: what has moved all the time is what its twin is that never moved.
  */
 #include <setjmp.h>
@@ -20,6 +21,7 @@
 #include "features-gen.h"
 #include "inproc.h"
 #include "property.h"
+#include "pvview.h"
 #include "srpair.h"
 #include "topology.h"
 
@@ -47,7 +49,8 @@ static struct policy_host limits(const struct sim_host *h, enum guest_type type)
         return (struct policy_host){&hv->policies[XEN_SYSCTL_cpu_policy_pv_max],
                                     &hv->policies[XEN_SYSCTL_cpu_policy_pv_default]};
     if (type == GUEST_HVM_SHADOW)
-        return (struct policy_host){&hv->shadow_max, &hv->shadow_default};
+        return (struct policy_host){&hv->policies[HOST_POLICY_SHADOW_MAX],
+                                    &hv->policies[HOST_POLICY_SHADOW_DEFAULT]};
     return (struct policy_host){&hv->policies[XEN_SYSCTL_cpu_policy_hvm_max],
                                 &hv->policies[XEN_SYSCTL_cpu_policy_hvm_default]};
 }
@@ -62,12 +65,10 @@ static bool honours(const struct sim_host *h, enum guest_type type, const struct
            !policy_check(p, &here, &none);
 }
 
-/* PV guests see all of their policy, and nothing else, where CPUID faults: elsewhere one would
- * notice, and no policy says so. */
 static bool runs(const struct sim_host *h, enum guest_type type)
 {
     if (type == GUEST_PV)
-        return h->hv.levelling.caps & XEN_SYSCTL_CPU_LEVELCAP_faulting;
+        return true;
     return h->hv.has_hvm && (h->hv.has_hap || type == GUEST_HVM_SHADOW);
 }
 
@@ -117,6 +118,92 @@ static void halt(void)
     (void)close(pair.stream);
 }
 
+/* ---- what the programs of a PV guest see ---- */
+
+/* Where the guest of this journey was born. */
+static struct {
+    struct pv_view announced;
+    struct cpu_policy seen; /* asked there */
+    bool changed;           /* its programs have seen another CPU since */
+} birth;
+
+static bool has_booted(struct domain *d)
+{
+    for (uint32_t n = 0; n < d->max_vcpus; n++)
+        if (srguest_notes(d, n).status == GUEST_FRESH)
+            return false;
+    return true;
+}
+
+static void begin_views(const struct place *at, struct domain *d)
+{
+    birth.changed = false;
+    if (d->hvm)
+        return;
+    /* A time slice may be longer than a thousand steps. */
+    for (unsigned int n = 0; n < 2000 && !has_booted(d); n++)
+        (void)sim_host_run(at->h, 10);
+    pvview_announced(at->h, &d->policy, &birth.announced);
+    require(has_booted(d), "it does not boot on %s", at->machine);
+    require(pvview_read(at->h, d, &birth.seen), "it does not run on %s: %s", at->machine,
+            sim_guest_status_name(srguest_notes(d, 0).status));
+}
+
+static bool same_change(const struct pv_change *a, const struct pv_change *b)
+{
+    return featureset_equal(&a->appear, &b->appear) && featureset_equal(&a->vanish, &b->vanish) &&
+           a->areas == b->areas && a->basic == b->basic && a->extd == b->extd;
+}
+
+/* A program looks for the hypervisor's leaves only where it is told of one. */
+static bool is_noticed(const struct domain *d, struct pv_change c)
+{
+    if (!(d->policy.basic[1].c >> 31))
+        c.areas &= ~(1u << PV_AREA_HYPERVISOR);
+    return !levelling_pv_same(&c);
+}
+
+/* What is read there differs from what was read at home as was announced: no more, no less. */
+static void require_announced(const struct place *where, struct domain *d)
+{
+    struct pv_view here, read = {.exact = false}, was = {.exact = birth.announced.exact};
+    struct pv_change announced, really;
+
+    pvview_announced(where->h, &d->policy, &here);
+    levelling_pv_move(&birth.announced, &here, &announced);
+    read.exact = here.exact;
+    was.seen = birth.seen;
+    require(pvview_read(where->h, d, &read.seen), "it does not run on %s", where->machine);
+    levelling_pv_move(&was, &read, &really);
+    require(same_change(&announced, &really),
+            "on %s: announced areas %x, %u features more, %u fewer; really %x, %u, %u",
+            where->machine, announced.areas, featureset_count(&announced.appear),
+            featureset_count(&announced.vanish), really.areas, featureset_count(&really.appear),
+            featureset_count(&really.vanish));
+    birth.changed |= is_noticed(d, announced);
+}
+
+/* Its kernel has noticed nothing, and its programs what was announced. */
+static void require_views(const struct place *where, struct domain *d)
+{
+    struct sim_guest_page page;
+
+    require(!memory_read(d, SIM_GUEST_GFN << 12, &page, sizeof(page)), "it has no page");
+    for (uint32_t n = 0; n < d->max_vcpus; n++) {
+        const struct sim_guest_vcpu v = srguest_notes(d, n);
+        bool noted = v.status == GUEST_PROGRAMS_CHANGED;
+
+        require(noted || v.status == GUEST_RUNNING, "on %s, vCPU %u: %s, leaf %llx", where->machine,
+                n, sim_guest_status_name(v.status), (unsigned long long)v.changed_leaf);
+        /* The writer does not look at every step. */
+        require(noted == birth.changed || (page.script != SCRIPT_STEADY && !noted),
+                "on %s, vCPU %u: its programs%s see another CPU; leaf %llx, %llx: %llx, was %llx",
+                where->machine, n, noted ? "" : " should", (unsigned long long)v.changed_leaf,
+                (unsigned long long)v.changed_subleaf, (unsigned long long)v.seen,
+                (unsigned long long)v.expected);
+    }
+}
+
 /* ---- guests ---- */
 
 /* Fewer features than this one has, at random, and what stood on them. */
@@ -139,16 +226,25 @@ static void take_away(struct cpu_policy *p)
 static void choose_policy(enum guest_type type, struct cpu_policy *p)
 {
     unsigned int kind = property_below(6), n = kind < 4 ? 2 + kind % 2 : 1;
-    const struct cpu_policy *hosts[HOSTS];
+    struct policy_host hosts[HOSTS];
 
     for (unsigned int i = 0; i < HOSTS; i++)
-        hosts[i] = limits(places[i].h, type).deflt;
-    if (n == 1 || policy_level(hosts, n, p, NULL))
-        *p = *hosts[0];
+        hosts[i] = limits(places[i].h, type);
+    if (n == 1 || policy_level(hosts, n, p, NULL, NULL))
+        *p = *hosts[0].deflt;
     if (kind % 2)
         take_away(p);
     if (!honours(places[0].h, type, p))
-        *p = *hosts[0]; /* no toolstack could have given it that */
+        *p = *hosts[0].deflt; /* no toolstack could have given it that */
+}
+
+static bool all_fault(void)
+{
+    uint32_t caps = XEN_SYSCTL_CPU_LEVELCAP_faulting;
+
+    for (unsigned int i = 0; i < HOSTS; i++)
+        caps &= places[i].h->hv.levelling.caps;
+    return caps;
 }
 
 static struct domain *random_guest(void)
@@ -157,7 +253,8 @@ static struct domain *random_guest(void)
     bool hap = h->hv.has_hap && property_below(4), pv = runs(h, GUEST_PV) && !property_below(3);
     enum guest_type type = pv ? GUEST_PV : hap ? GUEST_HVM_HAP : GUEST_HVM_SHADOW;
     struct simguest g = {
-        .script = 1 + property_below(3),
+        /* A program that uses what its policy lacks dies where that is not there. */
+        .script = 1 + property_below(pv && !all_fault() ? 2 : 3),
         .hvm = !pv,
         .shadow = !hap,
         .tree = property_below(2),
@@ -180,7 +277,7 @@ static struct domain *random_guest(void)
 /* ---- a migration ---- */
 
 static struct {
-    unsigned long arrived, pv, refused, impossible;
+    unsigned long arrived, pv, noticed, refused, impossible;
 } count;
 
 static struct domain *leave(struct place *from, struct domain *d)
@@ -239,7 +336,16 @@ static void require_same(const struct place *from, struct domain *d, const struc
             (unsigned long long)d->memory.tot_pages, from->machine);
 }
 
-/* Several hundred steps: no vCPU notices anything, and all get further. */
+static bool all_further(struct domain *d, const uint64_t ticks[4])
+{
+    for (uint32_t n = 0; n < d->max_vcpus; n++)
+        if (srguest_notes(d, n).ticks <= ticks[n])
+            return false;
+    return true;
+}
+
+/* Several hundred steps: no vCPU notices anything, and all get further.  A vCPU that waits behind
+ * others on its pCPU needs more of them. */
 static void require_goes_on(const struct place *where, struct domain *d)
 {
     uint64_t ticks[4] = {0};
@@ -248,7 +354,15 @@ static void require_goes_on(const struct place *where, struct domain *d)
         ticks[n] = srguest_notes(d, n).ticks;
     require(!d->shutdown && !d->pause_count, "it does not run on %s", where->machine);
     (void)sim_host_run(where->h, 500);
-    require_status(d, "the guest", where->machine);
+    for (unsigned int more = 0; more < 10 && !all_further(d, ticks); more++)
+        (void)sim_host_run(where->h, 200);
+    if (d->hvm) {
+        require_status(d, "the guest", where->machine);
+    } else {
+        require_announced(where, d);
+        (void)sim_host_run(where->h, 500);
+        require_views(where, d);
+    }
     for (uint32_t n = 0; n < d->max_vcpus; n++)
         require(srguest_notes(d, n).ticks > ticks[n], "vCPU %u stands still on %s", n,
                 where->machine);
@@ -290,6 +404,7 @@ static struct domain *migrate(struct place *from, struct domain *d, struct place
     }
     count.arrived++;
     count.pv += !d->hvm;
+    count.noticed += birth.changed;
     *moved = true;
     require_same(from, d, to, there);
     domain_destroy(d);
@@ -306,6 +421,7 @@ static void journey(void)
         halt();
     at = &places[0];
     d = random_guest();
+    begin_views(at, d);
     for (unsigned int leg = 1 + property_below(4); leg; leg--) {
         struct place *to = &places[(at - places + 1 + property_below(HOSTS - 1)) % HOSTS];
         bool moved;
@@ -322,8 +438,9 @@ static void journeys(void **state)
     (void)state;
     memset(&count, 0, sizeof(count));
     property_run(journey, 700);
-    print_message("%lu arrived (%lu of them PV), %lu were refused, %lu have no such guests\n",
-                  count.arrived, count.pv, count.refused, count.impossible);
+    print_message("%lu arrived (%lu of them PV, %lu with programs that had noticed), %lu were "
+                  "refused, %lu have no such guests\n",
+                  count.arrived, count.pv, count.noticed, count.refused, count.impossible);
 }
 
 /* ---- at every step ---- */
@@ -392,10 +509,9 @@ static void move_at_every_step(const char *a, const char *b, enum sim_script scr
 static bool level_of(const char *a, const char *b, struct cpu_policy *level)
 {
     struct sim_host *h[2] = {simhost_boot(a, 1, 16, 1), simhost_boot(b, 1, 16, 1)};
-    const struct cpu_policy *p[2] = {limits(h[0], GUEST_HVM_HAP).deflt,
-                                     limits(h[1], GUEST_HVM_HAP).deflt};
-    bool is =
-        runs(h[0], GUEST_HVM_HAP) && runs(h[1], GUEST_HVM_HAP) && !policy_level(p, 2, level, NULL);
+    struct policy_host p[2] = {limits(h[0], GUEST_HVM_HAP), limits(h[1], GUEST_HVM_HAP)};
+    bool is = runs(h[0], GUEST_HVM_HAP) && runs(h[1], GUEST_HVM_HAP) &&
+              !policy_level(p, 2, level, NULL, NULL);
 
     simhost_halt(h[0]);
     simhost_halt(h[1]);

@@ -68,7 +68,7 @@ static const struct wrong wrongs[] = {
     {REC_X86_CPUID_POLICY, LENGTH, 23, 0, 0, "it has 1 to"},
     {REC_X86_CPUID_POLICY, LENGTH, (POLICY_MAX_LEAVES + 1) * 24, 0, 0, "it has 1 to"},
     {REC_X86_CPUID_POLICY, TWICE, 0, 0, 0, "a second time"},
-    {REC_X86_CPUID_POLICY, DROP, 0, 0, 0, "does not say which CPU"},
+    {REC_X86_CPUID_POLICY, DROP, 0, 0, 0, "X86_MSR_POLICY, and no X86_CPUID_POLICY"},
     {REC_X86_CPUID_POLICY, SET, 0, 0x12345678, 4, "cannot be"},
     {REC_X86_MSR_POLICY, LENGTH, 15, 0, 0, "it has 1 to"},
     {REC_X86_MSR_POLICY, LENGTH, (POLICY_MAX_MSRS + 1) * 16, 0, 0, "it has 1 to"},
@@ -269,6 +269,42 @@ static void refused(const struct domain *from, const struct wrong *w, size_t row
     assert_int_equal(p.dst->hv.free_pages, frames);
 }
 
+/* With n optional records of nothing in front of the first record of that type. */
+static void make_run(const uint8_t *bytes, size_t size, uint32_t type, size_t n)
+{
+    static const struct xc_sr_rhdr optional = {.type = REC_OPTIONAL | 5};
+    size_t length, at = find(bytes, size, type, &length);
+    uint8_t *out = malloc(size + n * RHDR);
+
+    assert_non_null(out);
+    memcpy(out, bytes, at);
+    for (size_t i = 0; i < n; i++)
+        memcpy(out + at + i * RHDR, &optional, RHDR);
+    memcpy(out + at + n * RHDR, bytes + at, size - at);
+    srpair_replace(&p, out, size + n * RHDR);
+    free(out);
+}
+
+/* Optional records are skipped, but not for ever: 16 MiB of them must not keep a reader busy. */
+static void runs(const struct domain *d, const uint8_t *bytes, size_t size)
+{
+    static const uint32_t types[] = {REC_X86_CPUID_POLICY, REC_STATIC_DATA_END, REC_PAGE_DATA,
+                                     REC_X86_TSC_INFO, REC_END};
+    static const struct wrong w = {.says = "more than 1024 optional records one behind the other"};
+    struct xc_restore_result result;
+    struct domain *there;
+    int rc;
+
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        make_run(bytes, size, types[i], XC_SR_MAX_OPTIONAL_RUN + 1);
+        refused(d, &w, i);
+        make_run(bytes, size, types[i], XC_SR_MAX_OPTIONAL_RUN);
+        there = srpair_receive(&p, d, false, &rc, &result);
+        assert_int_equal(rc, 0);
+        domain_destroy(there);
+    }
+}
+
 static void hvm(void **state)
 {
     const struct xc_save_options options = {.live = false};
@@ -289,6 +325,7 @@ static void hvm(void **state)
         make_wrong(bytes, size, &wrongs[i]);
         refused(d, &wrongs[i], i);
     }
+    runs(d, bytes, size);
     /* And without any of that it is a good one. */
     srpair_replace(&p, bytes, size);
     there = srpair_receive(&p, d, false, &rc, &result);

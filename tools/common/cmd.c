@@ -32,7 +32,9 @@ static void print_help(const struct command *cmd)
     struct table t;
 
     out_text(stdout, 0, 7, "usage: %s %s [OPTION]... %s", running->name, cmd->name, cmd->args);
-    out_text(stdout, 0, 0, "\n%s\n", cmd->about);
+    (void)putchar('\n');
+    out_words(stdout, 0, 0, cmd->about);
+    (void)putchar('\n');
     table_init(&t, 2, 2);
     option_rows(&t, cmd->options);
     option_rows(&t, running->options);
@@ -90,12 +92,35 @@ static void add(struct getopt_tables *t, const struct cmd_option *options)
     }
 }
 
+/* getopt's own messages would print the words of the command line as they are: `*` may have put the
+ * names of files there. */
+static void say_bad_option(const struct getopt_tables *t, char **argv)
+{
+    const char *name = NULL;
+
+    for (size_t i = 0; i < t->n; i++)
+        if (t->longs[i].val == optopt)
+            name = t->longs[i].name;
+    if (name)
+        warn("option --%s: its argument is missing, or it takes none", name);
+    else if (optopt)
+        warn("there is no option -%c", optopt);
+    else
+        warn("there is no option '%s'", argv[optind - 1]);
+}
+
 static int next_option(struct getopt_tables *t, int argc, char **argv)
 {
+    int letter;
+
     t->longs[t->n++] = (struct option){"help", no_argument, NULL, 'h'};
     t->shorts[t->at++] = 'h';
+    opterr = 0;
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
-    return getopt_long(argc, argv, t->shorts, t->longs, NULL);
+    letter = getopt_long(argc, argv, t->shorts, t->longs, NULL);
+    if (letter == '?')
+        say_bad_option(t, argv);
+    return letter;
 }
 
 static bool is_program_option(int letter)

@@ -14,6 +14,7 @@
 #include "json.h"
 #include "out.h"
 #include "util.h"
+#include "xc_text.h"
 
 struct json {
     yajl_gen gen;
@@ -27,19 +28,21 @@ static void note(struct json *j, yajl_gen_status status)
         j->failed = true;
 }
 
-/* Names come from files and from xenstore: what is not UTF-8 becomes '?'. */
+/* Names come from files and from xenstore: JSON cannot hold what is no UTF-8, so it is escaped as
+ * it is for people.  What JSON can hold is told as it is; see put(). */
 static void text(struct json *j, const char *s)
 {
     size_t len = strlen(s);
 
-    if (yajl_gen_string(j->gen, (const unsigned char *)s, len) != yajl_gen_status_ok) {
-        char *ascii = xstrdup(s);
+    if (xc_text_is_utf8(s, len)) {
+        note(j, yajl_gen_string(j->gen, (const unsigned char *)s, len));
+    } else {
+        size_t size = xc_text_safe(s, len, NULL, 0) + 1;
+        char *safe = xcalloc(size, 1);
 
-        for (size_t i = 0; i < len; i++)
-            if ((unsigned char)ascii[i] >= 0x80)
-                ascii[i] = '?';
-        note(j, yajl_gen_string(j->gen, (const unsigned char *)ascii, len));
-        free(ascii);
+        (void)xc_text_safe(s, len, safe, size);
+        note(j, yajl_gen_string(j->gen, (const unsigned char *)safe, size - 1));
+        free(safe);
     }
 }
 
@@ -60,8 +63,45 @@ struct json *json_begin(void)
     }
     yajl_gen_config(j->gen, yajl_gen_beautify, 1);
     yajl_gen_config(j->gen, yajl_gen_indent_string, "  ");
-    yajl_gen_config(j->gen, yajl_gen_validate_utf8, 1);
     return j;
+}
+
+/* The two bytes of UTF-8 at b, or the three, as a number; all that is looked for is below 10000. */
+static unsigned int code_at(const unsigned char *b, size_t n)
+{
+    return n == 2 ? (b[0] & 0x1fu) << 6 | (b[1] & 0x3fu)
+                  : (b[0] & 0x0fu) << 12 | (b[1] & 0x3fu) << 6 | (b[2] & 0x3fu);
+}
+
+/*
+ * Write yajl's text.  It has escaped what JSON wants escaped (00-1F); DEL, U+0080 to U+009F and
+ * what turns the direction of text is escaped here, so that a terminal shows it, too.  Such
+ * characters are only in strings, and all of it is UTF-8 (yajl's own look at it lets overlong forms
+ * and surrogates through).  false with errno when it fails.
+ */
+static bool put(const unsigned char *bytes, size_t len)
+{
+    size_t n;
+
+    for (size_t i = 0; i < len; i += n) {
+        const unsigned char *b = bytes + i;
+        char ignored[16];
+
+        n = b[0] < 0x80 ? 1 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : 4;
+        if (n > len - i)
+            n = len - i;
+        if (b[0] == 0x7f) {
+            if (fputs("\\u007f", stdout) < 0)
+                return false;
+        } else if ((n == 2 || n == 3) &&
+                   xc_text_safe((const char *)b, n, ignored, sizeof(ignored)) != n) {
+            if (fprintf(stdout, "\\u%04x", code_at(b, n)) < 0)
+                return false;
+        } else if (fwrite(b, 1, n, stdout) != n) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void json_flush(struct json *j)
@@ -70,7 +110,7 @@ void json_flush(struct json *j)
     size_t len;
 
     note(j, yajl_gen_get_buf(j->gen, &bytes, &len));
-    if (!j->failed && !j->write_error && fwrite(bytes, 1, len, stdout) != len)
+    if (!j->failed && !j->write_error && !put(bytes, len))
         j->write_error = errno;
     yajl_gen_clear(j->gen);
 }
@@ -191,6 +231,25 @@ void json_fault(struct json *j, const struct policy_fault *fault)
     if (fault->msr != POLICY_NONE)
         json_hex(j, "msr", fault->msr);
     json_close_object(j);
+}
+
+void json_pv_change(struct json *j, const struct pv_change *c, bool move)
+{
+    json_features(j, move ? "appears" : "stays_visible", &c->appear);
+    json_features(j, move ? "vanishes" : "cannot_be_shown", &c->vanish);
+    json_array(j, "identity_changes");
+    for (unsigned int i = 0; i < PV_AREAS; i++)
+        if (c->areas >> i & 1)
+            json_string(j, NULL, levelling_pv_area_name(i));
+    json_close_array(j);
+    json_array(j, "other_leaves");
+    for (unsigned int i = 0; i < 64; i++)
+        if (c->basic >> i & 1)
+            json_hex(j, NULL, i);
+    for (unsigned int i = 0; i < 64; i++)
+        if (c->extd >> i & 1)
+            json_hex(j, NULL, 0x80000000u + i);
+    json_close_array(j);
 }
 
 void json_levelling_caps(struct json *j, const char *key, uint32_t caps)

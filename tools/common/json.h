@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <cpuid-policy/policy.h>
+#include <levelling-view.h>
 
 #include "xc.h"
 
@@ -36,6 +36,9 @@ void json_hex(struct json *j, const char *key, uint64_t value);
 /* Things that several commands say the same way. */
 void json_feature(struct json *j, unsigned int feature); /* an object in an array */
 void json_features(struct json *j, const char *key, const struct featureset *fs);
+/* Members "stays_visible", "cannot_be_shown", "identity_changes", "other_leaves"; of a move
+ * "appears" and "vanishes" in the place of the first two. */
+void json_pv_change(struct json *j, const struct pv_change *c, bool move);
 void json_fault(struct json *j, const struct policy_fault *fault);
 void json_levelling_caps(struct json *j, const char *key, uint32_t caps);
 void json_leaves(struct json *j, const struct xc_leaves *l); /* members "leaves" and "msrs" */

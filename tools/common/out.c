@@ -11,6 +11,7 @@
 
 #include "out.h"
 #include "util.h"
+#include "xc_text.h"
 
 #define NARROWEST  40u
 #define ERASE_LINE "\r\033[K" /* ECMA-48: CR, and EL to the end of the line */
@@ -94,18 +95,51 @@ static void wrap(FILE *f, const char *text, size_t at, size_t hanging, unsigned 
 
 void out_text(FILE *f, unsigned int indent, unsigned int hanging, const char *fmt, ...)
 {
-    char *text = NULL;
     va_list ap;
-    int len;
+    char *text;
 
     va_start(ap, fmt);
-    len = vasprintf(&text, fmt, ap);
+    text = xc_text_vformat(fmt, ap);
     va_end(ap);
-    if (len < 0)
-        return;
+    if (text)
+        out_words(f, indent, hanging, text);
+    free(text);
+}
+
+void out_words(FILE *f, unsigned int indent, unsigned int hanging, const char *text)
+{
     blanks(f, indent);
     wrap(f, text, indent, hanging, out_width(f));
     (void)fputc('\n', f);
+}
+
+static char *safe_copy(const char *text, size_t len)
+{
+    size_t size = xc_text_safe(text, len, NULL, 0) + 1;
+    char *copy = xcalloc(size, 1);
+
+    (void)xc_text_safe(text, len, copy, size);
+    return copy;
+}
+
+void out_safe(FILE *f, const char *text, size_t len)
+{
+    char *safe = safe_copy(text, len);
+
+    (void)fputs(safe, f);
+    free(safe);
+}
+
+void out_print(FILE *f, const char *fmt, ...)
+{
+    va_list ap;
+    char *text;
+
+    va_start(ap, fmt);
+    text = xc_text_vformat(fmt, ap);
+    va_end(ap);
+    if (text)
+        (void)fputs(text, f);
     free(text);
 }
 
@@ -114,18 +148,17 @@ static bool line_shown;
 void out_line(const char *fmt, ...)
 {
     unsigned int width = out_width(stderr);
-    char *text = NULL;
     va_list ap;
-    int len;
+    char *text;
 
     if (!width)
         return;
     va_start(ap, fmt);
-    len = vasprintf(&text, fmt, ap);
+    text = xc_text_vformat(fmt, ap);
     va_end(ap);
-    if (len < 0)
+    if (!text)
         return;
-    (void)fprintf(stderr, ERASE_LINE "%.*s", (int)width - 1, text);
+    out_print(stderr, ERASE_LINE "%.*s", (int)width - 1, text);
     (void)fflush(stderr); /* it ends no line */
     line_shown = true;
     free(text);
@@ -142,13 +175,16 @@ static void message(const char *fmt, va_list ap) __attribute__((format(printf, 1
 
 static void message(const char *fmt, va_list ap)
 {
-    char *text = NULL;
+    char *text, *line;
 
     (void)fflush(stdout);
     out_line_end();
-    if (vasprintf(&text, fmt, ap) < 0)
+    text = xc_text_vformat(fmt, ap);
+    if (!text)
         return;
-    out_text(stderr, 0, 2, "%s: %s", program_name, text);
+    line = xasprintf("%s: %s", program_name, text);
+    out_words(stderr, 0, 2, line);
+    free(line);
     free(text);
 }
 
@@ -228,7 +264,7 @@ void table_row(struct table *t, ...)
     for (unsigned int i = 0; i < t->columns; i++) {
         const char *cell = va_arg(ap, const char *);
 
-        t->cells[t->rows * t->columns + i] = xstrdup(cell ? cell : "");
+        t->cells[t->rows * t->columns + i] = safe_copy(cell ? cell : "", cell ? strlen(cell) : 0);
     }
     va_end(ap);
     t->rows++;

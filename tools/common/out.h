@@ -14,11 +14,21 @@
 unsigned int out_width(FILE *f);
 
 /*
- * One paragraph, wrapped: the first line begins with `indent` blanks, the others with `hanging`.
- * '\n' in the text ends a line.
+ * Every function here that takes a format prints the arguments of %s and %c as xc_text_safe() makes
+ * them: names come from files and from xenstore.  '\n' in the format itself ends a line.
  */
+
+/* One paragraph, wrapped: the first line begins with `indent` blanks, the others with `hanging`. */
 void out_text(FILE *f, unsigned int indent, unsigned int hanging, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* The same for text of the program's own: it is printed as it is, with its line ends. */
+void out_words(FILE *f, unsigned int indent, unsigned int hanging, const char *text);
+/* As fprintf(): nothing is wrapped, and no line end is added. */
+void out_print(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* text[0..len), made safe; it may have NULs. */
+void out_safe(FILE *f, const char *text, size_t len);
 
 /* To standard error, the program's name in front, wrapped. */
 void warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -43,7 +53,7 @@ struct table {
 };
 
 void table_init(struct table *t, unsigned int columns, unsigned int indent);
-/* As many strings as the table has columns; NULL is an empty cell.  They are copied. */
+/* As many strings as the table has columns; NULL is an empty cell.  Copied, and made safe. */
 void table_row(struct table *t, ...);
 /* Print, and free what the table holds. */
 void table_print(struct table *t, FILE *f);

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,89 +12,94 @@
 
 #include "outfile.h"
 #include "util.h"
+#include "xc_path.h"
 
-#define MAX_LINKS 40u /* as the kernel */
+#define EVERY_MODE 0777u
 
-/* "." or "/" or "dir/". */
-static char *directory_of(const char *path)
+/* A name in the folder that nothing has, tried in turn. */
+static char *another_name(const struct outfile *o, unsigned int i)
 {
-    const char *slash = strrchr(path, '/');
-
-    return slash ? xasprintf("%.*s", (int)(slash - path + 1), path) : xstrdup(".");
+    return xasprintf("%.*s.%d-%u", NAME_MAX - 24, o->name, (int)getpid(), i);
 }
 
-/* A descriptor without a name where the file system can do that, else with one. */
+static int forget_temp(struct outfile *o)
+{
+    int err = errno;
+
+    free(o->temp);
+    o->temp = NULL;
+    errno = err;
+    return -1;
+}
+
+/* Open one without a name where the file system can do that, else with one. */
 static int open_temp(struct outfile *o)
 {
-    char *dir = directory_of(o->path);
-    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    int fd = openat(o->folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
-    free(dir);
     if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL))
         return fd;
-    o->temp = xasprintf("%s.XXXXXX", o->path);
-    fd = mkostemp(o->temp, O_CLOEXEC);
-    if (fd < 0) {
-        int err = errno;
-
+    for (unsigned int i = 0; i < 100 && fd < 0; i++) {
         free(o->temp);
-        o->temp = NULL;
-        errno = err;
+        o->temp = another_name(o, i);
+        fd = openat(o->folder, o->temp, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC, 0600);
+        if (fd < 0 && errno != EEXIST)
+            break;
     }
-    return fd;
+    return fd < 0 ? forget_temp(o) : fd;
 }
 
-/* Where the file really is, so that links to it stay links; also where one points to what is not
- * there yet.  NULL with errno. */
-static char *real_place(const char *path)
+/* Look at what is there already: it must be a file, and not one that somebody put there for us. */
+static int look(struct outfile *o)
 {
-    char *place = xstrdup(path), *real, target[PATH_MAX];
-
-    for (unsigned int i = 0; i < MAX_LINKS; i++) {
-        ssize_t n;
-        char *dir;
-
-        real = realpath(place, NULL);
-        if (real || errno != ENOENT) {
-            free(place);
-            return real;
-        }
-        n = readlink(place, target, sizeof(target));
-        if (n < 0 || (size_t)n >= sizeof(target))
-            return place; /* no link: a new file */
-        dir = target[0] == '/' ? xstrdup("") : directory_of(place);
-        real = xasprintf("%s%s%.*s", dir, *dir && dir[strlen(dir) - 1] != '/' ? "/" : "", (int)n,
-                         target);
-        free(dir);
-        free(place);
-        place = real;
+    if (fstatat(o->folder, o->name, &o->before, AT_SYMLINK_NOFOLLOW)) {
+        o->replaces = false;
+        return errno == ENOENT ? 0 : -1;
     }
-    free(place);
-    errno = ELOOP;
-    return NULL;
+    o->replaces = true;
+    if (S_ISREG(o->before.st_mode) && !xc_path_is_planted(o->folder, &o->before))
+        return 0;
+    errno = S_ISDIR(o->before.st_mode) ? EISDIR : S_ISREG(o->before.st_mode) ? EACCES : EINVAL;
+    return -1;
+}
+
+/* What may be allowed at most: what the replaced file allows, to the same people. */
+static mode_t widest(const struct outfile *o)
+{
+    const struct stat *before = &o->before;
+    mode_t mode = before->st_mode & EVERY_MODE;
+    struct stat now;
+
+    if (!o->replaces)
+        return EVERY_MODE;
+    if (fstat(o->fd, &now))
+        return S_IRUSR | S_IWUSR;
+    /* Somebody else's file stays theirs, and another group's that group's, where we may do that. */
+    if ((now.st_uid == before->st_uid && now.st_gid == before->st_gid) ||
+        !fchown(o->fd, before->st_uid, before->st_gid) ||
+        (now.st_uid == before->st_uid && !fchown(o->fd, (uid_t)-1, before->st_gid)))
+        return mode;
+    /* Else our own group gets no more than all others had. */
+    return (mode & ~(mode_t)S_IRWXG) | ((mode & S_IRWXO) << 3 & mode);
 }
 
 int outfile_open(struct outfile *o, const char *path, mode_t mode)
 {
-    struct stat st;
-
-    *o = (struct outfile){.fd = -1};
-    o->path = real_place(path);
-    if (!o->path) {
-        int err = errno;
-
-        o->path = xstrdup(path); /* for messages */
-        errno = err;
+    *o = (struct outfile){.fd = -1, .folder = -1};
+    o->path = xstrdup(path);
+    o->folder = xc_path_open(path, o->name);
+    if (o->folder < 0 || look(o))
         return -1;
-    }
-    if (!stat(o->path, &st) && !S_ISREG(st.st_mode)) {
-        errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
-        return -1;
-    }
     o->fd = open_temp(o);
     if (o->fd < 0)
         return -1;
-    return fchmod(o->fd, mode);
+    o->most = widest(o);
+    return outfile_allow(o, mode);
+}
+
+int outfile_allow(struct outfile *o, mode_t mode)
+{
+    return fchmod(o->fd, mode & o->most);
 }
 
 int outfile_write(struct outfile *o, const void *bytes, size_t len)
@@ -123,36 +127,30 @@ static int give_name(struct outfile *o)
 
     for (unsigned int i = 0; i < 100 && rc; i++) {
         free(o->temp);
-        o->temp = xasprintf("%s.%d-%u", o->path, (int)getpid(), i);
-        rc = linkat(AT_FDCWD, self, AT_FDCWD, o->temp, AT_SYMLINK_FOLLOW);
+        o->temp = another_name(o, i);
+        rc = linkat(AT_FDCWD, self, o->folder, o->temp, AT_SYMLINK_FOLLOW);
         if (rc && errno != EEXIST)
             break;
     }
-    if (rc) {
-        int err = errno;
-
-        free(o->temp);
-        o->temp = NULL;
-        errno = err;
-    }
+    if (rc)
+        (void)forget_temp(o);
     free(self);
     return rc;
 }
 
-/* A file's new name is safe only once its directory is. */
-static int sync_directory(const char *path)
+/* A file's new name is safe only once its folder is. */
+static int sync_folder(const struct outfile *o)
 {
-    char *dir = directory_of(path);
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(o->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int rc = fd < 0 ? -1 : fsync(fd);
     int err = errno;
 
     if (fd >= 0)
         (void)close(fd);
-    free(dir);
     errno = err;
-    /* Some file systems cannot sync a directory; the file itself is whole in any case. */
-    return rc && err != EINVAL && err != EROFS ? -1 : 0;
+    /* Some file systems cannot sync a directory, and one that may be written to cannot always be
+     * read; the file itself is whole in any case. */
+    return rc && err != EINVAL && err != EROFS && err != EACCES ? -1 : 0;
 }
 
 int outfile_commit(struct outfile *o)
@@ -162,11 +160,11 @@ int outfile_commit(struct outfile *o)
     if (fsync(fd) || (!o->temp && give_name(o)))
         return -1;
     o->fd = -1;
-    if (close(fd) || rename(o->temp, o->path))
+    if (close(fd) || renameat(o->folder, o->temp, o->folder, o->name))
         return -1;
     free(o->temp);
     o->temp = NULL;
-    return sync_directory(o->path);
+    return sync_folder(o);
 }
 
 void outfile_close(struct outfile *o)
@@ -176,9 +174,11 @@ void outfile_close(struct outfile *o)
     if (o->fd >= 0)
         (void)close(o->fd);
     if (o->temp)
-        (void)unlink(o->temp);
+        (void)unlinkat(o->folder, o->temp, 0);
+    if (o->folder >= 0)
+        (void)close(o->folder);
     free(o->temp);
     free(o->path);
-    *o = (struct outfile){.fd = -1};
+    *o = (struct outfile){.fd = -1, .folder = -1};
     errno = err;
 }

@@ -6,19 +6,34 @@
 #ifndef COMMON_OUTFILE_H
 #define COMMON_OUTFILE_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 struct outfile {
     int fd;
-    char *path; /* where it will be: of a symbolic link, what it points to */
-    char *temp; /* its name until then; NULL when it has none */
+    char *path;              /* as it was given, for messages */
+    int folder;              /* where it will be: links were followed */
+    char name[NAME_MAX + 1]; /* its name there */
+    char *temp;              /* its name until then; NULL when it has none */
+    bool replaces;           /* there is a file of that name */
+    struct stat before;      /* that file */
+    mode_t most;             /* what may be allowed at most */
 };
 
 /* All: 0, or -1 with errno.  Whatever happens, outfile_close() gives it back, and takes away what
  * has not been committed. */
+
+/*
+ * Nothing is written through a link, or over a file, that somebody else has put into a sticky
+ * folder which everybody may write to: EACCES (see xc_path.h).  A file that is replaced sets the
+ * limit of `mode`, and keeps its owner and group where we may give them.
+ */
 int outfile_open(struct outfile *o, const char *path, mode_t mode);
+/* Allow that much instead, within the same limit. */
+int outfile_allow(struct outfile *o, mode_t mode);
 int outfile_write(struct outfile *o, const void *bytes, size_t len);
 int outfile_commit(struct outfile *o);
 void outfile_close(struct outfile *o);

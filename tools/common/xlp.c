@@ -15,6 +15,7 @@
 
 #include "outfile.h"
 #include "util.h"
+#include "xc_text.h"
 #include "xlp.h"
 
 #define MAGIC_SIZE 9    /* a tag and eight bytes */
@@ -32,7 +33,7 @@ static int fail(struct xlp_error *error, int err, size_t offset, const char *fmt
     va_list ap;
 
     va_start(ap, fmt);
-    (void)vsnprintf(error->text, sizeof(error->text), fmt, ap);
+    (void)xc_text_vprint(error->text, sizeof(error->text), fmt, ap);
     va_end(ap);
     error->offset = offset;
     errno = err;
@@ -268,6 +269,8 @@ Xenlevel__Policy *xlp_policy_from(const struct cpu_policy *p)
 static int check_policy(const char *name, const char *what, const char *owner, const char *which,
                         const Xenlevel__Policy *policy, struct xlp_error *error)
 {
+    struct policy_fault fault;
+    struct policy_report report = {.faults = &fault, .max = 1};
     struct cpu_policy p;
     struct xc_leaves l;
     char why[XC_FAULT_TEXT];
@@ -277,6 +280,10 @@ static int check_policy(const char *name, const char *what, const char *owner, c
         return 0;
     xlp_policy_leaves(policy, &l);
     rc = xc_policy_from_leaves(NULL, "", &l, &p, why, sizeof(why));
+    if (!rc && policy_whole(l.leaves, l.nr_leaves, l.msrs, l.nr_msrs, &report)) {
+        (void)xc_fault_text(&fault, why, sizeof(why));
+        rc = -1;
+    }
     xc_leaves_free(&l);
     if (!rc)
         return 0;

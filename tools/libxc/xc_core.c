@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "xc_private.h"
+#include "xc_text.h"
 
 int xc_fail(xc_handle *xch, int err, const char *fmt, ...)
 {
@@ -16,7 +17,7 @@ int xc_fail(xc_handle *xch, int err, const char *fmt, ...)
 
     if (xch) {
         va_start(ap, fmt);
-        (void)vsnprintf(xch->error, sizeof(xch->error), fmt, ap);
+        (void)xc_text_vprint(xch->error, sizeof(xch->error), fmt, ap);
         va_end(ap);
         xtl_log(xch->logger, XTL_ERROR, -1, "xenlevel", "%s", xch->error);
     }

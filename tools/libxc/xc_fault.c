@@ -74,6 +74,37 @@ static int array_text(const struct policy_fault *f, const char *place, char *buf
     }
 }
 
+/* What a policy does not say. */
+static int not_named_text(const struct policy_fault *f, char *buf, size_t size)
+{
+    if (f->msr != POLICY_NONE)
+        return snprintf(buf, size, "incomplete: MSR %X is not named", f->msr);
+    if (f->subleaf != POLICY_NONE)
+        return snprintf(buf, size, "incomplete: leaf %X, subleaf %X is not named", f->leaf,
+                        f->subleaf);
+    return snprintf(buf, size, "incomplete: leaf %X is not named", f->leaf);
+}
+
+/* "leaf A, EDX[4:0]: the guest has 0x8, the host 0x4". */
+static int leaf_text(const struct policy_fault *f, char *buf, size_t size)
+{
+    static const char *const regs[] = {"EAX", "EBX", "ECX", "EDX"};
+    const struct feature_info *needs = f->needs == POLICY_NONE ? NULL : feature_info(f->needs);
+    char where[48] = "", bits[16] = "", more[64] = "";
+
+    if (f->subleaf != POLICY_NONE)
+        (void)snprintf(where, sizeof(where), ", subleaf %X", f->subleaf);
+    if (f->width == 1)
+        (void)snprintf(bits, sizeof(bits), "[%u]", f->shift);
+    else if (f->width < 32)
+        (void)snprintf(bits, sizeof(bits), "[%u:%u]", f->shift + f->width - 1u, f->shift);
+    if (needs)
+        (void)snprintf(more, sizeof(more), ", which says nothing without %s", needs->name);
+    return snprintf(buf, size,
+                    "leaf %X%s, %s%s: the guest has %#" PRIx64 ", the host %#" PRIx64 "%s", f->leaf,
+                    where, regs[f->reg & 3], bits, f->guest, f->host, more);
+}
+
 /* A CPU that cannot exist. */
 static int verify_text(const struct policy_fault *f, const char *place, char *buf, size_t size)
 {
@@ -127,6 +158,19 @@ static int prerequisite_text(const struct policy_fault *f, char *buf, size_t siz
     (void)feature_location(f->needs, place, sizeof(place));
     return snprintf(buf, size, "%s; needs %s  %s, which is not there", feature,
                     needs ? needs->name : "(no name)", place);
+}
+
+/* What a hypervisor made of a policy: "without avx2 ...", "leaf a eax: told 0x7, given 0". */
+static int given_text(const struct policy_fault *f, const char *place, char *buf, size_t size)
+{
+    static const char *const regs[] = {" eax", " ebx", " ecx", " edx"};
+    char feature[160];
+
+    if (f->feature == POLICY_NONE)
+        return snprintf(buf, size, "%s%s: told %#" PRIx64 ", given %#" PRIx64, place,
+                        f->reg < 4 ? regs[f->reg] : "", f->guest, f->host);
+    (void)xc_feature_text(f->feature, feature, sizeof(feature));
+    return snprintf(buf, size, "%s %s", f->guest ? "without" : "with", feature);
 }
 
 /* What differs between a guest and a host. */
@@ -186,11 +230,17 @@ int xc_fault_text(const struct policy_fault *fault, char *buf, size_t size)
     switch (fault->kind) {
     case FAULT_PREREQUISITE:
         return prerequisite_text(fault, buf, size);
+    case FAULT_LEAF:
+        return leaf_text(fault, buf, size);
+    case FAULT_NOT_NAMED:
+        return not_named_text(fault, buf, size);
     case FAULT_VENDOR:
         return vendor_text(fault, buf, size);
     case FAULT_FEATURE_MISSING:
     case FAULT_HAZARD_UNTOLD:
         return xc_feature_text(fault->feature, buf, size);
+    case FAULT_GIVEN_OTHERWISE:
+        return given_text(fault, place, buf, size);
     default:
         break;
     }

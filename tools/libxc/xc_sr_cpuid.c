@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "xc_audit.h"
 #include "xc_sr_private.h"
 
 int sr_write_policy(struct sr_writer *w, uint32_t domid)
@@ -56,18 +57,6 @@ int sr_take_policy(struct sr_reader *r, struct sr_policy *p, const struct xc_sr_
                 (void **)&p->leaves.msrs, &p->leaves.nr_msrs);
 }
 
-static int host_policy(xc_handle *xch, enum xc_policy_index index, struct cpu_policy *p)
-{
-    struct xc_leaves l;
-    int rc;
-
-    if (xc_get_system_cpu_policy(xch, index, &l))
-        return -1;
-    rc = xc_policy_from_leaves(xch, xc_policy_name(index), &l, p, NULL, 0);
-    xc_leaves_free(&l);
-    return rc;
-}
-
 /* Every finding a line; *result has the first of them. */
 static int refuse(struct sr_reader *r, const struct policy_report *report, const char *what,
                   int err, struct xc_restore_result *result)
@@ -83,42 +72,83 @@ static int refuse(struct sr_reader *r, const struct policy_report *report, const
                    report->count, report->count == 1 ? "" : "s");
 }
 
-/* On the heap: three policies and the array are some kilobytes. */
-struct audit {
-    struct cpu_policy guest, max, deflt;
-};
-
-static int audit(struct sr_reader *r, const struct sr_policy *p, struct audit *a,
-                 struct xc_restore_result *result)
+static struct policy_report report_into(struct xc_restore_result *result)
 {
-    struct policy_report report = {result->faults,
-                                   sizeof(result->faults) / sizeof(result->faults[0]), 0};
-    const struct policy_host here = {&a->max, &a->deflt};
-
-    if (policy_from_leaves(&a->guest, p->leaves.leaves, p->leaves.nr_leaves, p->leaves.msrs,
-                           p->leaves.nr_msrs, &report) ||
-        policy_verify(&a->guest, &report))
-        return refuse(r, &report, "the stream's CPU policy cannot be", EILSEQ, result);
-    if (host_policy(r->xch, result->hvm ? XC_POLICY_HVM_MAX : XC_POLICY_PV_MAX, &a->max) ||
-        host_policy(r->xch, result->hvm ? XC_POLICY_HVM_DEFAULT : XC_POLICY_PV_DEFAULT, &a->deflt))
-        return -1;
-    if (policy_check(&a->guest, &here, &report))
-        return refuse(r, &report, "this host cannot give the domain its CPU", EPERM, result);
-    return 0;
+    return (struct policy_report){result->faults,
+                                  sizeof(result->faults) / sizeof(result->faults[0]), 0};
 }
 
-/* What the registers will be held against. */
+/* On the heap: four policies are some kilobytes. */
+struct audit {
+    struct cpu_policy told, given;
+    struct xc_guest_limits limits;
+};
+
+/* May it come? */
+static int audit(struct sr_reader *r, const struct sr_policy *p, uint32_t domid, struct audit *a,
+                 struct xc_restore_result *result)
+{
+    struct policy_report report = report_into(result);
+    const struct policy_host here = xc_limits_host(&a->limits);
+    struct xc_domain_info info;
+    size_t checked;
+
+    if (policy_from_leaves(&a->told, p->leaves.leaves, p->leaves.nr_leaves, p->leaves.msrs,
+                           p->leaves.nr_msrs, &report))
+        return refuse(r, &report, "the stream's CPU policy cannot be", EILSEQ, result);
+    if (xc_domain_getinfo(r->xch, domid, &info) ||
+        xc_guest_limits(r->xch, xc_domain_guest_type(&info), &a->limits))
+        return -1;
+    if (!xc_audit_policy(&p->leaves, &a->told, &here, &report, &checked))
+        return 0;
+    return checked ? refuse(r, &report, "the stream's CPU policy cannot be", EILSEQ, result)
+                   : refuse(r, &report, "this host cannot give the domain its CPU", EPERM, result);
+}
+
+/* Does the hypervisor give it?  It decides, whatever the audit thinks. */
+static int try_out(struct sr_reader *r, const struct sr_policy *p, uint32_t domid, struct audit *a,
+                   struct xc_restore_result *result)
+{
+    struct policy_report report = report_into(result);
+    int rc = xc_trial_policy(r->xch, domid, &p->leaves, &a->told, &a->given, &report, NULL);
+
+    if (rc == XC_GIVEN_OTHERWISE)
+        return refuse(r, &report, "Xen gave the domain another CPU than it was told of", EPERM,
+                      result);
+    return rc;
+}
+
+/* What the registers will be held against, and the domain once more at the end. */
 static int keep(struct sr_reader *r, struct sr_policy *p, const struct audit *a)
 {
     p->guest = malloc(sizeof(*p->guest));
     if (!p->guest)
         return xc_fail(r->xch, ENOMEM, "out of memory for a CPU policy");
-    *p->guest = a->guest;
-    if (!p->have_msr) { /* then the domain has what it was born with */
-        p->guest->platform_info = a->deflt.platform_info;
-        p->guest->arch_caps = a->deflt.arch_caps;
-    }
+    *p->guest = a->given;
     return 0;
+}
+
+int sr_look_again(struct sr_reader *r, const struct sr_policy *p, uint32_t domid,
+                  struct xc_restore_result *result)
+{
+    struct policy_report report = report_into(result);
+    int rc;
+
+    if (!p->guest) /* unverified */
+        return 0;
+    rc = xc_last_look(r->xch, domid, p->guest, &report);
+    if (rc != XC_GIVEN_OTHERWISE)
+        return rc;
+    result->nr_faults = report.count;
+    for (size_t i = 0; i < report.count && i < report.max; i++) {
+        char text[XC_FAULT_TEXT];
+
+        (void)xc_fault_text(&report.faults[i], text, sizeof(text));
+        (void)xc_fail(r->xch, EPERM, "the domain's CPU has changed: %s", text);
+    }
+    return xc_fail(r->xch, EPERM,
+                   "the domain no longer has the CPU that it was given before its memory: it must "
+                   "not run");
 }
 
 int sr_apply_policy(struct sr_reader *r, struct sr_policy *p, uint32_t domid, bool unverified,
@@ -140,9 +170,11 @@ int sr_apply_policy(struct sr_reader *r, struct sr_policy *p, uint32_t domid, bo
     a = malloc(sizeof(*a));
     if (!a)
         return xc_fail(r->xch, ENOMEM, "out of memory for the audit");
-    rc = audit(r, p, a, result);
+    rc = audit(r, p, domid, a, result);
+    if (!rc)
+        rc = try_out(r, p, domid, a, result);
     if (!rc)
         rc = keep(r, p, a);
     free(a);
-    return rc ? rc : xc_set_domain_cpu_policy(r->xch, domid, &p->leaves, NULL);
+    return rc;
 }

@@ -29,14 +29,23 @@ enum state {
     ST_RECORD,
     ST_BODY,
     ST_SKIP,
+    ST_PADDING,
     ST_DONE,
 };
 
-/* Sizes of the pieces, in octets. */
+/* Sizes of the pieces, in bytes. */
 enum {
     MARKER_SIZE = sizeof(uint64_t),
     IMAGE_HEADER_SIZE = sizeof(struct xc_sr_ihdr) - MARKER_SIZE,
 };
+
+/* Every record that is kept, as long as it can be, has room in a head. */
+_Static_assert(sizeof(struct xc_sr_ihdr) + sizeof(struct xc_sr_dhdr) +
+                       POLICY_MAX_LEAVES * sizeof(xen_cpuid_leaf_t) +
+                       XC_SR_MAX_MSRS * sizeof(xen_msr_entry_t) + sizeof(struct xc_sr_pv_info) +
+                       4 * (sizeof(struct xc_sr_rhdr) + XC_SR_RECORD_ALIGN) <=
+                   XC_SR_HEAD_MAX,
+               "a whole policy must have room in a head");
 
 static const char *const record_names[] = {
     [REC_END] = "END",
@@ -102,6 +111,11 @@ static uint32_t le32(const uint8_t *b)
 static uint64_t le64(const uint8_t *b)
 {
     return le32(b) | (uint64_t)le32(b + 4) << 32;
+}
+
+static uint16_t be16(const uint8_t *b)
+{
+    return (uint16_t)(b[0] << 8 | b[1]);
 }
 
 static uint32_t be32(const uint8_t *b)
@@ -178,6 +192,22 @@ static int done(struct xc_sr_parser *p)
 {
     p->head->length = p->offset;
     return expect(p, ST_DONE, 0);
+}
+
+/* ---- records of both layers ---- */
+
+/* The body has come; behind it stand zeros up to a multiple of 8. */
+static int expect_padding(struct xc_sr_parser *p)
+{
+    return expect(p, ST_PADDING, (size_t)(padded(p->length) - p->length));
+}
+
+static int on_padding(struct xc_sr_parser *p)
+{
+    for (size_t i = 0; i < p->have; i++)
+        if (p->buf[i])
+            return fail_at(p, p->item_offset + i, "its padding is not zero");
+    return expect(p, p->libxl_layer ? ST_LIBXL_RECORD : ST_RECORD, sizeof(struct xc_sr_rhdr));
 }
 
 /* ---- xl's and libxl's layers ---- */
@@ -269,6 +299,8 @@ static int on_libxl_header(struct xc_sr_parser *p)
         return fail_at(p, at + 12, "libxl's stream is big-endian");
     if (options & XC_SR_LIBXL_OPT_LEGACY)
         return fail_at(p, at + 12, "converted from a legacy stream: it holds no CPU policy");
+    if (options)
+        return fail_at(p, at + 12, "options 0x%08x: reserved bits are not zero", options);
     p->libxl_layer = true;
     return expect(p, ST_LIBXL_RECORD, sizeof(struct xc_sr_rhdr));
 }
@@ -294,12 +326,7 @@ static int on_libxl_record(struct xc_sr_parser *p)
     if (p->record >= XC_SR_MAX_RECORDS)
         return fail_at(p, p->record_offset, "more than %d records before LIBXC_CONTEXT",
                        XC_SR_MAX_RECORDS);
-    return expect(p, ST_LIBXL_SKIP, (size_t)padded(p->length));
-}
-
-static int on_libxl_skip(struct xc_sr_parser *p)
-{
-    return expect(p, ST_LIBXL_RECORD, sizeof(struct xc_sr_rhdr));
+    return expect(p, ST_LIBXL_SKIP, p->length);
 }
 
 /* ---- libxc's layer: headers ---- */
@@ -316,16 +343,19 @@ static int on_image_header(struct xc_sr_parser *p)
 {
     uint64_t at = p->item_offset;
     uint32_t version = be32(p->buf + 4);
-    unsigned int options = (unsigned int)p->buf[8] << 8 | p->buf[9];
+    unsigned int options = be16(p->buf + 8);
 
     if (be32(p->buf) != XC_SR_IDENT)
         return fail_at(p, at, "not a Xen migration stream: its id is 0x%08x, not \"XENF\"",
                        be32(p->buf));
     if (version != XC_SR_VERSION_2 && version != XC_SR_VERSION)
         return fail_at(p, at + 4, "version %u of the stream; 2 and 3 are known", version);
-    /* The other option bits are reserved: zero when written, ignored when read. */
     if (options & XC_SR_OPT_BIG_ENDIAN)
         return fail_at(p, at + 8, "the stream is big-endian");
+    if (options)
+        return fail_at(p, at + 8, "options 0x%04x: reserved bits are not zero", options);
+    if (be16(p->buf + 10) || be32(p->buf + 12))
+        return fail_at(p, at + 10, "reserved bytes of the image header are not zero");
     p->head->version = version;
     return expect(p, ST_DOMAIN_HEADER, sizeof(struct xc_sr_dhdr));
 }
@@ -341,6 +371,8 @@ static int on_domain_header(struct xc_sr_parser *p)
     if (page_shift != XC_SR_PAGE_SHIFT)
         return fail_at(p, at + 4, "pages of 2^%u bytes; x86 has 2^%d", page_shift,
                        XC_SR_PAGE_SHIFT);
+    if (le16(p->buf + 6))
+        return fail_at(p, at + 6, "the reserved field of the domain header is not zero");
     p->head->guest = (enum xc_sr_guest)guest;
     p->head->xen_major = le32(p->buf + 8);
     p->head->xen_minor = le32(p->buf + 12);
@@ -348,6 +380,18 @@ static int on_domain_header(struct xc_sr_parser *p)
 }
 
 /* ---- libxc's layer: records ---- */
+
+/*
+ * Expect the body of a record.  Behind it there is always room for the header of a next record, so
+ * a head is never longer than XC_SR_HEAD_MAX, whatever its records are.
+ */
+static int expect_body(struct xc_sr_parser *p, enum state state)
+{
+    if (p->offset - p->head->libxc_offset + padded(p->length) + sizeof(struct xc_sr_rhdr) >
+        XC_SR_HEAD_MAX)
+        return fail_at(p, p->record_offset, "the head is longer than %d bytes", XC_SR_HEAD_MAX);
+    return expect(p, state, p->length);
+}
 
 /* The checks that a policy record must pass before a byte of its body is read. */
 static int check_policy_record(struct xc_sr_parser *p, bool seen, size_t entry, size_t max)
@@ -362,7 +406,7 @@ static int check_policy_record(struct xc_sr_parser *p, bool seen, size_t entry, 
     if (p->length / entry > max)
         return fail_at(p, p->record_offset, "%zu entries; no policy has more than %zu",
                        p->length / entry, max);
-    return expect(p, ST_BODY, (size_t)padded(p->length));
+    return expect_body(p, ST_BODY);
 }
 
 static int on_pv_info_header(struct xc_sr_parser *p)
@@ -374,7 +418,7 @@ static int on_pv_info_header(struct xc_sr_parser *p)
     if (p->length != sizeof(struct xc_sr_pv_info))
         return fail_at(p, p->record_offset, "length %u, must be %zu", p->length,
                        sizeof(struct xc_sr_pv_info));
-    return expect(p, ST_BODY, sizeof(struct xc_sr_pv_info));
+    return expect_body(p, ST_BODY);
 }
 
 /* What must be there once the head ends, whichever way it ends. */
@@ -382,6 +426,10 @@ static int end_of_head(struct xc_sr_parser *p)
 {
     if (p->head->guest == XC_SR_GUEST_PV && !p->head->has_pv_info)
         return fail_at(p, p->record_offset, "the head of a PV guest ends without X86_PV_INFO");
+    /* Xen would give the domain those, over what it was born with. */
+    if (p->head->has_msrs && !p->head->has_cpuid)
+        return fail_at(p, p->record_offset,
+                       "the head ends with X86_MSR_POLICY and without X86_CPUID_POLICY");
     return done(p);
 }
 
@@ -399,10 +447,24 @@ static int on_optional(struct xc_sr_parser *p)
     if (p->length > XC_SR_MAX_OPTIONAL)
         return fail_at(p, p->record_offset, "an optional record of %u bytes; at most %d are taken",
                        p->length, XC_SR_MAX_OPTIONAL);
-    if (p->offset - p->head->libxc_offset + padded(p->length) + sizeof(struct xc_sr_rhdr) >
-        XC_SR_HEAD_MAX)
-        return fail_at(p, p->record_offset, "the head is longer than %d bytes", XC_SR_HEAD_MAX);
-    return expect(p, ST_SKIP, (size_t)padded(p->length));
+    return expect_body(p, ST_SKIP);
+}
+
+/*
+ * A record of version 2 that is not static data.  Xen's reader applies what static data it has been
+ * given when it meets the first memory, or where the list of a PV guest's frames is (Xen 4.14 to
+ * 4.22, xg_sr_restore.c).  Until then a policy could still come, so everything before is the head.
+ */
+static int on_other_v2(struct xc_sr_parser *p)
+{
+    if (p->type == REC_END)
+        return fail_at(p, p->record_offset, "stands before any memory");
+    if (p->type != REC_PAGE_DATA && p->type != REC_X86_PV_P2M_FRAMES)
+        return expect_body(p, ST_SKIP);
+    p->head->inferred_end = true;
+    p->head->next_type = p->type;
+    p->head->next_length = p->length;
+    return end_of_head(p);
 }
 
 /* A record that is not part of the static data. */
@@ -412,10 +474,7 @@ static int on_other(struct xc_sr_parser *p)
         return fail_at(p, p->record_offset, "a mandatory record that is not known");
     if (p->head->version >= 3)
         return fail_at(p, p->record_offset, "stands before STATIC_DATA_END");
-    p->head->inferred_end = true;
-    p->head->next_type = p->type;
-    p->head->next_length = p->length;
-    return end_of_head(p);
+    return on_other_v2(p);
 }
 
 static int on_record(struct xc_sr_parser *p)
@@ -450,10 +509,12 @@ static int on_pv_info(struct xc_sr_parser *p)
         return fail_at(p, p->item_offset,
                        "words of %u bytes with %u page table levels; x86 has 4 with 3 and 8 with 4",
                        width, levels);
+    if (be16(p->buf + 2) || be32(p->buf + 4))
+        return fail_at(p, p->item_offset + 2, "its reserved bytes are not zero");
     p->head->has_pv_info = true;
     p->head->pv_width = (uint8_t)width;
     p->head->pv_levels = (uint8_t)levels;
-    return expect(p, ST_RECORD, sizeof(struct xc_sr_rhdr));
+    return expect_padding(p);
 }
 
 /* The entries are copied field by field: the buffer is not aligned for them. */
@@ -494,12 +555,7 @@ static int on_body(struct xc_sr_parser *p)
         take_leaves(p);
     else
         take_msrs(p);
-    return expect(p, ST_RECORD, sizeof(struct xc_sr_rhdr));
-}
-
-static int on_skip(struct xc_sr_parser *p)
-{
-    return expect(p, ST_RECORD, sizeof(struct xc_sr_rhdr));
+    return expect_padding(p);
 }
 
 /* ---- the machine ---- */
@@ -511,13 +567,14 @@ static int (*const handlers[])(struct xc_sr_parser *) = {
     [ST_XL_SKIP] = on_xl_skip,
     [ST_LIBXL_HEADER] = on_libxl_header,
     [ST_LIBXL_RECORD] = on_libxl_record,
-    [ST_LIBXL_SKIP] = on_libxl_skip,
+    [ST_LIBXL_SKIP] = expect_padding,
     [ST_MARKER] = on_marker,
     [ST_IMAGE_HEADER] = on_image_header,
     [ST_DOMAIN_HEADER] = on_domain_header,
     [ST_RECORD] = on_record,
     [ST_BODY] = on_body,
-    [ST_SKIP] = on_skip,
+    [ST_SKIP] = expect_padding,
+    [ST_PADDING] = on_padding,
 };
 
 void xc_sr_parser_init(struct xc_sr_parser *p, enum xc_sr_layer layer, struct xc_sr_head *head)
@@ -607,8 +664,8 @@ static ssize_t read_some(int fd, void *buf, size_t size)
     }
 }
 
-int xc_sr_head_read(int fd, enum xc_sr_layer layer, struct xc_sr_head *head, void *raw,
-                    size_t raw_size, struct xc_sr_fault *fault)
+int xc_sr_head_read(int fd, enum xc_sr_layer layer, struct xc_sr_head *head,
+                    uint8_t (*raw)[XC_SR_HEAD_MAX], struct xc_sr_fault *fault)
 {
     struct xc_sr_parser p;
     uint8_t chunk[4096];
@@ -632,8 +689,12 @@ int xc_sr_head_read(int fd, enum xc_sr_layer layer, struct xc_sr_head *head, voi
             xc_sr_end(&p);
             break;
         }
-        if (raw && at + (uint64_t)n <= raw_size)
-            memcpy((uint8_t *)raw + at, chunk, (size_t)n);
+        if (raw && at + (uint64_t)n > sizeof(*raw)) {
+            fail_at(&p, at, "the head is longer than %zu bytes", sizeof(*raw));
+            break;
+        }
+        if (raw)
+            memcpy(*raw + at, chunk, (size_t)n);
         xc_sr_feed(&p, chunk, (size_t)n);
     }
     if (!p.failed)
@@ -650,7 +711,8 @@ int xc_sr_head_policy(const struct xc_sr_head *head, struct cpu_policy *policy,
         errno = ENODATA;
         return -1;
     }
-    if (policy_from_leaves(policy, head->leaves, head->nr_leaves, head->msrs, head->nr_msrs, r)) {
+    if (policy_from_leaves(policy, head->leaves, head->nr_leaves, head->msrs, head->nr_msrs, r) ||
+        policy_whole(head->leaves, head->nr_leaves, head->msrs, head->nr_msrs, r)) {
         errno = EINVAL;
         return -1;
     }

@@ -4,7 +4,8 @@
  *
  * A stream is an image header, a domain header and records (docs/specs/libxc-migration-stream).
  * Version 3 puts the domain's CPUID and MSR policy first and ends that part with STATIC_DATA_END;
- * version 2 has no policy, and its head ends where the first other record begins.  An image made
+ * version 2 has no policy, and its head ends where the first memory begins (PAGE_DATA, or
+ * X86_PV_P2M_FRAMES): Xen's reader would take a policy up to there.  An image made
  * by `xl save` wraps this in xl's header (with the domain's configuration) and libxl's stream.
  *
  * The parser does no I/O and allocates nothing: it is given bytes and says how many more it needs,
@@ -48,15 +49,16 @@ struct xc_sr_head {
     uint32_t xen_major, xen_minor; /* the hypervisor that wrote it */
 
     bool has_pv_info;
-    uint8_t pv_width, pv_levels; /* octets of a guest word; page table levels */
+    uint8_t pv_width, pv_levels; /* bytes of a guest word; page table levels */
 
-    bool has_cpuid, has_msrs; /* has_msrs is false also when every MSR of the policy is zero */
+    bool has_cpuid, has_msrs; /* never MSRs alone */
     size_t nr_leaves, nr_msrs;
     uint64_t leaves_offset, msrs_offset; /* where entry 0 stands: a fault's index gives the rest */
     xen_cpuid_leaf_t leaves[POLICY_MAX_LEAVES];
     xen_msr_entry_t msrs[XC_SR_MAX_MSRS];
 
-    /* Version 2: the header of the first record behind the head has been read with it. */
+    /* Version 2: the header of the first record behind the head, PAGE_DATA or X86_PV_P2M_FRAMES,
+     * has been read with it. */
     bool inferred_end;
     uint32_t next_type, next_length;
 
@@ -123,15 +125,16 @@ int xc_sr_end(struct xc_sr_parser *p);
 
 /*
  * Read a head from fd, not a byte beyond it.  raw (may be NULL) keeps the bytes as they came:
- * raw_size must be XC_SR_HEAD_MAX or more, head->length says how many they are; only for
- * XC_SR_LIBXC.  fd may be blocking or not.  Returns 0; or -1 with a sentence in fault->text and
+ * head->length says how many they are, never more than there is room for; only for XC_SR_LIBXC.
+ * fd may be blocking or not.  Returns 0; or -1 with a sentence in fault->text and
  * errno: EINVAL for a bad or truncated head, else the error of read().
  */
-int xc_sr_head_read(int fd, enum xc_sr_layer layer, struct xc_sr_head *head, void *raw,
-                    size_t raw_size, struct xc_sr_fault *fault);
+int xc_sr_head_read(int fd, enum xc_sr_layer layer, struct xc_sr_head *head,
+                    uint8_t (*raw)[XC_SR_HEAD_MAX], struct xc_sr_fault *fault);
 
 /* The policy of a complete head in the library's form.  -1 with errno ENODATA when it has none;
- * EINVAL with the faults in *r, entries counted from 0 in their record. */
+ * EINVAL with the faults in *r, entries counted from 0 in their record, also when it is not whole
+ * (policy_whole). */
 int xc_sr_head_policy(const struct xc_sr_head *head, struct cpu_policy *policy,
                       struct policy_report *r);
 

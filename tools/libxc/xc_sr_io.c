@@ -348,8 +348,13 @@ int sr_next(struct sr_reader *r, struct xc_sr_rhdr *header)
         if (header->type == REC_END && r->checksums_seen && r->covered != r->start)
             return sr_bad(r, "%llu octets before it are in no checksum",
                           (unsigned long long)(r->start - r->covered));
-        if (!(header->type & REC_OPTIONAL))
+        if (!(header->type & REC_OPTIONAL)) {
+            r->run = 0;
             return 0;
+        }
+        if (++r->run > XC_SR_MAX_OPTIONAL_RUN)
+            return sr_bad(r, "more than %u optional records one behind the other",
+                          XC_SR_MAX_OPTIONAL_RUN);
         rc = header->type == REC_CHECKSUM ? compare_checksum(r, &before, header->length)
                                           : skip(r, header->length);
         if (rc || sr_read_padding(r, header->length))

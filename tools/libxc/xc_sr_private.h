@@ -136,6 +136,7 @@ struct sr_reader {
     struct sr_splice splice;
     struct sr_sum sum;
     uint32_t record; /* number of the record that is being read */
+    uint32_t run;    /* optional records that have come one behind the other */
     uint64_t start;  /* where it begins, in this stream */
     uint32_t type;
 };
@@ -179,10 +180,13 @@ struct sr_policy {
 };
 
 int sr_take_policy(struct sr_reader *r, struct sr_policy *p, const struct xc_sr_rhdr *header);
-/* Verify, audit against this host, set.  EPERM: result->faults.  No policy: refused, unless
- * `unverified`. */
+/* Verify, audit against this host, set and compare what came of it.  EPERM: result->faults.  No
+ * policy: refused, unless `unverified`. */
 int sr_apply_policy(struct sr_reader *r, struct sr_policy *p, uint32_t domid, bool unverified,
                     struct xc_restore_result *result);
+/* At the end: does the domain still have that CPU?  EPERM: result->faults. */
+int sr_look_again(struct sr_reader *r, const struct sr_policy *p, uint32_t domid,
+                  struct xc_restore_result *result);
 
 /* ---- xc_sr_sparse.c: a large array of numbers, nearly all of which are 0 ---- */
 

@@ -97,6 +97,8 @@ static int end_of_static(struct restorer *s)
     s->static_done = true;
     if (s->pv && !sr_pv_has_info(s->pv))
         return sr_bad(&s->r, "there was no X86_PV_INFO");
+    if (s->policy.have_msr && !s->policy.have_cpuid)
+        return sr_bad(&s->r, "there was X86_MSR_POLICY, and no X86_CPUID_POLICY");
     if (sr_apply_policy(&s->r, &s->policy, s->domid, s->options->unverified, s->result))
         return -1;
     if (s->cb->static_data_done && s->cb->static_data_done(s->cb->data, missing))
@@ -416,7 +418,8 @@ static int check_state(struct restorer *s)
                           : 0; /* said when it would be applied */
 }
 
-static int restore(struct restorer *s)
+/* Everything of the stream into the domain. */
+static int take_stream(struct restorer *s)
 {
     struct xc_sr_rhdr header;
 
@@ -443,6 +446,13 @@ static int restore(struct restorer *s)
             s->result->console_gfn = s->hvm.params[i].value;
     }
     return 0;
+}
+
+static int restore(struct restorer *s)
+{
+    if (take_stream(s))
+        return -1;
+    return sr_look_again(&s->r, &s->policy, s->domid, s->result);
 }
 
 int xc_domain_restore(xc_handle *xch, int fd, uint32_t domid,

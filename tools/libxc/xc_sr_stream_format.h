@@ -62,7 +62,10 @@ struct xc_sr_rhdr {
 
 /* A reader that does not know such a record skips it; any other that it does not know, it
  * refuses. */
-#define REC_OPTIONAL 0x80000000u
+#define REC_OPTIONAL           0x80000000u
+/* So many of them may stand one behind the other, in either layer.  Each costs a reader more than
+ * it costs whoever makes it up. */
+#define XC_SR_MAX_OPTIONAL_RUN 1024u
 
 enum xc_sr_record_type {
     REC_END = 0x00000000,

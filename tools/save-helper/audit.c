@@ -8,6 +8,10 @@
 #include "audit.h"
 #include "text.h"
 #include "xc.h"
+#include "xc_audit.h"
+#include "xc_text.h"
+
+#include <cpuid-policy/vocabulary.h>
 
 #define BIT(kind) (1u << (kind))
 
@@ -28,6 +32,7 @@ static const struct {
     {"xstate", BIT(FAULT_XSTATE_FEATURE) | BIT(FAULT_XSTATE_LAYOUT) | BIT(FAULT_XSTATE_TOTAL) |
                    BIT(FAULT_XSTATE_MISSING) | BIT(FAULT_XSTATE_SIZE) | BIT(FAULT_XSTATE_OFFSET) |
                    BIT(FAULT_XSTATE_FLAGS)},
+    {"leaf", BIT(FAULT_LEAF)},
     {"msr", BIT(FAULT_MSR) | BIT(FAULT_MSR_RESERVED)},
 };
 
@@ -86,7 +91,7 @@ int audit_allow_parse(const char *list, struct audit_allow *allow, char *why, si
         if (len && !allow_one(s, len, allow)) {
             (void)snprintf(why, size,
                            "XENLEVEL_ALLOW: '%.*s' is neither a feature nor one of maxphysaddr, "
-                           "linearaddr, clflush, max-leaf, xstate, msr, unverified",
+                           "linearaddr, clflush, max-leaf, leaf, xstate, msr, unverified",
                            len > 64 ? 64 : (int)len, s);
             return -1;
         }
@@ -97,24 +102,17 @@ int audit_allow_parse(const char *list, struct audit_allow *allow, char *why, si
 }
 
 /*
- * The feature that a component of the XSAVE area is there for (SDM vol. 1, 13.1), or -1.  Whoever
- * gives up the feature gives up its registers, and where it is missing they are not news.
+ * The feature that a component of the XSAVE area is there for, or -1.  Whoever gives up the feature
+ * gives up its registers, and where it is missing they are not news.
  */
 static int component_owner(uint32_t component)
 {
-    static const struct {
-        uint32_t component;
-        const char *feature;
-    } owners[] = {{2, "avx"},     {3, "mpx"}, {4, "mpx"},       {5, "avx512f"},  {6, "avx512f"},
-                  {7, "avx512f"}, {9, "pku"}, {17, "amx-tile"}, {18, "amx-tile"}};
+    uint32_t feature = xstate_feature(component);
 
-    for (size_t i = 0; i < sizeof(owners) / sizeof(owners[0]); i++)
-        if (owners[i].component == component)
-            return feature_by_name(owners[i].feature, strlen(owners[i].feature));
-    return -1;
+    return feature == POLICY_NONE ? -1 : (int)feature;
 }
 
-static bool component_allowed(uint32_t component, const struct audit_allow *allow)
+bool audit_component_allowed(uint32_t component, const struct audit_allow *allow)
 {
     int feature = component_owner(component);
 
@@ -125,7 +123,7 @@ static bool is_allowed(const struct policy_fault *f, const struct audit_allow *a
 {
     switch (f->kind) {
     case FAULT_XSTATE_MISSING:
-        return (allow->kinds & BIT(f->kind)) || component_allowed(f->subleaf, allow);
+        return (allow->kinds & BIT(f->kind)) || audit_component_allowed(f->subleaf, allow);
     case FAULT_FEATURE_MISSING:
     case FAULT_HAZARD_UNTOLD:
     case FAULT_PREREQUISITE:
@@ -149,6 +147,21 @@ static void feature_word(unsigned int feature, char *buf, size_t size)
         (void)snprintf(buf, size, "%s:%u", word ? word->name : "?", feature % 32);
 }
 
+/* "avx2"; "7.0.edx" for a register that is no set of features. */
+static void given_word(const struct policy_fault *f, char *buf, size_t size)
+{
+    static const char *const regs[] = {"eax", "ebx", "ecx", "edx"};
+
+    if (f->feature != POLICY_NONE)
+        feature_word(f->feature, buf, size);
+    else if (f->msr != POLICY_NONE)
+        (void)snprintf(buf, size, "MSR-%x", f->msr);
+    else if (f->subleaf != POLICY_NONE)
+        (void)snprintf(buf, size, "%x.%x.%s", f->leaf, f->subleaf, regs[f->reg & 3]);
+    else
+        (void)snprintf(buf, size, "%x.%s", f->leaf, regs[f->reg & 3]);
+}
+
 /* The word of XENLEVEL_ALLOW that gives this up, for the one-line summary; "" when none does. */
 static void fault_word(const struct policy_fault *f, char *buf, size_t size)
 {
@@ -164,6 +177,9 @@ static void fault_word(const struct policy_fault *f, char *buf, size_t size)
     case FAULT_FIELD:
         field = featureset_field_info(f->feature);
         (void)snprintf(buf, size, "%s", field ? field->name : "field");
+        return;
+    case FAULT_GIVEN_OTHERWISE:
+        given_word(f, buf, size);
         return;
     default:
         break;
@@ -203,8 +219,16 @@ static void tail_lines(const struct audit_case *c, bool which, struct text *t)
         text_line(t, 4, "  Nothing was restored; the saved image is as it was.");
     else
         text_line(t, 4, "  Nothing was transferred; the domain keeps running where it was.");
-    if (which)
-        text_line(t, 4, "  Which hosts can take it:  xenlevel check %s *.xlp", c->domain);
+    if (which) {
+        char word[1024];
+        size_t n = xc_text_shell(c->domain, word, sizeof(word));
+        const char *end = c->domain[0] == '-' ? "-- " : "";
+
+        if (!strcmp(word, c->domain))
+            text_line(t, 4, "  Which hosts can take it:  xenlevel check %s%s *.xlp", end, word);
+        else if (n < sizeof(word)) /* on one line and whole, or not at all: it is to be copied */
+            text_add(t, "  Which hosts can take it:  xenlevel check %s%s *.xlp\n", end, word);
+    }
 }
 
 /* Is it said already by the feature that is missing too? */
@@ -315,7 +339,32 @@ static void other_lines(const struct audit *a, size_t from, size_t to, const cha
     }
 }
 
-/* ": missing avx2 bmi1; untold rsba; maxphysaddr" */
+/* Is the fault one of the summary's: of this group (a kind; -1: every other), and not given up? */
+static bool in_group(const struct audit *a, size_t n, size_t i, int kind)
+{
+    const struct policy_fault *f = &a->faults[i];
+    bool mine = kind < 0 ? !is_feature_kind(f->kind) : (int)f->kind == kind;
+
+    return mine && !a->waived[i] && !is_implied(a, n, f);
+}
+
+/* Has an earlier fault of the group been given the same word? */
+static bool said_before(const struct audit *a, size_t n, size_t i, int kind, const char *word)
+{
+    for (size_t j = 0; j < i; j++) {
+        char other[64];
+
+        if (!in_group(a, n, j, kind))
+            continue;
+        fault_word(&a->faults[j], other, sizeof(other));
+        if (!strcmp(word, other))
+            return true;
+    }
+    return false;
+}
+
+/* ": missing avx2 bmi1; untold rsba; maxphysaddr".  Fields of leaves, components: once is enough.
+ */
 static void summarize(const struct audit *a, size_t n, struct text *summary)
 {
     static const struct {
@@ -326,24 +375,21 @@ static void summarize(const struct audit *a, size_t n, struct text *summary)
     const char *before = ": ";
 
     for (size_t g = 0; g < sizeof(groups) / sizeof(groups[0]); g++) {
-        char last[64] = "";
+        bool first = true;
 
         for (size_t i = 0; i < n; i++) {
-            const struct policy_fault *f = &a->faults[i];
             char word[64];
-            bool mine =
-                groups[g].kind < 0 ? !is_feature_kind(f->kind) : (int)f->kind == groups[g].kind;
 
-            if (!mine || a->waived[i] || is_implied(a, n, f))
+            if (!in_group(a, n, i, groups[g].kind))
                 continue;
-            fault_word(f, word, sizeof(word));
-            if (!strcmp(word, last)) /* the components of xstate: once is enough */
+            fault_word(&a->faults[i], word, sizeof(word));
+            if (!first && said_before(a, n, i, groups[g].kind, word))
                 continue;
-            if (!last[0])
+            if (first)
                 text_add(summary, "%s%s", before, groups[g].label);
+            first = false;
             before = "; ";
             text_add(summary, " %s", word);
-            (void)snprintf(last, sizeof(last), "%s", word);
         }
     }
 }
@@ -422,7 +468,8 @@ static void malformed(const struct audit_case *c, const struct policy_report *r,
     size_t n = r->count < r->max ? r->count : r->max;
 
     head_lines(c, "came in a stream that cannot be read to", t, summary);
-    text_line(t, 4, "  Its CPU policy is malformed:");
+    text_line(t, 4, "  Its CPU policy is %s:",
+              n && a->faults[0].kind == FAULT_NOT_NAMED ? "not whole" : "malformed");
     for (size_t i = 0; i < n; i++) {
         const struct policy_fault *f = &a->faults[i];
         bool msr = f->msr != POLICY_NONE || f->kind == FAULT_MSR_RANGE;
@@ -432,6 +479,11 @@ static void malformed(const struct audit_case *c, const struct policy_report *r,
         if (f->index != POLICY_NONE)
             at += (uint64_t)f->index * (msr ? sizeof(xen_msr_entry_t) : sizeof(xen_cpuid_leaf_t));
         (void)xc_fault_text(f, line, sizeof(line));
+        if (f->kind == FAULT_NOT_NAMED) { /* it has no place */
+            text_line(t, 6, "    %s", line);
+            text_add(summary, "%s %s", i ? ";" : ":", line);
+            continue;
+        }
         text_line(t, 6, "    offset %" PRIu64 ", record %s: %s", at,
                   msr ? "X86_MSR_POLICY" : "X86_CPUID_POLICY", line);
         text_add(summary, "%s offset %" PRIu64 ": %s", i ? ";" : ":", at, line);
@@ -461,25 +513,6 @@ static size_t waive(const struct audit_case *c, struct audit *a, size_t n)
         text_line(&t, 0, "%s: given up by XENLEVEL_ALLOW: %s", word, line);
     }
     return remain;
-}
-
-/*
- * The host's maximum for a guest of this type.  The hypervisor has one maximum for HVM guests, but
- * one with shadow paging is not given what the table reserves for nested paging.
- */
-static const struct cpu_policy *host_max(const struct audit_case *c, struct audit *a)
-{
-    struct featureset fs;
-
-    if (c->guest != GUEST_HVM_SHADOW)
-        return c->max;
-    a->host = *c->max;
-    policy_to_featureset(&a->host, &fs);
-    for (size_t i = 0; i < FEATURESET_WORDS; i++)
-        fs.w[i] &= ~(featureset_guest_max(GUEST_HVM_HAP)->w[i] &
-                     ~featureset_guest_max(GUEST_HVM_SHADOW)->w[i]);
-    policy_from_featureset(&a->host, &fs);
-    return &a->host;
 }
 
 static void refuse(const struct audit_case *c, struct audit *a, size_t verified, size_t n,
@@ -512,7 +545,7 @@ static void refuse(const struct audit_case *c, struct audit *a, size_t verified,
 void audit_run(const struct audit_case *c, struct audit *a)
 {
     struct policy_report r = {a->faults, AUDIT_FAULTS, 0};
-    struct policy_host host = {NULL, c->deflt};
+    const struct policy_host host = {c->max, c->deflt};
     struct text t, summary;
     size_t verified, n;
 
@@ -528,10 +561,10 @@ void audit_run(const struct audit_case *c, struct audit *a)
     }
 
     r.count = 0;
-    (void)policy_verify(&a->policy, &r);
-    verified = r.count < r.max ? r.count : r.max;
-    host.max = host_max(c, a);
-    (void)policy_check(&a->policy, &host, &r);
+    /* That it is whole xc_sr_head_policy() has seen. */
+    (void)xc_audit_policy(NULL, &a->policy, &host, &r, &verified);
+    if (verified > r.max)
+        verified = r.max;
     n = r.count < r.max ? r.count : r.max;
 
     /* More findings than there is room for: those beyond it cannot be given up. */
@@ -539,6 +572,72 @@ void audit_run(const struct audit_case *c, struct audit *a)
         refuse(c, a, verified, n, &t, &summary);
     else
         a->refused = false;
+}
+
+/* ": without avx2 bmi1; with rsba; otherwise 7.0.eax" */
+static void summarize_given(const struct audit *a, size_t n, struct text *summary)
+{
+    static const char *const labels[] = {"without", "with", "otherwise"};
+    const char *before = ": ";
+
+    for (unsigned int g = 0; g < 3; g++) {
+        bool first = true;
+
+        for (size_t i = 0; i < n; i++) {
+            const struct policy_fault *f = &a->faults[i];
+            unsigned int group = f->feature == POLICY_NONE ? 2 : !f->guest;
+            char word[64];
+
+            if (group != g || a->waived[i])
+                continue;
+            fault_word(f, word, sizeof(word));
+            if (first)
+                text_add(summary, "%s%s", before, labels[g]);
+            text_add(summary, " %s", word);
+            before = "; ";
+            first = false;
+        }
+    }
+}
+
+/* Where the domain is now, after what was seen too late for it not to be taken. */
+static void late_tail(const struct audit_case *c, struct text *t)
+{
+    text_line(t, 4,
+              c->from_file
+                  ? "  What was restored is thrown away; the saved image is as it was."
+                  : "  What was transferred is thrown away; the domain goes on where it was.");
+}
+
+void audit_given(const struct audit_case *c, size_t n, bool late, struct audit *a)
+{
+    struct text t, summary;
+
+    begin(c, a, &t, &summary);
+    head_lines(c, late ? "no longer has its CPU on" : "would get another CPU on", &t, &summary);
+    other_lines(a, 0, n,
+                late ? "What it has now is not what Xen gave it in the trial:"
+                     : "Xen was asked for the CPU that it was told of, and gave it:",
+                &t);
+    summarize_given(a, n, &summary);
+    if (late)
+        late_tail(c, &t);
+    else
+        tail_lines(c, true, &t);
+}
+
+void audit_not_given(const struct audit_case *c, const char *reason, bool late, struct audit *a)
+{
+    struct text t, summary;
+
+    begin(c, a, &t, &summary);
+    head_lines(c, late ? "cannot be looked at again on" : "does not get its CPU on", &t, &summary);
+    text_line(&t, 4, "  %s", reason);
+    text_add(&summary, ": %s", reason);
+    if (late)
+        late_tail(c, &t);
+    else
+        tail_lines(c, false, &t);
 }
 
 void audit_strip_name(char *name)

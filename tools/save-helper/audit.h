@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "xc.h"
 #include "xc_sr_head.h"
 
 /* What the administrator gives up: the list in XENLEVEL_ALLOW, parsed. */
@@ -26,6 +27,13 @@ struct audit_allow {
  * quietly allow less, or more, than was meant.
  */
 int audit_allow_parse(const char *list, struct audit_allow *allow, char *why, size_t size);
+
+/* The policy of a head as the entries that a hypervisor is given: only to be read. */
+static inline struct xc_leaves audit_named(const struct xc_sr_head *head)
+{
+    return (struct xc_leaves){(xen_cpuid_leaf_t *)head->leaves, head->nr_leaves,
+                              (xen_msr_entry_t *)head->msrs, head->nr_msrs};
+}
 
 enum {
     AUDIT_FAULTS = 1024, /* more than there are features and state components */
@@ -67,6 +75,17 @@ void audit_run(const struct audit_case *c, struct audit *a);
 /* The same words for a stream that cannot be read, and for a gate that cannot do its work. */
 void audit_bad_stream(const struct audit_case *c, const struct xc_sr_fault *fault, struct audit *a);
 void audit_broken(const struct audit_case *c, const char *reason, struct audit *a);
+
+/*
+ * What Xen made of that CPU when it was asked to give it: a->faults[0..n), less those that
+ * a->waived[] marks.  late: not in the trial before memory, but in the last look behind it.
+ */
+void audit_given(const struct audit_case *c, size_t n, bool late, struct audit *a);
+/* The same when Xen refuses that CPU, or could not be asked. */
+void audit_not_given(const struct audit_case *c, const char *reason, bool late, struct audit *a);
+
+/* Is this component of the XSAVE area given up with its feature? */
+bool audit_component_allowed(uint32_t component, const struct audit_allow *allow);
 
 /* Cut what `xl migrate` puts behind the name of a domain that is on its way. */
 void audit_strip_name(char *name);

@@ -15,6 +15,7 @@
 
 #include "control.h"
 #include "gate.h"
+#include "xc_text.h"
 
 int engine_wanted(bool *own, char *why)
 {
@@ -39,7 +40,7 @@ static void log_vmessage(struct xentoollog_logger *l, xentoollog_level level, in
     char line[2048];
 
     (void)l;
-    (void)vsnprintf(line, sizeof(line), format, al);
+    (void)xc_text_vprint(line, sizeof(line), format, al);
     control_log(level, err, context, line);
     if (level >= XTL_WARN)
         report_log(level >= XTL_ERROR ? LOG_ERR : LOG_WARNING, "%s", line);

@@ -65,24 +65,26 @@ void gate_domain_name(const struct gate_host *h, uint32_t domid, char *buf, size
 static void read_brand(struct gate_host *h)
 {
     static struct cpu_policy raw;
-    struct xc_leaves leaves;
 
     h->brand[0] = '\0';
     /* Only for the message: a host whose name cannot be had is still a host. */
-    if (xc_get_system_cpu_policy(h->xch, XC_POLICY_RAW, &leaves))
-        return;
-    (void)xc_policy_from_leaves(NULL, "raw", &leaves, &raw, NULL, 0);
-    xc_leaves_free(&leaves);
-    policy_brand(&raw, h->brand);
+    if (!xc_system_policy(h->xch, XC_POLICY_RAW, &raw))
+        policy_brand(&raw, h->brand);
+}
+
+int gate_host_reopen(struct gate_host *h, char *why)
+{
+    logger.line[0] = '\0';
+    h->xch = xc_interface_open_transport(gate_transport, NULL, &logger.vtable);
+    return h->xch ? 0 : failed(why, "this host's hypervisor cannot be asked");
 }
 
 int gate_host_open(struct gate_host *h, char *why)
 {
     memset(h, 0, sizeof(*h));
     logger.vtable = (struct xentoollog_logger){logger_message, logger_progress, logger_destroy};
-    h->xch = xc_interface_open_transport(gate_transport, NULL, &logger.vtable);
-    if (!h->xch)
-        return failed(why, "this host's hypervisor cannot be asked");
+    if (gate_host_reopen(h, why))
+        return -1;
     if (xc_version(h->xch, &h->version))
         return failed(why, "asking for Xen's version");
     read_brand(h);
@@ -97,28 +99,47 @@ int gate_host_domain(struct gate_host *h, uint32_t domid, char *why)
     return 0;
 }
 
-static int read_policy(struct gate_host *h, enum xc_policy_index index, struct cpu_policy *p,
-                       char *why)
-{
-    struct xc_leaves leaves;
-    char doing[64];
-    int rc;
-
-    (void)snprintf(doing, sizeof(doing), "this host's %s policy", xc_policy_name(index));
-    if (xc_get_system_cpu_policy(h->xch, index, &leaves))
-        return failed(why, doing);
-    rc = xc_policy_from_leaves(h->xch, xc_policy_name(index), &leaves, p, NULL, 0);
-    xc_leaves_free(&leaves);
-    return rc ? failed(why, doing) : 0;
-}
-
 int gate_host_policies(struct gate_host *h, char *why)
 {
     bool pv = h->domain.type == XC_DOMAIN_PV;
 
-    if (read_policy(h, pv ? XC_POLICY_PV_MAX : XC_POLICY_HVM_MAX, &h->max, why))
-        return -1;
-    return read_policy(h, pv ? XC_POLICY_PV_DEFAULT : XC_POLICY_HVM_DEFAULT, &h->deflt, why);
+    if (!xc_guest_limits(h->xch, xc_domain_guest_type(&h->domain), &h->limits))
+        return 0;
+    return failed(why, pv ? "this host's pv-max policy, or pv-default"
+                          : "this host's hvm-max policy, or hvm-default");
+}
+
+/* The line of a call before this one is not its reason. */
+static void forget(void)
+{
+    logger.line[0] = '\0';
+}
+
+int gate_host_trial(struct gate_host *h, uint32_t domid, const struct xc_leaves *leaves,
+                    const struct cpu_policy *told, struct cpu_policy *given,
+                    struct policy_report *r, char *why)
+{
+    int rc;
+
+    forget();
+    rc = xc_trial_policy(h->xch, domid, leaves, told, given, r, NULL);
+    return rc < 0 ? failed(why, "giving it its CPU, on trial") : rc;
+}
+
+int gate_host_last_look(struct gate_host *h, uint32_t domid, const struct cpu_policy *expected,
+                        struct policy_report *r, char *why)
+{
+    int rc;
+
+    forget();
+    rc = xc_last_look(h->xch, domid, expected, r);
+    return rc < 0 ? failed(why, "a last look at its CPU") : rc;
+}
+
+int gate_host_domain_policy(struct gate_host *h, uint32_t domid, struct cpu_policy *p, char *why)
+{
+    forget();
+    return xc_domain_policy(h->xch, domid, p) ? failed(why, "asking for its CPU") : 0;
 }
 
 int gate_host_verify_domain(struct gate_host *h, uint32_t domid, char *why)
@@ -126,16 +147,10 @@ int gate_host_verify_domain(struct gate_host *h, uint32_t domid, char *why)
     static struct cpu_policy policy;
     struct policy_fault fault;
     struct policy_report r = {&fault, 1, 0};
-    struct xc_leaves leaves;
     char line[XC_FAULT_TEXT];
-    int rc;
 
-    if (xc_get_domain_cpu_policy(h->xch, domid, &leaves))
+    if (xc_domain_policy(h->xch, domid, &policy))
         return failed(why, "its CPU policy cannot be had");
-    rc = xc_policy_from_leaves(h->xch, "the domain's", &leaves, &policy, NULL, 0);
-    xc_leaves_free(&leaves);
-    if (rc)
-        return failed(why, "its CPU policy cannot be read");
     if (!policy_verify(&policy, &r))
         return 0;
     (void)xc_fault_text(&fault, line, sizeof(line));

@@ -2,8 +2,10 @@
 /*
  * xenlevel-save-helper: the gate.  libxl starts it in the place of its own save helper (environment
  * variable LIBXL_SAVE_HELPER).  On restore it reads the head of the stream, audits the CPU policy
- * in it against this host, and becomes the stock helper or refuses.  On save it warns at most.
- * With XENLEVEL_STREAM=xenlevel it then does the stock helper's work itself (engine.c).
+ * in it against this host, has the hypervisor try it (trial.c), and refuses, or lets the stock
+ * helper restore (child.c) and looks at the domain's CPU once more.  On save it warns at most, and
+ * becomes the stock helper.  With XENLEVEL_STREAM=xenlevel it does that one's work itself
+ * (engine.c).
  *
  * It fails closed on restore: whatever goes wrong here, nothing reaches the stock helper.  On save
  * the reverse: whatever goes wrong, the stock helper runs.
@@ -20,6 +22,7 @@
 #include "control.h"
 #include "engine.h"
 #include "gate.h"
+#include "trial.h"
 
 /* Positions in argv, as libxl fills it. */
 enum {
@@ -45,7 +48,8 @@ static struct gate_host host;
 static struct xc_sr_head head;
 static struct audit verdict;
 static uint8_t raw[XC_SR_HEAD_MAX];
-static struct sigaction sigpipe_before;
+static struct trial trial;
+static struct child_surroundings surroundings;
 
 static int usage(FILE *f, int rc)
 {
@@ -55,8 +59,8 @@ static int usage(FILE *f, int rc)
            "  --restore-domain STREAM_FD BACK_FD DOMID STORE_EVTCHN STORE_DOMID\n"
            "                   CONSOLE_EVTCHN CONSOLE_DOMID CBFLAGS CHECKPOINTED\n"
            "  --save-domain STREAM_FD BACK_FD DOMID XCFLAGS CBFLAGS CHECKPOINTED\n"
-           "Environment: XENLEVEL_ALLOW, XENLEVEL_LOG, XENLEVEL_STOCK_HELPER, XENLEVEL_STREAM,\n"
-           "XENLEVEL_CHECKSUMS; see xenlevel-save-helper(8).\n");
+           "Environment: XENLEVEL_ALLOW, XENLEVEL_LOG, XENLEVEL_PV, XENLEVEL_STOCK_HELPER,\n"
+           "XENLEVEL_STREAM, XENLEVEL_CHECKSUMS; see xenlevel-save-helper(8).\n");
     return rc;
 }
 
@@ -75,7 +79,8 @@ static int number(const char *text, unsigned long max, unsigned long *value)
 static void become(char **argv, char *path)
 {
     argv[0] = path;
-    (void)sigaction(SIGPIPE, &sigpipe_before, NULL);
+    (void)sigaction(SIGPIPE, &surroundings.pipe, NULL);
+    (void)sigaction(SIGCHLD, &surroundings.child, NULL);
     (void)execv(path, argv);
 }
 
@@ -188,21 +193,25 @@ static int prepare(struct restore *r, char *why)
     return r->own ? 0 : gate_find_helper(host.version.major, host.version.minor, r->path, why);
 }
 
-static void say_given_up(void)
+/* Each is logged, one by one; -1: no log takes it, so it must not be given up. */
+static int say_given_up(void)
 {
+    int rc = 0;
+
     for (char *s = verdict.allowed; *s;) {
         size_t n = strcspn(s, "\n");
 
-        report_line(LOG_WARNING, "'%s': %.*s", host.name, (int)n, s);
+        rc |= report_line(LOG_WARNING, "'%s': %.*s", host.name, (int)n, s);
         s += n + (s[n] == '\n');
     }
     if (!verdict.clamped)
-        return;
-    report_line(
+        return rc;
+    rc |= report_line(
         LOG_WARNING,
         "'%s': restored all the same, as XENLEVEL_ALLOW says; Xen silently cuts its CPU down "
         "to this host's, so the domain will see another CPU than the one it has been using",
         host.name);
+    return rc;
 }
 
 /* Put the head back into the stream: wound back, or by a process that hands it and the rest on. */
@@ -235,18 +244,43 @@ static int put_back(struct restore *r, pid_t *pid, char *why)
     return -1;
 }
 
+/*
+ * The stock helper has restored the domain and told libxl so, which now waits for this process: a
+ * status that is not 0 makes the restore fail all the same.  libxl reads no messages any more.
+ */
+static int look_again(struct restore *r)
+{
+    char why[GATE_WHY];
+
+    if (gate_host_reopen(&host, why))
+        audit_not_given(&r->c, why, true, &verdict);
+    else if (trial_last_look(&host, r->domid, &r->c, &trial, &verdict)) {
+        gate_host_close(&host);
+        return 0;
+    }
+    report_text(LOG_ERR, verdict.text);
+    return 1;
+}
+
 static int hand_on(struct restore *r, char **argv)
 {
     char why[GATE_WHY];
     pid_t pid;
+    int status;
 
     if (put_back(r, &pid, why))
         return broken(r, why);
-    become(argv, r->path);
-    (void)snprintf(why, sizeof(why), "starting %.300s: %.120s", r->path, strerror(errno));
-    if (pid > 0)
-        (void)kill(pid, SIGKILL);
-    return broken(r, why);
+    argv[0] = r->path;
+    status = child_run(r->path, argv, r->stream, &surroundings);
+    if (status < 0) {
+        (void)snprintf(why, sizeof(why), "starting %.300s: %.120s", r->path, strerror(errno));
+        if (pid > 0)
+            (void)kill(pid, SIGKILL);
+        return broken(r, why);
+    }
+    if (status)
+        return child_end_as(status);
+    return look_again(r);
 }
 
 /* What the administrator has given up only the stock helper gives up; 32-bit PV is for it, too. */
@@ -289,8 +323,8 @@ static int restore(int argc, char **argv)
                               .host = "",
                               .width = report_width(),
                               .head = &head,
-                              .max = &host.max,
-                              .deflt = &host.deflt,
+                              .max = &host.limits.max,
+                              .deflt = &host.limits.deflt,
                               .allow = &r.allow};
     if (parse(&r, argc, argv, why))
         return broken(&r, why);
@@ -301,18 +335,21 @@ static int restore(int argc, char **argv)
         return broken(&r, why);
 
     r.taken = !peek_head(r.stream, &head);
-    if (r.taken && xc_sr_head_read(r.stream, XC_SR_LIBXC, &head, raw, sizeof(raw), &fault)) {
+    if (r.taken && xc_sr_head_read(r.stream, XC_SR_LIBXC, &head, &raw, &fault)) {
         audit_bad_stream(&r.c, &fault, &verdict);
         return refuse();
     }
     if (!same_guest(&r, why))
         return broken(&r, why);
     audit_run(&r.c, &verdict);
-    if (verdict.refused)
+    if (verdict.refused || pv_refuses(&host, &r.c, &verdict))
         return refuse();
-    if (verdict.given_up)
-        say_given_up();
-    else
+    if (!trial_run(&host, r.domid, &r.c, &trial, &verdict))
+        return refuse();
+    if (verdict.given_up && say_given_up())
+        return broken(&r, "what XENLEVEL_ALLOW gives up must be logged, and neither syslog nor the "
+                          "file XENLEVEL_LOG takes it");
+    if (!verdict.given_up)
         report_log(LOG_INFO, "passed: '%s' (%s, from Xen %u.%u) can run on this host", r.c.domain,
                    r.c.type, head.xen_major, head.xen_minor);
     if (r.own && is_for_stock(&r)) {
@@ -346,6 +383,7 @@ static void look_at_domain(struct save *s)
     gate_domain_name(&host, s->domid, s->name, sizeof(s->name));
     if (gate_host_verify_domain(&host, s->domid, why))
         report_line(LOG_WARNING, "saving '%s': %s", s->name, why);
+    pv_leaves(&host, s->domid, s->name);
     /* Version 3 of the stream, the first with a policy in it, came with Xen 4.14. */
     if (host.version.major < 4 || (host.version.major == 4 && host.version.minor < 14))
         report_line(LOG_WARNING,
@@ -433,8 +471,6 @@ static void heed_sigterm(void)
 
 int main(int argc, char **argv)
 {
-    const struct sigaction ignore = {.sa_handler = SIG_IGN};
-
     if (argc == 2 && !strcmp(argv[ARG_MODE], "--version")) {
         (void)printf("xenlevel-save-helper %s\n", XENLEVEL_VERSION);
         return 0;
@@ -442,8 +478,7 @@ int main(int argc, char **argv)
     if (argc == 2 && !strcmp(argv[ARG_MODE], "--help"))
         return usage(stdout, 0);
 
-    /* A reader that has gone must not end the gate in the middle of a sentence. */
-    (void)sigaction(SIGPIPE, &ignore, &sigpipe_before);
+    child_prepare(&surroundings);
     heed_sigterm();
     report_open();
     if (argc > ARG_MODE && !strcmp(argv[ARG_MODE], "--restore-domain"))

@@ -31,6 +31,7 @@ struct walk {
     const char *domain;
     uint64_t offset; /* in libxc's stream */
     uint64_t record; /* how many headers came by here */
+    uint32_t run;    /* optional records that have come one behind the other */
     uint32_t type;
     bool copy; /* this kind of stream cannot be spliced */
     unsigned int splice_flags;
@@ -149,6 +150,27 @@ static int move_body(struct walk *w, uint64_t left)
     return 0;
 }
 
+/* Say why the stream is handed on no further.  Always -1. */
+static int stop(const struct walk *w, const char *why)
+{
+    report_line(LOG_ERR, "'%s': stopped: record %s at offset %" PRIu64 ", %s", w->domain,
+                xc_sr_record_name(w->type), w->offset - sizeof(struct xc_sr_rhdr), why);
+    return -1;
+}
+
+/* May such a record stand behind the head? */
+static int judge_header(struct walk *w)
+{
+    /* A policy that comes after the audit would be a policy that nobody audited. */
+    if (w->type == REC_X86_CPUID_POLICY || w->type == REC_X86_MSR_POLICY ||
+        w->type == REC_STATIC_DATA_END)
+        return stop(w, "behind the head of the stream");
+    w->run = w->type & REC_OPTIONAL ? w->run + 1 : 0;
+    if (w->run > XC_SR_MAX_OPTIONAL_RUN)
+        return stop(w, "behind 1024 optional ones");
+    return 0;
+}
+
 static uint32_t le32(const uint8_t *b)
 {
     return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
@@ -186,16 +208,7 @@ static int walk_records(const struct relay *r)
             w.type = le32(header);
             length = le32(header + 4);
             w.record++;
-            /* A policy that comes after the audit would be a policy that nobody audited. */
-            if (w.type == REC_X86_CPUID_POLICY || w.type == REC_X86_MSR_POLICY ||
-                w.type == REC_STATIC_DATA_END) {
-                report_line(LOG_ERR,
-                            "'%s': stopped: record %s at offset %" PRIu64
-                            ", behind the head of the stream",
-                            w.domain, xc_sr_record_name(w.type), w.offset - sizeof(header));
-                return -1;
-            }
-            if (put(header, sizeof(header)))
+            if (judge_header(&w) || put(header, sizeof(header)))
                 return -1;
         }
         if (move_body(&w, ((uint64_t)length + 7) & ~7ull))

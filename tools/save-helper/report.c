@@ -10,11 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "gate.h"
 #include "text.h"
+#include "xc_path.h"
+#include "xc_text.h"
 
 void report_open(void)
 {
@@ -48,30 +53,83 @@ static int write_all(int fd, const void *buf, size_t size)
     return 0;
 }
 
-static void to_file(const char *text)
+/*
+ * Open the file XENLEVEL_LOG.  A FIFO that nobody reads is not waited for, nothing is written to
+ * where somebody else's link leads (xc_path.h), and nothing to what has two names in a folder that
+ * everybody may write to: it may be any file there.  -1 with errno.
+ */
+static int open_log(const char *path)
+{
+    char name[NAME_MAX + 1];
+    int folder = xc_path_open(path, name);
+    struct stat st, dir;
+    int fd, err;
+
+    if (folder < 0)
+        return -1;
+    fd = openat(folder, name,
+                O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY,
+                0600);
+    err = errno;
+    if (fd >= 0 && (fstat(fd, &st) || fstat(folder, &dir) || xc_path_is_planted(folder, &st) ||
+                    (dir.st_mode & S_IWOTH && S_ISREG(st.st_mode) && st.st_nlink > 1))) {
+        close(fd);
+        fd = -1;
+        err = EACCES;
+    }
+    close(folder);
+    errno = err;
+    return fd;
+}
+
+/* 0: it is in the file; 1: there is to be none; -1 with errno: it is not there whole. */
+static int to_file(const char *text)
 {
     const char *path = getenv("XENLEVEL_LOG");
     char stamp[64];
     struct tm tm;
     time_t now = time(NULL);
+    int fd, rc, err;
     size_t n;
-    int fd;
 
     if (!path || !path[0])
-        return;
-    fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+        return 1;
+    fd = open_log(path);
     if (fd < 0)
-        return;
+        return -1;
     n = localtime_r(&now, &tm) ? strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S%z ", &tm) : 0;
     (void)snprintf(stamp + n, sizeof(stamp) - n, "[%ld] ", (long)getpid());
-    (void)write_all(fd, stamp, strlen(stamp));
-    (void)write_all(fd, text, strlen(text));
-    close(fd);
+    rc = write_all(fd, stamp, strlen(stamp)) || write_all(fd, text, strlen(text)) ? -1 : 0;
+    err = errno;
+    if (close(fd) && !rc) { /* some file systems say only now that there was no room */
+        err = errno;
+        rc = -1;
+    }
+    errno = err;
+    return rc;
 }
 
-static void to_logs(int priority, const char *text)
+/* Does somebody take what syslog() sends?  It does not say. */
+static bool syslog_listens(void)
 {
-    to_file(text);
+    static const int types[] = {SOCK_DGRAM, SOCK_STREAM};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    bool listens = false;
+
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", gate_syslog());
+
+    for (size_t i = 0; i < 2 && !listens; i++) {
+        int fd = socket(AF_UNIX, types[i] | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+        listens = fd >= 0 && !connect(fd, (const struct sockaddr *)&address, sizeof(address));
+        if (fd >= 0)
+            close(fd);
+    }
+    return listens;
+}
+
+static void to_syslog(int priority, const char *text)
+{
     for (const char *s = text; *s;) {
         size_t n = strcspn(s, "\n");
 
@@ -82,10 +140,36 @@ static void to_logs(int priority, const char *text)
     }
 }
 
-void report_text(int priority, const char *text)
+/* That the file does not take it is said once, to the others. */
+static void complain_of_file(int err)
+{
+    static bool said;
+    char line[PATH_MAX + 256];
+
+    if (said)
+        return;
+    said = true;
+    (void)xc_text_print(line, sizeof(line),
+                        "xenlevel: XENLEVEL_LOG, %s, cannot be written to: %s\n",
+                        getenv("XENLEVEL_LOG"), strerror(err));
+    (void)write_all(STDERR_FILENO, line, strlen(line));
+    to_syslog(LOG_WARNING, line);
+}
+
+static int to_logs(int priority, const char *text)
+{
+    int filed = to_file(text);
+
+    if (filed < 0)
+        complain_of_file(errno);
+    to_syslog(priority, text);
+    return filed == 0 || syslog_listens() ? 0 : -1;
+}
+
+int report_text(int priority, const char *text)
 {
     (void)write_all(STDERR_FILENO, text, strlen(text));
-    to_logs(priority, text);
+    return to_logs(priority, text);
 }
 
 static void line_text(char *out, size_t size, const char *fmt, va_list ap)
@@ -96,12 +180,12 @@ static void line_text(char *out, size_t size, const char *fmt, va_list ap)
     char line[2048];
     struct text t;
 
-    (void)vsnprintf(line, sizeof(line), fmt, ap);
+    (void)xc_text_vprint(line, sizeof(line), fmt, ap);
     text_init(&t, out, size, report_width());
     text_line(&t, 4, "xenlevel: %s", line);
 }
 
-void report_line(int priority, const char *fmt, ...)
+int report_line(int priority, const char *fmt, ...)
 {
     char out[4096];
     va_list ap;
@@ -109,7 +193,7 @@ void report_line(int priority, const char *fmt, ...)
     va_start(ap, fmt);
     line_text(out, sizeof(out), fmt, ap);
     va_end(ap);
-    report_text(priority, out);
+    return report_text(priority, out);
 }
 
 void report_log(int priority, const char *fmt, ...)
@@ -120,5 +204,5 @@ void report_log(int priority, const char *fmt, ...)
     va_start(ap, fmt);
     line_text(out, sizeof(out), fmt, ap);
     va_end(ap);
-    to_logs(priority, out);
+    (void)to_logs(priority, out);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "text.h"
+#include "xc_text.h"
 
 void text_init(struct text *t, char *buf, size_t size, unsigned int width)
 {
@@ -29,11 +30,11 @@ static void put(struct text *t, const char *s, size_t n)
 
 void text_add(struct text *t, const char *fmt, ...)
 {
-    char line[1024];
+    char line[2048];
     va_list ap;
 
     va_start(ap, fmt);
-    (void)vsnprintf(line, sizeof(line), fmt, ap);
+    (void)xc_text_vprint(line, sizeof(line), fmt, ap);
     va_end(ap);
     put(t, line, strlen(line));
 }
@@ -52,13 +53,13 @@ static size_t fitting(const char *s, size_t room)
 
 void text_line(struct text *t, unsigned int hang, const char *fmt, ...)
 {
-    char line[1024];
+    char line[2048];
     const char *s = line;
     size_t indent, width;
     va_list ap;
 
     va_start(ap, fmt);
-    (void)vsnprintf(line, sizeof(line), fmt, ap);
+    (void)xc_text_vprint(line, sizeof(line), fmt, ap);
     va_end(ap);
 
     /* Below some width wrapping helps nobody, and a deep indent leaves no room for words. */

@@ -4,6 +4,11 @@
 
 const struct xc_transport_ops *const gate_transport = &xc_transport_xen;
 
+const char *gate_syslog(void)
+{
+    return "/dev/log";
+}
+
 bool gate_may_peek(void)
 {
     return true;

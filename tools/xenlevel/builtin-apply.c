@@ -8,17 +8,29 @@
 #include <string.h>
 
 #include "commands.h"
+#include "enforce.h"
 #include "json.h"
 #include "level.h"
 #include "out.h"
+#include "programs.h"
 #include "show.h"
 #include "subject.h"
 #include "util.h"
 
 static const struct cmd_option options[] = {
     {'d', "dry-run", NULL, "say what would change, change nothing"},
+    CMD_STRICT,
     CMD_JSON,
     CMD_END,
+};
+
+struct application {
+    const struct subject *domain, *pool;
+    struct level_change *change;
+    bool dry, strict, json;
+    /* PV: what its programs see here; not known when the hypervisor does not say. */
+    bool pv, known;
+    struct pv_view view;
 };
 
 static int refuse_if_run(const struct xc_domain_info *info, const char *name)
@@ -36,9 +48,55 @@ static int refuse_if_run(const struct xc_domain_info *info, const char *name)
     return STATUS_YES;
 }
 
-static int report_text(const struct subject *domain, const struct subject *pool,
-                       const struct level_change *c, bool dry)
+/* ---- what its programs see ---- */
+
+static void look_at_programs(xc_handle *xch, struct application *a, const struct cpu_policy *p)
 {
+    if (a->pv)
+        a->known = !programs_view(xch, p, &a->view);
+}
+
+static void print_line(void *opaque, const char *line)
+{
+    out_text(opaque, 2, 4, "%s", line);
+}
+
+static void print_programs(FILE *f, const struct application *a)
+{
+    if (a->pv && !a->known)
+        out_text(f, 0, 2,
+                 "what the programs of '%s' will read on this host is not known: the hypervisor "
+                 "does not say how it can hide CPUID from them",
+                 a->domain->name);
+    if (!a->pv || !a->known || a->view.exact)
+        return;
+    out_text(f, 0, 2,
+             "the kernel of '%s' reads this; its programs execute CPUID on the processor, and read "
+             "something else:",
+             a->domain->name);
+    programs_say(&a->view.beyond, print_line, f);
+}
+
+/* --strict, before anything is changed. */
+static int refuse_if_loose(xc_handle *xch, struct application *a)
+{
+    if (!a->strict || !a->pv)
+        return STATUS_YES;
+    look_at_programs(xch, a, &a->change->wanted);
+    if (a->known && a->view.exact)
+        return STATUS_YES;
+    print_programs(stderr, a);
+    warn("refused by --strict: '%s' stays as it is", a->domain->name);
+    return STATUS_NO;
+}
+
+/* ---- what became of it ---- */
+
+static int report_text(const struct application *a)
+{
+    const struct subject *domain = a->domain, *pool = a->pool;
+    const struct level_change *c = a->change;
+    bool dry = a->dry;
     char count[32];
 
     if (featureset_empty(&c->dropped))
@@ -50,6 +108,7 @@ static int report_text(const struct subject *domain, const struct subject *pool,
             plural(count, sizeof(count), featureset_count(&c->dropped), "feature", "features"));
         show_features(stdout, 2, &c->dropped);
     }
+    print_programs(stdout, a);
     if (dry)
         return STATUS_YES;
     if (!featureset_empty(&c->kept)) {
@@ -67,9 +126,21 @@ static int report_text(const struct subject *domain, const struct subject *pool,
     return level_taken(c) ? STATUS_YES : STATUS_NO;
 }
 
-static int report_json(const struct subject *domain, const struct subject *pool,
-                       const struct level_change *c, bool dry)
+static void programs_json(struct json *j, const struct application *a)
 {
+    json_object(j, "programs");
+    json_bool(j, "known", a->known);
+    json_bool(j, "exact", a->known && a->view.exact);
+    if (a->known)
+        json_pv_change(j, &a->view.beyond, false);
+    json_close_object(j);
+}
+
+static int report_json(const struct application *a)
+{
+    const struct subject *domain = a->domain, *pool = a->pool;
+    const struct level_change *c = a->change;
+    bool dry = a->dry;
     bool taken = level_taken(c);
     struct json *j = json_begin();
 
@@ -85,37 +156,44 @@ static int report_json(const struct subject *domain, const struct subject *pool,
         json_features(j, "not_given", &c->absent);
         json_number(j, "other_registers", c->other);
     }
+    if (a->pv)
+        programs_json(j, a);
     json_close_object(j);
     if (json_end(j))
         return STATUS_TROUBLE;
     return dry || taken ? STATUS_YES : STATUS_NO;
 }
 
-static int apply(const struct subject *domain, const struct subject *pool, bool dry, bool json)
+static int apply(struct application *a)
 {
     xc_handle *xch = xc_interface_open(out_logger());
     struct level_change *c = xcalloc(1, sizeof(*c));
-    enum subject_type type = domain->type;
-    const struct cpu_policy *level = subject_guest_policy(pool, &type);
+    enum subject_type type = a->domain->type;
+    const struct cpu_policy *level = subject_guest_policy(a->pool, &type);
     struct xc_domain_info info;
     int status = STATUS_TROUBLE;
 
-    if (!xch || !level || xc_domain_getinfo(xch, domain->domid, &info))
+    a->change = c;
+    if (!xch || !level || xc_domain_getinfo(xch, a->domain->domid, &info))
         goto out;
-    status = refuse_if_run(&info, domain->name);
+    status = refuse_if_run(&info, a->domain->name);
     if (status)
         goto out;
-    c->wanted = domain->guest;
+    a->pv = info.type == XC_DOMAIN_PV;
+    c->wanted = a->domain->guest;
     if (policy_apply_level(&c->wanted, level, &c->dropped)) {
         status = complain("'%s' has another vendor's CPU, or another CLFLUSH size, than the level "
                           "of '%s': it was not made on a host of that pool",
-                          domain->name, pool->name);
+                          a->domain->name, a->pool->name);
         goto out;
     }
-    if (!dry)
-        status = level_apply(xch, domain->domid, c) ? STATUS_TROUBLE : STATUS_YES;
-    if (!status)
-        status = (json ? report_json : report_text)(domain, pool, c, dry);
+    status = refuse_if_loose(xch, a);
+    if (!status && !a->dry)
+        status = level_apply(xch, a->domain->domid, c) ? STATUS_TROUBLE : STATUS_YES;
+    if (!status) {
+        look_at_programs(xch, a, a->dry ? &c->wanted : &c->after);
+        status = (a->json ? report_json : report_text)(a);
+    }
 out:
     xc_interface_close(xch);
     free(c);
@@ -126,14 +204,16 @@ static int run(const struct command *cmd, int argc, char **argv)
 {
     struct subject *domain, *pool;
     int letter, first, status = STATUS_TROUBLE;
-    bool dry = false, json = false;
+    struct application a = {.dry = false};
     const char *value;
 
     while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1) {
         if (letter == 'd')
-            dry = true;
+            a.dry = true;
+        else if (letter == 's')
+            a.strict = true;
         else if (letter == 'j')
-            json = true;
+            a.json = true;
         else
             return STATUS_TROUBLE;
     }
@@ -141,6 +221,8 @@ static int run(const struct command *cmd, int argc, char **argv)
         return cmd_usage(cmd, "a domain and a pool are needed");
     domain = xcalloc(1, sizeof(*domain));
     pool = xcalloc(1, sizeof(*pool));
+    a.domain = domain;
+    a.pool = pool;
     /* The pool first: it is there to be wrong without a hypervisor. */
     if (!subject_open(argv[first + 1], pool) && !subject_open(argv[first], domain)) {
         if (pool->kind != SUBJECT_LEVEL)
@@ -148,7 +230,7 @@ static int run(const struct command *cmd, int argc, char **argv)
         else if (domain->domid == POLICY_NONE)
             status = complain("%s is not a domain", domain->origin);
         else
-            status = apply(domain, pool, dry, json);
+            status = apply(&a);
     }
     subject_close(domain);
     subject_close(pool);
@@ -164,7 +246,9 @@ const struct command cmd_apply = {
     .about = "Brings the CPU of a domain down to a pool's level, so that it can move to every host "
              "of the pool. The domain must be new: made by `xl create -p`, and not unpaused yet. "
              "What the hypervisor took is read back; whatever differs from what was asked for is "
-             "named (status 1). A domain made by `xl restore -p` looks new to the hypervisor, but "
+             "named (status 1). Of a PV domain also what its programs will read otherwise on this "
+             "host; with --strict that is refused (status 1). A domain made by `xl restore -p` "
+             "looks new to the hypervisor, but "
              "its kernel has seen its CPU already: do not apply a level to it.",
     .options = options,
     .run = run,

@@ -12,11 +12,13 @@
 #include "show.h"
 #include "subject.h"
 #include "util.h"
+#include "xc_audit.h"
 
 #define MAX_FAULTS 1024
 
 static const struct cmd_option options[] = {
     {'t', "type", "TYPE", "pv or hvm, where the guest does not say which it is"},
+    CMD_STRICT,
     CMD_JSON,
     CMD_END,
 };
@@ -26,6 +28,8 @@ struct question {
     const struct cpu_policy *policy;
     enum subject_type type;
     const char *type_name;
+    bool strict;                /* PV: programs, too, must read exactly the policy */
+    const struct subject *home; /* PV: the host that it comes from, when that is known; or NULL */
     struct json *json;
 };
 
@@ -68,6 +72,12 @@ static void print_others(const struct policy_report *r)
     }
 }
 
+/* What --strict does not let pass. */
+static bool is_too_loose(const struct question *q, const struct enforcement *e)
+{
+    return q->strict && e && !enforcement_is_exact(e);
+}
+
 static void answer_json(const struct question *q, const struct subject *host, bool offered,
                         const struct policy_report *r, const struct enforcement *e)
 {
@@ -76,7 +86,7 @@ static void answer_json(const struct question *q, const struct subject *host, bo
     json_object(j, NULL);
     json_string(j, "host", host->name);
     json_string(j, "cpu", host->file->host->cpu);
-    json_bool(j, "can_run", offered && !r->count);
+    json_bool(j, "can_run", offered && !r->count && !is_too_loose(q, e));
     json_bool(j, "type_offered", offered);
     json_array(j, "faults");
     for (size_t i = 0; i < r->count && i < r->max; i++)
@@ -94,12 +104,17 @@ static void answer_text(const struct question *q, const struct subject *host, bo
         print_guest(q, "cannot run", host, ": no guests of that type can");
         return;
     }
-    print_guest(q, r->count ? "cannot run" : "can run", host, r->count ? ":" : "");
+    if (is_too_loose(q, e) || r->count)
+        print_guest(q, "cannot run", host, ":");
+    else
+        print_guest(q, "can run", host, "");
     print_group(r, FAULT_FEATURE_MISSING, "feature that it was told it has is missing there",
                 "features that it was told it has are missing there");
     print_group(r, FAULT_HAZARD_UNTOLD, "hazard of that host is one that it was not told of",
                 "hazards of that host are ones that it was not told of");
     print_others(r);
+    if (is_too_loose(q, e))
+        enforcement_print_refusal(stdout, 2, host, e);
     if (e)
         enforcement_print(stdout, 2, host, e);
 }
@@ -111,6 +126,7 @@ static int ask(const struct question *q, const struct subject *host)
     struct policy_report r = {.faults = faults, .max = MAX_FAULTS};
     enum xc_policy_index max = subject_max(q->type), deflt = subject_default(q->type);
     bool offered = host->have[max];
+    const struct enforcement *pv = NULL;
     struct enforcement e;
     int status;
 
@@ -119,14 +135,33 @@ static int ask(const struct question *q, const struct subject *host)
 
         if (host->have[deflt])
             h.deflt = &host->policy[deflt];
-        (void)policy_check(q->policy, &h, &r);
+        (void)xc_audit_policy(NULL, q->policy, &h, &r, NULL);
     }
-    if (q->type == TYPE_PV)
+    if (q->type == TYPE_PV) {
+        pv = &e;
         enforcement_of(host, q->policy, &e);
-    (q->json ? answer_json : answer_text)(q, host, offered, &r, q->type == TYPE_PV ? &e : NULL);
-    status = offered && !r.count ? STATUS_YES : STATUS_NO;
+        if (q->home)
+            enforcement_of_move(q->home, host, q->policy, &e);
+    }
+    (q->json ? answer_json : answer_text)(q, host, offered, &r, pv);
+    status = offered && !r.count && !is_too_loose(q, pv) ? STATUS_YES : STATUS_NO;
     free(faults);
     return status;
+}
+
+/* Where its programs are now: a host's guest there, a domain here.  Others come from anywhere.  0;
+ * or -1 after a message. */
+static int find_home(struct question *q, struct subject *here)
+{
+    if (q->type != TYPE_PV)
+        return 0;
+    if (q->guest->kind == SUBJECT_HOST)
+        q->home = q->guest;
+    else if (q->guest->domid != POLICY_NONE && subject_open("-", here))
+        return -1;
+    else if (q->guest->domid != POLICY_NONE)
+        q->home = here;
+    return 0;
 }
 
 static int ask_all(struct question *q, int n, char **hosts)
@@ -154,7 +189,7 @@ static int ask_all(struct question *q, int n, char **hosts)
 static int run(const struct command *cmd, int argc, char **argv)
 {
     struct question q = {.type = TYPE_UNKNOWN};
-    struct subject *guest;
+    struct subject *guest, *here;
     int letter, first, status = STATUS_TROUBLE;
     bool json = false;
     const char *value;
@@ -162,17 +197,20 @@ static int run(const struct command *cmd, int argc, char **argv)
     while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1) {
         if (letter == 'j')
             json = true;
+        else if (letter == 's')
+            q.strict = true;
         else if (letter != 't' || parse_type(value, &q.type))
             return STATUS_TROUBLE;
     }
     if (argc - first < 2)
         return cmd_usage(cmd, "a guest and at least one host are needed");
     guest = xcalloc(1, sizeof(*guest));
+    here = xcalloc(1, sizeof(*here));
     if (!subject_open(argv[first], guest)) {
         q.guest = guest;
         q.policy = subject_guest_policy(guest, &q.type);
     }
-    if (q.policy) {
+    if (q.policy && !find_home(&q, here)) {
         q.type_name = guest->kind == SUBJECT_GUEST && guest->type != TYPE_UNKNOWN
                           ? guest->type_name
                           : subject_type_name(q.type);
@@ -193,7 +231,9 @@ static int run(const struct command *cmd, int argc, char **argv)
         }
     }
     subject_close(guest);
+    subject_close(here);
     free(guest);
+    free(here);
     return status;
 }
 
@@ -201,11 +241,14 @@ const struct command cmd_check = {
     .name = "check",
     .args = "GUEST HOST...",
     .summary = "can this guest run there?",
-    .about = "Asks whether a guest can move to each host and find there the CPU that it was told "
-             "it has. GUEST is a domain, a save image or a policy file (of a pool: a guest built "
-             "on its level; of a host: a guest that was born there). HOST is a host's file, or - "
-             "for this host. What a host can give at most is compared, and what a guest must know "
-             "of. Status 0: it can run on all of them; 1: not on all.",
+    .about =
+        "Asks whether a guest can move to each host and find there the CPU that it was told "
+        "it has. GUEST is a domain, a save image or a policy file (of a pool: a guest built "
+        "on its level; of a host: a guest that was born there). HOST is a host's file, or - "
+        "for this host. What a host can give at most is compared, and what a guest must know "
+        "of. Of a PV guest also what its programs see there beyond or short of its policy: that "
+        "is a warning, or with --strict a no. Status 0: it can run on all of them; 1: not on "
+        "all.",
     .options = options,
     .run = run,
 };

@@ -173,8 +173,8 @@ static int print_text(const struct side *a, const struct side *b, bool leaves)
                  plural(count, sizeof(count), n, "register", "registers"));
     }
     if (a->policy->platform_info != b->policy->platform_info)
-        (void)printf("msr ce: %#" PRIx64 " in %s, %#" PRIx64 " in %s\n", a->policy->platform_info,
-                     a->s.name, b->policy->platform_info, b->s.name);
+        out_print(stdout, "msr ce: %#" PRIx64 " in %s, %#" PRIx64 " in %s\n",
+                  a->policy->platform_info, a->s.name, b->policy->platform_info, b->s.name);
     free(list);
     if (n || features || a->policy->platform_info != b->policy->platform_info)
         return STATUS_NO;

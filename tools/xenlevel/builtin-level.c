@@ -18,6 +18,7 @@
 static const struct cmd_option options[] = {
     {'o', "output", "POOL", "write the level to this file"},
     {'n', "name", "NAME", "what to call the pool (default: the file's name)"},
+    CMD_STRICT,
     CMD_JSON,
     CMD_END,
 };
@@ -32,6 +33,8 @@ struct plan {
     struct featureset *given_up;  /* of that, what is not in the level */
     struct featureset hazards;    /* what guests must be told of, and not every host would */
     struct featureset lost;       /* the union of given_up */
+    struct featureset *may;       /* what each host may give at most */
+    struct featureset untellable; /* what accumulates, and some host cannot give */
     struct enforcement *enforced; /* PV only */
 };
 
@@ -41,54 +44,91 @@ struct pool {
     struct plan plans[TYPES];
 };
 
+/* What programs of PV guests of that level see on host i, wherever in the pool they were born: a
+ * guest has the identity of its first host. */
+static void enforce(const struct pool *pool, struct plan *plan, size_t i)
+{
+    for (size_t k = 0; k < pool->n; k++) {
+        /* Its own first. */
+        const struct subject *born = &pool->hosts[(i + k) % pool->n];
+        struct cpu_policy guest = born->policy[subject_default(TYPE_PV)];
+
+        (void)policy_apply_level(&guest, &plan->level, NULL); /* its host is in the level */
+        if (k == 0)
+            enforcement_of(&pool->hosts[i], &guest, &plan->enforced[i]);
+        else
+            enforcement_add_identity(&pool->hosts[i], &guest, &plan->enforced[i]);
+    }
+}
+
 /* What each host has, gives up, and is silent about. */
 static void account(struct pool *pool, struct plan *plan)
 {
-    const struct featureset *hazard = featureset_merge_mask(MERGE_HAZARD);
-    struct featureset level;
+    const struct featureset *accumulate = featureset_merge_mask(MERGE_ACCUMULATE);
+    struct featureset level, told;
 
     policy_to_featureset(&plan->level, &plan->features);
     level = plan->features;
+    featureset_or(&told, featureset_merge_mask(MERGE_HAZARD), accumulate);
     for (size_t i = 0; i < pool->n; i++) {
         struct featureset untold;
 
         policy_to_featureset(&pool->hosts[i].policy[subject_default(plan->type)], &plan->own[i]);
         featureset_andnot(&plan->given_up[i], &plan->own[i], &level);
-        featureset_andnot(&plan->given_up[i], &plan->given_up[i], hazard);
+        featureset_andnot(&plan->given_up[i], &plan->given_up[i], &told);
         show_comparable(&plan->given_up[i]);
         featureset_or(&plan->lost, &plan->lost, &plan->given_up[i]);
-        featureset_and(&untold, &level, hazard);
+        featureset_and(&untold, &level, &told);
         featureset_andnot(&untold, &untold, &plan->own[i]);
         featureset_or(&plan->hazards, &plan->hazards, &untold);
         if (plan->type == TYPE_PV)
-            enforcement_of(&pool->hosts[i], &plan->level, &plan->enforced[i]);
+            enforce(pool, plan, i);
     }
+}
+
+/* The hosts as the level takes them; false when one of them cannot run such guests: *cannot. */
+static bool offers(const struct pool *pool, struct plan *plan, struct policy_host *hosts,
+                   size_t *cannot)
+{
+    for (size_t i = 0; i < pool->n; i++) {
+        const struct subject *s = &pool->hosts[i];
+        enum xc_policy_index deflt = subject_default(plan->type), max = subject_max(plan->type);
+
+        if (!s->have[deflt]) {
+            *cannot = i;
+            return false;
+        }
+        hosts[i] = (struct policy_host){s->have[max] ? &s->policy[max] : NULL, &s->policy[deflt]};
+        if (s->have[max])
+            policy_to_featureset(&s->policy[max], &plan->may[i]);
+        else
+            plan->may[i] = *featureset_known(); /* it does not say that it cannot */
+    }
+    return true;
 }
 
 /* 0; -1 after a message when the hosts have no common level. */
 static int make_plan(struct pool *pool, enum subject_type type, bool quiet)
 {
     struct plan *plan = &pool->plans[type];
-    const struct cpu_policy **policies = xcalloc(pool->n, sizeof(const struct cpu_policy *));
+    struct policy_host *hosts = xcalloc(pool->n, sizeof(*hosts));
     size_t culprit = 0;
     int rc;
 
     plan->type = type;
     plan->own = xcalloc(pool->n, sizeof(*plan->own));
     plan->given_up = xcalloc(pool->n, sizeof(*plan->given_up));
+    plan->may = xcalloc(pool->n, sizeof(*plan->may));
     plan->enforced = xcalloc(pool->n, sizeof(*plan->enforced));
-    for (size_t i = 0; i < pool->n; i++) {
-        policies[i] = &pool->hosts[i].policy[subject_default(type)];
-        if (!pool->hosts[i].have[subject_default(type)]) {
-            if (!quiet)
-                out_text(stdout, 0, 2, "no level for %s guests: %s cannot run them",
-                         subject_type_name(type), pool->hosts[i].name);
-            free((void *)policies);
-            return 0;
-        }
+    if (!offers(pool, plan, hosts, &culprit)) {
+        if (!quiet)
+            out_text(stdout, 0, 2, "no level for %s guests: %s cannot run them",
+                     subject_type_name(type), pool->hosts[culprit].name);
+        free(hosts);
+        return 0;
     }
-    rc = policy_level(policies, pool->n, &plan->level, &culprit);
-    free((void *)policies);
+    rc = policy_level(hosts, pool->n, &plan->level, &plan->untellable, &culprit);
+    free(hosts);
     if (rc) {
         warn("%s and %s cannot be in one pool: %s", pool->hosts[0].name, pool->hosts[culprit].name,
              rc == -EXDEV ? "their CPUs differ in vendor or in the size of a CLFLUSH line"
@@ -188,6 +228,36 @@ static void print_costs(const struct pool *pool, const struct plan *plan)
             print_group(pool, plan, (unsigned int)f, &printed);
 }
 
+/* Does it tell guests of a protection that they have to use themselves? */
+static bool protects(unsigned int f)
+{
+    const struct feature_info *info = feature_info(f);
+
+    return info && strstr(info->description, "VERW");
+}
+
+/* One line for each: what it is, who has it, who stands against it, and what that means. */
+static void print_losses(const struct pool *pool, const struct plan *plan)
+{
+    for (int f = featureset_next(&plan->untellable, 0); f >= 0;
+         f = featureset_next(&plan->untellable, (unsigned int)f + 1)) {
+        const struct feature_info *info = feature_info((unsigned int)f);
+        char *has = hosts_with(pool, plan->own, (unsigned int)f, true);
+        char *cannot = hosts_with(pool, plan->may, (unsigned int)f, false);
+        char *why = *cannot ? xasprintf("%s cannot give it to guests", cannot)
+                            : xstrdup("the level does not reach its leaf or what it stands on");
+
+        out_text(stdout, 2, 4, "loses %s (%s), which %s %s: %s, so a guest on %s %s",
+                 info ? info->name : "?", info ? info->description : "?", has,
+                 protects((unsigned int)f) ? "needs" : "has", why, has,
+                 protects((unsigned int)f) ? "may leave out a protection that it needs there"
+                                           : "is not told of it");
+        free(why);
+        free(has);
+        free(cannot);
+    }
+}
+
 static void print_plan(const struct pool *pool, const struct plan *plan)
 {
     char count[32];
@@ -213,6 +283,7 @@ static void print_plan(const struct pool *pool, const struct plan *plan)
                  "guests are told of these on every host, though only some have them:");
         show_features(stdout, 4, &plan->hazards);
     }
+    print_losses(pool, plan);
     for (size_t i = 0; plan->type == TYPE_PV && i < pool->n; i++)
         enforcement_print(stdout, 2, &pool->hosts[i], &plan->enforced[i]);
 }
@@ -250,6 +321,25 @@ static void costs_json(struct json *j, const struct pool *pool, const struct pla
     json_close_array(j);
 }
 
+static void losses_json(struct json *j, const struct pool *pool, const struct plan *plan)
+{
+    json_array(j, "loses");
+    for (int f = featureset_next(&plan->untellable, 0); f >= 0;
+         f = featureset_next(&plan->untellable, (unsigned int)f + 1)) {
+        const struct feature_info *info = feature_info((unsigned int)f);
+        char place[32] = "";
+
+        (void)feature_location((unsigned int)f, place, sizeof(place));
+        json_object(j, NULL);
+        json_string(j, "name", info ? info->name : NULL);
+        json_string(j, "location", place);
+        names_json(j, "needed_on", pool, plan->own, (unsigned int)f, true);
+        names_json(j, "because_of", pool, plan->may, (unsigned int)f, false);
+        json_close_object(j);
+    }
+    json_close_array(j);
+}
+
 static void plan_json(struct json *j, const char *key, const struct pool *pool,
                       const struct plan *plan)
 {
@@ -261,6 +351,7 @@ static void plan_json(struct json *j, const char *key, const struct pool *pool,
     json_features(j, "features", &plan->features);
     costs_json(j, pool, plan);
     json_features(j, "hazards_told", &plan->hazards);
+    losses_json(j, pool, plan);
     json_array(j, "hosts");
     for (size_t i = 0; i < pool->n; i++) {
         json_object(j, NULL);
@@ -297,7 +388,7 @@ static int report(const struct pool *pool, const char *output, bool json)
         if (pool->plans[type].done)
             print_plan(pool, &pool->plans[type]);
     if (output)
-        (void)printf("\nwritten to %s\n", output);
+        out_print(stdout, "\nwritten to %s\n", output);
     return STATUS_YES;
 }
 
@@ -368,13 +459,33 @@ static int open_hosts(struct pool *pool, char **args)
     return 0;
 }
 
-static int level_hosts(struct pool *pool, const char *output, const char *name, bool json)
+/* --strict: is there a host where programs of PV guests read something else?  They are named. */
+static bool is_too_loose(const struct pool *pool)
 {
+    const struct plan *plan = &pool->plans[TYPE_PV];
+    bool loose = false;
+
+    for (size_t i = 0; plan->done && i < pool->n; i++) {
+        enforcement_print_refusal(stderr, 0, &pool->hosts[i], &plan->enforced[i]);
+        loose |= !enforcement_is_exact(&plan->enforced[i]);
+    }
+    return loose;
+}
+
+static int level_hosts(struct pool *pool, const char *output, const char *name, bool strict,
+                       bool json)
+{
+    int status;
+
     if (make_plan(pool, TYPE_HVM, json) || make_plan(pool, TYPE_PV, json))
         return STATUS_NO;
     if (!pool->plans[TYPE_HVM].done && !pool->plans[TYPE_PV].done) {
         warn("there is no type of guest that all of these hosts can run");
         return STATUS_NO;
+    }
+    if (strict && is_too_loose(pool)) {
+        status = report(pool, NULL, json);
+        return status ? status : STATUS_NO;
     }
     if (output && write_pool(pool, output, name))
         return STATUS_TROUBLE;
@@ -386,13 +497,15 @@ static int run(const struct command *cmd, int argc, char **argv)
     const char *output = NULL, *name = NULL, *value;
     int letter, first, status = STATUS_TROUBLE;
     struct pool pool = {0};
-    bool json = false;
+    bool strict = false, json = false;
 
     while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1) {
         if (letter == 'o')
             output = value;
         else if (letter == 'n')
             name = value;
+        else if (letter == 's')
+            strict = true;
         else if (letter == 'j')
             json = true;
         else
@@ -403,12 +516,13 @@ static int run(const struct command *cmd, int argc, char **argv)
     pool.n = (size_t)(argc - first);
     pool.hosts = xcalloc(pool.n, sizeof(*pool.hosts));
     if (!open_hosts(&pool, argv + first))
-        status = level_hosts(&pool, output, name, json);
+        status = level_hosts(&pool, output, name, strict, json);
     for (size_t i = 0; i < pool.n; i++)
         subject_close(&pool.hosts[i]);
     for (int type = TYPE_PV; type < TYPES; type++) {
         free(pool.plans[type].own);
         free(pool.plans[type].given_up);
+        free(pool.plans[type].may);
         free(pool.plans[type].enforced);
     }
     free(pool.hosts);
@@ -421,9 +535,10 @@ const struct command cmd_level = {
     .summary = "what the hosts of a pool share",
     .about = "Computes the CPU that a guest can be born with and then move to any of these hosts: "
              "what all of them offer by default. Prints what each host gives up for it, which host "
-             "costs the pool each feature, and, for PV guests, what cannot be hidden from them. "
-             "Without -o nothing is written. HOST is a host's file, or - for this host. Status 1: "
-             "these hosts have no common level.",
+             "costs the pool each feature, and, for PV guests, what their programs see beyond or "
+             "short of it. Without -o nothing is written. HOST is a host's file, or - for this "
+             "host. Status 1: these hosts have no common level, or with --strict one of them "
+             "cannot hold PV guests to it.",
     .options = options,
     .run = run,
 };

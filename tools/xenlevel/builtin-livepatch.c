@@ -144,7 +144,7 @@ static int load_into(xc_handle *xch, const struct xc_version *v, const char *pat
         (void)xc_livepatch_action(xch, NAME, XC_LIVEPATCH_UNLOAD);
         return STATUS_TROUBLE;
     }
-    (void)printf("the audit is in Xen %s now (%zu bytes)\n", v->text, p->size);
+    out_print(stdout, "the audit is in Xen %s now (%zu bytes)\n", v->text, p->size);
     return STATUS_YES;
 }
 
@@ -203,8 +203,8 @@ static int show_status(const struct request *q)
         if (json_end(j))
             return STATUS_TROUBLE;
     } else {
-        (void)printf("Xen %s, build-id %s: the audit is %s\n", v.text, v.build_id,
-                     state_name(status.state));
+        out_print(stdout, "Xen %s, build-id %s: the audit is %s\n", v.text, v.build_id,
+                  state_name(status.state));
     }
     return status.state == XC_LIVEPATCH_APPLIED ? STATUS_YES : STATUS_NO;
 }
@@ -233,7 +233,7 @@ static int unload(const struct request *q)
     xc_interface_close(xch);
     if (rc)
         return STATUS_TROUBLE;
-    (void)printf("the audit is out of Xen %s\n", v.text);
+    out_print(stdout, "the audit is out of Xen %s\n", v.text);
     return STATUS_YES;
 }
 

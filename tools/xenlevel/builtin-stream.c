@@ -162,21 +162,6 @@ static int wanted_policy(const struct request *q, const struct cpu_policy *old,
     return rc ? -1 : 0;
 }
 
-/* An MSR of value 0 needs no entry, as with Xen, unless the old policy spoke of it: then silence
- * would leave it to the receiver's default. */
-static void take_msrs(struct edit *e, const struct xc_sr_head *head, const xen_msr_entry_t *msrs,
-                      size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        bool named = msrs[i].val != 0;
-
-        for (size_t k = 0; k < head->nr_msrs; k++)
-            named |= head->msrs[k].idx == msrs[i].idx;
-        if (named)
-            e->msrs[e->nr_msrs++] = msrs[i];
-    }
-}
-
 static uint64_t place(const xen_cpuid_leaf_t *l)
 {
     return (uint64_t)l->leaf << 32 | l->subleaf;
@@ -217,13 +202,12 @@ static struct edit *policy_edit(const struct xc_sr_head *head, bool old_is_valid
 {
     struct edit *e = xcalloc(1, sizeof(*e));
     xen_cpuid_leaf_t *leaves = xcalloc(POLICY_MAX_LEAVES, sizeof(*leaves));
-    xen_msr_entry_t msrs[POLICY_MAX_MSRS];
-    size_t nr_leaves = POLICY_MAX_LEAVES, nr_msrs = POLICY_MAX_MSRS;
+    size_t nr_leaves = POLICY_MAX_LEAVES;
 
     e->set_policy = true;
-    (void)policy_to_leaves(new, leaves, &nr_leaves, msrs, &nr_msrs); /* there is room */
+    e->nr_msrs = POLICY_MAX_MSRS;
+    (void)policy_to_leaves(new, leaves, &nr_leaves, e->msrs, &e->nr_msrs); /* there is room */
     take_leaves(e, head->leaves, old_is_valid ? head->nr_leaves : 0, new, leaves, nr_leaves);
-    take_msrs(e, head, msrs, nr_msrs);
     free(leaves);
     return e;
 }

@@ -247,8 +247,8 @@ static int write_config(const struct subject *pool, enum subject_type type, bool
     if (json) {
         status = print_json(pool, type, list, &lost);
     } else {
-        (void)printf("# The level of '%s' for %s guests, by xenlevel.\n", pool->name,
-                     type == TYPE_PV ? "PV" : "HVM and PVH");
+        out_print(stdout, "# The level of '%s' for %s guests, by xenlevel.\n", pool->name,
+                  type == TYPE_PV ? "PV" : "HVM and PVH");
         print_limits(p, &lost, names);
         if (names)
             print_names(p, &lost);

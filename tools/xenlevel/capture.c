@@ -206,25 +206,19 @@ Xenlevel__File *capture_xen(xc_handle *xch, const char *name)
     return file;
 }
 
-/* The six policies of a host of which only the first is known. */
+/* The policies of a host of which only the first is known: those of guests that it can run. */
 static void derive(Xenlevel__Host *host, const struct cpu_policy *raw,
                    const struct host_options *options)
 {
-    struct cpu_policy p[XC_POLICIES];
+    struct cpu_policy *p = xcalloc(HOST_POLICIES, sizeof(*p));
+    struct xc_physinfo info = {.pv = true};
+    bool has_hap;
 
     p[XC_POLICY_RAW] = *raw;
-    /* Xen's own raw policy has no more of this MSR either: the rest is clock ratios. */
-    p[XC_POLICY_RAW].platform_info &= PLATFORM_INFO_CPUID_FAULTING;
-    host_policy_from_raw(&p[XC_POLICY_HOST], &p[XC_POLICY_RAW], options);
-    host_policy_guest_max(&p[XC_POLICY_PV_MAX], &p[XC_POLICY_RAW], &p[XC_POLICY_HOST], GUEST_PV);
-    host_policy_guest_max(&p[XC_POLICY_HVM_MAX], &p[XC_POLICY_RAW], &p[XC_POLICY_HOST],
-                          GUEST_HVM_HAP);
-    host_policy_guest_default(&p[XC_POLICY_PV_DEFAULT], &p[XC_POLICY_PV_MAX], &p[XC_POLICY_HOST],
-                              options, GUEST_PV);
-    host_policy_guest_default(&p[XC_POLICY_HVM_DEFAULT], &p[XC_POLICY_HVM_MAX], &p[XC_POLICY_HOST],
-                              options, GUEST_HVM_HAP);
+    host_policies_derive(p, options, &info.hvm, &has_hap);
     for (unsigned int i = 0; i < XC_POLICIES; i++)
-        add_policy(host, i, xlp_policy_from(&p[i]));
+        if (wanted(xc_policy_name(i), &info))
+            add_policy(host, i, xlp_policy_from(&p[i]));
     for (unsigned int i = 0; i < XC_FEATURESETS; i++) {
         static const enum xc_policy_index from[XC_FEATURESETS] = {
             [XC_FEATURESET_RAW] = XC_POLICY_RAW,       [XC_FEATURESET_HOST] = XC_POLICY_HOST,
@@ -233,9 +227,12 @@ static void derive(Xenlevel__Host *host, const struct cpu_policy *raw,
         };
         struct featureset fs;
 
+        if (!wanted(xc_featureset_name(i), &info))
+            continue;
         policy_to_featureset(&p[from[i]], &fs);
         add_featureset(host, i, fs.w, FEATURESET_WORDS);
     }
+    free(p);
 }
 
 Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t *caps,

@@ -6,10 +6,10 @@
 
 #include "enforce.h"
 #include "out.h"
+#include "programs.h"
 #include "show.h"
 #include "util.h"
 
-#include <levelling.h>
 #include <xen/sysctl.h>
 
 /* Of what stays visible only what a level is about: what PV guests are given at all (no VMX, no
@@ -21,22 +21,103 @@ static void of_a_level(struct featureset *fs)
     show_comparable(fs);
 }
 
+static const struct cpu_policy *real_cpu(const struct subject *host)
+{
+    return &host->policy[host->have[XC_POLICY_RAW] ? XC_POLICY_RAW : XC_POLICY_HOST];
+}
+
+static void view_on(const struct subject *host, const struct cpu_policy *policy,
+                    struct pv_view *view)
+{
+    levelling_pv_view(host->caps, real_cpu(host), policy, view);
+}
+
 void enforcement_of(const struct subject *host, const struct cpu_policy *level,
                     struct enforcement *e)
 {
-    const struct cpu_policy *real =
-        &host->policy[host->have[XC_POLICY_RAW] ? XC_POLICY_RAW : XC_POLICY_HOST];
+    struct pv_view view;
 
     memset(e, 0, sizeof(*e));
     e->known = host->caps_known;
     e->faulting = host->caps & XEN_SYSCTL_CPU_LEVELCAP_faulting;
     if (!e->known || e->faulting)
         return;
-    levelling_visible(host->caps, real, level, &e->visible);
-    levelling_visible(0, real, level, &e->masked); /* with no mask at all */
+    levelling_visible(host->caps, real_cpu(host), level, &e->visible);
+    levelling_visible(0, real_cpu(host), level, &e->masked); /* with no mask at all */
     featureset_andnot(&e->masked, &e->masked, &e->visible);
     of_a_level(&e->visible);
     of_a_level(&e->masked);
+    view_on(host, level, &view);
+    e->beyond = view.beyond;
+}
+
+void enforcement_add_identity(const struct subject *host, const struct cpu_policy *level,
+                              struct enforcement *e)
+{
+    struct pv_view view;
+
+    if (!e->known || e->faulting)
+        return;
+    view_on(host, level, &view);
+    e->beyond.areas |= view.beyond.areas;
+    e->beyond.basic |= view.beyond.basic;
+    e->beyond.extd |= view.beyond.extd;
+}
+
+void enforcement_of_move(const struct subject *home, const struct subject *host,
+                         const struct cpu_policy *policy, struct enforcement *e)
+{
+    struct pv_view from, to;
+
+    if (!e->known || !home->caps_known)
+        return;
+    view_on(home, policy, &from);
+    view_on(host, policy, &to);
+    e->home = home->name;
+    levelling_pv_move(&from, &to, &e->move);
+}
+
+bool enforcement_is_exact(const struct enforcement *e)
+{
+    return e->known && e->faulting && (!e->home || levelling_pv_same(&e->move));
+}
+
+struct paragraph {
+    FILE *f;
+    unsigned int indent;
+};
+
+static void print_line(void *opaque, const char *line)
+{
+    const struct paragraph *p = opaque;
+
+    out_text(p->f, p->indent, p->indent + 2, "%s", line);
+}
+
+/* Everything that programs see otherwise, the features of `visible` already having been said. */
+static void print_beyond(FILE *f, unsigned int indent, const struct subject *host,
+                         const struct enforcement *e)
+{
+    struct paragraph p = {f, indent + 2};
+    struct pv_change rest = e->beyond;
+
+    featureset_andnot(&rest.appear, &rest.appear, &e->visible);
+    out_text(f, indent, indent + 2,
+             "PV guests on %s: their kernels read the policy; their programs execute CPUID on the "
+             "processor, and read something else:",
+             host->name);
+    programs_say(&rest, print_line, &p);
+}
+
+static void print_move(FILE *f, unsigned int indent, const struct subject *host,
+                       const struct enforcement *e)
+{
+    struct paragraph p = {f, indent + 2};
+
+    out_text(f, indent, indent + 2,
+             "PV guests that move from %s to %s: what their programs read changes:", e->home,
+             host->name);
+    programs_say_move(&e->move, print_line, &p);
 }
 
 void enforcement_print(FILE *f, unsigned int indent, const struct subject *host,
@@ -68,6 +149,22 @@ void enforcement_print(FILE *f, unsigned int indent, const struct subject *host,
                  host->name,
                  plural(count, sizeof(count), featureset_count(&e->masked), "feature", "features"),
                  featureset_count(&e->masked) == 1 ? "is" : "are");
+    if (!e->faulting)
+        print_beyond(f, indent, host, e);
+    if (e->home && !levelling_pv_same(&e->move))
+        print_move(f, indent, host, e);
+}
+
+void enforcement_print_refusal(FILE *f, unsigned int indent, const struct subject *host,
+                               const struct enforcement *e)
+{
+    if (enforcement_is_exact(e))
+        return;
+    out_text(f, indent, indent + 2, "refused by --strict: programs of PV guests on %s %s",
+             host->name,
+             !e->known      ? "may read something else than their policy: that is not known"
+             : !e->faulting ? "do not read exactly their policy"
+                            : "read their policy, which they did not where they come from");
 }
 
 void enforcement_json(struct json *j, const char *key, const struct enforcement *e)
@@ -78,6 +175,14 @@ void enforcement_json(struct json *j, const char *key, const struct enforcement 
         json_bool(j, "faulting", e->faulting);
         json_features(j, "visible", &e->visible);
         json_features(j, "masked", &e->masked);
+        json_pv_change(j, &e->beyond, false);
+    }
+    json_bool(j, "exact", enforcement_is_exact(e));
+    if (e->home) {
+        json_object(j, "move");
+        json_string(j, "from", e->home);
+        json_pv_change(j, &e->move, true);
+        json_close_object(j);
     }
     json_close_object(j);
 }

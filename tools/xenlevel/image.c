@@ -104,7 +104,7 @@ static int take_head(struct image *im)
 {
     struct xc_sr_fault fault;
 
-    if (!xc_sr_head_read(im->fd, im->format, im->head, NULL, 0, &fault))
+    if (!xc_sr_head_read(im->fd, im->format, im->head, NULL, &fault))
         return 0;
     warn("%s: %s", im->path, fault.text);
     return -1;
@@ -147,6 +147,7 @@ void image_rewind(struct image *im)
     im->at = 0;
     memset(im->next, 0, sizeof(im->next));
     im->static_end = im->in_checkpoint = false;
+    im->run = 0;
 }
 
 /* ---- headers: the head's parser has judged them ---- */
@@ -188,6 +189,10 @@ static int take_record(struct image *im, struct image_item *it, enum image_layer
     it->length = hdr.length;
     it->body = im->at + sizeof(hdr);
     it->end = it->body + (((uint64_t)hdr.length + 7) & ~7ull);
+    im->run = hdr.type & REC_OPTIONAL ? im->run + 1 : 0;
+    if (im->run > XC_SR_MAX_OPTIONAL_RUN)
+        return image_fault(im, it, it->offset, "more than %u optional records one behind the other",
+                           XC_SR_MAX_OPTIONAL_RUN);
     if (it->end > im->size)
         return image_fault(im, it, im->size, "the image ends here, %" PRIu64 " octets short",
                            it->end - im->size);

@@ -41,6 +41,7 @@ struct image {
     int state; /* of the walk */
     uint64_t at;
     uint32_t next[IMAGE_LAYERS]; /* records' numbers */
+    uint32_t run;                /* optional records that have come one behind the other */
     bool static_end, in_checkpoint;
 };
 

@@ -289,9 +289,9 @@ static int open_output(struct rewrite *rw, const char *output)
     if (outfile_open(&rw->out, output, 0600) || fstat(rw->out.fd, &now))
         return write_failed(rw);
     if ((now.st_uid != st->st_uid || now.st_gid != st->st_gid) &&
-        fchown(rw->out.fd, st->st_uid, st->st_gid))
+        (rw->out.replaces || fchown(rw->out.fd, st->st_uid, st->st_gid)))
         return 0; /* other people's: they get no more than they had */
-    return fchmod(rw->out.fd, st->st_mode & 0777) ? write_failed(rw) : 0;
+    return outfile_allow(&rw->out, st->st_mode & 0777) ? write_failed(rw) : 0;
 }
 
 int rewrite_image(struct image *im, struct edit *edit, bool checksums, const char *output)

@@ -174,11 +174,11 @@ static void show_text(const struct image *im, const struct image_summary *sum)
     struct featureset fs;
     struct table t;
 
-    (void)printf("image      %s, %" PRIu64 " octets\n", im->path, im->size);
+    out_print(stdout, "image      %s, %" PRIu64 " octets\n", im->path, im->size);
     (void)printf("format     %slibxc version %u\n",
                  im->format == XC_SR_XL ? "xl, libxl version 2, " : "", h->version);
-    (void)printf("guest      %s%s%s, from Xen %u.%u\n", h->name, h->name[0] ? ", " : "",
-                 guest_type(im), h->xen_major, h->xen_minor);
+    out_print(stdout, "guest      %s%s%s, from Xen %u.%u\n", h->name, h->name[0] ? ", " : "",
+              guest_type(im), h->xen_major, h->xen_minor);
     if (p) {
         char *cpu = show_cpu(p);
         unsigned int n = 0;
@@ -187,11 +187,11 @@ static void show_text(const struct image *im, const struct image_summary *sum)
         show_comparable(&fs);
         for (int f = featureset_next(&fs, 0); f >= 0; f = featureset_next(&fs, (unsigned int)f + 1))
             n++;
-        (void)printf("cpu        %s: %u features in %zu leaves, %zu MSRs\n", cpu, n, h->nr_leaves,
-                     h->nr_msrs);
+        out_print(stdout, "cpu        %s: %u features in %zu leaves, %zu MSRs\n", cpu, n,
+                  h->nr_leaves, h->nr_msrs);
         free(cpu);
     } else {
-        (void)printf("cpu        %s\n", why);
+        out_print(stdout, "cpu        %s\n", why);
     }
     (void)printf("memory     %" PRIu64 " pages, repeated ones counted\n", sum->pages);
     table_init(&t, 5, 0);

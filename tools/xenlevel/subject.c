@@ -14,6 +14,7 @@
 #include "out.h"
 #include "subject.h"
 #include "util.h"
+#include "xc_audit.h"
 #include "xc_sr_head.h"
 
 const char *subject_type_name(enum subject_type type)
@@ -127,7 +128,7 @@ static int open_image(const char *path, int fd, enum xc_sr_layer layer, struct s
     char text[XC_FAULT_TEXT];
     int rc = -1;
 
-    if (xc_sr_head_read(fd, layer, head, NULL, 0, &where)) {
+    if (xc_sr_head_read(fd, layer, head, NULL, &where)) {
         warn("%s: %s", path, where.text[0] ? where.text : strerror(errno));
         goto out;
     }
@@ -163,7 +164,6 @@ static int open_domain(const char *arg, struct subject *s)
     xc_handle *xch = xc_interface_open(out_logger());
     struct xc_domain_info info;
     struct xc_version v;
-    struct xc_leaves l;
     char *name;
     uint32_t domid;
     int rc = -1;
@@ -173,7 +173,7 @@ static int open_domain(const char *arg, struct subject *s)
         return -1;
     }
     if (xc_domain_resolve(xch, arg, &domid) || xc_domain_getinfo(xch, domid, &info) ||
-        xc_version(xch, &v) || xc_get_domain_cpu_policy(xch, domid, &l))
+        xc_version(xch, &v) || xc_domain_policy(xch, domid, &s->guest))
         goto out;
     name = xc_domain_name(xch, domid);
     s->kind = SUBJECT_GUEST;
@@ -183,8 +183,7 @@ static int open_domain(const char *arg, struct subject *s)
     s->domid = domid;
     s->type = info.type == XC_DOMAIN_PV ? TYPE_PV : TYPE_HVM;
     s->type_name = xc_domain_type_name(info.type);
-    rc = xc_policy_from_leaves(xch, s->origin, &l, &s->guest, NULL, 0);
-    xc_leaves_free(&l);
+    rc = 0;
 out:
     xc_interface_close(xch);
     return rc;

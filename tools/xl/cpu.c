@@ -12,23 +12,10 @@
 #include "level.h"
 #include "out.h"
 #include "util.h"
+#include "xc_audit.h"
 #include "xlp.h"
 
 #define MAX_FAULTS 1024
-
-int read_domain_policy(xc_handle *xch, uint32_t domid, struct cpu_policy *p)
-{
-    struct xc_leaves l;
-    char what[48];
-    int rc;
-
-    if (xc_get_domain_cpu_policy(xch, domid, &l))
-        return -1;
-    (void)snprintf(what, sizeof(what), "the CPU policy of domain %u", domid);
-    rc = xc_policy_from_leaves(xch, what, &l, p, NULL, 0);
-    xc_leaves_free(&l);
-    return rc;
-}
 
 /* ---- cpu_policy = FILE ---- */
 
@@ -83,28 +70,24 @@ static int take_file(const char *path, bool pv, struct level_change *c)
 /* ---- why it was refused ---- */
 
 /* The hypervisor names a register; which features of it, its own rules tell. */
-static void explain(xc_handle *xch, const struct guest_config *c, const struct cpu_policy *wanted)
+static void explain(xc_handle *xch, uint32_t domid, const struct cpu_policy *wanted)
 {
-    enum xc_policy_index index = c->type == XC_DOMAIN_PV ? XC_POLICY_PV_MAX : XC_POLICY_HVM_MAX;
     struct policy_fault *faults = xcalloc(MAX_FAULTS, sizeof(*faults));
+    struct xc_guest_limits *limits = xcalloc(1, sizeof(*limits));
     struct policy_report r = {.faults = faults, .max = MAX_FAULTS};
-    struct cpu_policy max;
-    struct xc_leaves l;
+    struct policy_host host = xc_limits_host(limits);
+    struct xc_domain_info info;
 
-    if (!xc_get_system_cpu_policy(xch, index, &l)) {
-        if (!xc_policy_from_leaves(xch, "the host's policy", &l, &max, NULL, 0)) {
-            struct policy_host host = {.max = &max};
-
-            (void)policy_check(wanted, &host, &r);
-        }
-        xc_leaves_free(&l);
-    }
+    if (!xc_domain_getinfo(xch, domid, &info) &&
+        !xc_guest_limits(xch, xc_domain_guest_type(&info), limits))
+        (void)xc_audit_policy(NULL, wanted, &host, &r, NULL);
     for (size_t i = 0; i < r.count && i < r.max; i++) {
         char text[XC_FAULT_TEXT];
 
         (void)xc_fault_text(&faults[i], text, sizeof(text));
         out_text(stderr, 2, 4, "%s", text);
     }
+    free(limits);
     free(faults);
 }
 
@@ -133,7 +116,7 @@ int give_cpu(xc_handle *xch, uint32_t domid, const struct guest_config *c)
     if (!c->cpu_policy && !c->has_topology)
         return 0;
     change = xcalloc(1, sizeof(*change));
-    if (read_domain_policy(xch, domid, &change->wanted))
+    if (xc_domain_policy(xch, domid, &change->wanted))
         goto out;
     if (c->cpu_policy && take_file(c->cpu_policy, c->type == XC_DOMAIN_PV, change))
         goto out;
@@ -145,7 +128,7 @@ int give_cpu(xc_handle *xch, uint32_t domid, const struct guest_config *c)
     }
     if (level_apply(xch, domid, change)) {
         if (errno == EINVAL)
-            explain(xch, c, &change->wanted);
+            explain(xch, domid, &change->wanted);
         goto out;
     }
     if (level_taken(change))

@@ -11,7 +11,4 @@
  * message. */
 int give_cpu(xc_handle *xch, uint32_t domid, const struct guest_config *c);
 
-/* The policy of a domain. */
-int read_domain_policy(xc_handle *xch, uint32_t domid, struct cpu_policy *p);
-
 #endif /* XL_SIM_CPU_H */

@@ -20,6 +20,7 @@
 #include "out.h"
 #include "util.h"
 #include "xl.h"
+#include "xl_programs.h"
 
 #define MAX_CONFIG 65536u
 #define MAX_VCPUS  128u
@@ -428,6 +429,12 @@ int image_restore(xc_handle *xch, const struct image_source *from, uint32_t *dom
     incoming = xasprintf("%s" IMAGE_INCOMING, c->name);
     status = make(xch, from, incoming, domid, c, result);
     free(incoming);
+    if (!status && c->type == XC_DOMAIN_PV) {
+        struct xl_programs programs;
+
+        (void)xl_programs_look(xch, *domid, &programs);
+        xl_programs_print(stderr, &programs, c->name);
+    }
     return status;
 }
 

@@ -13,8 +13,11 @@
 #include "describe.h"
 #include "json.h"
 #include "out.h"
+#include "programs.h"
 #include "util.h"
+#include "xc_audit.h"
 #include "xl.h"
+#include "xl_programs.h"
 
 static const struct cmd_option options[] = {
     {'n', "vcpu", "N", "as that vCPU reads it, in its place in the topology"},
@@ -28,37 +31,24 @@ struct view {
     struct cpu_policy policy;
     long vcpu; /* -1: the policy itself */
     struct xc_leaves leaves;
-    struct featureset visible; /* PV */
+    struct featureset visible; /* PV, this and all below */
+    struct xl_programs programs;
     bool costs_known, costs_switches;
 };
 
 /* ---- what stays visible ---- */
 
-/* A hypervisor without our extension: its capabilities and the CPU tell the same. */
-static int compute_visible(xc_handle *xch, struct view *v)
-{
-    struct cpu_policy raw;
-    struct xc_leaves l;
-    uint32_t caps;
-    int rc;
-
-    if (xc_get_cpu_levelling_caps(xch, &caps) || xc_get_system_cpu_policy(xch, XC_POLICY_RAW, &l))
-        return -1;
-    rc = xc_policy_from_leaves(xch, "the raw policy of the host", &l, &raw, NULL, 0);
-    xc_leaves_free(&l);
-    if (!rc)
-        levelling_visible(caps, &raw, &v->policy, &v->visible);
-    return rc;
-}
-
 static int find_visible(xc_handle *xch, struct view *v)
 {
     if (v->info.type != XC_DOMAIN_PV)
         return 0;
+    if (xl_programs_look(xch, v->info.domid, &v->programs))
+        return -1;
+    v->visible = v->programs.view.beyond.appear;
+    featureset_andnot(&v->visible, &v->visible, featureset_merge_mask(MERGE_DYNAMIC));
+    /* Our own hypervisor knows better, and what it costs. */
     v->costs_known = !xc_domain_get_visible(xch, v->info.domid, &v->visible, &v->costs_switches);
-    if (v->costs_known)
-        return 0;
-    return errno == ENOSYS || errno == EOPNOTSUPP ? compute_visible(xch, v) : -1;
+    return v->costs_known || errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -1;
 }
 
 /* ---- a vCPU's leaves ---- */
@@ -118,6 +108,20 @@ static void print_visible(const struct view *v)
                  "PV guest of another level, which makes context switches slower");
 }
 
+/* What is no feature that stays visible. */
+static void print_beyond(const struct view *v)
+{
+    const struct pv_change *beyond = &v->programs.view.beyond;
+    char names[PROGRAMS_TEXT];
+
+    programs_features(&beyond->vanish, names, sizeof(names));
+    if (names[0])
+        out_text(stdout, 0, 2, "its programs cannot be shown, though its policy has it: %s", names);
+    programs_areas(beyond, names, sizeof(names));
+    if (names[0])
+        out_text(stdout, 0, 2, "its programs read of this CPU, not of its policy: %s", names);
+}
+
 static int print_text(const struct view *v)
 {
     char *cpu = show_cpu(&v->policy);
@@ -140,6 +144,8 @@ static int print_text(const struct view *v)
                      l->d);
     }
     print_visible(v);
+    if (v->info.type == XC_DOMAIN_PV)
+        print_beyond(v);
     return STATUS_YES;
 }
 
@@ -162,6 +168,7 @@ static int print_json(const struct view *v)
             json_bool(j, "costs_switches", v->costs_switches);
         else
             json_string(j, "costs_switches", NULL);
+        xl_programs_json(j, &v->programs);
     }
     json_close_object(j);
     free(cpu);
@@ -181,7 +188,7 @@ static int look(xc_handle *xch, const char *domain, struct view *v)
         warn("domain '%s' has %u vCPUs: they are numbered from 0", v->name, v->info.nr_vcpus);
         return -1;
     }
-    if (read_domain_policy(xch, domid, &v->policy) || find_visible(xch, v))
+    if (xc_domain_policy(xch, domid, &v->policy) || find_visible(xch, v))
         return -1;
     if (xc_policy_to_leaves(&v->policy, &v->leaves)) {
         warn("out of memory");
@@ -230,9 +237,10 @@ const struct command cmd_cpuid = {
     .args = "DOMAIN",
     .summary = "the CPU of a domain",
     .about = "Prints the CPUID leaves of a domain's policy, or what one of its vCPUs reads before "
-             "it begins to run. Of a PV domain, also the features that its programs see though "
-             "its policy lacks them, since the CPU cannot be kept from showing them; and whether "
-             "hiding the others costs time at context switches.",
+             "it begins to run. Of a PV domain, also what its programs read beyond or short of "
+             "it: features that the CPU cannot be kept from showing, features that it cannot be "
+             "made to show, and what else is the CPU's own; and whether hiding features costs time "
+             "at context switches.",
     .options = options,
     .run = run,
 };

@@ -8,6 +8,7 @@
 #include "json.h"
 #include "out.h"
 #include "xl.h"
+#include "xl_programs.h"
 
 static const struct cmd_option options[] = {
     {'p', "paused", NULL, "leave it paused: its CPU can be changed until `unpause`"},
@@ -15,8 +16,25 @@ static const struct cmd_option options[] = {
     CMD_END,
 };
 
+static int report_json(const struct guest_config *c, uint32_t domid, bool paused,
+                       const struct xl_programs *programs)
+{
+    struct json *j = json_begin();
+
+    json_object(j, NULL);
+    json_number(j, "domid", domid);
+    json_string(j, "name", c->name);
+    json_string(j, "type", xc_domain_type_name(c->type));
+    json_bool(j, "paused", paused);
+    if (c->type == XC_DOMAIN_PV)
+        xl_programs_json(j, programs);
+    json_close_object(j);
+    return json_end(j);
+}
+
 static int create(xc_handle *xch, const struct guest_config *c, bool paused, bool json)
 {
+    struct xl_programs programs = {.known = false};
     uint32_t domid;
 
     if (build_domain(xch, c, &domid))
@@ -26,19 +44,14 @@ static int create(xc_handle *xch, const struct guest_config *c, bool paused, boo
         (void)xc_domain_set_name(xch, domid, NULL);
         return STATUS_TROUBLE;
     }
-    if (json) {
-        struct json *j = json_begin();
-
-        json_object(j, NULL);
-        json_number(j, "domid", domid);
-        json_string(j, "name", c->name);
-        json_string(j, "type", xc_domain_type_name(c->type));
-        json_bool(j, "paused", paused);
-        json_close_object(j);
-        return json_end(j);
-    }
-    (void)printf("'%s' (%s) is domain %u%s\n", c->name, xc_domain_type_name(c->type), domid,
-                 paused ? ", paused" : "");
+    if (c->type == XC_DOMAIN_PV)
+        (void)xl_programs_look(xch, domid, &programs);
+    if (json)
+        return report_json(c, domid, paused, &programs);
+    out_print(stdout, "'%s' (%s) is domain %u%s\n", c->name, xc_domain_type_name(c->type), domid,
+              paused ? ", paused" : "");
+    if (c->type == XC_DOMAIN_PV)
+        xl_programs_print(stdout, &programs, c->name);
     return STATUS_YES;
 }
 

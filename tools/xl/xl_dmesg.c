@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "out.h"
 #include "xl.h"
@@ -16,13 +17,16 @@ static const struct cmd_option options[] = {
 /* It is text of a machine, and a guest may have had a hand in it: nothing that moves the cursor. */
 static void print(const char *text, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
+    while (len) {
+        const char *end = memchr(text, '\n', len);
+        size_t n = end ? (size_t)(end - text) : len;
 
-        (void)putchar(c == '\n' || c == '\t' || (c >= ' ' && c != 0x7f) ? c : '?');
-    }
-    if (len && text[len - 1] != '\n')
+        out_safe(stdout, text, n);
         (void)putchar('\n');
+        n += end != NULL;
+        text += n;
+        len -= n;
+    }
 }
 
 static int run(const struct command *cmd, int argc, char **argv)

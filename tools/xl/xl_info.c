@@ -10,6 +10,7 @@
 #include "json.h"
 #include "out.h"
 #include "util.h"
+#include "xc_audit.h"
 #include "xc_sim.h"
 #include "xl.h"
 
@@ -28,24 +29,12 @@ struct facts {
     size_t nr_domains;
 };
 
-static int read_raw(xc_handle *xch, struct cpu_policy *raw)
-{
-    struct xc_leaves l;
-    int rc;
-
-    if (xc_get_system_cpu_policy(xch, XC_POLICY_RAW, &l))
-        return -1;
-    rc = xc_policy_from_leaves(xch, "the raw policy of the host", &l, raw, NULL, 0);
-    xc_leaves_free(&l);
-    return rc;
-}
-
 static int find_out(xc_handle *xch, struct facts *f)
 {
     struct xc_domain_info *list;
 
     if (xc_sim_info(xch, &f->sim) || xc_version(xch, &f->version) ||
-        xc_physinfo(xch, &f->machine) || read_raw(xch, &f->raw) ||
+        xc_physinfo(xch, &f->machine) || xc_system_policy(xch, XC_POLICY_RAW, &f->raw) ||
         xc_domain_list(xch, &list, &f->nr_domains))
         return -1;
     free(list);

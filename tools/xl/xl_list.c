@@ -37,9 +37,9 @@ static int print_text(xc_handle *xch, const struct xc_domain_info *list, size_t 
         char state[7];
 
         letters(info, state);
-        (void)printf("%-40s %5u %5" PRIu64 " %5u     %s  %8" PRIu64 ".%" PRIu64 "\n", name,
-                     info->domid, info->tot_pages / PAGES_PER_MIB, info->nr_online_vcpus, state,
-                     info->cpu_time_ns / 1000000000, info->cpu_time_ns / 100000000 % 10);
+        out_print(stdout, "%-40s %5u %5" PRIu64 " %5u     %s  %8" PRIu64 ".%" PRIu64 "\n", name,
+                  info->domid, info->tot_pages / PAGES_PER_MIB, info->nr_online_vcpus, state,
+                  info->cpu_time_ns / 1000000000, info->cpu_time_ns / 100000000 % 10);
         free(name);
     }
     return STATUS_YES;

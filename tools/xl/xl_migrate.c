@@ -37,6 +37,7 @@
 #include "out.h"
 #include "util.h"
 #include "xl.h"
+#include "xl_programs.h"
 
 #define SOCKET_BUFFER (4 << 20) /* that we ask for; the system may give less */
 
@@ -231,10 +232,10 @@ static void report(const struct migration *m, bool json)
     struct json *j;
 
     if (!json) {
-        (void)printf("'%s' runs there: %llu pages in %u rounds, %llu MB/s, downtime %.1f ms\n",
-                     m->config.name, (unsigned long long)st->sent_pages, st->round + 1,
-                     (unsigned long long)(st->bytes_per_second / 1000000),
-                     (double)st->downtime_ns / 1e6);
+        out_print(stdout, "'%s' runs there: %llu pages in %u rounds, %llu MB/s, downtime %.1f ms\n",
+                  m->config.name, (unsigned long long)st->sent_pages, st->round + 1,
+                  (unsigned long long)(st->bytes_per_second / 1000000),
+                  (double)st->downtime_ns / 1e6);
         return;
     }
     j = json_begin();
@@ -250,6 +251,19 @@ static void report(const struct migration *m, bool json)
     (void)json_end(j);
 }
 
+/* The receiver names what the programs of a PV domain read there; and here? */
+static void look_at_programs(const struct migration *m)
+{
+    struct xl_programs programs;
+
+    if (m->config.type != XC_DOMAIN_PV)
+        return;
+    (void)xl_programs_look(m->xch, m->domid, &programs);
+    xl_programs_print(stderr, &programs, m->config.name);
+    if (!xl_programs_exact(&programs))
+        out_text(stderr, 2, 4, "Wherever it goes, they may find that otherwise.");
+}
+
 static int migrate(struct migration *m, const char *command, uint64_t seconds, bool json)
 {
     struct peer p = {.patience = (int)seconds * 1000};
@@ -257,6 +271,7 @@ static int migrate(struct migration *m, const char *command, uint64_t seconds, b
 
     if (image_config_of(m->xch, m->domid, &m->config))
         return STATUS_TROUBLE;
+    look_at_programs(m);
     if (!start(&p, command) && !line_cut_by_signals(p.to, true)) {
         status = send_domain(m, &p);
         finish(&p);
@@ -450,10 +465,12 @@ const struct command cmd_migrate = {
     .name = "migrate",
     .args = "DOMAIN SOCKET",
     .summary = "move a domain to another simulated host while it runs",
-    .about = "Moves an HVM or PVH domain to the host behind SOCKET: its CPU first, which that host "
-             "gives it exactly or refuses by name (status 1); then its memory, in rounds while it "
-             "runs; then its registers. At every moment it is runnable on one side. What fails "
-             "leaves it running here.",
+    .about =
+        "Moves a domain to the host behind SOCKET: its CPU first, which that host gives it "
+        "exactly or refuses by name (status 1); then its memory, in rounds while it runs; "
+        "then its registers. Of a PV domain both hosts name what its programs read there "
+        "beyond or short of its policy. At every moment it is runnable on one side. What fails "
+        "leaves it running here.",
     .options = migrate_options,
     .run = run_migrate,
 };

@@ -137,8 +137,8 @@ static int run_restore(const struct command *cmd, int argc, char **argv)
         status = STATUS_TROUBLE;
     }
     if (!status)
-        (void)printf("'%s' (%s) is domain %u%s\n", c.name, xc_domain_type_name(c.type), domid,
-                     paused ? ", paused" : "");
+        out_print(stdout, "'%s' (%s) is domain %u%s\n", c.name, xc_domain_type_name(c.type), domid,
+                  paused ? ", paused" : "");
     xc_interface_close(xch);
     image_config_free(&c);
     free(result);

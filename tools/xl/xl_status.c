@@ -76,6 +76,12 @@ static const char *script_name(const struct report *r)
     return name ? name : "unknown script";
 }
 
+/* In the view of its kernel, or of its programs (PV). */
+static bool cpu_has_changed(const struct sim_guest_vcpu *v)
+{
+    return v->status == GUEST_CPU_CHANGED || v->status == GUEST_PROGRAMS_CHANGED;
+}
+
 static void print_vcpu(struct table *t, uint32_t id, const struct sim_guest_vcpu *v)
 {
     char *number = xasprintf("%" PRIu32, id);
@@ -86,7 +92,7 @@ static void print_vcpu(struct table *t, uint32_t id, const struct sim_guest_vcpu
         xasprintf("%" PRIu64 ".%06" PRIu64, v->time_ns / 1000000000, v->time_ns / 1000 % 1000000);
     char *status;
 
-    if (v->status == GUEST_CPU_CHANGED)
+    if (cpu_has_changed(v))
         status = xasprintf("%s: leaf %" PRIx64 " subleaf %" PRIx64 " was %08" PRIx64
                            " at boot, reads %08" PRIx64,
                            sim_guest_status_name(v->status), v->changed_leaf, v->changed_subleaf,
@@ -143,7 +149,9 @@ static int print_json(const struct report *r)
         json_number(j, "work", v->work);
         json_number(j, "time_ns", v->time_ns);
         json_number(j, "last_write_ns", v->last_write_ns);
-        if (v->status == GUEST_CPU_CHANGED) {
+        if (cpu_has_changed(v)) {
+            json_string(j, "changed_view",
+                        v->status == GUEST_PROGRAMS_CHANGED ? "programs" : "kernel");
             json_hex(j, "changed_leaf", v->changed_leaf);
             json_hex(j, "changed_subleaf", v->changed_subleaf);
             json_hex(j, "expected", v->expected);
@@ -189,8 +197,10 @@ const struct command cmd_status = {
     .summary = "what a guest says of itself",
     .about = "Prints what the scripted guest has noted down in its memory, for each vCPU: the "
              "steps it has made, how often it has compared CPUID with what it was at boot, the "
-             "pages or vectors it has worked on, its own time, and whether all is well. Status 1: "
-             "it is not, or the domain has crashed.",
+             "pages or vectors it has worked on, its own time, and whether all is well. A PV guest "
+             "tells what its kernel reads (cpu-changed) from what its programs read "
+             "(programs-cpu-changed: its kernel goes on). Status 1: all is not well, or the domain "
+             "has crashed.",
     .options = options,
     .run = run,
 };

@@ -9,55 +9,6 @@
 
 #define TIME_SLICE 10000000ull /* ns */
 
-/* 1.ECX: SDM vol. 2A; 80000001.ECX and 8000000A.EDX: APM vol. 3, appendix E. */
-#define ECX1_VMX     (1u << 5)
-#define ECX_E1_SVM   (1u << 2)
-#define EDX_8A_NP    (1u << 0)
-#define VENDOR_INTEL 0x756e6547u
-
-/*
- * Can it run HVM guests, and with nested page tables?  AMD says both with CPUID.  On Intel the
- * second stands in MSRs that no dump has; every model with VMX since Nehalem has EPT.
- */
-static void detect_hvm(struct hypervisor *hv)
-{
-    const struct cpu_policy *raw = &hv->policies[XEN_SYSCTL_cpu_policy_raw];
-    unsigned int family, model, stepping;
-
-    if (raw->basic[0].b == VENDOR_INTEL) {
-        policy_signature(raw, &family, &model, &stepping);
-        hv->has_hvm = raw->basic[1].c & ECX1_VMX;
-        hv->has_hap = hv->has_hvm && family == 6 && model >= 0x1a && model != 0x1d;
-    } else {
-        hv->has_hvm = raw->extd[1].c & ECX_E1_SVM;
-        hv->has_hap = hv->has_hvm && (raw->extd[0xa].d & EDX_8A_NP);
-    }
-}
-
-static void derive_policies(struct hypervisor *hv)
-{
-    struct cpu_policy *p = hv->policies;
-    const struct cpu_policy *raw = &p[XEN_SYSCTL_cpu_policy_raw];
-    const struct cpu_policy *host = &p[XEN_SYSCTL_cpu_policy_host];
-    enum guest_type hvm;
-
-    host_policy_read(hv->platform, &p[XEN_SYSCTL_cpu_policy_raw]);
-    host_policy_from_raw(&p[XEN_SYSCTL_cpu_policy_host], raw, &hv->options);
-    detect_hvm(hv);
-    host_policy_guest_max(&p[XEN_SYSCTL_cpu_policy_pv_max], raw, host, GUEST_PV);
-    host_policy_guest_default(&p[XEN_SYSCTL_cpu_policy_pv_default],
-                              &p[XEN_SYSCTL_cpu_policy_pv_max], host, &hv->options, GUEST_PV);
-    if (!hv->has_hvm)
-        return;
-    hvm = hv->has_hap ? GUEST_HVM_HAP : GUEST_HVM_SHADOW;
-    host_policy_guest_max(&p[XEN_SYSCTL_cpu_policy_hvm_max], raw, host, hvm);
-    host_policy_guest_default(&p[XEN_SYSCTL_cpu_policy_hvm_default],
-                              &p[XEN_SYSCTL_cpu_policy_hvm_max], host, &hv->options, hvm);
-    host_policy_guest_max(&hv->shadow_max, raw, host, GUEST_HVM_SHADOW);
-    host_policy_guest_default(&hv->shadow_default, &hv->shadow_max, host, &hv->options,
-                              GUEST_HVM_SHADOW);
-}
-
 /* dom0 runs nothing here: its toolstack makes hypercalls from outside.  So its vCPUs sleep. */
 static int create_dom0(struct hypervisor *hv)
 {
@@ -128,7 +79,8 @@ int hypervisor_boot(struct hypervisor *hv, struct platform *p, const char *cmdli
         sched_fini(hv);
         return rc;
     }
-    derive_policies(hv);
+    host_policy_read(p, &hv->policies[XEN_SYSCTL_cpu_policy_raw]);
+    host_policies_derive(hv->policies, &hv->options, &hv->has_hvm, &hv->has_hap);
     banner(hv);
     levelling_init(hv);
     for (unsigned int i = 0; !rc && i < hv->nr_pcpus; i++)

@@ -101,10 +101,19 @@ static const struct cpu_policy *born_with(const struct domain *d)
     case GUEST_PV:
         return &d->hv->policies[XEN_SYSCTL_cpu_policy_pv_default];
     case GUEST_HVM_SHADOW:
-        return &d->hv->shadow_default;
+        return &d->hv->policies[HOST_POLICY_SHADOW_DEFAULT];
     default:
         return &d->hv->policies[XEN_SYSCTL_cpu_policy_hvm_default];
     }
+}
+
+static void give_birth_policy(struct domain *d)
+{
+    struct cpu_policy p = *born_with(d);
+
+    if (d->hv->policy_way)
+        d->hv->policy_way->birth(d, &p);
+    domain_set_policy(d, &p);
 }
 
 int domain_create(struct hypervisor *hv, uint16_t id, const struct xen_domctl_createdomain *config,
@@ -149,7 +158,7 @@ int domain_create(struct hypervisor *hv, uint16_t id, const struct xen_domctl_cr
     }
     link_domain(d);
     hv->last_domid = id;
-    domain_set_policy(d, born_with(d));
+    give_birth_policy(d);
     *out = d;
     return 0;
 }

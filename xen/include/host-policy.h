@@ -42,6 +42,25 @@ void host_options_init(struct host_options *options);
 struct platform;
 void host_policy_read(struct platform *p, struct cpu_policy *raw);
 
+/* A host's policies: 0 to 5 by XEN_SYSCTL_cpu_policy_* (raw, host, PV max, HVM max, PV default, HVM
+ * default), then the HVM ones for a guest without hardware-assisted paging. */
+enum {
+    HOST_SYSTEM_POLICIES = 6, /* that the ABI has a number for */
+    HOST_POLICY_SHADOW_MAX = HOST_SYSTEM_POLICIES,
+    HOST_POLICY_SHADOW_DEFAULT,
+    HOST_POLICIES,
+};
+
+/*
+ * Derive all policies of a host from the first of them, raw, which the caller has put there:
+ * whatever asks what a host offers, the core when it boots and the tools when they have a dump,
+ * asks here.  Raw loses the clock ratios of PLATFORM_INFO, which no policy of Xen's has.
+ * *has_hvm: can it run HVM guests (VMX, or SVM)?  If not, their four policies are zero.
+ * *has_hap: with nested page tables?  If not, the HVM policies are those for shadow paging.
+ */
+void host_policies_derive(struct cpu_policy policies[static HOST_POLICIES],
+                          const struct host_options *options, bool *has_hvm, bool *has_hap);
+
 /*
  * The host's policy: raw, less what no policy has, what an erratum or the hypervisor's own choice
  * takes away (AVX where a hypervisor below leaves GDS in doubt), and what the command line does;

@@ -54,14 +54,29 @@ struct frame {
 
 struct xen_sysctl;
 
+/*
+ * Another way to give domains their policies than the core's own, which is to take one exactly or
+ * not at all.  A platform that wants it puts it into a booted hypervisor (xen/sim/stock.h).
+ */
+struct policy_way {
+    /* What a domain is born with: *p is its default policy, and may be changed. */
+    void (*birth)(const struct domain *d, struct cpu_policy *p);
+    /*
+     * XEN_DOMCTL_set_cpu_policy: *p is d's policy, and becomes what d is given for these arrays,
+     * whose lengths are in *op.  0; or a negative errno with the place in op->err_*, which come as
+     * POLICY_NONE.
+     */
+    long (*set)(const struct domain *d, struct cpu_policy *p, struct xen_domctl_cpu_policy *op,
+                const xen_cpuid_leaf_t *leaves, const xen_msr_entry_t *msrs);
+    unsigned int minor; /* of the Xen 4.x that does so */
+};
+
 struct hypervisor {
     struct platform *platform;
-    struct host_options options; /* from the command line */
+    const struct policy_way *policy_way; /* NULL: the core's own */
+    struct host_options options;         /* from the command line */
 
-    /* By XEN_SYSCTL_cpu_policy_*: raw, host, PV max, HVM max, PV default, HVM default. */
-    struct cpu_policy policies[6];
-    /* The HVM ones for a guest without hardware-assisted paging. */
-    struct cpu_policy shadow_max, shadow_default;
+    struct cpu_policy policies[HOST_POLICIES]; /* by XEN_SYSCTL_cpu_policy_*, and HOST_POLICY_* */
     bool has_hvm, has_hap;
     struct levelling levelling;
 

@@ -19,6 +19,7 @@
 #define LEVELLING_H
 
 #include <cpuid-policy/policy.h>
+#include <levelling-view.h>
 
 struct hypervisor;
 struct domain;
@@ -103,13 +104,6 @@ void levelling_domain_update(struct hypervisor *hv, struct domain *d);
 void levelling_switch(struct hypervisor *hv, unsigned int pcpu, const struct vcpu *next);
 /* The running PV vCPU has written its CR4 (OSXSAVE is shown, or hidden, through the mask). */
 void levelling_cr4_written(struct hypervisor *hv, unsigned int pcpu, const struct vcpu *v);
-
-/*
- * For tools and reports, without a machine: the features that `guest` lacks and that a PV guest
- * would read as set nevertheless, on a host with these capabilities and CPUID.
- */
-void levelling_visible(uint32_t caps, const struct cpu_policy *raw, const struct cpu_policy *guest,
-                       struct featureset *visible);
 
 /* "CPUID faulting", "Intel masks (V2)", ... */
 const char *levelling_kind_name(enum levelling_kind kind);

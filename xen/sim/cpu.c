@@ -8,13 +8,10 @@
  */
 #include <string.h>
 
+#include <cpuid-policy/vocabulary.h>
 #include <sim/cpu.h>
 
 #include "features-gen.h"
-
-#define VENDOR_INTEL 0x756e6547u /* "Genu": EBX of leaf 0 */
-#define VENDOR_AMD   0x68747541u /* "Auth" */
-#define VENDOR_HYGON 0x6f677948u /* "Hygo" */
 
 #define MSR_MISC_FEATURES_ENABLES 0x00000140u
 #define MISC_FEATURES_FAULTING    (1ull << 0)
@@ -29,12 +26,12 @@
 
 static bool is_intel(const struct sim_cpu_model *m)
 {
-    return m->cpuid.basic[0].b == VENDOR_INTEL;
+    return policy_vendor_id(&m->cpuid) == CPU_VENDOR_INTEL;
 }
 
 static bool is_amd(const struct sim_cpu_model *m)
 {
-    return m->cpuid.basic[0].b == VENDOR_AMD || m->cpuid.basic[0].b == VENDOR_HYGON;
+    return vendor_is_amd_like(policy_vendor_id(&m->cpuid));
 }
 
 static bool has(const struct sim_cpu_model *m, unsigned int feature)

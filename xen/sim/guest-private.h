@@ -13,10 +13,24 @@ struct guest_run {
     struct sim_guest_vcpu me;   /* read at the beginning, written at the end */
 };
 
+/* As its programs do: the instruction. */
 static inline void guest_ask(struct guest_run *run, uint32_t leaf, uint32_t subleaf,
                              struct cpuid_regs *r)
 {
     sim_guest_cpuid(run->hv, run->pcpu, run->v, leaf, subleaf, r);
+}
+
+/* As its kernel does. */
+static inline void guest_kernel_ask(struct guest_run *run, uint32_t leaf, uint32_t subleaf,
+                                    struct cpuid_regs *r)
+{
+    sim_guest_kernel_cpuid(run->v, leaf, subleaf, r);
+}
+
+/* Its kernel goes on. */
+static inline bool guest_is_well(uint32_t status)
+{
+    return status == GUEST_RUNNING || status == GUEST_PROGRAMS_CHANGED;
 }
 
 /* Its memory: of an HVM guest by guest-physical address, of a PV guest by virtual address. -EFAULT.
@@ -27,10 +41,13 @@ int guest_write(const struct guest_run *run, uint64_t address, const void *src, 
 /* A number that three others decide. */
 uint64_t guest_mix(uint64_t a, uint64_t b, uint64_t c);
 
-/* guest-cpuid.c: what CPUID answers goes into the guest's memory at boot, and is compared later.
- * guest_compare_cpuid: false, with me.status and me.changed_*, when any answer is another one. */
+/*
+ * guest-cpuid.c: what CPUID answers its kernel and its programs goes into the guest's memory at
+ * boot, and is compared later.  guest_compare_cpuid: when an answer is another one, me.status and
+ * me.changed_* say so; the kernel's view comes first.
+ */
 void guest_remember_cpuid(struct guest_run *run);
-bool guest_compare_cpuid(struct guest_run *run);
+void guest_compare_cpuid(struct guest_run *run);
 
 /* guest-pv-resume.c: has it been moved?  Then it finds its way again, or me.status says what is
  * wrong. */

@@ -9,7 +9,7 @@
 
 void guest_steady(struct guest_run *run)
 {
-    (void)guest_compare_cpuid(run);
+    guest_compare_cpuid(run);
 }
 
 /* ---- writer ---- */
@@ -66,8 +66,8 @@ void guest_writer(struct guest_run *run)
     for (unsigned int n = 0; n < MAX_PAGES_PER_STEP && run->me.work < due; n++)
         if (!write_next(run))
             break;
-    if (run->me.status == GUEST_RUNNING && run->me.ticks % 64 == 0)
-        (void)guest_compare_cpuid(run);
+    if (guest_is_well(run->me.status) && run->me.ticks % 64 == 0)
+        guest_compare_cpuid(run);
 }
 
 /* ---- vector ---- */

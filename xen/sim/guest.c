@@ -22,6 +22,7 @@ const char *sim_guest_status_name(uint32_t status)
         [GUEST_MEMORY_BAD] = "memory-bad",
         [GUEST_DIED_UD] = "died-ud",
         [GUEST_REGISTER_BAD] = "register-bad",
+        [GUEST_PROGRAMS_CHANGED] = "programs-cpu-changed",
     };
 
     return status < sizeof(names) / sizeof(names[0]) ? names[status] : "unknown";
@@ -56,11 +57,16 @@ void sim_guest_cpuid(struct hypervisor *hv, unsigned int pcpu, struct vcpu *v, u
 {
     const struct sim_pcpu *cpu = &hv->platform->pcpus[pcpu];
 
-    /* An HVM guest exits.  A PV guest's kernel runs at CPL 3 (SDM vol. 3A, 6.5: 64-bit guests have
-     * no other ring left), where CPUID may fault; hypervisor leaves it asks for explicitly. */
-    if (v->domain->hvm || (leaf >= 0x40000000u && leaf < 0x80000000u) ||
-        !sim_pcpu_cpuid(cpu, 3, leaf, subleaf, regs))
+    /* An HVM guest exits.  All of a PV guest runs at CPL 3 (SDM vol. 3A, 6.5: 64-bit guests have
+     * no other ring left), where CPUID may fault. */
+    if (v->domain->hvm || !sim_pcpu_cpuid(cpu, 3, leaf, subleaf, regs))
         guest_cpuid(v, leaf, subleaf, regs);
+}
+
+void sim_guest_kernel_cpuid(const struct vcpu *v, uint32_t leaf, uint32_t subleaf,
+                            struct cpuid_regs *regs)
+{
+    guest_cpuid(v, leaf, subleaf, regs);
 }
 
 /* ---- memory ---- */
@@ -110,12 +116,12 @@ static void turn_xsave_on(struct guest_run *run)
 {
     struct cpuid_regs one, d;
 
-    guest_ask(run, 1, 0, &one);
+    guest_kernel_ask(run, 1, 0, &one);
     if (!(one.c >> 26 & 1)) /* XSAVE */
         return;
     if (vcpu_write_cr4(run->v, run->v->regs.cr4 | CR4_OSXSAVE))
         return;
-    guest_ask(run, 0xd, 0, &d);
+    guest_kernel_ask(run, 0xd, 0, &d);
     /* x87, SSE, AVX and AVX-512, where they are offered. */
     (void)vcpu_write_xcr0(run->v, (uint64_t)(d.a & 0xe7u) | 1);
 }
@@ -175,9 +181,9 @@ void sim_guest_step(struct hypervisor *hv, unsigned int pcpu, struct vcpu *v, ui
         boot(&run);
     else if (!registers_are_there(&run))
         run.me.status = GUEST_REGISTER_BAD;
-    if (run.me.status == GUEST_RUNNING && !d->hvm)
+    if (guest_is_well(run.me.status) && !d->hvm)
         guest_pv_look_around(&run);
-    if (run.me.status == GUEST_RUNNING)
+    if (guest_is_well(run.me.status))
         run_script(&run);
     run.me.ticks++;
     run.me.time_ns += *ns;
@@ -187,7 +193,7 @@ void sim_guest_step(struct hypervisor *hv, unsigned int pcpu, struct vcpu *v, ui
     if (run.me.status == GUEST_DIED_UD) {
         printk(hv, "d%uv%u: #UD in its vector loop", d->id, v->id);
         domain_shutdown(d, SHUTDOWN_crash);
-    } else if (run.me.status != GUEST_RUNNING) {
+    } else if (!guest_is_well(run.me.status)) {
         /* It has noticed, and waits to be looked at. */
         vcpu_block(v, 0);
     } else if (run.page.script != SCRIPT_VECTOR && run.me.ticks % 16 == 0) {

@@ -9,11 +9,11 @@
  * A guest's "kernel" is one page of its memory, where RIP points: SIM_GUEST_MAGIC, the script, its
  * parameters, and what the guest notes down itself.  The builder (xl create) writes the first part.
  * The page behind it (of vCPU 0; the next one of vCPU 1, ...) is where a vCPU keeps what CPUID
- * answered when it booted.
+ * answered when it booted: its kernel in the first half, of a PV guest its programs in the second.
  *
  * What a guest knows of its type it has from CPUID and the builder, as real ones do: a PV guest
- * does not look at APIC ids (they are the pCPU's where nothing faults), and asks for the
- * hypervisor's leaves with the forced emulation prefix.
+ * does not look at APIC ids (they are the pCPU's where nothing faults).  Its kernel asks with the
+ * forced emulation prefix, its programs execute the instruction (levelling-view.h).
  */
 #ifndef SIM_GUEST_H
 #define SIM_GUEST_H
@@ -28,10 +28,12 @@ enum sim_script { SCRIPT_STEADY = 1, SCRIPT_WRITER = 2, SCRIPT_VECTOR = 3 };
 enum sim_guest_status {
     GUEST_FRESH = 0, /* has not booted */
     GUEST_RUNNING = 1,
-    GUEST_CPU_CHANGED, /* steady: CPUID is not what it was at boot; leaf, subleaf, reg say where */
-    GUEST_MEMORY_BAD,  /* writer: a page is not what was written there */
-    GUEST_DIED_UD,     /* vector: #UD in its vector loop */
-    GUEST_REGISTER_BAD /* a register is not what was left there */
+    GUEST_CPU_CHANGED,  /* CPUID is not what it was at boot (of a PV guest: what its kernel asks) */
+    GUEST_MEMORY_BAD,   /* writer: a page is not what was written there */
+    GUEST_DIED_UD,      /* vector: #UD in its vector loop */
+    GUEST_REGISTER_BAD, /* a register is not what was left there */
+    GUEST_PROGRAMS_CHANGED, /* PV: what its programs read is not what it was at boot.  Its kernel
+                             * goes on; that it has happened stays noted */
 };
 
 /* The page.  All little endian, at fixed offsets: it is memory of a VM.  Everything from `status`
@@ -51,10 +53,10 @@ struct sim_guest_vcpu {
     uint32_t status; /* enum sim_guest_status */
     uint32_t level;  /* vector: the extension it chose, an index into its list */
     uint64_t ticks;  /* steps made */
-    uint64_t digest; /* of all CPUID answers at boot */
-    uint64_t checks; /* steady: comparisons made */
+    uint64_t digest; /* of all CPUID answers at boot, its kernel's */
+    uint64_t checks; /* comparisons made */
     uint64_t work;   /* writer: pages written.  vector: vectors computed */
-    uint64_t changed_leaf, changed_subleaf; /* what differs, for GUEST_CPU_CHANGED */
+    uint64_t changed_leaf, changed_subleaf; /* what differs, for GUEST_{CPU,PROGRAMS}_CHANGED */
     uint64_t expected, seen;
     uint64_t last_write_ns; /* of guest time */
     uint64_t time_ns;       /* guest time: that it has run, in ns */
@@ -74,10 +76,13 @@ _Static_assert(sizeof(struct sim_guest_page) == 128 && sizeof(struct sim_guest_v
  */
 void sim_guest_step(struct hypervisor *hv, unsigned int pcpu, struct vcpu *v, uint64_t *ns);
 
-/* The CPUID instruction as this guest executes it on that pCPU: HVM exits to the hypervisor; PV
- * gets the hardware's answer unless it faults, and then the hypervisor's. */
+/* The CPUID instruction as this guest's programs execute it on that pCPU: HVM exits to the
+ * hypervisor; PV gets the hardware's answer unless it faults, and then the hypervisor's. */
 void sim_guest_cpuid(struct hypervisor *hv, unsigned int pcpu, struct vcpu *v, uint32_t leaf,
                      uint32_t subleaf, struct cpuid_regs *regs);
+/* As its kernel asks: HVM exits as well; PV by forced emulation. */
+void sim_guest_kernel_cpuid(const struct vcpu *v, uint32_t leaf, uint32_t subleaf,
+                            struct cpuid_regs *regs);
 
 /* "running", "cpu-changed", ... */
 const char *sim_guest_status_name(uint32_t status);

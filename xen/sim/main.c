@@ -6,6 +6,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,9 @@
 
 #include <sim/machine.h>
 #include <sim/server.h>
+#include <sim/stock.h>
+
+#include "xc_text.h"
 
 enum { STATUS_DONE = 0, STATUS_TROUBLE = 2 };
 
@@ -33,6 +37,7 @@ static const char help[] =
     "      --memory MIB     memory (the machine's)\n"
     "      --seed N         equal seeds and equal requests give equal histories (1)\n"
     "      --stepped        guests run only when told to: xl-sim run N\n"
+    "      --stock[=4.N]    give domains their CPUID policies as stock Xen 4.N does (4.17)\n"
     "      --log FILE       the hypervisor's console as well into FILE (-: standard error)\n"
     "      --list           the installed machines\n"
     "  -V, --version        the version\n"
@@ -45,12 +50,28 @@ struct settings {
     unsigned int pcpus;
     uint64_t memory, seed;
     bool stepped;
+    const struct policy_way *way;
     char cmdline[1024];
 };
 
+/* One line about foreign text: see xc_text.h. */
+static void say(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(FILE *f, const char *fmt, ...)
+{
+    char line[PATH_MAX + 512];
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)xc_text_vprint(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    (void)fprintf(f, "%s\n", line);
+    (void)fflush(f); /* whoever waits for it reads a pipe */
+}
+
 static int trouble(const char *what, const char *why)
 {
-    (void)fprintf(stderr, "xen-sim: %s%s%s\n", what, why ? ": " : "", why ? why : "");
+    say(stderr, "xen-sim: %s%s%s", what, why ? ": " : "", why ? why : "");
     return STATUS_TROUBLE;
 }
 
@@ -68,6 +89,16 @@ static int list_machines(void)
     return execlp("ls", "ls", MACHINES_DIR, (char *)NULL);
 }
 
+/* "4.20"; NULL stands for 4.17. */
+static const struct policy_way *find_way(const char *version)
+{
+    uint64_t minor = STOCK_FIRST;
+
+    if (version && (strncmp(version, "4.", 2) != 0 || !number(version + 2, 0, 99, &minor)))
+        return NULL;
+    return stock_way((unsigned int)minor);
+}
+
 /* Everything behind `--`, joined again. */
 static bool join(char *dst, size_t size, char **words, int n)
 {
@@ -83,26 +114,57 @@ static bool join(char *dst, size_t size, char **words, int n)
     return true;
 }
 
+enum { MEMORY = 256, SEED, STEPPED, STOCK, LOG, LIST };
+static const struct option options[] = {
+    {"machine", required_argument, NULL, 'm'}, {"socket", required_argument, NULL, 's'},
+    {"pcpus", required_argument, NULL, 'c'},   {"memory", required_argument, NULL, MEMORY},
+    {"seed", required_argument, NULL, SEED},   {"stepped", no_argument, NULL, STEPPED},
+    {"stock", optional_argument, NULL, STOCK}, {"log", required_argument, NULL, LOG},
+    {"list", no_argument, NULL, LIST},         {"version", no_argument, NULL, 'V'},
+    {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+};
+
+/* What stands behind the options.  -1: go on; else the exit status. */
+static int parse_rest(int argc, char **argv, struct settings *set)
+{
+    if (!set->machine) {
+        (void)fputs(usage, stderr);
+        return STATUS_TROUBLE;
+    }
+    if (optind < argc && strcmp(argv[optind - 1], "--") != 0)
+        return trouble("an argument that is no option (the hypervisor's command line stands behind "
+                       "--)",
+                       argv[optind]);
+    if (!join(set->cmdline, sizeof(set->cmdline), argv + optind, argc - optind))
+        return trouble("the hypervisor's command line is too long", NULL);
+    return -1;
+}
+
+/* After '?' of getopt_long(), whose own message would print the word as it is. */
+static int misused(char **argv)
+{
+    const char *name = NULL;
+
+    for (const struct option *o = options; o->name; o++)
+        if (o->val == optopt)
+            name = o->name;
+    if (name)
+        say(stderr, "xen-sim: option --%s: its argument is missing, or it takes none", name);
+    else if (optopt)
+        say(stderr, "xen-sim: there is no option -%c", optopt);
+    else
+        say(stderr, "xen-sim: there is no option '%s'", argv[optind - 1]);
+    (void)fputs(usage, stderr);
+    return STATUS_TROUBLE;
+}
+
 /* -1: go on; else the exit status. */
 static int parse(int argc, char **argv, struct settings *set)
 {
-    enum { MEMORY = 256, SEED, STEPPED, LOG, LIST };
-    static const struct option options[] = {
-        {"machine", required_argument, NULL, 'm'},
-        {"socket", required_argument, NULL, 's'},
-        {"pcpus", required_argument, NULL, 'c'},
-        {"memory", required_argument, NULL, MEMORY},
-        {"seed", required_argument, NULL, SEED},
-        {"stepped", no_argument, NULL, STEPPED},
-        {"log", required_argument, NULL, LOG},
-        {"list", no_argument, NULL, LIST},
-        {"version", no_argument, NULL, 'V'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
     uint64_t n;
     int letter;
 
+    opterr = 0;
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     while ((letter = getopt_long(argc, argv, "+m:s:c:Vh", options, NULL)) != -1) {
         bool good = true;
@@ -127,6 +189,11 @@ static int parse(int argc, char **argv, struct settings *set)
         case STEPPED:
             set->stepped = true;
             break;
+        case STOCK:
+            set->way = find_way(optarg);
+            if (!set->way)
+                return trouble("not a Xen whose ways are known (4.17 to 4.22)", optarg);
+            break;
         case LOG:
             set->log = optarg;
             break;
@@ -139,23 +206,12 @@ static int parse(int argc, char **argv, struct settings *set)
             (void)printf("%s%s", usage, help);
             return STATUS_DONE;
         default:
-            (void)fputs(usage, stderr);
-            return STATUS_TROUBLE;
+            return misused(argv);
         }
         if (!good)
             return trouble("not a number that can be used here", optarg);
     }
-    if (!set->machine) {
-        (void)fputs(usage, stderr);
-        return STATUS_TROUBLE;
-    }
-    if (optind < argc && strcmp(argv[optind - 1], "--") != 0)
-        return trouble("an argument that is no option (the hypervisor's command line stands behind "
-                       "--)",
-                       argv[optind]);
-    if (!join(set->cmdline, sizeof(set->cmdline), argv + optind, argc - optind))
-        return trouble("the hypervisor's command line is too long", NULL);
-    return -1;
+    return parse_rest(argc, argv, set);
 }
 
 /* A file; or, without a slash and when there is no such file, one of the installed ones. */
@@ -173,8 +229,7 @@ static void log_line(void *opaque, const char *text, size_t len)
 {
     FILE *f = opaque;
 
-    (void)fprintf(f, "%.*s\n", (int)len, text);
-    (void)fflush(f);
+    say(f, "%.*s", (int)len, text);
 }
 
 /* Signals that end a host arrive through a descriptor, between requests. */
@@ -205,8 +260,7 @@ static int serve(struct sim_host *host, const struct sim_machine_file *m,
                              sizeof(why));
     if (!server)
         return trouble(why, NULL);
-    (void)printf("xen-sim: %s is ready at %s\n", m->name, set->socket ? set->socket : path);
-    (void)fflush(stdout); /* whoever waits for it reads a pipe */
+    say(stdout, "xen-sim: %s is ready at %s", m->name, set->socket ? set->socket : path);
     rc = sim_server_run(server, signals);
     if (rc)
         rc = trouble("waiting for requests", strerror(errno));
@@ -235,6 +289,7 @@ int main(int argc, char **argv)
     if (sim_host_boot(&host, &machine, set.pcpus, set.memory, set.seed, set.cmdline,
                       log ? log_line : NULL, log, why, sizeof(why)))
         return trouble(why, NULL);
+    host.hv.policy_way = set.way;
     status = serve(&host, &machine, &set);
     sim_host_halt(&host);
     return status;

@@ -24,6 +24,8 @@
 
 #include <xen/xen.h>
 
+#include "xc_text.h"
+
 #define MAX_CLIENTS   64u
 #define MAX_RUN       10000000u /* steps that one request may ask for */
 #define MAX_FDS       4u        /* that a packet may carry before it is cut */
@@ -32,8 +34,12 @@
 #define NS            1000000000ll
 
 struct client {
-    int fd; /* -1: this place is free */
+    int fd;    /* -1: this place is free */
+    pid_t pid; /* whose it is */
     unsigned long number;
+    unsigned long last_asked; /* the host's count of requests then */
+    bool running;             /* waits for the end of its SIM_RUN */
+    uint64_t steps_left;      /* ... which is so far away */
     struct sim_window window; /* map NULL: has not said hello */
 };
 
@@ -44,7 +50,8 @@ struct sim_server {
     bool stepped, off;
     bool asleep; /* nothing is runnable and nothing will be without a request */
     int listener;
-    unsigned long clients_seen;
+    unsigned long clients_seen, requests_seen;
+    unsigned int turn; /* the client whose SIM_RUN went on last */
     struct client clients[MAX_CLIENTS];
     struct store store;
     struct timespec begun;
@@ -61,11 +68,12 @@ static void drop(struct client *c, const char *fmt, ...)
     va_list ap;
 
     if (fmt) {
-        (void)fprintf(stderr, "xen-sim: client %lu is dropped: ", c->number);
+        char why[256];
+
         va_start(ap, fmt);
-        (void)vfprintf(stderr, fmt, ap);
+        (void)xc_text_vprint(why, sizeof(why), fmt, ap);
         va_end(ap);
-        (void)fputc('\n', stderr);
+        (void)fprintf(stderr, "xen-sim: client %lu is dropped: %s\n", c->number, why);
     }
     (void)close(c->fd);
     if (c->window.map)
@@ -73,26 +81,74 @@ static void drop(struct client *c, const char *fmt, ...)
     *c = (struct client){.fd = -1};
 }
 
+/* How many connections this process has. */
+static unsigned int connections(const struct sim_server *s, pid_t pid)
+{
+    unsigned int n = 0;
+
+    for (unsigned int i = 0; i < MAX_CLIENTS; i++)
+        n += s->clients[i].fd >= 0 && s->clients[i].pid == pid;
+    return n;
+}
+
+/*
+ * Make room when all places are taken: of the process with most connections the one goes that has
+ * asked for nothing for the longest time.  So idle clients keep nobody out, and cost nobody but
+ * their own process.  NULL: all of them wait for answers.
+ */
+static struct client *evict_idle(struct sim_server *s)
+{
+    struct client *idlest = NULL;
+    unsigned int most = 0;
+
+    for (struct client *c = s->clients; c < s->clients + MAX_CLIENTS; c++) {
+        unsigned int n = c->running ? 0 : connections(s, c->pid);
+
+        if (n > most || (n && n == most && c->last_asked < idlest->last_asked)) {
+            idlest = c;
+            most = n;
+        }
+    }
+    if (idlest)
+        drop(idlest, "there are %u, and it has been idle for the longest time", MAX_CLIENTS);
+    return idlest;
+}
+
+static struct client *find_place(struct sim_server *s)
+{
+    for (struct client *c = s->clients; c < s->clients + MAX_CLIENTS; c++)
+        if (c->fd < 0)
+            return c;
+    return evict_idle(s);
+}
+
 static void accept_client(struct sim_server *s)
 {
     int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    struct client *c = s->clients;
-    struct ucred peer;
+    struct ucred peer = {0};
     socklen_t size = sizeof(peer);
+    unsigned long number;
+    struct client *c;
 
     if (fd < 0)
         return; /* it has gone again */
-    while (c < s->clients + MAX_CLIENTS && c->fd >= 0)
-        c++;
-    if (c == s->clients + MAX_CLIENTS) {
-        (void)fprintf(stderr, "xen-sim: a client is refused: there are %u already\n", MAX_CLIENTS);
+    number = ++s->clients_seen;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) ||
+        (peer.uid != geteuid() && peer.uid != 0)) {
+        struct client stranger = {.fd = fd, .number = number};
+
+        drop(&stranger, "it belongs to another user");
+        return;
+    }
+    c = find_place(s);
+    if (!c) {
+        (void)fprintf(stderr, "xen-sim: a client is refused: %u are waiting for their steps\n",
+                      MAX_CLIENTS);
         (void)close(fd);
         return;
     }
-    *c = (struct client){.fd = fd, .number = ++s->clients_seen};
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) ||
-        (peer.uid != geteuid() && peer.uid != 0))
-        drop(c, "it belongs to another user");
+    *c = (struct client){
+        .fd = fd, .pid = peer.pid, .number = number, .last_asked = ++s->requests_seen};
 }
 
 /* Bytes of a reply after which `member` is complete. */
@@ -223,13 +279,15 @@ static int64_t store_request(struct sim_server *s)
     }
 }
 
-static int64_t run_steps(struct sim_server *s)
+/* Steps are made between other clients' requests (run_slice): the answer comes behind the last. */
+static int64_t begin_run(struct sim_server *s, struct client *c)
 {
     if (!s->stepped)
         return -EINVAL;
     if (s->request.u.run.steps > MAX_RUN)
         return -E2BIG;
-    (void)sim_host_run(s->host, s->request.u.run.steps);
+    c->running = true;
+    c->steps_left = s->request.u.run.steps;
     return 0;
 }
 
@@ -263,8 +321,11 @@ static void answer(struct sim_server *s, struct client *c)
         size = UP_TO(u.store);
         break;
     case SIM_RUN:
+        s->reply.result = begin_run(s, c);
+        if (c->running)
+            return;
+        break;
     case SIM_INFO:
-        s->reply.result = s->request.kind == SIM_RUN ? run_steps(s) : 0;
         fill_info(s);
         size = UP_TO(u.info);
         break;
@@ -340,6 +401,7 @@ static void serve_client(struct sim_server *s, struct client *c)
         drop(c, NULL); /* it has gone */
         return;
     }
+    c->last_asked = ++s->requests_seen;
     fds = take_fds(&m, &fd);
     if ((size_t)n != sizeof(s->request) || (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
         drop(c, "a packet that is no request (%zd bytes, %u file descriptors)", n, fds);
@@ -376,15 +438,73 @@ static void run_guests(struct sim_server *s)
     }
 }
 
+/* The next client that waits for steps, after the one whose turn it was; NULL: none does. */
+static struct client *next_running(struct sim_server *s)
+{
+    for (unsigned int i = 1; i <= MAX_CLIENTS; i++) {
+        unsigned int n = (s->turn + i) % MAX_CLIENTS;
+
+        if (s->clients[n].running) {
+            s->turn = n;
+            return &s->clients[n];
+        }
+    }
+    return NULL;
+}
+
+/*
+ * Go on with one client's SIM_RUN for a while, and answer when it is through or nothing is left to
+ * run.  A run is the same in slices as in one piece, as long as nobody asks for a change meanwhile.
+ */
+static void run_slice(struct sim_server *s)
+{
+    struct client *c = next_running(s);
+    long long until = elapsed(s) + BUSY_NS;
+
+    if (!c)
+        return;
+    while (c->steps_left) {
+        uint64_t n = c->steps_left < STEPS_AT_ONCE ? c->steps_left : STEPS_AT_ONCE;
+
+        if (sim_host_run(s->host, n) < n) {
+            c->steps_left = 0;
+            break;
+        }
+        c->steps_left -= n;
+        if (elapsed(s) > until)
+            break;
+    }
+    if (c->steps_left)
+        return;
+    c->running = false;
+    memset(&s->reply, 0, sizeof(s->reply));
+    fill_info(s);
+    send_reply(s, c, UP_TO(u.info), -1);
+}
+
 /* Milliseconds to wait for requests: -1: for ever. */
 static int patience(const struct sim_server *s)
 {
     long long ahead;
 
+    for (unsigned int i = 0; i < MAX_CLIENTS; i++)
+        if (s->clients[i].running)
+            return 0;
     if (s->stepped || s->asleep)
         return -1;
     ahead = (long long)s->host->platform.now - elapsed(s);
     return ahead <= 0 ? 0 : (int)(ahead / 1000000) + 1;
+}
+
+/* What poll() says of a client.  One that waits for its steps is not read from before it has its
+ * answer; when it has gone, nobody needs them. */
+static void serve_events(struct sim_server *s, struct client *c)
+{
+    s->asleep = false; /* whatever it asks for may wake somebody */
+    if (c->running)
+        drop(c, NULL);
+    else
+        serve_client(s, c);
 }
 
 int sim_server_run(struct sim_server *s, int signal_fd)
@@ -393,7 +513,8 @@ int sim_server_run(struct sim_server *s, int signal_fd)
 
     while (!s->off) {
         for (unsigned int i = 0; i < MAX_CLIENTS; i++)
-            fds[i] = (struct pollfd){.fd = s->clients[i].fd, .events = POLLIN};
+            fds[i] = (struct pollfd){.fd = s->clients[i].fd,
+                                     .events = s->clients[i].running ? 0 : POLLIN};
         fds[MAX_CLIENTS] = (struct pollfd){.fd = s->listener, .events = POLLIN};
         fds[MAX_CLIENTS + 1] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
         if (poll(fds, MAX_CLIENTS + 2, patience(s)) < 0 && errno != EINTR)
@@ -401,12 +522,11 @@ int sim_server_run(struct sim_server *s, int signal_fd)
         if (fds[MAX_CLIENTS + 1].revents)
             return 0;
         for (unsigned int i = 0; i < MAX_CLIENTS; i++)
-            if (fds[i].revents && s->clients[i].fd == fds[i].fd) {
-                s->asleep = false; /* whatever it asks for may wake somebody */
-                serve_client(s, &s->clients[i]);
-            }
+            if (fds[i].revents && s->clients[i].fd == fds[i].fd)
+                serve_events(s, &s->clients[i]);
         if (fds[MAX_CLIENTS].revents)
             accept_client(s);
+        run_slice(s);
         if (!s->stepped && !s->asleep)
             run_guests(s);
     }

@@ -159,6 +159,7 @@ int main(int argc, char **argv)
     stream = atoi(argv[2]);
     note_fds();
     note_argv(argc, argv);
+    note("sigchld", "%s", signal(SIGCHLD, SIG_DFL) == SIG_IGN ? "ignored" : "default");
     note("sigpipe", "%s", signal(SIGPIPE, SIG_IGN) == SIG_IGN ? "ignored" : "default");
     (void)signal(SIGPIPE, SIG_DFL);
     note("pid", "%ld", (long)getpid());

@@ -6,7 +6,14 @@
  * FAKE_XEN_DROP  features that it lacks all the same, FAKE_XEN_SET some that it has
  * FAKE_XEN_TYPE  what every domain is: pv, hvm, pvh (the default), shadow (PVH without HAP)
  * FAKE_XEN_NAME  the domain's name in xenstore
- * FAKE_XEN_FAIL  the hypercall that fails: version, getdomaininfo, policy, domain-policy
+ * FAKE_SYSLOG    the socket of syslog; none: nobody listens
+ * FAKE_XEN_FAIL  the hypercall that fails: version, getdomaininfo, policy, domain-policy,
+ *                set-policy, caps
+ * FAKE_XEN_CAPS  its levelling capabilities, a number (1: CPUID faulting, the default)
+ * FAKE_XEN_KEEPS_NOT  features that a domain is not given though this host has them
+ * FAKE_XEN_ADDS  features that a domain is given whatever it was told of
+ * FAKE_XEN_LATE  features that a domain loses while the stock helper restores it;
+ *                FAKE_XEN_LATE=gone: it cannot be asked for any more
  * FAKE_GATE_RELAY the head is taken from the stream and the rest relayed, whatever the stream is
  * FAKE_XEN_MINOR its version is 4.this (17)
  */
@@ -23,7 +30,9 @@
 #include <xen/sysctl.h>
 #include <xen/version.h>
 
-static struct cpu_policy host_policy;
+static struct cpu_policy host_policy, domain_policy;
+static bool has_own_policy;     /* domain_policy was set */
+static unsigned int times_open; /* the gate opens it anew behind the stock helper */
 
 static bool fails(const char *what)
 {
@@ -45,6 +54,7 @@ static int fake_open(void **state, const char *where, char *why, size_t why_size
     }
     host_policy = *test_cpu(cpu);
     edit_policy(&host_policy, getenv("FAKE_XEN_SET"), getenv("FAKE_XEN_DROP"));
+    times_open++;
     return 0;
 }
 
@@ -66,8 +76,8 @@ static void fake_release(void *state, void *buffer)
 }
 
 /* Leaves and MSRs into the caller's buffers; without buffers, how many there can be. */
-static int give_policy(xen_cpuid_leaf_t *leaves, uint32_t *nr_leaves, xen_msr_entry_t *msrs,
-                       uint32_t *nr_msrs)
+static int give_policy(const struct cpu_policy *p, xen_cpuid_leaf_t *leaves, uint32_t *nr_leaves,
+                       xen_msr_entry_t *msrs, uint32_t *nr_msrs)
 {
     size_t l = *nr_leaves, m = *nr_msrs;
 
@@ -76,7 +86,7 @@ static int give_policy(xen_cpuid_leaf_t *leaves, uint32_t *nr_leaves, xen_msr_en
         *nr_msrs = POLICY_MAX_MSRS;
         return 0;
     }
-    if (policy_to_leaves(&host_policy, leaves, &l, msrs, &m)) {
+    if (policy_to_leaves(p, leaves, &l, msrs, &m)) {
         errno = ENOBUFS;
         return -1;
     }
@@ -88,12 +98,70 @@ static int give_policy(xen_cpuid_leaf_t *leaves, uint32_t *nr_leaves, xen_msr_en
 static int fake_sysctl(struct xen_sysctl *op)
 {
     struct xen_sysctl_cpu_policy *p = &op->u.cpu_policy;
+    const char *caps = getenv("FAKE_XEN_CAPS");
 
+    if (op->cmd == XEN_SYSCTL_get_cpu_levelling_caps && !fails("caps")) {
+        op->u.cpu_levelling_caps.caps =
+            caps ? (uint32_t)strtoul(caps, NULL, 0) : XEN_SYSCTL_CPU_LEVELCAP_faulting;
+        return 0;
+    }
     if (op->cmd != XEN_SYSCTL_get_cpu_policy || fails("policy")) {
         errno = EOPNOTSUPP;
         return -1;
     }
-    return give_policy(p->leaves.p, &p->nr_leaves, p->msrs.p, &p->nr_msrs);
+    return give_policy(&host_policy, p->leaves.p, &p->nr_leaves, p->msrs.p, &p->nr_msrs);
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* As stock Xen does: over what the domain has, cut down to what the host has, and no error. */
+static int fake_set_policy(const struct xen_domctl_cpu_policy *p)
+{
+    struct featureset told, have;
+
+    if (fails("set-policy")) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (!has_own_policy)
+        domain_policy = host_policy;
+    has_own_policy = true;
+    if (policy_merge_leaves(&domain_policy, p->leaves.p, p->nr_leaves, p->msrs.p, p->nr_msrs,
+                            NULL)) {
+        errno = EINVAL;
+        return -1;
+    }
+    domain_policy.basic[0].a = least(domain_policy.basic[0].a, host_policy.basic[0].a);
+    domain_policy.extd[0].a = least(domain_policy.extd[0].a, host_policy.extd[0].a);
+    if ((domain_policy.extd[8].a & 0xff) > (host_policy.extd[8].a & 0xff))
+        domain_policy.extd[8].a =
+            (domain_policy.extd[8].a & ~0xffu) | (host_policy.extd[8].a & 0xff);
+    policy_trim(&domain_policy);
+    policy_to_featureset(&host_policy, &have);
+    policy_to_featureset(&domain_policy, &told);
+    featureset_and(&have, &told, &have);
+    policy_from_featureset(&domain_policy, &have);
+    if (!featureset_equal(&have, &told))
+        policy_close(&domain_policy, NULL);
+    edit_policy(&domain_policy, getenv("FAKE_XEN_ADDS"), getenv("FAKE_XEN_KEEPS_NOT"));
+    return 0;
+}
+
+static int fake_get_policy(struct xen_domctl_cpu_policy *p)
+{
+    const char *late = getenv("FAKE_XEN_LATE");
+
+    if (fails("domain-policy") || (times_open > 1 && late && !strcmp(late, "gone"))) {
+        errno = ESRCH;
+        return -1;
+    }
+    if (times_open > 1 && late)
+        edit_policy(&domain_policy, NULL, late);
+    return give_policy(has_own_policy ? &domain_policy : &host_policy, p->leaves.p, &p->nr_leaves,
+                       p->msrs.p, &p->nr_msrs);
 }
 
 static int fake_domaininfo(struct xen_domctl *op)
@@ -123,8 +191,10 @@ static int fake_domctl(struct xen_domctl *op)
 
     if (op->cmd == XEN_DOMCTL_getdomaininfo)
         return fake_domaininfo(op);
-    if (op->cmd == XEN_DOMCTL_get_cpu_policy && !fails("domain-policy"))
-        return give_policy(p->leaves.p, &p->nr_leaves, p->msrs.p, &p->nr_msrs);
+    if (op->cmd == XEN_DOMCTL_get_cpu_policy)
+        return fake_get_policy(p);
+    if (op->cmd == XEN_DOMCTL_set_cpu_policy)
+        return fake_set_policy(p);
     errno = EOPNOTSUPP;
     return -1;
 }
@@ -235,6 +305,13 @@ static const struct xc_transport_ops fake_ops = {
 };
 
 const struct xc_transport_ops *const gate_transport = &fake_ops;
+
+const char *gate_syslog(void)
+{
+    const char *path = getenv("FAKE_SYSLOG");
+
+    return path ? path : "/nonexistent";
+}
 
 bool gate_may_peek(void)
 {

@@ -3,7 +3,8 @@
 
 from . import features
 from .features import bits
-from .policy import EXTD, Fault, MSR_PLATFORM_INFO, NONE, NOT_A_COMPONENT, none
+from .policy import (COMPONENT_FEATURE, EXTD, FAMILIES, Fault, MSR_PLATFORM_INFO, NONE, NR_BASIC, NR_EXTD,
+                     none)
 
 
 def _feature_fault(kind, number, guest, host):
@@ -33,14 +34,30 @@ def _word_visible(guest, fs, index):
     return word["leaf"] <= guest.max_basic
 
 
+def _return_stack(fs, host):
+    """RSBA and RRSBA, one hazard in two strengths: what of it the guest should have been told, and was not."""
+    t = features.table()
+    rsba, rrsba, eibrs = (1 << t.number(name) for name in ("rsba", "rrsba", "eibrs"))
+    if not host & (rsba | rrsba) or fs & rsba:
+        return 0
+    if (host & rsba and not host & eibrs) or not fs & eibrs:
+        return rsba
+    return 0 if fs & rrsba else rrsba
+
+
 def _hazards(guest, fs, default, faults):
     t = features.table()
+    host, rtm, abort = default.featureset(), 1 << t.number("rtm"), 1 << t.number("rtm-always-abort")
     visible = 0
     for i in range(len(t.words)):
         if _word_visible(guest, fs, i):
             visible |= NONE << 32 * i
-    for number in bits(default.featureset() & t.merge.get("hazard", 0) & ~fs & visible):
-        if not t.needs(number) & ~fs:
+    either = 1 << t.number("rsba") | 1 << t.number("rrsba")
+    untold = host & t.merge.get("hazard", 0) & ~fs & visible & ~either | _return_stack(fs, host)
+    if fs & rtm:        # it accumulates, and is a hazard to those who have RTM
+        untold |= host & abort & ~fs
+    for number in bits(untold):
+        if not t.guest_needs(number) & ~fs:
             faults.append(_feature_fault("hazard-untold", number, 0, 1))
 
 
@@ -54,31 +71,96 @@ def _fields(guest_fs, max_fs, faults):
             faults.append(Fault("field", none(word["leaf"]), none(word["subleaf"]), g, h, feature=i))
 
 
-def _maxima(guest, most, faults):
-    for leaf, subleaf, g, h in ((0, NONE, guest.max_basic, most.max_basic), (7, 0, guest.max_feat, most.max_feat),
-                                (EXTD, NONE, guest.max_extd, most.max_extd)):
-        if g > h:
-            faults.append(Fault("max-leaf", leaf, subleaf, g, h))
+AMD_LIKE = {b"AuthenticAMD", b"HygonGenuine"}
 
 
-def _widths(guest, most, fs, faults):
-    g, h = guest.reg(EXTD + 8)[0], most.reg(EXTD + 8)[0]
-    for kind, shift in (("maxphysaddr", 0), ("linearaddr", 8)):
-        if g >> shift & 0xff > h >> shift & 0xff:
-            faults.append(Fault(kind, EXTD + 8, NONE, g >> shift & 0xff, h >> shift & 0xff))
-    line, host_line = (p.reg(1)[1] >> 8 & 0xff for p in (guest, most))
-    if fs >> features.table().number("clflush") & 1 and line != host_line:
-        faults.append(Fault("clflush", 1, NONE, line * 8, host_line * 8))
+def _fits(rule, g, h, silent, host_silent, conditional):
+    """May a guest with `g` come where the host has `h`, which is not the same?"""
+    return {"equal": silent and not conditional, "at-most": g <= h, "subset": not g & ~h,
+            "told": silent or not h & ~g and not host_silent, "offered": not g}.get(rule, True)
+
+
+def _field_fault(row, leaf, subleaf, reg, g, h):
+    mask = (1 << row["width"]) - 1 << row["shift"]
+    kind, times = "leaf", 1
+    if reg == 0 and leaf in (0, 7, EXTD):
+        kind = "max-leaf"
+    elif (leaf, reg, mask) == (1, 1, 0xff00):
+        kind, times = "clflush", 8
+    elif (leaf, reg) == (EXTD + 8, 0) and mask in (0xff, 0xff00):
+        kind = "maxphysaddr" if mask == 0xff else "linearaddr"
+    return Fault(kind, leaf, subleaf, (g >> row["shift"]) * times, (h >> row["shift"]) * times, reg=reg,
+                 shift=row["shift"], width=row["width"])
+
+
+def _leaf(leaf, subleaf, guest, host, vendor, fs, faults):
+    t = features.table()
+    for row in t.leaves.get(leaf, ()):
+        if not row["low"] <= (0 if subleaf == NONE else subleaf) <= row["high"] or row["vendors"] not in ("all", vendor):
+            continue
+        mask = (1 << row["width"]) - 1 << row["shift"]
+        told = row["feature"] is None or fs >> t.number(row["feature"]) & 1
+        for reg, letter in enumerate("abcd"):
+            g, h = guest[reg] & mask, host[reg] & mask
+            if letter not in row["registers"] or g == h or row["rule"] not in COMPARED:
+                continue
+            fits = _fits(row["rule"], g, h, not any(guest), not any(host), row["feature"]) if told else not g
+            if not fits:
+                fault = _field_fault(row, leaf, subleaf, reg, g, h if told else 0)
+                if not told:
+                    fault.needs = t.number(row["feature"])
+                faults.append(fault)
+
+
+COMPARED = {"equal", "at-most", "subset", "told", "offered"}
+
+
+def _leaves(guest, most, fs, faults):
+    """What is no feature, by the table's rows for leaves."""
+    vendor = "amd" if guest.vendor() in AMD_LIKE else "intel"
+    basic = min(guest.max_basic, NR_BASIC - 1)
+    extd = min(max(guest.max_extd, EXTD), EXTD + NR_EXTD - 1)
+    places = [(leaf, NONE) for leaf in range(basic + 1) if leaf not in FAMILIES]
+    places += [(leaf, s) for leaf in FAMILIES if leaf <= basic and leaf != 0xd for s in range(FAMILIES[leaf])]
+    places += [(leaf, NONE) for leaf in range(EXTD, extd + 1)]
+    for place in places:
+        if guest.reg(*place) != most.reg(*place):
+            _leaf(*place, guest.reg(*place), most.reg(*place), vendor, fs, faults)
+    # AMD repeats family and 1.EDX; nobody else does.
+    t = features.table()
+    base = next(i for i, word in enumerate(t.words) if word["name"] == "e1d") * 32
+    mirror = t.merge.get("mirror", 0) >> base & NONE
+    ext, one = guest.reg(EXTD + 1), guest.reg(1)
+    copied = one[3] & mirror if vendor == "amd" else 0
+    if ext[3] & mirror and ext[3] & mirror != copied:
+        faults.append(Fault("leaf", EXTD + 1, NONE, ext[3] & mirror, copied, reg=3))
+    if vendor == "amd" and guest.max_extd > EXTD and ext[0] != one[0]:
+        faults.append(Fault("leaf", EXTD + 1, NONE, ext[0], one[0]))
+
+
+def _closed(guest, fs, faults):
+    """What Xen takes from every guest, and a CPU may have."""
+    t = features.table()
+    for number, needs in t.xen_needs:
+        if fs >> number & 1 and not fs >> needs & 1:
+            word = t.words[number // 32]
+            faults.append(Fault("prerequisite", none(word["leaf"]), none(word["subleaf"]), 1, 0, msr=none(word["msr"]),
+                                feature=number, needs=needs))
+    for component, name in sorted(COMPONENT_FEATURE.items()):
+        number = t.number(name)
+        if guest.xcr0 >> component & 1 and not fs >> number & 1:
+            faults.append(Fault("xstate-feature", 0xd, component, 1, 0, feature=number))
 
 
 def _components(guest, most, guest_set, host_set, faults):
-    for i in bits(guest_set & ~NOT_A_COMPONENT):
+    for i in bits(guest_set):
         if not host_set >> i & 1:
             faults.append(Fault("xstate-missing", 0xd, i, 1, 0))
             continue
-        if i < 2:       # x87 and SSE have no subleaves of their own
+        if i < 2 or i == 63:    # x87, SSE and the last have no subleaves of their own
             continue
-        for kind, g, h in zip(("xstate-size", "xstate-offset", "xstate-flags"), guest.reg(0xd, i), most.reg(0xd, i)):
+        g_regs, h_regs = ((a, b, c | d << 32) for a, b, c, d in (guest.reg(0xd, i), most.reg(0xd, i)))
+        for kind, g, h in zip(("xstate-size", "xstate-offset", "xstate-flags"), g_regs, h_regs):
             if g != h:
                 faults.append(Fault(kind, 0xd, i, g, h))
 
@@ -93,8 +175,8 @@ def check(guest, most, default=None):
     if default is not None:
         _hazards(guest, fs, default, faults)
     _fields(fs, max_fs, faults)
-    _maxima(guest, most, faults)
-    _widths(guest, most, fs, faults)
+    _leaves(guest, most, fs, faults)
+    _closed(guest, fs, faults)
     _components(guest, most, guest.xcr0, most.xcr0, faults)
     _components(guest, most, guest.xss, most.xss, faults)
     if guest.platform_info & ~most.platform_info:

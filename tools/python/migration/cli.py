@@ -8,6 +8,7 @@ import sys
 from . import output
 from .errors import Unusable
 from .source import Source
+from .text import text_safe
 from .verify import FORMATS, Verification, unreadable
 
 VALID, INVALID, USELESS = 0, 1, 2
@@ -25,7 +26,7 @@ verify-stream(1) says all."""
 
 class Parser(argparse.ArgumentParser):
     def error(self, message):
-        self.exit(USELESS, f"verify-stream: {message}\nTry 'verify-stream --help'.\n")
+        self.exit(USELESS, f"verify-stream: {text_safe(message)}\nTry 'verify-stream --help'.\n")
 
 
 def parser():
@@ -90,7 +91,7 @@ def run(argv):
 
 
 def complain(text):
-    print(f"verify-stream: {text}", file=sys.stderr)
+    print(f"verify-stream: {text_safe(str(text))}", file=sys.stderr)
     return USELESS
 
 

@@ -54,12 +54,13 @@ def _generate(directory):
 
 
 class Feature:
-    __slots__ = ("number", "name", "identifier", "location", "merge", "needs", "description")
+    __slots__ = ("number", "name", "identifier", "location", "merge", "needs", "xen_needs", "description")
 
     def __init__(self, row):
         self.number = row["word"] * 32 + row["bit"]
         self.name, self.identifier, self.location = row["name"], row["identifier"], row["location"]
         self.merge, self.needs, self.description = row["merge"], row["needs"], row["description"]
+        self.xen_needs = row["xen_needs"]
 
 
 class Table:
@@ -72,13 +73,20 @@ class Table:
         self.fields = data["fields"]
         self.registers = {r["name"]: r for r in data["registers"]}
         self.register_of_msr = {r["msr"]: r["name"] for r in data["registers"] if r["msr"] is not None}
+        self.leaves = {}        # leaf -> its rows, in order
+        for row in data["leaves"]:
+            for leaf in range(row["first"], row["last"] + 1):
+                self.leaves.setdefault(leaf, []).append(row)
         self.merge = {}
         for f in self.features.values():
             self.merge[f.merge] = self.merge.get(f.merge, 0) | 1 << f.number
         self.numbers = 0
         for field in self.fields:
             self.numbers |= ((1 << field["width"]) - 1) << field["word"] * 32 + field["shift"]
-        self._closures = {}
+        self._closures, self._guest_closures = {}, {}
+        # (feature, prerequisite): rules that are a hypervisor's only, in the order of features.
+        self.xen_needs = [(f.number, self.by_name[name].number) for _, f in sorted(self.features.items())
+                          for name in f.xen_needs]
 
     def number(self, name):
         return self.by_name[name].number
@@ -92,6 +100,16 @@ class Table:
                 closure |= 1 << other | self.needs(other)
             self._closures[number] = closure
         return self._closures[number]
+
+    def guest_needs(self, number):
+        """The same for a guest, by a hypervisor's own rules too."""
+        if number not in self._guest_closures:
+            feature, closure = self.features.get(number), 0
+            for name in feature.needs + feature.xen_needs if feature else ():
+                other = self.number(name)
+                closure |= 1 << other | self.guest_needs(other)
+            self._guest_closures[number] = closure
+        return self._guest_closures[number]
 
     def location(self, number):
         return f"{self.words[number // 32]['location']}[{number % 32}]"

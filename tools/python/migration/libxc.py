@@ -6,7 +6,7 @@ import struct
 from . import hvm, policy as cpu_policy, pv, state, xstate
 from .crc import between
 from .pagedata import Pages
-from .source import Body, Truncated
+from .source import Body, GivenUp, Truncated
 
 (END, PAGE_DATA, PV_INFO, P2M_FRAMES, VCPU_BASIC, VCPU_EXTENDED, VCPU_XSAVE, SHARED_INFO, TSC_INFO, HVM_CONTEXT, HVM_PARAMS,
  TOOLSTACK, VCPU_MSRS, VERIFY, CHECKPOINT, DIRTY_PFN_LIST, STATIC_DATA_END, CPUID_POLICY, MSR_POLICY) = range(19)
@@ -26,6 +26,7 @@ MARKER, IDENT = 0xffffffffffffffff, 0x58454e46
 PV, HVM = 1, 2
 GUESTS = {PV: "x86 PV", HVM: "x86 HVM"}
 MAX_LENGTH = 128 << 20      # of a record's body: what Xen's reader takes
+MAX_OPTIONAL_RUN = 1024     # optional records one behind the other, in either layer
 MAX_VCPUS = 8192
 PAGE = 4096
 QUEUE = 64                  # records that are asked for ahead
@@ -51,6 +52,16 @@ def record_name(kind):
     return f"optional {kind:#x}" if kind & OPTIONAL else f"unknown {kind:#x}"
 
 
+def check_run(run, kind, start, section, report):
+    """How many optional records stand one behind the other, this one included. Too many are not read to their end."""
+    if not kind & OPTIONAL:
+        return 0
+    if run == MAX_OPTIONAL_RUN:
+        report.problem("optional-run", start, section, f"more than {run} optional records one behind the other")
+        raise GivenUp
+    return run + 1
+
+
 class Stream:
     """One libxc stream. `run()` reads to END, CHECKPOINT (and can then go on), or the end of the bytes."""
 
@@ -60,6 +71,7 @@ class Stream:
         self.on_policy = on_policy or (lambda stream: None)
         self.version = self.guest = self.xen = None
         self.record = -1
+        self.run_length = 0         # optional records up to here, one behind the other
         self.types = {}             # record type: (count, bytes of bodies)
         self.pages = Pages()
         self._stride = self._asked = 0
@@ -71,6 +83,7 @@ class Stream:
         self.policy, self.policy_faults = None, None
         self._leaves = self._msrs = None
         self._policy_record = {}
+        self._can_be_whole = True   # nothing else is wrong that would make the policy incomplete
         self._policy_done = False
         self.hvm_entries = {}
         self.params = []
@@ -160,6 +173,7 @@ class Stream:
         self.record += 1
         kind, length = struct.unpack("<II", self._record_header())
         self.report.place("libxc", self.record, record_name(kind))
+        self.run_length = check_run(self.run_length, kind, start, "Records", self.report)
         count, size = self.types.get(kind, (0, 0))
         if (count, size) != (0, 0) or len(self.types) < 1000:       # hostile streams have many types
             self.types[kind] = (count + 1, size + length)
@@ -249,6 +263,7 @@ class Stream:
         if self.static_end:
             return
         self.static_end = True
+        self._can_be_whole &= self.version >= 3
         self.finish_policy()
 
     # ---- static data ----
@@ -272,6 +287,7 @@ class Stream:
         """Entries of one of the policy records; None when there are none to take. Never more than a policy has, and one."""
         if not body.length or body.length % size:
             self.add("length", start + 4, name, f"a body of {body.length} bytes, not a multiple of {size} above zero")
+            self._can_be_whole = False
         count = body.length // size
         data = body.read(min(count, most) * size)
         self._policy_record[name] = (self.record, start + 8, size)
@@ -289,17 +305,24 @@ class Stream:
         """Both arrays are there: is it a CPU that can exist?"""
         if self._policy_done:
             return
+        self._can_be_whole &= self.static_end       # a stream that is cut off has more to say
         self._policy_done = True
         here = self.report.layer, self.report.record, self.report.type
         if self._leaves:
             leaves, nr_leaves = self._leaves
             msrs, nr_msrs = self._msrs or ([], 0)
             policy, faults = cpu_policy.from_arrays(leaves, msrs, nr_leaves, nr_msrs)
+            if self._can_be_whole:
+                faults = faults or cpu_policy.whole(policy)
             self.policy, self.policy_faults = policy, faults
             for fault in faults:
                 self.policy_problem(fault, "policy-")
             for fault in cpu_policy.verify(policy) if not faults else ():
                 self.policy_problem(fault, "policy-", "A CPU that can exist")
+        elif self._msrs and self._can_be_whole:
+            record, at, _ = self._policy_record["X86_MSR_POLICY"]
+            self.report.place("libxc", record, "X86_MSR_POLICY")
+            self.add("policy-incomplete", at - 8, "X86_MSR_POLICY", "stands here without X86_CPUID_POLICY")
         elif self.version == 2:
             self.report.note("a version 2 stream holds no CPU policy: the receiver can only guess what CPU the guest has")
         else:

@@ -37,6 +37,7 @@ class Stream:
         self.source, self.report, self.make_libxc = source, report, make_libxc
         self.libxc = None
         self.record = -1
+        self.run_length = 0             # optional records up to here, one behind the other
         self.types = {}
         self.checkpointed = False       # libxc's stream waits behind a CHECKPOINT
         self.libxc_ended = False
@@ -81,6 +82,7 @@ class Stream:
         self.record += 1
         kind, length = struct.unpack("<II", self._record_header())
         self._place(kind)
+        self.run_length = libxc.check_run(self.run_length, kind, start, RECORDS, self.report)
         count, size = self.types.get(kind, (0, 0))
         if count or len(self.types) < 1000:
             self.types[kind] = (count + 1, size + length)

@@ -6,6 +6,7 @@ import json
 from . import features, libxc, libxl
 from .features import bits
 from .report import KEPT
+from .text import text_safe
 
 LIBXL_PREFIX = "libxl "
 
@@ -79,9 +80,8 @@ def print_json(results, out):
 # ---- for CI ----
 
 def _clean(text):
-    """What XML 1.0 can hold."""
-    return "".join(c if c in "\t\n" or ord(c) >= 32 and not 0xd800 <= ord(c) <= 0xdfff and c not in "\ufffe\uffff" else "?"
-                   for c in text)
+    """What XML 1.0 can hold, and a terminal only shows."""
+    return "".join(c if c not in "\ufffe\uffff" else "?" for c in text_safe(text))
 
 
 def write_junit(results, path):
@@ -145,7 +145,7 @@ def _summary(v):
     stream = v.libxc
     lines = []
     if v.xl and v.xl.name:
-        lines.append(("domain", _printable(v.xl.name)))
+        lines.append(("domain", v.xl.name[:200]))
     kind = _kind(v)
     if kind:
         lines.append(("guest", kind))
@@ -174,33 +174,32 @@ def _summary(v):
     return lines
 
 
-def _printable(text):
-    """Names come from the stream: nothing for a terminal to interpret."""
-    return "".join(c if c.isprintable() else "?" for c in text)[:200]
-
-
 def print_text(v, name, out, quiet=False, limit=100):
     report = v.report
+
+    def say(text):
+        out.write(text_safe(text) + "\n")
+
     if report.unusable:
-        out.write(f"{name}: {report.unusable}\n")
+        say(f"{name}: {report.unusable}")
         return
     if report.valid:
         verdict = "valid"
     else:
         verdict = f"not valid: {report.count} problem{'s' if report.count != 1 else ''}"
-    out.write(f"{name}: {verdict}\n")
+    say(f"{name}: {verdict}")
     for problem in report.problems[:limit]:
-        out.write(f"  {problem.line()}\n")
+        say(f"  {problem.line()}")
     if len(report.problems) > limit:
-        out.write(f"  and {report.count - limit} more (--all prints them)\n")
+        say(f"  and {report.count - limit} more (--all prints them)")
     elif len(report.problems) == KEPT:
-        out.write(f"  (only the first {KEPT} are kept)\n")
+        say(f"  (only the first {KEPT} are kept)")
     if quiet:
         return
     for note in report.notes:
-        out.write(f"  note: {note}\n")
+        say(f"  note: {note}")
     for host in v.hosts:
         can = "can run" if host.can_run else "cannot run"
-        out.write(f"  {can} on {_printable(host.name)}" + (f" ({_printable(host.cpu)})" if host.cpu else "") + "\n")
+        say(f"  {can} on {host.name[:200]}" + (f" ({host.cpu[:200]})" if host.cpu else ""))
     for what, text in _summary(v):
-        out.write(f"  {what:12}{text}\n")
+        say(f"  {what:12}{text}")

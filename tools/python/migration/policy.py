@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A CPUID policy: from the stream's arrays, and whether it is a CPU that can exist.
 
-The rules are those of xen/arch/x86/cpuid-policy/{leaves,xstate,verify}.c, in the same order and the same words;
+The rules are those of xen/arch/x86/cpuid-policy/{leaves,whole,xstate,verify}.c, in the same order and the same words;
 tests/python/test_policy.py holds the two against each other over many damaged policies.
 """
 
@@ -32,9 +32,11 @@ COMPONENT_FEATURE = {0: "xsave", 1: "xsave", 2: "avx", 3: "mpx", 4: "mpx", 5: "a
 class Fault:
     """struct policy_fault."""
 
-    __slots__ = ("kind", "index", "leaf", "subleaf", "msr", "feature", "needs", "guest", "host")
+    __slots__ = ("kind", "index", "leaf", "subleaf", "msr", "feature", "needs", "guest", "host", "reg", "shift", "width")
 
-    def __init__(self, kind, leaf=NONE, subleaf=NONE, guest=0, host=0, index=NONE, msr=NONE, feature=NONE, needs=NONE):
+    def __init__(self, kind, leaf=NONE, subleaf=NONE, guest=0, host=0, index=NONE, msr=NONE, feature=NONE, needs=NONE,
+                 reg=0, shift=0, width=32):
+        self.reg, self.shift, self.width = reg, shift, width
         self.kind, self.index, self.leaf, self.subleaf, self.msr = kind, index, leaf, subleaf, msr
         self.feature, self.needs, self.guest, self.host = feature, needs, guest, host
 
@@ -192,6 +194,50 @@ def from_arrays(leaves, msrs, nr_leaves=None, nr_msrs=None):
     return policy, faults
 
 
+# ---- is it whole? ----
+
+NR_CACHE, NR_TOPO = 6, 2        # subleaves of lists without a stated length that Xen holds (4.14 to 4.22)
+
+
+def _list_length(p, leaf, limit):
+    """Subleaves up to the first of type 0, that one included."""
+    for n in range(limit):
+        a, _, c, _ = p.reg(leaf, n)
+        if not (a & 0x1f if leaf == 4 else c >> 8 & 0xff):
+            return n + 1
+    return limit
+
+
+def _named_subleaves(p, leaf):
+    """How many subleaves, from 0, the policy itself says the leaf has."""
+    if leaf == 4:
+        return _list_length(p, leaf, NR_CACHE)
+    if leaf in (0xb, 0x1f):
+        return _list_length(p, leaf, NR_TOPO)
+    if leaf == 0xd:
+        components = (p.xcr0 | p.xss) & ~NOT_A_COMPONENT
+        return max(2, components.bit_length())
+    if leaf == 0xf:
+        return 2 if p.reg(leaf, 0)[3] & 2 else 1
+    return min(p.reg(leaf, 0)[0], FAMILIES[leaf] - 1) + 1
+
+
+def _not_named_in(p, leaf):
+    if leaf not in FAMILIES:
+        return [] if (leaf, NONE) in p.entry else [NONE]
+    if not any((leaf, subleaf) in p.entry for subleaf in range(FAMILIES[leaf])):
+        return [NONE]
+    return [subleaf for subleaf in range(_named_subleaves(p, leaf)) if (leaf, subleaf) not in p.entry]
+
+
+def whole(p):
+    """What the policy says there is and its arrays did not name: a domain would keep there what it was born with."""
+    last_extd = max(EXTD, min(p.max_extd, EXTD + NR_EXTD - 1))
+    leaves = [*range(min(p.max_basic, NR_BASIC - 1) + 1), *range(EXTD, last_extd + 1)]
+    faults = [Fault("incomplete", leaf, subleaf) for leaf in leaves for subleaf in _not_named_in(p, leaf)]
+    return faults + [Fault("incomplete", msr=msr) for msr in (MSR_PLATFORM_INFO, MSR_ARCH_CAPS) if ("msr", msr) not in p.entry]
+
+
 # ---- can it exist? ----
 
 def _maxima(p, faults):
@@ -218,6 +264,19 @@ def _beyond(p, faults):
     for subleaf in range(1, FAMILIES[7]) if basic >= 7 else ():
         if subleaf > p.max_feat and p.reg(7, subleaf) != EMPTY:
             faults.append(Fault("beyond-max", 7, subleaf, 7, p.max_feat))
+
+
+def _lists(p, faults):
+    """Components that are not there, caches behind the list's end: nothing is said of them."""
+    components = (p.xcr0 | p.xss) & ~NOT_A_COMPONENT
+    for s in range(2, FAMILIES[0xd]):
+        if not components >> s & 1 and p.reg(0xd, s) != EMPTY:
+            faults.append(Fault("beyond-max", 0xd, s, 0xd, s))
+    ended = False
+    for s in range(FAMILIES[4]):
+        ended = ended or p.reg(4, s)[0] & 0x1f not in (1, 2, 3)
+        if ended and p.reg(4, s) != EMPTY:
+            faults.append(Fault("beyond-max", 4, s, 4, s))
 
 
 def _prerequisites(fs, faults):
@@ -282,6 +341,7 @@ def verify(p):
         faults.append(Fault("vendor-unknown", 0, NONE, p.reg(0)[1], 0))
     _maxima(p, faults)
     _beyond(p, faults)
+    _lists(p, faults)
     fs = p.featureset()
     _prerequisites(fs, faults)
     _addresses(p, faults)
@@ -341,9 +401,27 @@ TEXTS = {
 MSR_NAMES = {MSR_PLATFORM_INFO: "platform info", MSR_ARCH_CAPS: "arch capabilities"}
 
 
+def _not_named_text(f):
+    if f.msr != NONE:
+        return f"incomplete: MSR {f.msr:X} is not named"
+    return f"incomplete: leaf {f.leaf:X}" + (f", subleaf {f.subleaf:X}" if f.subleaf != NONE else "") + " is not named"
+
+
+def _leaf_text(f, t):
+    subleaf = f", subleaf {f.subleaf:X}" if f.subleaf != NONE else ""
+    place = f"[{f.shift}]" if f.width == 1 else f"[{f.shift + f.width - 1}:{f.shift}]" if f.width < 32 else ""
+    more = f", which says nothing without {t.features[f.needs].name}" if f.needs != NONE else ""
+    return (f"leaf {f.leaf:X}{subleaf}, {('EAX', 'EBX', 'ECX', 'EDX')[f.reg]}{place}: the guest has {hexadecimal(f.guest)}, "
+            f"the host {hexadecimal(f.host)}{more}")
+
+
 def fault_text(f):
     """The sentence that xc_fault_text() makes of it."""
     t = features.table()
+    if f.kind == "incomplete":
+        return _not_named_text(f)
+    if f.kind == "leaf":
+        return _leaf_text(f, t)
     if f.kind == "prerequisite":
         return _prerequisite_text(f, t)
     if f.kind in ("feature-missing", "hazard-untold"):

@@ -19,6 +19,10 @@ class Truncated(Exception):
         self.offset, self.missing = offset, missing
 
 
+class GivenUp(Exception):
+    """What is reported already makes reading on pointless."""
+
+
 class Source:
     """Bytes in order. `offset` counts from where the descriptor stood; `crc` is fed what passes while it is on."""
 

@@ -5,7 +5,7 @@ import struct
 
 from . import check, libxc, libxl, xl
 from .report import Report
-from .source import Nowhere, Truncated
+from .source import GivenUp, Nowhere, Truncated
 
 FORMATS = ("xl", "libxl", "libxc")
 LOOK = 40           # bytes looked at to tell the kinds apart
@@ -94,6 +94,9 @@ class Verification:
         except Truncated as cut:
             report.problem("truncated", cut.offset, self._section(),
                            f"the stream is cut off here: {cut.missing} bytes are missing of this, and all that should follow")
+            if self.libxc:
+                self.libxc.finish_policy()
+        except GivenUp:
             if self.libxc:
                 self.libxc.finish_policy()
         if self.libxc and self.libxc.checksums and not self.libxc.checksum_records and self.checksums:

@@ -83,6 +83,7 @@ def load_host(path):
         if held.index >= POLICIES:      # of a kind that a newer program knows
             continue
         policies[held.index], faults = policy_of(held.policy)
+        faults = faults or policy.whole(policies[held.index])
         if faults:
             raise XlpError(f"{path}: policy {held.index}: {policy.fault_text(faults[0])}")
     return Host(file.host.name, file.host.cpu, policies)

@@ -8,7 +8,8 @@
  */
 #include <hypervisor.h>
 
-#include "cpuid-policy/policy-private.h"
+#include <cpuid-policy/vocabulary.h>
+
 #include "guest-cpuid.h"
 
 /* SDM vol. 2A, CPUID, leaves 1, 7 and D; AMD repeats 1.EDX in 80000001.EDX. */
@@ -216,10 +217,10 @@ void guest_cpuid(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct c
 static uint32_t compact_size(const struct cpu_policy *p, uint64_t components)
 {
     uint64_t size = XSTATE_AREA;
-    unsigned int i;
 
-    for_each_component(i, components & ~3ull & ~(1ull << 63))
-    {
+    for (unsigned int i = XSTATE_AVX; i < 63; i++) {
+        if (!(components >> i & 1))
+            continue;
         if (p->xstate[i].c & XSTATE_ALIGN64)
             size = (size + 63) & ~63ull;
         size += p->xstate[i].a;

@@ -10,6 +10,8 @@
 
 #include "features-gen.h"
 
+#define XCR0_POWER_ON 1ull /* x87 alone: SDM vol. 1, 13.3 */
+
 int vcpu_write_cr4(struct vcpu *v, uint64_t value)
 {
     if (state_check_cr4(&v->domain->policy, !v->domain->hvm, value, NULL))
@@ -49,7 +51,7 @@ static uint64_t real_cr4(const struct hypervisor *hv, const struct vcpu *v)
 void context_switch(struct hypervisor *hv, unsigned int pcpu, struct vcpu *prev, struct vcpu *next)
 {
     struct pcpu *p = &hv->pcpus[pcpu];
-    uint64_t cr4;
+    uint64_t cr4, xcr0;
 
     (void)prev; /* its registers are in its struct already */
     if (next->domain->idle)
@@ -60,10 +62,12 @@ void context_switch(struct hypervisor *hv, unsigned int pcpu, struct vcpu *prev,
         p->cr4 = cr4;
     }
     /* XSETBV raises #UD without CR4.OSXSAVE (SDM vol. 2D).  Then no instruction looks at XCR0
-     * either, and when the vCPU sets the bit it comes through here again. */
-    if ((cr4 & CR4_OSXSAVE) && next->regs.xcr0 && next->regs.xcr0 != p->xcr0) {
-        platform_write_xcr0(hv->platform, pcpu, next->regs.xcr0);
-        p->xcr0 = next->regs.xcr0;
+     * either, and when the vCPU sets the bit it comes through here again.  A PV guest without XSAVE
+     * has no XCR0 and runs with the bit set all the same: what another vCPU left is not for it. */
+    xcr0 = next->regs.xcr0 ? next->regs.xcr0 : XCR0_POWER_ON;
+    if ((cr4 & CR4_OSXSAVE) && xcr0 != p->xcr0) {
+        platform_write_xcr0(hv->platform, pcpu, xcr0);
+        p->xcr0 = xcr0;
     }
     levelling_switch(hv, pcpu, next);
 }

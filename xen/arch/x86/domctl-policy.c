@@ -120,7 +120,8 @@ static struct policy_host limits(const struct domain *d)
         return (struct policy_host){&hv->policies[XEN_SYSCTL_cpu_policy_pv_max],
                                     &hv->policies[XEN_SYSCTL_cpu_policy_pv_default]};
     case GUEST_HVM_SHADOW:
-        return (struct policy_host){&hv->shadow_max, &hv->shadow_default};
+        return (struct policy_host){&hv->policies[HOST_POLICY_SHADOW_MAX],
+                                    &hv->policies[HOST_POLICY_SHADOW_DEFAULT]};
     default:
         return (struct policy_host){&hv->policies[XEN_SYSCTL_cpu_policy_hvm_max],
                                     &hv->policies[XEN_SYSCTL_cpu_policy_hvm_default]};
@@ -150,6 +151,18 @@ static long audit_and_set(struct domain *d, struct xen_domctl_cpu_policy *op, st
     return 0;
 }
 
+/* As hv->policy_way has it; see hypervisor.h. */
+static long set_another_way(struct domain *d, struct xen_domctl_cpu_policy *op, struct work *w)
+{
+    long rc;
+
+    w->policy = d->policy;
+    rc = d->hv->policy_way->set(d, &w->policy, op, w->leaves, w->msrs);
+    if (!rc)
+        domain_set_policy(d, &w->policy);
+    return rc;
+}
+
 /* An array of none may be anywhere. */
 static int copy_in(struct platform *p, void *to, uint64_t from, size_t size)
 {
@@ -174,7 +187,7 @@ long domain_set_cpu_policy(struct domain *d, struct xen_domctl_cpu_policy *op)
         return -XEN_ENOMEM;
     if (!copy_in(p, w->leaves, HANDLE(op->leaves), op->nr_leaves * sizeof(w->leaves[0])) &&
         !copy_in(p, w->msrs, HANDLE(op->msrs), op->nr_msrs * sizeof(w->msrs[0])))
-        rc = audit_and_set(d, op, w);
+        rc = d->hv->policy_way ? set_another_way(d, op, w) : audit_and_set(d, op, w);
     platform_free(p, w);
     return rc;
 }

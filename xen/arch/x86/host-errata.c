@@ -60,9 +60,10 @@ static void gather_data_sampling(const struct host_options *options, const struc
 }
 
 /*
- * Are returns predicted from elsewhere when the return stack runs empty?  Nehalem to Broadwell do
- * not, nor do the early Atoms and Knights; of every other model of family 6 it is assumed, unless
- * the CPU itself says something.
+ * Are returns predicted from elsewhere when the return stack runs empty?  Whoever has EIBRS does
+ * so, within the mode, also where microcode is too old to say it.  Else a CPU with the MSR is
+ * believed, and one without is known by its model: Nehalem to Broadwell do not, nor do the early
+ * Atoms and Knights; of every other model of family 6 it is assumed.
  */
 static void return_stack_alternatives(const struct model *m, struct featureset *fs)
 {
@@ -71,11 +72,10 @@ static void return_stack_alternatives(const struct model *m, struct featureset *
                                    0x3c, 0x3d, 0x3e, 0x3f, 0x45, 0x46, 0x47, 0x4a, 0x4c,
                                    0x4d, 0x4f, 0x56, 0x57, 0x5a, 0x5c, 0x5f, 0x85};
 
-    if (featureset_test(fs, X86_FEATURE_RSBA) || featureset_test(fs, X86_FEATURE_RRSBA) ||
-        one_of(m->model, safe, sizeof(safe)))
-        return;
-    featureset_set(fs,
-                   featureset_test(fs, X86_FEATURE_EIBRS) ? X86_FEATURE_RRSBA : X86_FEATURE_RSBA);
+    if (featureset_test(fs, X86_FEATURE_EIBRS))
+        featureset_set(fs, X86_FEATURE_RRSBA);
+    else if (!featureset_test(fs, X86_FEATURE_ARCH_CAPS) && !one_of(m->model, safe, sizeof(safe)))
+        featureset_set(fs, X86_FEATURE_RSBA);
 }
 
 /* Register file data sampling is Atom's: Goldmont to Gracemont, alone or beside big cores (Intel's
@@ -125,7 +125,7 @@ static void amd_late_bits(const struct cpu_policy *raw, const struct model *m,
         return;
     if ((m->family == 0x17 || m->family == 0x18) && featureset_test(fs, X86_FEATURE_AMD_STIBP))
         featureset_set(fs, X86_FEATURE_NSCB);
-    if (raw->basic[0].b != VENDOR_AMD)
+    if (policy_vendor_id(raw) != CPU_VENDOR_AMD)
         return;
     if (m->family == 0x19) {
         featureset_set(fs, X86_FEATURE_BTC_NO);

@@ -66,17 +66,18 @@ static void clear_vendor_leaves(struct cpu_policy *p)
         p->extd[9] = zero;
         for (unsigned int i = 0xb; i <= 0x18; i++)
             p->extd[i] = zero;
-        p->extd[0x1b] = zero;
-        p->extd[0x1c].a = 0;
-        p->extd[0x1f] = p->extd[0x20] = zero; /* encrypted guests, bandwidth: not offered */
+        /* Sampling, LWP, the host's caches and nodes, encrypted guests, bandwidth: not offered. */
+        for (unsigned int i = 0x1b; i <= 0x20; i++)
+            p->extd[i] = zero;
         p->extd[0x21].b = p->extd[0x21].d = 0;
     }
 }
 
 /* Leaf A of SVM: nested paging, LBR virtualization, NRIP, decode assists, pause filter when they
  * are there; clean bits and the TSC ratio, which are emulated, always (APM vol. 3, 8000000A). */
-#define SVM_HARDWARE 0x0000048bu
-#define SVM_EMULATED 0x00000030u
+#define SVM_HARDWARE      0x0000048bu
+#define SVM_EMULATED      0x00000030u
+#define SVM_NESTED_PAGING 0x00000001u
 
 static void limit_svm(struct cpu_policy *p)
 {
@@ -145,7 +146,7 @@ void host_policy_from_raw(struct cpu_policy *host, const struct cpu_policy *raw,
 static const uint16_t every_max[] = {X86_FEATURE_HTT, X86_FEATURE_CMP_LEGACY};
 static const uint16_t intel_max[] = {X86_FEATURE_MD_CLEAR, X86_FEATURE_ARCH_CAPS,
                                      X86_FEATURE_FB_CLEAR, X86_FEATURE_RFDS_CLEAR,
-                                     X86_FEATURE_RSBA};
+                                     X86_FEATURE_RSBA,     X86_FEATURE_RRSBA};
 static const uint16_t amd_max[] = {X86_FEATURE_VERW_CLEAR};
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -212,15 +213,6 @@ static void add_spec_ctrl(const struct cpu_policy *raw, enum guest_type type, st
         featureset_set(fs, X86_FEATURE_VIRT_SSBD);
 }
 
-/* EFER.LMSLE: AMD's CPUs before Zen 3 have it; who has not got it can say so. */
-static bool has_lmsle(const struct cpu_policy *raw)
-{
-    unsigned int family, model, stepping;
-
-    policy_signature(raw, &family, &model, &stepping);
-    return is_amd(raw) && family < 0x19 && !(raw->basic[1].c >> 31 & 1);
-}
-
 void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *raw,
                            const struct cpu_policy *host, enum guest_type type)
 {
@@ -238,10 +230,12 @@ void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *raw,
     featureset_and(&fs, &fs, featureset_guest_max(type));
     add_to_max(raw, type, &fs);
     add_spec_ctrl(raw, type, &fs);
-    if (type != GUEST_PV && !has_lmsle(raw))
+    if (type != GUEST_PV) /* no HVM guest has EFER.LMSLE, whatever the CPU has: Xen since 4.16 */
         featureset_set(&fs, X86_FEATURE_NO_LMSL);
     featureset_andnot(&fs, &fs, featureset_merge_mask(MERGE_MIRROR));
     featureset_close(&fs, NULL);
+    if (!featureset_test(&fs, X86_FEATURE_EIBRS)) /* what RRSBA restricts is its */
+        featureset_clear(&fs, X86_FEATURE_RRSBA);
     policy_from_featureset(max, &fs);
     policy_trim(max); /* what was added to leaves that this CPU does not reach */
     if (type == GUEST_PV)
@@ -252,6 +246,15 @@ void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *raw,
      */
     if (type != GUEST_PV)
         max->platform_info = PLATFORM_INFO_CPUID_FAULTING;
+}
+
+/* A warning that this very CPU needs, in the strength that goes with the guest's EIBRS. */
+static void warn_of_returns(const struct featureset *host, struct featureset *guest)
+{
+    if (featureset_test(guest, X86_FEATURE_ARCH_CAPS) &&
+        (featureset_test(host, X86_FEATURE_RSBA) || featureset_test(host, X86_FEATURE_RRSBA)))
+        featureset_set(guest, featureset_test(guest, X86_FEATURE_EIBRS) ? X86_FEATURE_RRSBA
+                                                                        : X86_FEATURE_RSBA);
 }
 
 void host_policy_guest_default(struct cpu_policy *deflt, const struct cpu_policy *max,
@@ -286,17 +289,13 @@ void host_policy_guest_default(struct cpu_policy *deflt, const struct cpu_policy
     featureset_set(&born, X86_FEATURE_X2APIC);
     if (type != GUEST_PV && host_gives_virt_ssbd(host))
         featureset_set(&born, X86_FEATURE_VIRT_SSBD);
-    /* A warning that this very CPU needs. */
-    if (featureset_test(&own, X86_FEATURE_RSBA))
-        featureset_set(&born, X86_FEATURE_RSBA);
-    if (featureset_test(&own, X86_FEATURE_RRSBA))
-        featureset_set(&born, X86_FEATURE_RRSBA);
     /* Ivy Bridge's client parts leak what RDRAND gave (SRBDS) and get no microcode against it. */
     if (is_intel(host) && family == 6 && model == 0x3a &&
         !featureset_test(&options->cpuid_on, X86_FEATURE_RDRAND))
         featureset_clear(&born, X86_FEATURE_RDRAND);
     featureset_and(&fs, &fs, &born);
     featureset_close(&fs, NULL);
+    warn_of_returns(&own, &fs);
     policy_from_featureset(deflt, &fs);
     limit_xstate(deflt, GUEST_XCR0);
     while (deflt->feat[0].a && !(deflt->feat[deflt->feat[0].a].a | deflt->feat[deflt->feat[0].a].b |
@@ -311,6 +310,53 @@ void host_policy_for_domain(struct cpu_policy *p)
     p->extd[1].d &= ~mirrors;
     if (is_amd(p))
         p->extd[1].d |= p->basic[1].d & mirrors;
+}
+
+/*
+ * Can it run HVM guests, and with nested page tables?  CPUID says the first, and of SVM both.  With
+ * VMX the second stands in MSRs that no dump has; every model with VMX since Nehalem has EPT.
+ */
+static void detect_hvm(const struct cpu_policy *raw, bool *has_hvm, bool *has_hap)
+{
+    unsigned int family, model, stepping;
+
+    if (raw->basic[1].c >> (X86_FEATURE_VMX % 32) & 1) {
+        policy_signature(raw, &family, &model, &stepping);
+        *has_hvm = true;
+        *has_hap = family == 6 && model >= 0x1a && model != 0x1d;
+    } else {
+        *has_hvm = raw->extd[1].c >> (X86_FEATURE_SVM % 32) & 1;
+        *has_hap = *has_hvm && (raw->extd[0xa].d & SVM_NESTED_PAGING);
+    }
+}
+
+static void derive_guest(struct cpu_policy *policies, unsigned int max, unsigned int deflt,
+                         const struct host_options *options, enum guest_type type)
+{
+    const struct cpu_policy *host = &policies[XEN_SYSCTL_cpu_policy_host];
+
+    host_policy_guest_max(&policies[max], &policies[XEN_SYSCTL_cpu_policy_raw], host, type);
+    host_policy_guest_default(&policies[deflt], &policies[max], host, options, type);
+}
+
+void host_policies_derive(struct cpu_policy policies[static HOST_POLICIES],
+                          const struct host_options *options, bool *has_hvm, bool *has_hap)
+{
+    struct cpu_policy *raw = &policies[XEN_SYSCTL_cpu_policy_raw];
+
+    raw->platform_info &= PLATFORM_INFO_CPUID_FAULTING;
+    for (unsigned int i = 1; i < HOST_POLICIES; i++)
+        policies[i] = (struct cpu_policy){0};
+    detect_hvm(raw, has_hvm, has_hap);
+    host_policy_from_raw(&policies[XEN_SYSCTL_cpu_policy_host], raw, options);
+    derive_guest(policies, XEN_SYSCTL_cpu_policy_pv_max, XEN_SYSCTL_cpu_policy_pv_default, options,
+                 GUEST_PV);
+    if (!*has_hvm)
+        return;
+    derive_guest(policies, XEN_SYSCTL_cpu_policy_hvm_max, XEN_SYSCTL_cpu_policy_hvm_default,
+                 options, *has_hap ? GUEST_HVM_HAP : GUEST_HVM_SHADOW);
+    derive_guest(policies, HOST_POLICY_SHADOW_MAX, HOST_POLICY_SHADOW_DEFAULT, options,
+                 GUEST_HVM_SHADOW);
 }
 
 /* Masking MSRs of Intel's family 6, by model (SDM vol. 4, tables of models 17H, 1AH and 2AH). */
@@ -372,7 +418,7 @@ int host_policy_levelling_caps(const struct cpu_policy *raw, bool platform_info_
             *caps |= XEN_SYSCTL_CPU_LEVELCAP_faulting;
         return 0;
     }
-    if (raw->basic[0].b != VENDOR_INTEL)
+    if (!is_intel(raw))
         return -XEN_ENODATA;
     *caps = intel_masks(family, model);
     if (raw->platform_info & PLATFORM_INFO_CPUID_FAULTING)

@@ -5,18 +5,16 @@
 
 #include <host-policy.h>
 
-#define VENDOR_AMD   0x68747541u /* "Auth" of AuthenticAMD, in EBX of leaf 0 */
-#define VENDOR_HYGON 0x6f677948u /* "Hygo" of HygonGenuine */
-#define VENDOR_INTEL 0x756e6547u /* "Genu" of GenuineIntel */
+#include <cpuid-policy/vocabulary.h>
 
 static inline bool is_amd(const struct cpu_policy *p)
 {
-    return p->basic[0].b == VENDOR_AMD || p->basic[0].b == VENDOR_HYGON;
+    return vendor_is_amd_like(policy_vendor_id(p));
 }
 
 static inline bool is_intel(const struct cpu_policy *p)
 {
-    return p->basic[0].b == VENDOR_INTEL;
+    return policy_vendor_id(p) == CPU_VENDOR_INTEL;
 }
 
 /*

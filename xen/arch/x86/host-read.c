@@ -6,6 +6,8 @@
 #include <host-policy.h>
 #include <platform.h>
 
+#include <cpuid-policy/vocabulary.h>
+
 #include "features-gen.h"
 
 /* Leaves with subleaves, and how many of them a policy holds. */
@@ -52,8 +54,8 @@ static void read_msrs(struct platform *p, struct cpu_policy *raw)
     unsigned int family, model, stepping;
 
     policy_signature(raw, &family, &model, &stepping);
-    /* "Genu": the number means something else on family 0xF, and on others. */
-    if (raw->basic[0].b == 0x756e6547u && family == 6 &&
+    /* The number means something else on family 0xF, and on other vendors' CPUs. */
+    if (policy_vendor_id(raw) == CPU_VENDOR_INTEL && family == 6 &&
         platform_rdmsr(p, 0, MSR_INTEL_PLATFORM_INFO, 0, &raw->platform_info))
         raw->platform_info = 0;
     if ((raw->feat[0].d >> (X86_FEATURE_ARCH_CAPS % 32) & 1) &&

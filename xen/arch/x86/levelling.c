@@ -5,12 +5,10 @@
  */
 #include "levelling-private.h"
 
+#include <cpuid-policy/vocabulary.h>
+
 #include <xen/errno.h>
 #include <xen/sysctl.h>
-
-#define VENDOR_INTEL 0x756e6547u /* EBX of leaf 0 */
-#define VENDOR_AMD   0x68747541u
-#define VENDOR_HYGON 0x6f677948u
 
 #define EDX1_APIC  (1u << 9) /* SDM vol. 2A, CPUID leaf 1 */
 #define ECX1_XSAVE (1u << 26)
@@ -33,11 +31,11 @@ static const struct cpu_policy *raw_policy(const struct hypervisor *hv)
 
 static const struct levelling_vendor *vendor_of(const struct hypervisor *hv)
 {
-    switch (raw_policy(hv)->basic[0].b) {
-    case VENDOR_INTEL:
+    switch (policy_vendor_id(raw_policy(hv))) {
+    case CPU_VENDOR_INTEL:
         return &levelling_intel;
-    case VENDOR_AMD:
-    case VENDOR_HYGON:
+    case CPU_VENDOR_AMD:
+    case CPU_VENDOR_HYGON:
         return &levelling_amd;
     default:
         return NULL;

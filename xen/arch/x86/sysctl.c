@@ -104,9 +104,9 @@ static long get_cpu_policy(struct hypervisor *hv, struct xen_sysctl_cpu_policy *
     const struct cpu_policy *p;
     long rc;
 
-    if (get->_rsvd || get->index >= sizeof(hv->policies) / sizeof(hv->policies[0]))
+    if (get->_rsvd || get->index >= HOST_SYSTEM_POLICIES)
         return -XEN_EINVAL;
-    p = system_policy(hv, index_nospec(get->index, sizeof(hv->policies) / sizeof(*p)));
+    p = system_policy(hv, index_nospec(get->index, HOST_SYSTEM_POLICIES));
     if (!p)
         return -XEN_EOPNOTSUPP;
     rc = policy_copy_to_guest(hv, p, HANDLE(get->leaves), &get->nr_leaves, HANDLE(get->msrs),

@@ -5,7 +5,8 @@
 
 #include <topology.h>
 
-#include "cpuid-policy/policy-private.h"
+#include <cpuid-policy/vocabulary.h>
+#include <xen/errno.h>
 
 #define EDX1_HTT        (1u << 28) /* 1.EDX */
 #define ECX1_X2APIC     (1u << 21) /* 1.ECX */

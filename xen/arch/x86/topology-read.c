@@ -10,7 +10,7 @@ struct where {
 static int contradiction(struct where *w, uint32_t leaf, uint32_t subleaf)
 {
     *w = (struct where){leaf, subleaf};
-    return -EINVAL;
+    return -XEN_EINVAL;
 }
 
 /* A level of leaf B or 1F: APIC id bits below the next level, logical processors in one of it. */

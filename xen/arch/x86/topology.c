@@ -9,12 +9,12 @@
 static int layout(const struct cpu_topology *t, struct topology_map *m)
 {
     if (!t->threads || !t->cores || !t->dies || !t->sockets)
-        return -EINVAL;
+        return -XEN_EINVAL;
     *m = (struct topology_map){.topology = *t};
     m->core_shift = (uint8_t)bits_for(t->threads);
     m->die_shift = (uint8_t)(m->core_shift + bits_for(t->cores));
     m->socket_shift = (uint8_t)(m->die_shift + bits_for(t->dies));
-    return m->socket_shift > MAX_SOCKET_SHIFT ? -ERANGE : 0;
+    return m->socket_shift > MAX_SOCKET_SHIFT ? -XEN_ERANGE : 0;
 }
 
 /* The highest id that this topology uses. */
@@ -114,7 +114,7 @@ static int write_amd(const struct topology_map *m, struct cpu_policy *p)
     }
     /* Core and node ids have 8 bits.  (Counts that do not fit will not read back.) */
     if (t->cores * t->dies > 256 || (uint64_t)t->dies * t->sockets > 256)
-        return -ERANGE;
+        return -XEN_ERANGE;
     p->extd[0x1e].b = (t->threads - 1) << 8;
     p->extd[0x1e].c = (t->dies - 1) << 8;
     if (p->extd[0x1d].a & CACHE_TYPE_MASK)
@@ -147,7 +147,7 @@ int topology_to_policy(const struct cpu_topology *t, struct cpu_policy *p)
     if (rc)
         return rc;
     if (last_apic_id(&m) > topology_max_id(p))
-        return -ERANGE;
+        return -XEN_ERANGE;
     m.amd = vendor_is_amd_like(policy_vendor_id(p));
 
     write_leaf_1(&m, &written);
@@ -160,7 +160,7 @@ int topology_to_policy(const struct cpu_topology *t, struct cpu_policy *p)
     if (rc)
         return rc;
     if (!reads_back(&written, &m))
-        return -ERANGE;
+        return -XEN_ERANGE;
     *p = written;
     return 0;
 }

@@ -65,6 +65,8 @@ enum guest_type {
 enum feature_merge {
     MERGE_CAPABILITY, /* only where every host has it: AND; a guest's must be in the host's */
     MERGE_HAZARD,     /* as soon as one host has it: OR; a host's must be in the guest's */
+    MERGE_ACCUMULATE, /* OR as well, where every host can give it; a guest's must be in the host's
+                       */
     MERGE_DYNAMIC,    /* follows run-time or vCPU state: never compared, level takes AND */
     MERGE_MIRROR,     /* AMD's copy of a 1.EDX bit in 80000001.EDX: derived, never compared */
 };

@@ -79,14 +79,17 @@ enum policy_fault_kind {
     FAULT_MSR_FLAGS,          /* reserved flags are not zero */
     FAULT_TOO_MANY, /* more entries than any policy has: guest = the count, host = the limit */
 
+    /* from policy_whole: leaf and subleaf, or msr */
+    FAULT_NOT_NAMED, /* subleaf is POLICY_NONE when not one of the leaf's is named */
+
     /* from policy_verify */
     FAULT_VENDOR_UNKNOWN,
     FAULT_MAX_LEAF,       /* a maximum (0.EAX, 7.0.EAX, 80000000.EAX) out of its range */
     FAULT_BEYOND_MAX,     /* a leaf above its family's maximum is not zero */
-    FAULT_PREREQUISITE,   /* feature is set, needs is not */
+    FAULT_PREREQUISITE,   /* feature is set, needs is not; check: a rule of Xen's alone */
     FAULT_MAXPHYSADDR,    /* verify: out of 32..52; check: guest above host */
     FAULT_LINEARADDR,     /* out of 32..57, or above the host's */
-    FAULT_XSTATE_FEATURE, /* feature is set, its component `subleaf` is not there */
+    FAULT_XSTATE_FEATURE, /* feature is set, its component `subleaf` is not there; check: reverse */
     FAULT_XSTATE_LAYOUT,  /* component: size zero, offset in the legacy area, overlap */
     FAULT_XSTATE_TOTAL,   /* D.0.ECX is not what the components add up to */
     FAULT_MSR_RESERVED,   /* bits of the MSR that no policy may have */
@@ -101,7 +104,12 @@ enum policy_fault_kind {
     FAULT_XSTATE_SIZE,
     FAULT_XSTATE_OFFSET,
     FAULT_XSTATE_FLAGS, /* alignment or supervisor flag of the component differs */
+    FAULT_LEAF,         /* bits of a register, reg, shift and width, by their rule; needs: the
+                           feature without which the leaf is zero */
     FAULT_MSR,          /* MSR bits that the host cannot give: guest & ~host */
+
+    /* from policy_compare: guest = as it was told, host = as the domain got it */
+    FAULT_GIVEN_OTHERWISE, /* a feature bit (then 0 or 1), or a whole register or MSR */
 };
 
 #define POLICY_NONE 0xffffffffu /* in leaf, subleaf, msr, feature: does not apply */
@@ -113,7 +121,9 @@ struct policy_fault {
     uint32_t msr;
     uint32_t feature; /* word * 32 + bit; FAULT_FIELD: the field's number */
     uint32_t needs;   /* FAULT_PREREQUISITE: the feature that is not there */
+    uint32_t reg;     /* FAULT_LEAF, FAULT_GIVEN_OTHERWISE of a leaf: 0 EAX .. 3 EDX */
     uint64_t guest, host;
+    uint8_t shift, width; /* FAULT_LEAF: which bits of the register guest and host are */
 };
 
 /* The caller's room for findings.  Every one is counted, the first `max` are kept. */
@@ -155,9 +165,21 @@ int policy_merge_leaves(struct cpu_policy *p, const xen_cpuid_leaf_t *leaves, si
                         const xen_msr_entry_t *msrs, size_t nr_msrs, struct policy_report *r);
 
 /*
- * Write the policy in ascending order: leaves up to each family's maximum, and the two hypervisor
- * leaves as Xen does.  *nr_leaves, *nr_msrs: in, the room; out, the entries written.
- * Returns 0 or -ENOBUFS (then the counts say how many are needed).
+ * Do the arrays name everything that the policy itself says there is?  Basic leaves up to 0.EAX;
+ * leaf 7 up to 7.0.EAX; the caches (leaf 4) and the topology (leaves B, 1F) up to their first entry
+ * of type 0, or to the last that Xen holds; leaf D's subleaves 0, 1 and as far as there are
+ * components in XCR0 or XSS; extended leaves up to 80000000.EAX; both MSRs.  That is what Xen 4.14
+ * to 4.22 write (XEN_DOMCTL_get_cpu_policy), and policy_to_leaves().  What is not named is not
+ * zero: a domain keeps there what it was born with.  The hypervisor leaves need not be named.
+ * Entries of any order and number.  One fault for each thing that is not named.  0 or -EINVAL.
+ */
+int policy_whole(const xen_cpuid_leaf_t *leaves, size_t nr_leaves, const xen_msr_entry_t *msrs,
+                 size_t nr_msrs, struct policy_report *r);
+
+/*
+ * Write the policy in ascending order, whole (see above): leaves up to each family's maximum and
+ * the lists' ends, and the two hypervisor leaves as Xen does.  *nr_leaves, *nr_msrs: in, the room;
+ * out, the entries written. Returns 0 or -ENOBUFS (then the counts say how many are needed).
  * POLICY_MAX_LEAVES and POLICY_MAX_MSRS always suffice.
  */
 int policy_to_leaves(const struct cpu_policy *p, xen_cpuid_leaf_t *leaves, size_t *nr_leaves,
@@ -183,25 +205,44 @@ uint64_t policy_complete_xstate(struct cpu_policy *p);
 /* Can this CPU exist?  Reports everything that is wrong.  0 or -EINVAL. */
 int policy_verify(const struct cpu_policy *p, struct policy_report *r);
 
-/* Can a guest with this policy run there?  Reports every difference that matters.  0 or -EINVAL. */
+/*
+ * Can a guest with this policy run there?  Reports every difference that matters, and what a
+ * hypervisor would take from it anywhere (what is not closed as by policy_close()).  0 or -EINVAL.
+ */
 int policy_check(const struct cpu_policy *guest, const struct policy_host *host,
                  struct policy_report *r);
+
+/*
+ * Is what the domain got the CPU that it was told of?  Reports every difference that a guest can
+ * see, each feature by its number.  A hypervisor leaf's maximum that is told as 0 is Xen's choice.
+ * 0 or -EINVAL.
+ */
+int policy_compare(const struct cpu_policy *told, const struct cpu_policy *given,
+                   struct policy_report *r);
+/* Which bits of a register (0 EAX .. 3 EDX) Xen decides itself, so that policy_compare() does not
+ * look at them: *mask.  Returns the reason; NULL where there are none, with *mask 0. */
+const char *policy_own_nature(uint32_t leaf, uint32_t subleaf, uint32_t reg, uint32_t *mask);
 
 /* Clear what lost its prerequisites, the state components of what was cleared, and recompute the
  * sizes of leaf D.  *dropped (may be NULL) receives the features that fell. */
 void policy_close(struct cpu_policy *p, struct featureset *dropped);
 
 /*
- * What n hosts share: the level.  Identity (family, model, brand, caches) is the first policy's.
- * Returns 0; -EINVAL for n == 0; -EXDEV when vendors or CLFLUSH sizes differ, with *culprit (may be
- * NULL) = the index of the first policy that does not fit the first one.
+ * What n hosts share: the level.  What is levelled is what guests are born with, deflt.  Of what
+ * accumulates (MERGE_ACCUMULATE) the level has what any of them has and every max has too; max
+ * NULL: not known, so no reason against it.  Of RSBA and RRSBA, one hazard in two strengths, it has
+ * the one that goes with what became of EIBRS.  Identity (family, model, brand, caches) is the
+ * first host's. *lost (may be NULL): what accumulates and some host has, and the level cannot
+ * carry. Returns 0; -EINVAL for n == 0; -EXDEV when vendors or CLFLUSH sizes differ, with *culprit
+ * (may be NULL) = the index of the first host that does not fit the first one.
  */
-int policy_level(const struct cpu_policy *const *policies, size_t n, struct cpu_policy *level,
-                 size_t *culprit);
+int policy_level(const struct policy_host *hosts, size_t n, struct cpu_policy *level,
+                 struct featureset *lost, size_t *culprit);
 
 /*
  * Bring a guest's policy down (and its hazards up) to a level, keeping its identity and topology.
- * *dropped (may be NULL) receives the features that the guest lost.  0 or -EXDEV as above.
+ * What accumulates becomes the level's.  *dropped (may be NULL) receives the features that the
+ * guest lost.  0 or -EXDEV as above.
  */
 int policy_apply_level(struct cpu_policy *guest, const struct cpu_policy *level,
                        struct featureset *dropped);

@@ -64,18 +64,46 @@ static bool concerns(const struct featureset *fs, unsigned int hazard)
     return !needs || featureset_subset(needs, fs);
 }
 
+/*
+ * RSBA and RRSBA are one hazard in two strengths; beside EIBRS it is the weaker, whatever a host
+ * calls it.  A guest told of the stronger knows the weaker; one without EIBRS is told of either as
+ * RSBA, as level.c does.
+ */
+static void weigh_return_stack(const struct featureset *fs, const struct featureset *host,
+                               struct featureset *untold)
+{
+    bool rsba = featureset_test(host, X86_FEATURE_RSBA);
+    bool rrsba = featureset_test(host, X86_FEATURE_RRSBA);
+    bool strong = rsba && !featureset_test(host, X86_FEATURE_EIBRS);
+
+    featureset_clear(untold, X86_FEATURE_RSBA);
+    featureset_clear(untold, X86_FEATURE_RRSBA);
+    if (!(rsba || rrsba) || featureset_test(fs, X86_FEATURE_RSBA))
+        return;
+    if (strong || !featureset_test(fs, X86_FEATURE_EIBRS))
+        featureset_set(untold, X86_FEATURE_RSBA);
+    else if (!featureset_test(fs, X86_FEATURE_RRSBA))
+        featureset_set(untold, X86_FEATURE_RRSBA);
+}
+
 static void check_hazards(const struct cpu_policy *guest, const struct featureset *fs,
                           const struct cpu_policy *deflt, struct policy_report *r)
 {
     const struct featureset *hazard = featureset_merge_mask(MERGE_HAZARD);
-    struct featureset untold;
+    struct featureset host, untold;
 
-    policy_to_featureset(deflt, &untold);
+    policy_to_featureset(deflt, &host);
     for (unsigned int i = 0; i < FEATURESET_WORDS; i++) {
-        untold.w[i] &= hazard->w[i] & ~fs->w[i];
+        untold.w[i] = host.w[i] & hazard->w[i] & ~fs->w[i];
         if (untold.w[i] && !word_visible(guest, fs, i))
             untold.w[i] = 0;
     }
+    weigh_return_stack(fs, &host, &untold);
+    /* It accumulates, and is a hazard to those who have RTM. */
+    if (featureset_test(fs, X86_FEATURE_RTM) &&
+        !featureset_test(fs, X86_FEATURE_RTM_ALWAYS_ABORT) &&
+        featureset_test(&host, X86_FEATURE_RTM_ALWAYS_ABORT))
+        featureset_set(&untold, X86_FEATURE_RTM_ALWAYS_ABORT);
     for (int f = featureset_next(&untold, 0); f >= 0;
          f = featureset_next(&untold, (unsigned int)f + 1))
         if (concerns(fs, (unsigned int)f))
@@ -103,34 +131,38 @@ static void check_fields(const struct featureset *guest, const struct featureset
     }
 }
 
-static void check_maxima(const struct cpu_policy *guest, const struct cpu_policy *max,
+/*
+ * What Xen takes from every guest, whatever its host has: a feature without what it stands on in
+ * Xen's eyes, and a state component without its feature.  CPUs may have either, so policy_verify()
+ * does not mind.
+ */
+static void check_closed(const struct cpu_policy *guest, const struct featureset *fs,
                          struct policy_report *r)
 {
-    if (policy_max_basic(guest) > policy_max_basic(max))
-        policy_fault(r, policy_fault_at(FAULT_MAX_LEAF, 0, POLICY_NONE, policy_max_basic(guest),
-                                        policy_max_basic(max)));
-    if (guest->feat[0].a > max->feat[0].a)
-        policy_fault(r, policy_fault_at(FAULT_MAX_LEAF, 7, 0, guest->feat[0].a, max->feat[0].a));
-    if (policy_max_extd(guest) > policy_max_extd(max))
-        policy_fault(r, policy_fault_at(FAULT_MAX_LEAF, EXTD_FIRST, POLICY_NONE,
-                                        policy_max_extd(guest), policy_max_extd(max)));
-}
+    unsigned int i;
 
-static void check_widths(const struct cpu_policy *guest, const struct cpu_policy *max,
-                         const struct featureset *fs, struct policy_report *r)
-{
-    uint32_t g = guest->extd[8].a, h = max->extd[8].a;
-    uint32_t line = ((guest->basic[1].b >> 8) & 0xff) * 8; /* bytes */
-    uint32_t host_line = ((max->basic[1].b >> 8) & 0xff) * 8;
+    for (i = NR_FEATURE_REAL_NEEDS; i < NR_FEATURE_NEEDS; i++) {
+        const struct feature_need *n = &feature_needs_direct[i];
+        const struct featureset_word_info *w = featureset_word_info(n->feature / 32);
+        struct policy_fault f;
 
-    if ((g & 0xff) > (h & 0xff))
-        policy_fault(
-            r, policy_fault_at(FAULT_MAXPHYSADDR, EXTD_FIRST + 8, POLICY_NONE, g & 0xff, h & 0xff));
-    if (((g >> 8) & 0xff) > ((h >> 8) & 0xff))
-        policy_fault(r, policy_fault_at(FAULT_LINEARADDR, EXTD_FIRST + 8, POLICY_NONE,
-                                        (g >> 8) & 0xff, (h >> 8) & 0xff));
-    if (featureset_test(fs, X86_FEATURE_CLFLUSH) && line != host_line)
-        policy_fault(r, policy_fault_at(FAULT_CLFLUSH, 1, POLICY_NONE, line, host_line));
+        if (!featureset_test(fs, n->feature) || featureset_test(fs, n->needs))
+            continue;
+        f = policy_fault_at(FAULT_PREREQUISITE, w->leaf, w->subleaf, 1, 0);
+        f.msr = w->msr;
+        f.feature = n->feature;
+        f.needs = n->needs;
+        policy_fault(r, f);
+    }
+    for_each_component(i, policy_xcr0(guest) & ~(1ull << 63))
+    {
+        uint32_t feature = xstate_feature(i);
+        struct policy_fault f = policy_fault_at(FAULT_XSTATE_FEATURE, 0xd, i, 1, 0);
+
+        f.feature = feature;
+        if (feature != POLICY_NONE && !featureset_test(fs, feature))
+            policy_fault(r, f);
+    }
 }
 
 static void check_components(const struct cpu_policy *guest, const struct cpu_policy *max,
@@ -138,7 +170,7 @@ static void check_components(const struct cpu_policy *guest, const struct cpu_po
 {
     unsigned int i;
 
-    for_each_component(i, guest_set & ~(1ull << 63))
+    for_each_component(i, guest_set)
     {
         const struct cpuid_regs *g = &guest->xstate[i], *h = &max->xstate[i];
 
@@ -146,14 +178,15 @@ static void check_components(const struct cpu_policy *guest, const struct cpu_po
             policy_fault(r, policy_fault_at(FAULT_XSTATE_MISSING, 0xd, i, 1, 0));
             continue;
         }
-        if (i < 2) /* x87 and SSE have no subleaves of their own */
+        if (i < 2 || i == 63) /* x87, SSE and the last have no subleaves of their own */
             continue;
         if (g->a != h->a)
             policy_fault(r, policy_fault_at(FAULT_XSTATE_SIZE, 0xd, i, g->a, h->a));
         if (g->b != h->b)
             policy_fault(r, policy_fault_at(FAULT_XSTATE_OFFSET, 0xd, i, g->b, h->b));
-        if (g->c != h->c)
-            policy_fault(r, policy_fault_at(FAULT_XSTATE_FLAGS, 0xd, i, g->c, h->c));
+        if (g->c != h->c || g->d != h->d)
+            policy_fault(r, policy_fault_at(FAULT_XSTATE_FLAGS, 0xd, i, g->c | (uint64_t)g->d << 32,
+                                            h->c | (uint64_t)h->d << 32));
     }
 }
 
@@ -196,8 +229,8 @@ int policy_check(const struct cpu_policy *guest, const struct policy_host *host,
     if (host->deflt)
         check_hazards(guest, &g, host->deflt, r);
     check_fields(&g, &h, r);
-    check_maxima(guest, max, r);
-    check_widths(guest, max, &g, r);
+    policy_check_fields(guest, max, &g, r);
+    check_closed(guest, &g, r);
     check_components(guest, max, policy_xcr0(guest), policy_xcr0(max), r);
     check_components(guest, max, policy_xss(guest), policy_xss(max), r);
     check_msrs(guest, max, r);

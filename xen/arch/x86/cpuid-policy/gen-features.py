@@ -49,15 +49,24 @@ BITS = len(WORDS) * WORD_BITS
 
 GUESTS = ["pv", "hvm-shadow", "hvm-hap"]  # enum guest_type, whose names these are in lower case
 LETTER_GUESTS = {"": 0, "A": 0b111, "S": 0b110, "H": 0b100}
-MERGES = ["CAPABILITY", "HAZARD", "DYNAMIC", "MIRROR"]  # enum feature_merge, without MERGE_
+MERGES = ["CAPABILITY", "HAZARD", "ACCUMULATE", "DYNAMIC", "MIRROR"]  # enum feature_merge, without MERGE_
+
+# How far policies go: POLICY_NR_* of cpuid-policy/policy.h, which the C source asserts.
+NR_BASIC, NR_EXTD, EXTD = 0x25, 0x29, 0x80000000
+FAMILIES = {0x4: 8, 0x7: 4, 0xB: 8, 0xD: 64, 0xF: 2, 0x1D: 2, 0x1E: 2, 0x1F: 8, 0x24: 2}
+VENDORS = {"intel": 1, "amd": 2, "all": 3}
+COMPARED = ["EQUAL", "AT_MOST", "SUBSET", "TOLD", "OFFERED"]  # field by field, with the host's
+RULES = COMPARED + ["FEATURES", "COPY", "STATE", "VCPU", "XEN", "FREE"]
 
 NAME = r"[A-Z0-9][A-Z0-9_]*"
 FEATURE_ROW = re.compile(
     rf'FEATURE\(({NAME}), (\w+), (\d+), "([^"]*)", ([A-Z]+), "([^"\\]+)"\)')
 FIELD_ROW = re.compile(rf'FIELD\(({NAME}), (\w+), (\d+), (\d+), "([^"\\]+)"\)')
-NEEDS_ROW = re.compile(rf"NEEDS\(({NAME})((?:, {NAME})+)\)")
+NEEDS_ROW = re.compile(rf"(NEEDS|XEN_NEEDS)\(({NAME})((?:, {NAME})+)\)")
 REGISTER_ROW = re.compile(rf"REGISTER\(({NAME}), (none|0x[0-9a-f]+)\)")
 BITS_ROW = re.compile(rf"BITS\(({NAME}), (\d+), (\d+)((?:, {NAME})*)\)")
+LEAF_ROW = re.compile(rf"LEAF\(([0-9a-f]+)(?:\.\.([0-9a-f]+))?, (-|\*|\d+(?:\.\.)?), ([abcd]+), "
+                      rf'(\d+), (\d+), ([a-z]+), ([A-Z_]+)(?:, ({NAME}))?, "([^"\\]+)"\)')
 REGISTER_BITS = 64
 MOST_FEATURES = 4  # that a row of BITS names: struct register_bits
 
@@ -98,19 +107,51 @@ class Register:
         self.taken = 0  # a bit that is in some row
 
 
+class Leaf:
+    """What the audit does with bits of some registers of some leaves."""
+
+    def __init__(self, where, first, last, subleaves, registers, shift, width, vendors, rule,
+                 feature, why):
+        self.where, self.first, self.last, self.registers = where, first, last, registers
+        self.subleaves, self.shift, self.width = subleaves, shift, width
+        self.vendors, self.rule, self.feature, self.why = vendors, rule, feature, why
+        # Numbers of subleaves: 0 for a leaf that has none.
+        if subleaves in "-*":
+            self.low, self.high = 0, 0 if subleaves == "-" else 255
+        else:
+            self.low = int(subleaves.rstrip("."))
+            self.high = 255 if subleaves.endswith("..") else self.low
+
+    @property
+    def mask(self):
+        return ((1 << self.width) - 1) << self.shift
+
+    def place(self):
+        """As people write it: 7.1.abcd, 80000008.a[7:0]."""
+        leaves = f"{self.first:x}" if self.first == self.last else f"{self.first:x}..{self.last:x}"
+        subleaf = "" if self.subleaves == "-" else f".{self.subleaves}"
+        bits = "" if self.width == 32 else f"[{bit_range(self.shift, self.width)}]"
+        return f"{leaves}{subleaf}.{self.registers}{bits}"
+
+
 class Table:
     """features.def, read and checked."""
 
     def __init__(self, path):
         self.features, self.fields = {}, {}  # by name
         self.needs = []  # (where, name, prerequisite), in the order of the file
+        self.xen_needs = []  # the same, of rules that are a hypervisor's only
         self.owner = {}  # bit position -> name of the feature or field
         self.registers = {}  # by name, in the order of the file
+        self.leaves = []  # in the order of the file, which is that of leaves
         with open(path, encoding="ascii") as file:
             self.parse(path, file.read())
         self.check_needs()
+        self.xen_needs.sort(key=lambda rule: self.features[rule[1]].number)  # as findings are named
         self.check_mirrors()
-        self.prerequisites = self.closure()
+        self.check_leaves()
+        self.prerequisites = self.closure(self.needs + self.xen_needs)
+        self.real_prerequisites = self.closure(self.needs)
 
     def parse(self, path, text):
         comment = None
@@ -135,13 +176,16 @@ class Table:
         elif match := FIELD_ROW.fullmatch(line):
             self.add_field(where, *match.groups())
         elif match := NEEDS_ROW.fullmatch(line):
-            for prerequisite in match[2][2:].split(", "):
-                self.needs.append((where, match[1], prerequisite))
+            rules = self.needs if match[1] == "NEEDS" else self.xen_needs
+            for prerequisite in match[3][2:].split(", "):
+                rules.append((where, match[2], prerequisite))
         elif match := REGISTER_ROW.fullmatch(line):
             self.add_register(where, match[1], None if match[2] == "none" else int(match[2], 16))
         elif match := BITS_ROW.fullmatch(line):
             names = match[4][2:].split(", ") if match[4] else []
             self.add_bits(where, match[1], int(match[2]), int(match[3]), names)
+        elif match := LEAF_ROW.fullmatch(line):
+            self.add_leaf(where, *match.groups())
         else:
             raise TableError(where, f"not a row: {line!r}")
 
@@ -201,7 +245,7 @@ class Table:
 
     def check_needs(self):
         seen = set()
-        for where, name, prerequisite in self.needs:
+        for where, name, prerequisite in self.needs + self.xen_needs:
             for known in (name, prerequisite):
                 if known not in self.features:
                     raise TableError(where, f"no feature {known}")
@@ -226,10 +270,69 @@ class Table:
             if not any(n == feature.name and p == shown.name for _, n, p in self.needs):
                 raise TableError(feature.where, f"{feature.name} does not need {shown.name}")
 
-    def closure(self):
-        """name -> the set of everything it stands on."""
+    def add_leaf(self, where, first, last, subleaves, registers, shift, width, vendors, rule,
+                 feature, why):
+        first = int(first, 16)
+        last = int(last, 16) if last else first
+        shift, width = int(shift), int(width)
+        if first > last:
+            raise TableError(where, f"leaf {first:x} is above {last:x}")
+        for leaf in range(first, last + 1):
+            if not (leaf < NR_BASIC or EXTD <= leaf < EXTD + NR_EXTD):
+                raise TableError(where, f"no policy has leaf {leaf:x}")
+            if (leaf in FAMILIES) != (subleaves != "-"):
+                raise TableError(where, f"leaf {leaf:x} has {'' if leaf in FAMILIES else 'no '}subleaves")
+        if not width or shift + width > WORD_BITS:
+            raise TableError(where, f"no bits {shift}, {width} wide")
+        if vendors not in VENDORS:
+            raise TableError(where, f"no vendors {vendors}")
+        if rule not in RULES:
+            raise TableError(where, f"no rule {rule}")
+        if self.leaves and first < self.leaves[-1].last and first != self.leaves[-1].first:
+            raise TableError(where, f"leaf {first:x} stands behind {self.leaves[-1].last:x}")
+        self.leaves.append(Leaf(where, first, last, subleaves, registers, shift, width, vendors,
+                                rule, feature, why))
+
+    def check_leaves(self):
+        """Every bit of every leaf has one rule for each vendor; feature words have FEATURES."""
+        if not self.leaves:  # the tables of the tests have none
+            return
+        taken = {}  # (leaf, subleaf, register, vendor) -> {bits: row}
+        for row in self.leaves:
+            if row.feature and row.feature not in self.features:
+                raise TableError(row.where, f"no feature {row.feature}")
+            for leaf in range(row.first, row.last + 1):
+                for subleaf in range(row.low, min(row.high, FAMILIES.get(leaf, 1) - 1) + 1):
+                    for register in row.registers:
+                        for vendor in (v for v in (1, 2) if VENDORS[row.vendors] & v):
+                            self.take_bits(taken, row, leaf, subleaf, register, vendor)
+        words = {(leaf, subleaf or 0, "abcd"[register]) for _, _, leaf, subleaf, _, register in WORDS
+                 if leaf is not None}
+        for leaf in [*range(NR_BASIC), *range(EXTD, EXTD + NR_EXTD)]:
+            for subleaf in range(FAMILIES.get(leaf, 1)):
+                for register in "abcd":
+                    for vendor in (1, 2):
+                        at = (leaf, subleaf, register)
+                        mask, rules = taken.get((*at, vendor), (0, set()))
+                        if mask != 0xffffffff:
+                            raise TableError("LEAF", f"{leaf:x}.{subleaf}.{register}: no rule for "
+                                             f"bits {mask ^ 0xffffffff:08x}")
+                        if ("FEATURES" in rules) != (at in words):
+                            raise TableError("LEAF", f"{leaf:x}.{subleaf}.{register}: FEATURES is "
+                                             "for feature words, and they for it")
+
+    @staticmethod
+    def take_bits(taken, row, leaf, subleaf, register, vendor):
+        mask, rules = taken.get((leaf, subleaf, register, vendor), (0, set()))
+        if mask & row.mask:
+            raise TableError(row.where, f"{leaf:x}.{subleaf}.{register}: bits "
+                             f"{mask & row.mask:08x} have a rule already")
+        taken[leaf, subleaf, register, vendor] = (mask | row.mask, rules | {row.rule})
+
+    def closure(self, rules):
+        """name -> the set of everything it stands on by these rules."""
         direct, where = {}, {}
-        for at, name, prerequisite in self.needs:
+        for at, name, prerequisite in rules:
             direct.setdefault(name, []).append(prerequisite)
             where.setdefault(name, at)
         done = {}
@@ -247,13 +350,20 @@ class Table:
 
         return {name: visit(name, []) for name in self.features if visit(name, [])}
 
-    def dependents(self):
+    @staticmethod
+    def dependents(closure):
         """name -> the set of everything that stands on it."""
         found = {}
-        for name, prerequisites in self.prerequisites.items():
+        for name, prerequisites in closure.items():
             for prerequisite in prerequisites:
                 found.setdefault(prerequisite, set()).add(name)
         return found
+
+    def xen_dependents(self):
+        """name -> what stands on it in a hypervisor's eyes only, where there is any."""
+        every, real = self.dependents(self.prerequisites), self.dependents(self.real_prerequisites)
+        only = {name: found - real.get(name, set()) for name, found in every.items()}
+        return {name: found for name, found in only.items() if found}
 
     def in_order(self):
         return sorted(self.features.values(), key=lambda feature: feature.number)
@@ -293,7 +403,9 @@ def write_header(table, source, out):
     lines += [f"    FEATURE_FIELD_{name}," for name in table.fields]
     lines += ["    NR_FEATURE_FIELDS,", "};", "",
               f"#define NR_FEATURES {len(table.features)}",
-              f"#define NR_FEATURE_NEEDS {len(table.needs)}", "",
+              f"#define NR_FEATURE_NEEDS {len(table.needs) + len(table.xen_needs)}",
+              f"#define NR_FEATURE_REAL_NEEDS {len(table.needs)}",
+              f"#define NR_XEN_DEPENDENTS {len(table.xen_dependents())}", "",
               "/* The rows of the table, in the order of positions. */",
               "extern const struct feature_info feature_rows[NR_FEATURES];",
               "/* Position -> row number + 1; 0 for a bit without a name. */",
@@ -302,7 +414,8 @@ def write_header(table, source, out):
               "extern const uint16_t feature_rows_by_name[NR_FEATURES];",
               "extern const struct featureset_word_info featureset_words[FEATURESET_WORDS];",
               "extern const struct featureset_field_info featureset_fields[NR_FEATURE_FIELDS];", "",
-              "/* The direct rules, as written: `feature` needs `needs`. */",
+              "/* The direct rules, as written: `feature` needs `needs`.  Real CPUs keep the first",
+              " * NR_FEATURE_REAL_NEEDS; the rest are a hypervisor's. */",
               "struct feature_need {", "    uint16_t feature, needs;", "};",
               "extern const struct feature_need feature_needs_direct[NR_FEATURE_NEEDS];", "",
               "/* The rules followed to their end.  Position -> set number + 1; 0 for none. */",
@@ -310,12 +423,15 @@ def write_header(table, source, out):
               "extern const struct featureset feature_needs_sets[];",
               "extern const uint16_t feature_dependents_at[FEATURESET_BITS];",
               "extern const struct featureset feature_dependents_sets[];",
+              "/* Of the dependents of `feature`, those by rules that are a hypervisor's only. */",
+              "struct xen_dependents {", "    uint16_t feature;", "    struct featureset set;", "};",
+              "extern const struct xen_dependents feature_xen_dependents[NR_XEN_DEPENDENTS];",
               "/* Every feature that something stands on. */",
               "extern const struct featureset features_with_dependents;", "",
               "extern const struct featureset features_known;",
               "/* Every bit of a FIELD. */",
               "extern const struct featureset features_numbers;",
-              "extern const struct featureset features_by_merge[4];",
+              f"extern const struct featureset features_by_merge[{len(MERGES)}];",
               "extern const struct featureset features_guest_max[GUEST_TYPES];",
               "extern const struct featureset features_guest_default[GUEST_TYPES];", "",
               "/* Registers whose bits stand on features.  A control register has no MSR. */",
@@ -329,8 +445,56 @@ def write_header(table, source, out):
               f"    uint16_t features[{MOST_FEATURES}];", "};",
               f"#define NR_REGISTER_BITS {sum(len(r.rows) for r in table.registers.values())}",
               "extern const struct register_bits register_bits[NR_REGISTER_BITS];", "",
+              "/* What the audit does with bits of a leaf: the rows of LEAF, in the order of leaves. */",
+              "enum field_rule_kind {"]
+    lines += [f"    RULE_{rule}," for rule in RULES]
+    lines += ["};", "/* Those below are compared field by field. */",
+              f"#define NR_RULES_COMPARED {len(COMPARED)}", f"enum {{ RULE_INTEL = {VENDORS['intel']}, RULE_AMD = {VENDORS['amd']} }};",
+              "struct field_rule {", "    uint32_t first, last; /* leaves */", "    uint32_t mask;",
+              "    uint16_t feature; /* + 1; 0: none */",
+              "    uint8_t low, high; /* subleaves; 0 where there are none */",
+              "    uint8_t registers; /* a bit for each, EAX the lowest */",
+              "    uint8_t vendors, rule, shift, width;",
+              "};", f"#define NR_FIELD_RULES {len(table.leaves)}",
+              "extern const struct field_rule field_rules[NR_FIELD_RULES + 1]; /* ends with leaf UINT32_MAX */",
+              "/* Leaf (extended: its low half) -> the first of its rows. */",
+              f"extern const uint16_t field_rules_basic[{NR_BASIC}];",
+              f"extern const uint16_t field_rules_extd[{NR_EXTD}];",
+              "/* Leaves that say something only with a feature. */",
+              f"#define NR_FIELD_CONDITIONAL {max(1, len(conditional(table)))}",
+              "extern const uint32_t field_conditional[NR_FIELD_CONDITIONAL];", "",
               "#endif /* FEATURES_GEN_H */"]
     out.write("\n".join(lines) + "\n")
+
+
+def conditional(table):
+    return sorted({leaf for row in table.leaves if row.feature
+                   for leaf in range(row.first, row.last + 1)})
+
+
+def first_row(table, leaf):
+    return next((i for i, row in enumerate(table.leaves) if row.first <= leaf <= row.last),
+                len(table.leaves))
+
+
+def c_leaves(table):
+    def row(r):
+        feature = f"X86_FEATURE_{r.feature} + 1" if r.feature else "0"
+        registers = sum(1 << "abcd".index(x) for x in r.registers)
+        return (f"{{{r.first:#x}u, {r.last:#x}u, {r.mask:#010x}u, {feature}, {r.low}, {r.high}, "
+                f"{registers}, {VENDORS[r.vendors]}, RULE_{r.rule}, {r.shift}, {r.width}}}")
+    return (["/* cpuid-policy/policy.h says how far policies go; here it is written a second time. */",
+             '#include <cpuid-policy/policy.h>',
+             f'_Static_assert(POLICY_NR_BASIC == {NR_BASIC}, "basic leaves");',
+             f'_Static_assert(POLICY_NR_EXTD == {NR_EXTD}, "extended leaves");'] +
+            c_array("const struct field_rule field_rules[NR_FIELD_RULES + 1]",
+                    [row(r) for r in table.leaves] + ["{UINT32_MAX, UINT32_MAX, 0, 0, 0, 0, 0, 0, 0, 0, 0}"], 1) +
+            c_array(f"const uint16_t field_rules_basic[{NR_BASIC}]",
+                    [first_row(table, i) for i in range(NR_BASIC)]) +
+            c_array(f"const uint16_t field_rules_extd[{NR_EXTD}]",
+                    [first_row(table, EXTD + i) for i in range(NR_EXTD)]) +
+            c_array("const uint32_t field_conditional[NR_FIELD_CONDITIONAL]",
+                    [f"{leaf:#x}u" for leaf in conditional(table)] or ["UINT32_MAX"]))
 
 
 def c_sets(table, stem, sets):
@@ -374,15 +538,18 @@ def write_source(table, source, header, out):
         f'{{"{spoken(f.name)}", DESCRIPTION("{f.description}"), {f.word}, {f.shift}, {f.width}}}'
         for f in table.fields.values()], 1)
     lines += c_array("const struct feature_need feature_needs_direct[NR_FEATURE_NEEDS]", [
-        "{X86_FEATURE_%s, X86_FEATURE_%s}" % pair[1:] for pair in table.needs], 1)
+        "{X86_FEATURE_%s, X86_FEATURE_%s}" % pair[1:] for pair in table.needs + table.xen_needs], 1)
     lines += c_sets(table, "feature_needs", table.prerequisites)
-    dependents = table.dependents()
+    dependents = table.dependents(table.prerequisites)
     lines += c_sets(table, "feature_dependents", dependents)
+    lines += c_array("const struct xen_dependents feature_xen_dependents[NR_XEN_DEPENDENTS]", [
+        f"{{X86_FEATURE_{name}, {c_words(table.numbers(found))}}}"
+        for name, found in sorted(table.xen_dependents().items())], 1)
     lines += [f"const struct featureset features_with_dependents = "
               f"{c_words(table.numbers(dependents))};",
               f"const struct featureset features_known = {c_words(f.number for f in order)};",
               f"const struct featureset features_numbers = {c_words(table.field_bits())};", ""]
-    lines += c_array("const struct featureset features_by_merge[4]", [
+    lines += c_array(f"const struct featureset features_by_merge[{len(MERGES)}]", [
         f"[MERGE_{merge}] = " + c_words(f.number for f in order if f.merge == merge)
         for merge in MERGES], 1)
     for which in ("max", "default"):
@@ -396,6 +563,7 @@ def write_source(table, source, header, out):
         f"{{POLICY_REGISTER_{r.name}, {shift}, {width}, {len(names)}, "
         f"{{{', '.join(f'X86_FEATURE_{n}' for n in names) or '0'}}}}}"
         for r in table.registers.values() for shift, width, names in r.rows], 1)
+    lines += c_leaves(table)
     out.write("\n".join(lines))
 
 
@@ -404,9 +572,11 @@ def guest_names(mask):
 
 
 def write_json(table, out):
-    direct = {}
+    direct, xen = {}, {}
     for _, name, prerequisite in table.needs:
         direct.setdefault(name, []).append(spoken(prerequisite))
+    for _, name, prerequisite in table.xen_needs:
+        xen.setdefault(name, []).append(spoken(prerequisite))
     json.dump({
         "words": [{"name": name, "location": location, "leaf": leaf, "subleaf": subleaf,
                    "msr": msr, "register": ["eax", "ebx", "ecx", "edx"][register]}
@@ -415,7 +585,8 @@ def write_json(table, out):
                       "location": f.location(), "merge": f.merge.lower(), "guests": f.letter,
                       "guests_max": guest_names(f.guests_max),
                       "guests_default": guest_names(f.guests_default),
-                      "needs": direct.get(f.name, []), "description": f.description}
+                      "needs": direct.get(f.name, []), "xen_needs": xen.get(f.name, []),
+                      "description": f.description}
                      for f in table.in_order()],
         "fields": [{"name": spoken(f.name), "identifier": f.name, "word": f.word,
                     "shift": f.shift, "width": f.width, "description": f.description}
@@ -425,6 +596,11 @@ def write_json(table, out):
                                  "features": [spoken(n) for n in names]}
                                 for shift, width, names in r.rows]}
                       for r in table.registers.values()],
+        "leaves": [{"first": r.first, "last": r.last, "low": r.low, "high": r.high,
+                    "registers": r.registers, "shift": r.shift, "width": r.width,
+                    "vendors": r.vendors, "rule": r.rule.lower().replace("_", "-"),
+                    "feature": spoken(r.feature) if r.feature else None, "why": r.why}
+                   for r in table.leaves],
     }, out, indent=1)
     out.write("\n")
 
@@ -441,13 +617,18 @@ def write_markdown(table, out):
     direct = {}
     for _, name, prerequisite in table.needs:
         direct.setdefault(name, []).append(f"`{spoken(prerequisite)}`")
+    for _, name, prerequisite in table.xen_needs:
+        direct.setdefault(name, []).append(f"`{spoken(prerequisite)}` (Xen)")
     lines = ["# Features", "",
              f"{len(table.features)} feature bits and {len(table.fields)} numbers, with "
-             f"{len(table.needs)} rules on what needs what. This page is made from `features.def`.",
+             f"{len(table.needs)} rules on what needs what, and {len(table.xen_needs)} more that "
+             "hypervisors alone have: real CPUs may break them, guests do not. This page is made from `features.def`.",
              "",
              "How a bit of several hosts becomes one of their level: a *capability* must be on "
-             "every host; a *hazard* counts as soon as one host has it; a *dynamic* bit follows "
-             "run-time state and is not compared; a *mirror* is AMD's copy of another bit.", ""]
+             "every host; a *hazard* counts as soon as one host has it; what *accumulates* counts "
+             "as soon as one host has it, where every host can give it to a guest; a *dynamic* bit "
+             "follows run-time state and is not compared; a *mirror* is AMD's copy of another bit.",
+             ""]
     for number, (word, location, *_) in enumerate(WORDS):
         features = [f for f in table.in_order() if f.word == number]
         fields = [f for f in table.fields.values() if f.word == number]
@@ -470,7 +651,16 @@ def write_markdown(table, out):
     lines += [f"| {r.name}{'' if r.msr is None else f' (MSR {r.msr:#x})'} | {bit_range(shift, width)} | "
               f"{', '.join(f'`{spoken(n)}`' for n in names) or 'always'} |"
               for r in table.registers.values() for shift, width, names in r.rows] + [""]
+    lines += ["## Leaves", "", "What the audit does with every bit of every leaf.", ""]
+    lines += leaf_table(table) + [""]
     out.write("\n".join(lines))
+
+
+def leaf_table(table):
+    """Rows for people: the specification has the same (tests/unit/test_spec.py)."""
+    return ["| bits | vendors | rule | why |", "| --- | --- | --- | --- |"] + [
+        f"| {r.place()} | {r.vendors} | {r.rule.lower().replace('_', ' ')}"
+        f"{f', with `{spoken(r.feature)}`' if r.feature else ''} | {r.why} |" for r in table.leaves]
 
 
 def main():

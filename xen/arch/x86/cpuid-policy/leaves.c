@@ -15,7 +15,7 @@ const struct leaf_family policy_families[POLICY_NR_FAMILIES] = {
     FAMILY(0x24, avx10, POLICY_NR_AVX10),
 };
 
-static const struct leaf_family *family_of(uint32_t leaf)
+const struct leaf_family *policy_family(uint32_t leaf)
 {
     for (unsigned int i = 0; i < POLICY_NR_FAMILIES; i++)
         if (policy_families[i].leaf == leaf)
@@ -25,13 +25,13 @@ static const struct leaf_family *family_of(uint32_t leaf)
 
 bool policy_leaf_has_subleaves(uint32_t leaf)
 {
-    return family_of(leaf) != NULL;
+    return policy_family(leaf) != NULL;
 }
 
 const struct cpuid_regs *policy_leaf_const(const struct cpu_policy *p, uint32_t leaf,
                                            uint32_t subleaf)
 {
-    const struct leaf_family *f = family_of(leaf);
+    const struct leaf_family *f = policy_family(leaf);
 
     if (f) {
         const struct cpuid_regs *first =
@@ -231,14 +231,61 @@ static void put_leaf(struct leaf_writer *w, uint32_t leaf, uint32_t subleaf,
     w->count++;
 }
 
-/* How many subleaves of a family say something worth writing; at least one. */
+/* The count that a list of subleaves ends with its first entry of type 0, that one included. */
+static uint32_t until_type_0(const struct cpu_policy *p, uint32_t leaf, uint32_t limit)
+{
+    uint32_t n = 0;
+
+    while (n < limit) {
+        const struct cpuid_regs *r = policy_leaf_const(p, leaf, n++);
+        /* SDM vol. 2A, CPUID: leaf 4 has the type in EAX 4:0, leaves B and 1F in ECX 15:8 */
+        uint32_t type = leaf == 4 ? r->a & 0x1f : (r->c >> 8) & 0xff;
+
+        if (!type)
+            break;
+    }
+    return n;
+}
+
+static uint32_t min_count(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+uint32_t policy_named_subleaves(const struct cpu_policy *p, const struct leaf_family *f)
+{
+    const struct cpuid_regs *first = policy_leaf_const(p, f->leaf, 0);
+    uint64_t components = (policy_xcr0(p) | policy_xss(p)) & ~(1ull << 63);
+
+    switch (f->leaf) {
+    case 0x4:
+        return until_type_0(p, f->leaf, XEN_NR_CACHE);
+    case 0xb:
+    case 0x1f:
+        return until_type_0(p, f->leaf, XEN_NR_TOPO);
+    case 0x7:
+    case 0x1d: /* EAX is the highest subleaf: SDM vol. 2A, CPUID */
+    case 0x1e:
+    case 0x24:
+        return min_count(first->a, f->count - 1u) + 1;
+    case 0xd: /* 0 and 1, and as far as there are components */
+        return components >> 2 ? 64 - (uint32_t)__builtin_clzll(components) : 2;
+    case 0xf:
+        return first->d & (1u << 1) ? 2 : 1; /* L3 monitoring: subleaf 1 */
+    default:
+        return 1;
+    }
+}
+
+/* How many subleaves of a family are written: those that must be named, and all that say
+ * something. */
 static uint32_t family_length(const struct cpu_policy *p, const struct leaf_family *f)
 {
-    uint32_t n = f->count;
+    uint32_t n = f->count, least = policy_named_subleaves(p, f);
 
     if (f->leaf == 7)
-        return p->feat[0].a < POLICY_NR_FEAT ? p->feat[0].a + 1 : POLICY_NR_FEAT;
-    while (n > 1 && regs_empty(policy_leaf_const(p, f->leaf, n - 1)))
+        return least;
+    while (n > least && regs_empty(policy_leaf_const(p, f->leaf, n - 1)))
         n--;
     return n;
 }
@@ -247,7 +294,7 @@ static void put_range(struct leaf_writer *w, const struct cpu_policy *p, uint32_
                       uint32_t last)
 {
     for (uint32_t leaf = first; leaf <= last; leaf++) {
-        const struct leaf_family *f = family_of(leaf);
+        const struct leaf_family *f = policy_family(leaf);
 
         if (!f) {
             put_leaf(w, leaf, POLICY_NONE, policy_leaf_const(p, leaf, POLICY_NONE));
@@ -262,19 +309,16 @@ int policy_to_leaves(const struct cpu_policy *p, xen_cpuid_leaf_t *leaves, size_
                      xen_msr_entry_t *msrs, size_t *nr_msrs)
 {
     struct leaf_writer w = {leaves, *nr_leaves, 0};
-    uint32_t basic = policy_max_basic(p), extd = policy_max_extd(p);
     size_t msr_room = *nr_msrs;
     const xen_msr_entry_t m[POLICY_MAX_MSRS] = {
         {.idx = MSR_INTEL_PLATFORM_INFO, .val = p->platform_info},
         {.idx = MSR_ARCH_CAPABILITIES, .val = p->arch_caps},
     };
 
-    put_range(&w, p, 0, basic < POLICY_NR_BASIC ? basic : POLICY_NR_BASIC - 1);
+    put_range(&w, p, 0, policy_last_basic(p));
     put_leaf(&w, HV_FIRST, POLICY_NONE, &(struct cpuid_regs){.a = p->hv_limit});
     put_leaf(&w, HV2_FIRST, POLICY_NONE, &(struct cpuid_regs){.a = p->hv2_limit});
-    if (extd >= EXTD_FIRST)
-        put_range(&w, p, EXTD_FIRST,
-                  extd - EXTD_FIRST < POLICY_NR_EXTD ? extd : EXTD_FIRST + POLICY_NR_EXTD - 1);
+    put_range(&w, p, EXTD_FIRST, policy_last_extd(p));
 
     for (size_t i = 0; i < POLICY_MAX_MSRS && i < msr_room; i++)
         msrs[i] = m[i];
@@ -374,12 +418,12 @@ void policy_trim(struct cpu_policy *p)
     }
     if (p->feat[0].a >= POLICY_NR_FEAT)
         p->feat[0].a = POLICY_NR_FEAT - 1;
-    zero_family(p, family_of(7), p->feat[0].a + 1);
+    zero_family(p, policy_family(7), p->feat[0].a + 1);
 }
 
 static bool leaf_empty(const struct cpu_policy *p, uint32_t leaf)
 {
-    const struct leaf_family *f = family_of(leaf);
+    const struct leaf_family *f = policy_family(leaf);
 
     if (!f)
         return regs_empty(policy_leaf_const(p, leaf, POLICY_NONE));

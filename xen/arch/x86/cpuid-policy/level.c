@@ -62,7 +62,8 @@ void policy_close(struct cpu_policy *p, struct featureset *dropped)
 /* What has been found common so far. */
 struct common {
     struct featureset all; /* AND */
-    struct featureset any; /* OR, for hazards */
+    struct featureset any; /* OR, for hazards and what accumulates */
+    struct featureset may; /* what accumulates and may be given everywhere */
     uint64_t xcr0, xss;
     uint64_t platform_info;
     uint32_t basic, feat, extd; /* maxima */
@@ -85,6 +86,7 @@ static void common_init(struct common *c, const struct cpu_policy *p)
 {
     policy_to_featureset(p, &c->all);
     c->any = c->all;
+    c->may = *featureset_merge_mask(MERGE_ACCUMULATE);
     c->xcr0 = policy_xcr0(p);
     c->xss = policy_xss(p);
     c->platform_info = p->platform_info;
@@ -148,18 +150,101 @@ static void common_add(struct common *c, const struct cpu_policy *first, const s
     c->hv2_limit = min_limit(c->hv2_limit, p->hv2_limit);
 }
 
+/* What a host cannot give to anybody, nobody at a level with it is told. */
+static void common_limit(struct common *c, const struct cpu_policy *max)
+{
+    struct featureset fs;
+
+    if (!max)
+        return;
+    policy_to_featureset(max, &fs);
+    featureset_and(&c->may, &c->may, &fs);
+}
+
+/* The features of all that was found, before anything falls with its prerequisites. */
+static void common_features(const struct common *c, const struct cpu_policy *p,
+                            struct featureset *fs)
+{
+    const struct featureset *hazard = featureset_merge_mask(MERGE_HAZARD);
+    const struct featureset *accumulate = featureset_merge_mask(MERGE_ACCUMULATE);
+    const struct featureset *mirror = featureset_merge_mask(MERGE_MIRROR);
+
+    for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
+        fs->w[i] = (c->all.w[i] & ~accumulate->w[i]) | (c->any.w[i] & (hazard->w[i] | c->may.w[i]));
+    fs->w[FEATURESET_e1d] &= ~mirror->w[FEATURESET_e1d];
+    if (vendor_is_amd_like(policy_vendor_id(p))) /* AMD repeats 1.EDX: APM vol. 3, E.4.2 */
+        fs->w[FEATURESET_e1d] |= fs->w[FEATURESET_1d] & mirror->w[FEATURESET_e1d];
+}
+
+/*
+ * RSBA: returns may be predicted from elsewhere.  RRSBA: the same, within the mode that EIBRS tells
+ * apart (SDM vol. 4, table 2-2).  Whoever has EIBRS is told the weaker one, all others the
+ * stronger; who cannot see the MSR is told neither.
+ */
+static void tell_return_stack(struct cpu_policy *p, const struct featureset *any)
+{
+    struct featureset fs;
+
+    policy_to_featureset(p, &fs);
+    featureset_clear(&fs, X86_FEATURE_RSBA);
+    featureset_clear(&fs, X86_FEATURE_RRSBA);
+    if (featureset_test(&fs, X86_FEATURE_ARCH_CAPS) &&
+        (featureset_test(any, X86_FEATURE_RSBA) || featureset_test(any, X86_FEATURE_RRSBA)))
+        featureset_set(&fs, featureset_test(&fs, X86_FEATURE_EIBRS) ? X86_FEATURE_RRSBA
+                                                                    : X86_FEATURE_RSBA);
+    policy_from_featureset(p, &fs);
+}
+
+/* Leaf 4 (SDM vol. 2A, CPUID): its list ends at the first subleaf that is no cache, and what is
+ * reserved in it is zero, as in every domain of Xen's. */
+static void close_caches(struct cpu_policy *p)
+{
+    bool more = true;
+
+    for (unsigned int i = 0; i < POLICY_NR_CACHE; i++) {
+        uint32_t type = p->cache[i].a & 0x1f;
+
+        more = more && type >= 1 && type <= 3;
+        if (!more)
+            p->cache[i] = (struct cpuid_regs){0};
+        p->cache[i].a &= 0xffffc3ffu;
+        p->cache[i].d &= 7;
+    }
+}
+
+/* Leaves that are about one feature say nothing without it: Xen zeroes them in every domain that
+ * has not got it, though not in its own policies.  SVM's own leaf; TLBs for 1G pages. */
+static void close_leaves(struct cpu_policy *p)
+{
+    if (!(p->extd[1].c >> (X86_FEATURE_SVM % 32) & 1))
+        p->extd[0xa] = (struct cpuid_regs){0};
+    if (!(p->extd[1].d >> (X86_FEATURE_PAGE1GB % 32) & 1))
+        p->extd[0x19] = (struct cpuid_regs){0};
+}
+
+/*
+ * Addresses as wide as a domain's: linear ones as its paging has levels, physical ones at most what
+ * page tables of 4 levels reach, which is what hypervisors map HVM guests with.  PV guests need no
+ * more either.
+ */
+static void close_widths(struct cpu_policy *p)
+{
+    struct featureset fs;
+    uint32_t linear = 32, *widths = &p->extd[8].a;
+
+    policy_to_featureset(p, &fs);
+    if (featureset_test(&fs, X86_FEATURE_LM))
+        linear = featureset_test(&fs, X86_FEATURE_LA57) ? 57 : 48;
+    linear = min32(linear, *widths >> 8 & 0xff);
+    *widths = (*widths & ~0xffffu) | linear << 8 | min32(*widths & 0xff, 48);
+}
+
 /* Write what is common over a policy that gives the identity. */
 static void common_store(const struct common *c, struct cpu_policy *p)
 {
-    const struct featureset *hazard = featureset_merge_mask(MERGE_HAZARD);
-    const struct featureset *mirror = featureset_merge_mask(MERGE_MIRROR);
-    struct featureset fs = c->all;
+    struct featureset fs;
 
-    for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
-        fs.w[i] |= c->any.w[i] & hazard->w[i];
-    fs.w[FEATURESET_e1d] &= ~mirror->w[FEATURESET_e1d];
-    if (vendor_is_amd_like(policy_vendor_id(p))) /* AMD repeats 1.EDX: APM vol. 3, E.4.2 */
-        fs.w[FEATURESET_e1d] |= fs.w[FEATURESET_1d] & mirror->w[FEATURESET_e1d];
+    common_features(c, p, &fs);
 
     p->basic[0].a = c->basic;
     p->feat[0].a = c->feat;
@@ -172,6 +257,10 @@ static void common_store(const struct common *c, struct cpu_policy *p)
     set_components(p, c->xcr0, c->xss);
     policy_trim(p); /* before closing: a word above a maximum is not there to stand on */
     policy_close(p, NULL);
+    tell_return_stack(p, &c->any);
+    close_leaves(p);
+    close_caches(p);
+    close_widths(p);
 }
 
 static bool can_level(const struct cpu_policy *a, const struct cpu_policy *b)
@@ -180,25 +269,35 @@ static bool can_level(const struct cpu_policy *a, const struct cpu_policy *b)
            a->basic[0].d == b->basic[0].d && ((a->basic[1].b ^ b->basic[1].b) & 0xff00) == 0;
 }
 
-int policy_level(const struct cpu_policy *const *policies, size_t n, struct cpu_policy *level,
-                 size_t *culprit)
+int policy_level(const struct policy_host *hosts, size_t n, struct cpu_policy *level,
+                 struct featureset *lost, size_t *culprit)
 {
     struct common c;
 
     if (!n)
         return -EINVAL;
-    common_init(&c, policies[0]);
+    common_init(&c, hosts[0].deflt);
+    common_limit(&c, hosts[0].max);
     for (size_t i = 1; i < n; i++) {
-        if (!can_level(policies[0], policies[i])) {
+        if (!can_level(hosts[0].deflt, hosts[i].deflt)) {
             if (culprit)
                 *culprit = i;
             return -EXDEV;
         }
-        common_add(&c, policies[0], policies[i]);
+        common_add(&c, hosts[0].deflt, hosts[i].deflt);
+        common_limit(&c, hosts[i].max);
     }
-    *level = *policies[0];
+    *level = *hosts[0].deflt;
+    for (size_t i = 1; i < n; i++)
+        policy_fit_fields(level, hosts[i].deflt);
     common_store(&c, level);
+    policy_drop_unbacked(level);
     policy_shrink(level);
+    if (lost) {
+        policy_to_featureset(level, lost);
+        featureset_andnot(lost, &c.any, lost);
+        featureset_and(lost, lost, featureset_merge_mask(MERGE_ACCUMULATE));
+    }
     return 0;
 }
 
@@ -214,10 +313,14 @@ int policy_apply_level(struct cpu_policy *guest, const struct cpu_policy *level,
     policy_to_featureset(guest, &before);
     common_init(&c, guest);
     common_add(&c, guest, level);
+    /* What the level does not say of what accumulates, some host of it could not say. */
+    common_limit(&c, level);
+    policy_fit_fields(guest, level);
     /* What follows this guest's own vCPUs and their state is not the level's to take. */
     for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
         c.all.w[i] |= before.w[i] & dynamic->w[i];
     common_store(&c, guest);
+    policy_drop_unbacked(guest);
     if (dropped) {
         policy_to_featureset(guest, &after);
         featureset_andnot(dropped, &before, &after);

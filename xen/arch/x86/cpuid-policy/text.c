@@ -13,6 +13,7 @@ const char *policy_fault_name(enum policy_fault_kind kind)
         [FAULT_MSR_RANGE] = "msr-range",
         [FAULT_MSR_FLAGS] = "msr-flags",
         [FAULT_TOO_MANY] = "too-many",
+        [FAULT_NOT_NAMED] = "incomplete",
         [FAULT_VENDOR_UNKNOWN] = "vendor-unknown",
         [FAULT_MAX_LEAF] = "max-leaf",
         [FAULT_BEYOND_MAX] = "beyond-max",
@@ -33,6 +34,8 @@ const char *policy_fault_name(enum policy_fault_kind kind)
         [FAULT_XSTATE_OFFSET] = "xstate-offset",
         [FAULT_XSTATE_FLAGS] = "xstate-flags",
         [FAULT_MSR] = "msr",
+        [FAULT_LEAF] = "leaf",
+        [FAULT_GIVEN_OTHERWISE] = "given-otherwise",
     };
 
     if ((unsigned int)kind >= sizeof(names) / sizeof(names[0]))
@@ -70,19 +73,19 @@ static bool vendor_equals(const struct cpu_policy *p, const char name[static 13]
     return true;
 }
 
-enum vendor policy_vendor_id(const struct cpu_policy *p)
+enum cpu_vendor policy_vendor_id(const struct cpu_policy *p)
 {
     if (vendor_equals(p, "GenuineIntel"))
-        return VENDOR_INTEL;
+        return CPU_VENDOR_INTEL;
     if (vendor_equals(p, "AuthenticAMD"))
-        return VENDOR_AMD;
+        return CPU_VENDOR_AMD;
     if (vendor_equals(p, "HygonGenuine"))
-        return VENDOR_HYGON;
+        return CPU_VENDOR_HYGON;
     if (vendor_equals(p, "CentaurHauls"))
-        return VENDOR_CENTAUR;
+        return CPU_VENDOR_CENTAUR;
     if (vendor_equals(p, "  Shanghai  "))
-        return VENDOR_SHANGHAI;
-    return VENDOR_UNKNOWN;
+        return CPU_VENDOR_SHANGHAI;
+    return CPU_VENDOR_UNKNOWN;
 }
 
 void policy_brand(const struct cpu_policy *p, char buf[static 49])

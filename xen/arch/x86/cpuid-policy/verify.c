@@ -52,6 +52,32 @@ static void verify_beyond(const struct cpu_policy *p, struct policy_report *r)
             beyond(7, s, p->feat[0].a, r);
 }
 
+/* Leaf D says nothing of a component that is not there; leaf 4 nothing behind its first entry of
+ * type 0, and knows three types: SDM vol. 2A, CPUID. */
+static void verify_lists(const struct cpu_policy *p, uint64_t components, struct policy_report *r)
+{
+    bool ended = false;
+
+    for (uint32_t s = 2; s < POLICY_NR_XSTATE; s++)
+        if (!((components >> s) & 1) && !regs_empty(&p->xstate[s]))
+            beyond(0xd, s, s, r);
+    for (uint32_t s = 0; s < POLICY_NR_CACHE; s++) {
+        uint32_t type = p->cache[s].a & 0x1f;
+
+        ended |= type == 0 || type > 3;
+        if (ended && !regs_empty(&p->cache[s]))
+            beyond(4, s, s, r);
+    }
+}
+
+/* Real CPUs break the rules that are a hypervisor's only. */
+static void spare_xen_dependents(unsigned int feature, struct featureset *fallen)
+{
+    for (unsigned int i = 0; i < NR_XEN_DEPENDENTS; i++)
+        if (feature_xen_dependents[i].feature == feature)
+            featureset_andnot(fallen, fallen, &feature_xen_dependents[i].set);
+}
+
 /* Every feature that stands on something absent, once, with the first thing it lacks. */
 static void verify_prerequisites(const struct featureset *fs, struct policy_report *r)
 {
@@ -67,6 +93,7 @@ static void verify_prerequisites(const struct featureset *fs, struct policy_repo
         if (!dependents)
             continue;
         featureset_and(&fallen, dependents, fs);
+        spare_xen_dependents((unsigned int)f, &fallen);
         if (featureset_subset(&fallen, &reported))
             continue;
         featureset_andnot(&fallen, &fallen, &reported);
@@ -101,8 +128,8 @@ static void verify_addresses(const struct cpu_policy *p, struct policy_report *r
 }
 
 /*
- * A feature whose state cannot be saved cannot be used.  The reverse is no fault: Zen 2 has the
- * PKRU component without PKU.
+ * A feature whose state cannot be saved cannot be used.  The reverse is no fault of a CPU, Zen 2
+ * has the PKRU component without PKU; of a guest it is: check.c.
  */
 static void verify_xstate_features(uint64_t xcr0, const struct featureset *fs,
                                    struct policy_report *r)
@@ -182,10 +209,11 @@ int policy_verify(const struct cpu_policy *p, struct policy_report *r)
         r = &count_only;
     before = r->count;
 
-    if (policy_vendor_id(p) == VENDOR_UNKNOWN)
+    if (policy_vendor_id(p) == CPU_VENDOR_UNKNOWN)
         policy_fault(r, policy_fault_at(FAULT_VENDOR_UNKNOWN, 0, POLICY_NONE, p->basic[0].b, 0));
     verify_maxima(p, r);
     verify_beyond(p, r);
+    verify_lists(p, (xcr0 | xss) & ~(1ull << 63), r);
     policy_to_featureset(p, &fs);
     verify_prerequisites(&fs, r);
     verify_addresses(p, r);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* See programs.h. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "programs.h"
+#include "xc_audit.h"
+
+int programs_view(xc_handle *xch, const struct cpu_policy *policy, struct pv_view *view)
+{
+    struct cpu_policy raw;
+    uint32_t caps;
+
+    if (xc_get_cpu_levelling_caps(xch, &caps) || xc_system_policy(xch, XC_POLICY_RAW, &raw))
+        return -1;
+    levelling_pv_view(caps, &raw, policy, view);
+    return 0;
+}
+
+struct list {
+    char *buf;
+    size_t size, len;
+};
+
+static void add(struct list *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(struct list *l, const char *format, ...)
+{
+    va_list ap;
+    int n;
+
+    if (l->len >= l->size)
+        return;
+    va_start(ap, format);
+    n = vsnprintf(l->buf + l->len, l->size - l->len, format, ap);
+    va_end(ap);
+    l->len += n > 0 ? (size_t)n : 0;
+}
+
+void programs_features(const struct featureset *fs, char *buf, size_t size)
+{
+    struct list l = {buf, size, 0};
+
+    buf[0] = '\0';
+    for (int f = featureset_next(fs, 0); f >= 0; f = featureset_next(fs, (unsigned int)f + 1)) {
+        const struct feature_info *info = feature_info((unsigned int)f);
+
+        if (info)
+            add(&l, "%s%s", l.len ? ", " : "", info->name);
+    }
+}
+
+static void add_leaves(struct list *l, uint64_t basic, uint64_t extd)
+{
+    const char *before = " (";
+
+    for (unsigned int i = 0; i < 64; i++)
+        if (basic >> i & 1) {
+            add(l, "%s%x", before, i);
+            before = ", ";
+        }
+    for (unsigned int i = 0; i < 64; i++)
+        if (extd >> i & 1) {
+            add(l, "%s%x", before, 0x80000000u + i);
+            before = ", ";
+        }
+    if (basic | extd)
+        add(l, ")");
+}
+
+void programs_areas(const struct pv_change *c, char *buf, size_t size)
+{
+    struct list l = {buf, size, 0};
+
+    buf[0] = '\0';
+    for (unsigned int i = 0; i < PV_AREAS; i++) {
+        if (!(c->areas >> i & 1))
+            continue;
+        add(&l, "%s%s", l.len ? ", " : "", levelling_pv_area_name(i));
+        if (i == PV_AREA_OTHER)
+            add_leaves(&l, c->basic, c->extd);
+    }
+}
+
+static void say(const char *what, const char *names, programs_line *line, void *opaque)
+{
+    char text[PROGRAMS_TEXT + 64];
+
+    if (!names[0])
+        return;
+    (void)snprintf(text, sizeof(text), "%s: %s", what, names);
+    line(opaque, text);
+}
+
+static void say_all(const struct pv_change *c, const char *appear, const char *vanish,
+                    programs_line *line, void *opaque)
+{
+    char names[PROGRAMS_TEXT];
+
+    programs_features(&c->appear, names, sizeof(names));
+    say(appear, names, line, opaque);
+    programs_features(&c->vanish, names, sizeof(names));
+    say(vanish, names, line, opaque);
+    programs_areas(c, names, sizeof(names));
+    say("identity changes", names, line, opaque);
+}
+
+void programs_say(const struct pv_change *beyond, programs_line *line, void *opaque)
+{
+    say_all(beyond, "stays visible", "cannot be shown", line, opaque);
+}
+
+void programs_say_move(const struct pv_change *move, programs_line *line, void *opaque)
+{
+    say_all(move, "appears", "vanishes", line, opaque);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the programs of a PV guest see of the CPU beyond or short of its policy (levelling-view.h):
+ * asked of a hypervisor, and in words.
+ */
+#ifndef COMMON_PROGRAMS_H
+#define COMMON_PROGRAMS_H
+
+#include <stddef.h>
+
+#include <levelling-view.h>
+
+#include "xc.h"
+
+/* On the host behind xch.  0; or -1, logged by xch, when its levelling capabilities or its CPU
+ * cannot be had: then what they see is not known. */
+int programs_view(xc_handle *xch, const struct cpu_policy *policy, struct pv_view *view);
+
+enum { PROGRAMS_TEXT = 8192 };
+
+/* "avx2, bmi1"; "brand, caches, other leaves (5, a)".  All of it goes into PROGRAMS_TEXT bytes. */
+void programs_features(const struct featureset *fs, char *buf, size_t size);
+void programs_areas(const struct pv_change *c, char *buf, size_t size);
+
+/* Up to three lines: "stays visible: ...", "cannot be shown: ...", "identity changes: ...". */
+typedef void programs_line(void *opaque, const char *line);
+void programs_say(const struct pv_change *beyond, programs_line *line, void *opaque);
+/* The same of a move: "appears: ...", "vanishes: ...", "identity changes: ...". */
+void programs_say_move(const struct pv_change *move, programs_line *line, void *opaque);
+
+#endif /* COMMON_PROGRAMS_H */

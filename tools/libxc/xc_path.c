@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* Where a file that is to be written really is: see xc_path.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "xc_path.h"
+
+#define MAX_LINKS    40u /* as the kernel */
+#define FOLDER_FLAGS (O_PATH | O_DIRECTORY | O_CLOEXEC)
+
+bool xc_path_is_planted(int folder, const struct stat *st)
+{
+    struct stat dir;
+
+    if (fstat(folder, &dir))
+        return true;
+    return (dir.st_mode & (S_ISVTX | S_IWOTH)) == (S_ISVTX | S_IWOTH) && st->st_uid != geteuid() &&
+           st->st_uid != dir.st_uid;
+}
+
+struct walk {
+    int folder;
+    unsigned int links;
+    char *rest;   /* what is still to be walked */
+    char *memory; /* that it stands in */
+};
+
+/* Go on in another folder; -1 when there is none. */
+static int enter(struct walk *w, int folder)
+{
+    int err = errno;
+
+    if (w->folder >= 0)
+        (void)close(w->folder);
+    w->folder = folder;
+    errno = err;
+    return folder < 0 ? -1 : 0;
+}
+
+static int walk_text(struct walk *w, const char *path)
+{
+    return enter(w, open(path[0] == '/' ? "/" : ".", FOLDER_FLAGS));
+}
+
+/* Put what a link points to in front of what is still to be walked. */
+static int follow(struct walk *w, const char *name, const struct stat *st)
+{
+    char target[PATH_MAX], *text = NULL;
+    ssize_t n;
+
+    if (xc_path_is_planted(w->folder, st)) {
+        errno = EACCES;
+        return -1;
+    }
+    if (++w->links > MAX_LINKS) {
+        errno = ELOOP;
+        return -1;
+    }
+    n = readlinkat(w->folder, name, target, sizeof(target));
+    if (n < 0)
+        return -1;
+    if (n == 0 || (size_t)n >= sizeof(target)) {
+        errno = n ? ENAMETOOLONG : ENOENT;
+        return -1;
+    }
+    if (asprintf(&text, "%.*s%s%s", (int)n, target, *w->rest ? "/" : "", w->rest) < 0) {
+        errno = ENOMEM;
+        return -1;
+    }
+    free(w->memory);
+    w->memory = w->rest = text;
+    return target[0] == '/' ? walk_text(w, text) : 0;
+}
+
+/* Cut the next name off the rest.  -1 with errno when there is none that a file could have. */
+static int next_name(struct walk *w, char name[NAME_MAX + 1])
+{
+    size_t n;
+
+    w->rest += strspn(w->rest, "/");
+    n = strcspn(w->rest, "/");
+    if (n > NAME_MAX) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(name, w->rest, n);
+    name[n] = '\0';
+    w->rest += n;
+    if (*w->rest || (n && strcmp(name, ".") != 0 && strcmp(name, "..") != 0))
+        return 0;
+    errno = EISDIR;
+    return -1;
+}
+
+/* 1: name[] is the last; 0: go on; -1. */
+static int step(struct walk *w, char name[NAME_MAX + 1])
+{
+    struct stat st;
+
+    if (next_name(w, name))
+        return -1;
+    if (fstatat(w->folder, name, &st, AT_SYMLINK_NOFOLLOW))
+        return errno == ENOENT && !*w->rest ? 1 : -1;
+    if (S_ISLNK(st.st_mode))
+        return follow(w, name, &st);
+    if (!*w->rest)
+        return 1;
+    return enter(w, openat(w->folder, name, FOLDER_FLAGS | O_NOFOLLOW));
+}
+
+int xc_path_open(const char *path, char name[NAME_MAX + 1])
+{
+    struct walk w = {.folder = -1};
+    int rc, err;
+
+    if (!*path) {
+        errno = ENOENT;
+        return -1;
+    }
+    w.memory = w.rest = strdup(path);
+    if (!w.memory)
+        return -1;
+    rc = walk_text(&w, path);
+    while (!rc)
+        rc = step(&w, name);
+    err = errno;
+    if (rc < 0 && w.folder >= 0)
+        (void)close(w.folder);
+    free(w.memory);
+    errno = err;
+    return rc < 0 ? -1 : w.folder;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where a file that is to be written really is, found without going through what somebody else has
+ * put into a folder that everybody may write to.
+ */
+#ifndef XC_PATH_H
+#define XC_PATH_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#pragma GCC visibility push(hidden)
+
+/*
+ * Walk the path, following links, up to the folder in which its last name stands.  Returns a
+ * descriptor (O_PATH) of the folder, and in name[] what is not a link there, or is not there; or -1
+ * with errno:
+ *  EACCES  a link on the way stands in a sticky folder that everybody may write to, and belongs
+ *          neither to us nor to the folder's owner.  Linux's fs.protected_symlinks says so too, but
+ *          may be off, and knows nothing of links that a program reads itself.
+ *  EISDIR  the path ends in a slash, "." or "..";  ELOOP, ENOENT, ENOTDIR, ...: as of open().
+ */
+int xc_path_open(const char *path, char name[NAME_MAX + 1]);
+
+/*
+ * May somebody else have put there what *st says, to see what we do with it?  It is in such a
+ * folder and belongs neither to us nor to the folder's owner (as with fs.protected_regular).
+ */
+bool xc_path_is_planted(int folder, const struct stat *st);
+
+#pragma GCC visibility pop
+
+#endif /* XC_PATH_H */
