@@ -4,6 +4,7 @@
 #   make            build/ with the tools
 #   make demo       two real Xen hosts exchange a running VM (the main job)
 #   make check      every test; the last line counts them
+#   make prove      proofs about the policy library (CBMC); make prove-broken: see them fail
 #   make bench      the performance tables, each peer measured in the same run
 #   make install    PREFIX=/usr/local DESTDIR=
 
@@ -11,7 +12,7 @@ BUILD  ?= build
 PREFIX ?= /usr/local
 PYTHON := /usr/bin/python3
 
-.PHONY: all build demo check bench install format clean
+.PHONY: all build demo check prove prove-broken bench install format clean
 
 all: build
 
@@ -30,6 +31,14 @@ demo:
 check:
 	@scripts/ensure-packages.sh build lab check
 	@$(PYTHON) tests/run.py
+
+prove:
+	@scripts/ensure-packages.sh prove
+	@$(PYTHON) tests/prove/prove.py
+
+prove-broken:
+	@scripts/ensure-packages.sh prove
+	@$(PYTHON) tests/prove/prove.py --broken
 
 bench:
 	@scripts/ensure-packages.sh build lab check bench
