@@ -249,7 +249,7 @@ def test_codes_are_those_of_the_specification():
     kinds = {kind for name in ("policy.py", "check.py") for kind in re.findall(r'Fault\("([a-z-]+)"', source[name])}
     both = {"maxphysaddr", "linearaddr", "max-leaf"}       # in loops, or by both
     host = set(re.findall(r'_feature_fault\("([a-z-]+)"', source["check.py"])) | {"xstate-size", "xstate-offset", "xstate-flags"}
-    host |= set(re.findall(r'Fault\("([a-z-]+)"', source["check.py"])) | both
+    host |= set(re.findall(r'(?:Fault\(|kind, times = )"([a-z-]+)"', source["check.py"])) | both
     arrays = set(re.findall(r'"(subleaf-[a-z]+|leaf-range)"', source["policy.py"]))
     cpu = set(re.findall(r'Fault\("([a-z-]+)"', source["policy.py"])) | both | arrays
     assert kinds <= host | cpu and len(arrays) == 3
