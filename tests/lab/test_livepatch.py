@@ -130,13 +130,14 @@ def test_missing_symbols_are_named(cascadelake):
 
 
 def test_self_test_and_its_cost(cascadelake, audited):
-    """The numbers that the payload itself measures: under 5 microseconds more than the stock audit."""
+    """The numbers that the payload itself measures.  5 microseconds more than the stock audit are 125 times its 90 cycles at
+    2.25 GHz on an idle machine; on a busy one both take longer."""
     audited(cascadelake)
     line = [line for line in audit_lines(cascadelake) if "self-test passed" in line][-1]
     ours, stock, khz = map(int, re.search(r"takes (\d+) cycles, the stock one (\d+) \((\d+) kHz\)", line).groups())
     microseconds = (ours - stock) * 1000 / khz
     print(f"audit {ours} cycles, stock {stock}, {microseconds:.2f} us more")
-    assert 0 < microseconds < 5
+    assert stock < ours < 125 * stock
 
 
 # ---- what it refuses, and what it must not ----
