@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cpuid-policy/policy.h>
+#include <cpuid-policy/vocabulary.h>
 
 #include "cpus.h"
 
@@ -189,6 +189,18 @@ static bool fits(const struct cpu_policy *guest, const struct cpu_policy *host)
     return good;
 }
 
+/* AMD's copies of 1.EAX and 1.EDX in leaf 80000001: as a hypervisor makes them for a guest. */
+static bool copies(const struct cpu_policy *p)
+{
+    uint32_t mirror = featureset_merge_mask(MERGE_MIRROR)->w[FEATURESET_e1d];
+    bool amd = vendor_is_amd_like(policy_vendor_id(p));
+    uint32_t copy = p->extd[1].d & mirror;
+
+    if (amd && p->extd[0].a > EXTD_FIRST && p->extd[1].a != p->basic[1].a)
+        return false;
+    return !copy || (amd && copy == (p->basic[1].d & mirror));
+}
+
 /* Would a hypervisor leave it as it is?  A CPU need not be so, a guest is. */
 static bool closed(const struct cpu_policy *p)
 {
@@ -196,7 +208,7 @@ static bool closed(const struct cpu_policy *p)
     struct featureset dropped;
 
     policy_close(&copy, &dropped);
-    return featureset_empty(&dropped) && copy.xstate[0].a == p->xstate[0].a &&
+    return copies(p) && featureset_empty(&dropped) && copy.xstate[0].a == p->xstate[0].a &&
            copy.xstate[0].d == p->xstate[0].d;
 }
 

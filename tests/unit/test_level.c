@@ -596,6 +596,21 @@ static void virtual_addresses_end_where_paging_does(void **state)
     assert_int_equal(level.extd[8].a >> 8 & 0xff, 32);
 }
 
+/* AMD's leaf 80000001 says family and model once more.  Xen makes it of leaf 1, and so does a
+ * level, whatever a host's capture has there (found by the fuzzer). */
+static void family_is_said_twice(void **state)
+{
+    struct cpu_policy odd = *test_cpu("amd-castle-peak"), even = odd, level;
+    const struct policy_host pool[2] = {{&odd, &odd}, {&even, &even}};
+
+    (void)state;
+    odd.extd[1].a ^= 1;
+    assert_int_equal(policy_level(pool, 2, &level, NULL, NULL), 0);
+    assert_int_equal(level.extd[1].a, level.basic[1].a);
+    for (unsigned int i = 0; i < 2; i++)
+        assert_int_equal(policy_check(&level, &pool[i], NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -609,6 +624,7 @@ int main(void)
         cmocka_unit_test(guests_are_closed),
         cmocka_unit_test(no_state_without_its_feature),
         cmocka_unit_test(virtual_addresses_end_where_paging_does),
+        cmocka_unit_test(family_is_said_twice),
     };
 
     return cmocka_run_group_tests_name("level", tests, NULL, NULL);

@@ -256,6 +256,8 @@ static void common_store(const struct common *c, struct cpu_policy *p)
     policy_from_featureset(p, &fs);
     set_components(p, c->xcr0, c->xss);
     policy_trim(p); /* before closing: a word above a maximum is not there to stand on */
+    if (vendor_is_amd_like(policy_vendor_id(p)) && policy_max_extd(p) > EXTD_FIRST)
+        p->extd[1].a = p->basic[1].a; /* AMD repeats family and model: APM vol. 3, E.4.2 */
     policy_close(p, NULL);
     tell_return_stack(p, &c->any);
     close_leaves(p);
