@@ -189,14 +189,19 @@ static bool fits(const struct cpu_policy *guest, const struct cpu_policy *host)
     return good;
 }
 
-/* AMD's copies of 1.EAX and 1.EDX in leaf 80000001: as a hypervisor makes them for a guest. */
+/* What AMD says twice, and nobody else: the vendor in leaf 80000000, 1.EAX and 1.EDX in leaf
+ * 80000001.  Here as CPUs have it, and as a hypervisor makes it for a guest. */
 static bool copies(const struct cpu_policy *p)
 {
+    const struct cpuid_regs *first = &p->basic[0], *second = &p->extd[0];
     uint32_t mirror = featureset_merge_mask(MERGE_MIRROR)->w[FEATURESET_e1d];
     bool amd = vendor_is_amd_like(policy_vendor_id(p));
     uint32_t copy = p->extd[1].d & mirror;
 
-    if (amd && p->extd[0].a > EXTD_FIRST && p->extd[1].a != p->basic[1].a)
+    if (amd ? second->b != first->b || second->c != first->c || second->d != first->d
+            : second->b || second->c || second->d)
+        return false;
+    if (amd && second->a > EXTD_FIRST && p->extd[1].a != p->basic[1].a)
         return false;
     return !copy || (amd && copy == (p->basic[1].d & mirror));
 }
@@ -235,7 +240,7 @@ static void check_level(const struct cpu_policy *a, const struct cpu_policy *b)
 {
     static struct cpu_policy level, again, guest;
     const struct policy_host both[2] = {{a, a}, {b, b}}, more[2] = {{&level, &level}, {b, b}};
-    bool good = verified(a) && verified(b);
+    bool good = verified(a) && verified(b) && copies(a) && copies(b);
     struct featureset fl, fa, fb, dropped, lost;
     size_t culprit = 7;
 

@@ -611,6 +611,25 @@ static void family_is_said_twice(void **state)
         assert_int_equal(policy_check(&level, &pool[i], NULL), 0);
 }
 
+/* A component of another form is no component of the level, whichever word differs. */
+static void components_are_of_one_form(void **state)
+{
+    struct cpu_policy a = *test_cpu("intel-haswell-ep"), b = a, level;
+    const struct policy_host pool[2] = {{&a, &a}, {&b, &b}};
+
+    (void)state;
+    for (unsigned int reg = 0; reg < 4; reg++) {
+        uint32_t *regs[4] = {&b.xstate[2].a, &b.xstate[2].b, &b.xstate[2].c, &b.xstate[2].d};
+
+        *regs[reg] ^= 0x100;
+        assert_int_equal(policy_level(pool, 2, &level, NULL, NULL), 0);
+        assert_int_equal(level.xstate[0].a & 4, 0);
+        *regs[reg] ^= 0x100;
+        assert_int_equal(policy_level(pool, 2, &level, NULL, NULL), 0);
+        assert_int_equal(level.xstate[0].a & 4, 4);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -625,6 +644,7 @@ int main(void)
         cmocka_unit_test(no_state_without_its_feature),
         cmocka_unit_test(virtual_addresses_end_where_paging_does),
         cmocka_unit_test(family_is_said_twice),
+        cmocka_unit_test(components_are_of_one_form),
     };
 
     return cmocka_run_group_tests_name("level", tests, NULL, NULL);

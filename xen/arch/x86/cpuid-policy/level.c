@@ -122,7 +122,7 @@ static uint64_t same_layout(const struct cpu_policy *a, const struct cpu_policy 
     {
         const struct cpuid_regs *x = &a->xstate[i], *y = &b->xstate[i];
 
-        if ((x->a ^ y->a) | (x->b ^ y->b) | (x->c ^ y->c))
+        if ((x->a ^ y->a) | (x->b ^ y->b) | (x->c ^ y->c) | (x->d ^ y->d))
             set &= ~(1ull << i);
     }
     return set;
