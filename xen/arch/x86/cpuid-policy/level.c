@@ -26,17 +26,17 @@ static void set_components(struct cpu_policy *p, uint64_t xcr0, uint64_t xss)
 /* Features whose state cannot be kept, and components whose feature is gone. */
 static void close_over_components(struct featureset *fs, uint64_t *xcr0, uint64_t *xss)
 {
-    for (unsigned int i = 0; i < 63; i++) {
-        uint32_t feature = xstate_feature(i);
+    unsigned int i;
 
-        if (feature != POLICY_NONE && featureset_test(fs, feature) && !((*xcr0 >> i) & 1))
-            featureset_drop(fs, feature);
+    for_each_component(i, XSTATE_OF_FEATURES & ~*xcr0)
+    {
+        if (featureset_test(fs, xstate_feature(i)))
+            featureset_drop(fs, xstate_feature(i));
     }
     featureset_close(fs, NULL);
-    for (unsigned int i = 0; i < 63; i++) {
-        uint32_t feature = xstate_feature(i);
-
-        if (feature != POLICY_NONE && !featureset_test(fs, feature))
+    for_each_component(i, XSTATE_OF_FEATURES & *xcr0)
+    {
+        if (!featureset_test(fs, xstate_feature(i)))
             *xcr0 &= ~(1ull << i);
     }
     if (!featureset_test(fs, X86_FEATURE_XSAVE))
