@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-POLICY_SOURCES = ["featureset.c", "leaves.c", "check.c", "fields.c", "text.c"]
+POLICY_SOURCES = ["featureset.c", "leaves.c", "check.c", "fields.c", "text.c", "xstate.c"]
 SOURCES = ["audit.c", "hooks.c"]
 # All that the payload may ask of the hypervisor; payload.h says what each is for.
 ALLOWED = {"printk", "x86_cpu_policy_to_featureset", "x86_cpu_policy_fill_native", "raw_cpu_policy", "host_cpu_policy",

@@ -419,9 +419,9 @@ def write_header(table, source, out):
               "struct feature_need {", "    uint16_t feature, needs;", "};",
               "extern const struct feature_need feature_needs_direct[NR_FEATURE_NEEDS];", "",
               "/* The rules followed to their end.  Position -> set number + 1; 0 for none. */",
-              "extern const uint16_t feature_needs_at[FEATURESET_BITS];",
+              "extern const uint8_t feature_needs_at[FEATURESET_BITS];",
               "extern const struct featureset feature_needs_sets[];",
-              "extern const uint16_t feature_dependents_at[FEATURESET_BITS];",
+              "extern const uint8_t feature_dependents_at[FEATURESET_BITS];",
               "extern const struct featureset feature_dependents_sets[];",
               "/* A bit for each word of the set that is not zero: most sets have one or two. */",
               "extern const uint32_t feature_dependents_words[];",
@@ -509,7 +509,9 @@ def c_sets(table, stem, sets, with_words=False):
             unique.append(words)
             which.append(f"{sum(1 << word for word in {n // 32 for n in numbers}):#x}u")
         at[table.features[name].number] = unique.index(words) + 1
-    return (c_array(f"const uint16_t {stem}_at[FEATURESET_BITS]", at, 16) +
+    if len(unique) > 255:
+        raise TableError("features.def", f"{stem}: more than 255 sets; their numbers are bytes, for the live patch")
+    return (c_array(f"const uint8_t {stem}_at[FEATURESET_BITS]", at, 16) +
             c_array(f"const struct featureset {stem}_sets[]", unique, 1) +
             (c_array(f"const uint32_t {stem}_words[]", which, 8) if with_words else []))
 
