@@ -62,10 +62,12 @@ static bool word_visible(const struct cpu_policy *guest, const struct featureset
     return w->leaf <= policy_max_basic(guest);
 }
 
-/* A hazard of something that the guest does not have is none for it. */
+/* A hazard of something that the guest does not have is none for it.  RRSBA is RSBA by another
+ * name, weighed already: whoever can read the MSR is concerned. */
 static bool concerns(const struct featureset *fs, unsigned int hazard)
 {
-    const struct featureset *needs = feature_needs(hazard);
+    const struct featureset *needs =
+        feature_needs(hazard == X86_FEATURE_RRSBA ? X86_FEATURE_RSBA : hazard);
 
     return !needs || featureset_subset(needs, fs);
 }
