@@ -111,11 +111,6 @@ static void check_leaf(const struct fields *c, uint32_t leaf, uint32_t subleaf,
             check_rule(c, f, &p, f->registers & regs);
 }
 
-static const struct cpuid_regs *family_regs(const struct cpu_policy *p, const struct leaf_family *f)
-{
-    return (const struct cpuid_regs *)(const void *)((const char *)p + f->offset);
-}
-
 /* Two leaves that are the same are right by every rule.  That holds for the ones that hang on a
  * feature too: in its own limits Xen leaves them as they are, and clears them in a domain. */
 static void check_leaves(const struct fields *c)
@@ -128,7 +123,8 @@ static void check_leaves(const struct fields *c)
             check_leaf(c, i, 0, &g->basic[i], &h->basic[i]);
     for (unsigned int i = 0; i < POLICY_NR_FAMILIES && policy_families[i].leaf <= basic; i++) {
         const struct leaf_family *f = &policy_families[i];
-        const struct cpuid_regs *guest = family_regs(g, f), *host = family_regs(h, f);
+        const struct cpuid_regs *guest = policy_family_regs(g, f);
+        const struct cpuid_regs *host = policy_family_regs(h, f);
 
         for (uint32_t s = 0; f->leaf != 0xd && s < f->count; s++)
             if (regs_differ(&guest[s], &host[s]))

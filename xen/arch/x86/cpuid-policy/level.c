@@ -212,12 +212,11 @@ static void close_caches(struct cpu_policy *p)
     }
 }
 
-/* Leaves that are about one feature say nothing without it: Xen zeroes them in every domain that
- * has not got it, though not in its own policies.  SVM's own leaf; TLBs for 1G pages. */
-static void close_leaves(struct cpu_policy *p)
+/* TLBs for 1G pages, free as they are, say nothing without such pages: Xen zeroes them in every
+ * domain that has not got any, though not in its own policies.  policy_drop_unbacked() does the
+ * same for leaves that the table gives to a feature. */
+static void close_tlbs(struct cpu_policy *p)
 {
-    if (!(p->extd[1].c >> (X86_FEATURE_SVM % 32) & 1))
-        p->extd[0xa] = (struct cpuid_regs){0};
     if (!(p->extd[1].d >> (X86_FEATURE_PAGE1GB % 32) & 1))
         p->extd[0x19] = (struct cpuid_regs){0};
 }
@@ -258,7 +257,7 @@ static void common_store(const struct common *c, struct cpu_policy *p)
     policy_trim(p); /* before closing: a word above a maximum is not there to stand on */
     policy_close(p, NULL);
     tell_return_stack(p, &c->any);
-    close_leaves(p);
+    close_tlbs(p);
     close_caches(p);
     close_widths(p);
 }

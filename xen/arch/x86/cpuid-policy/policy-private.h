@@ -92,6 +92,13 @@ struct leaf_family {
 #define POLICY_NR_FAMILIES 9
 extern const struct leaf_family policy_families[POLICY_NR_FAMILIES];
 
+/* The first of its subleaves. */
+static inline const struct cpuid_regs *policy_family_regs(const struct cpu_policy *p,
+                                                          const struct leaf_family *f)
+{
+    return (const struct cpuid_regs *)(const void *)((const char *)p + f->offset);
+}
+
 /* The family that the leaf is, or NULL when it has no subleaves. */
 const struct leaf_family *policy_family(uint32_t leaf);
 

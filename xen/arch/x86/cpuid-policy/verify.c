@@ -40,8 +40,7 @@ static void verify_beyond(const struct cpu_policy *p, struct policy_report *r)
 
     for (unsigned int i = 0; i < POLICY_NR_FAMILIES; i++) {
         const struct leaf_family *f = &policy_families[i];
-        const struct cpuid_regs *regs =
-            (const struct cpuid_regs *)(const void *)((const char *)p + f->offset);
+        const struct cpuid_regs *regs = policy_family_regs(p, f);
 
         if (f->leaf <= basic)
             continue;
