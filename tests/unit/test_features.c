@@ -569,6 +569,19 @@ static void closures_on_all_pairs(void **state)
     assert_null(feature_dependents(X86_FEATURE_SYSCALL));
 }
 
+/* Whoever looks only at the words that the table names must miss nothing. */
+static void words_of_dependents(void **state)
+{
+    (void)state;
+    for (unsigned int f = 0; f < FEATURESET_BITS; f++) {
+        const struct featureset *set = feature_dependents(f);
+
+        for (unsigned int i = 0; set && i < FEATURESET_WORDS; i++)
+            assert_int_equal(feature_dependents_words[feature_dependents_at[f] - 1] >> i & 1,
+                             set->w[i] != 0);
+    }
+}
+
 /* What may be offered must be able to stand. */
 static void guest_masks_are_closed(void **state)
 {
@@ -753,6 +766,7 @@ int main(void)
         cmocka_unit_test(merge_masks_divide_the_table),
         cmocka_unit_test(guest_masks_grow_with_freedom),
         cmocka_unit_test(closures_on_all_pairs),
+        cmocka_unit_test(words_of_dependents),
         cmocka_unit_test(guest_masks_are_closed),
         cmocka_unit_test(close_is_the_fixed_point),
         cmocka_unit_test(drop_takes_the_dependents),

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <xen/errno.h>
 
+#include <cpuid-policy/vocabulary.h>
 #include "cpus.h"
 #include "features-gen.h"
 
@@ -915,6 +916,14 @@ static void dumps_are_completed(void **state)
     assert_false(featureset_test(&fs, X86_FEATURE_PKU));
 }
 
+/* Whoever goes by the mask must find every component that a feature is for, and no other. */
+static void the_components_of_features(void **state)
+{
+    (void)state;
+    for (unsigned int i = 0; i < 64; i++)
+        assert_int_equal(XSTATE_OF_FEATURES >> i & 1, xstate_feature(i) != POLICY_NONE);
+}
+
 static void closing_takes_the_state_along(void **state)
 {
     struct cpu_policy *p = scratch("intel-sapphire-rapids");
@@ -1105,6 +1114,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_levelled),
         cmocka_unit_test(components_in_other_places_are_given_up),
         cmocka_unit_test(dumps_are_completed),
+        cmocka_unit_test(the_components_of_features),
         cmocka_unit_test(closing_takes_the_state_along),
         cmocka_unit_test(a_guest_comes_down_to_its_level),
         cmocka_unit_test(mirrored_bits_agree),

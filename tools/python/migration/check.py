@@ -57,7 +57,8 @@ def _hazards(guest, fs, default, faults):
     if fs & rtm:        # it accumulates, and is a hazard to those who have RTM
         untold |= host & abort & ~fs
     for number in bits(untold):
-        if not t.guest_needs(number) & ~fs:
+        # RRSBA is RSBA by another name, weighed already.
+        if not t.guest_needs(t.number("rsba") if number == t.number("rrsba") else number) & ~fs:
             faults.append(_feature_fault("hazard-untold", number, 0, 1))
 
 

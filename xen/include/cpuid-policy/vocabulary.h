@@ -37,6 +37,13 @@ enum {
     XSTATE_LWP = 62,
 };
 
+/* Those that stand and fall with a feature: xstate_feature() knows it. */
+#define XSTATE_OF_FEATURES                                                                         \
+    (1ull << XSTATE_X87 | 1ull << XSTATE_SSE | 1ull << XSTATE_AVX | 1ull << XSTATE_BNDREGS |       \
+     1ull << XSTATE_BNDCSR | 1ull << XSTATE_OPMASK | 1ull << XSTATE_ZMM | 1ull << XSTATE_HI_ZMM |  \
+     1ull << XSTATE_PKRU | 1ull << XSTATE_TILECFG | 1ull << XSTATE_TILEDATA | 1ull << XSTATE_APX | \
+     1ull << XSTATE_LWP)
+
 /* Subleaf D.n, n >= 2: ECX (SDM vol. 2A, CPUID, leaf D). */
 #define XSTATE_SUPERVISOR (1u << 0)
 #define XSTATE_ALIGN64    (1u << 1)

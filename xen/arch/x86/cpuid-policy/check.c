@@ -26,11 +26,17 @@ static void check_missing(const struct featureset *guest, const struct featurese
     const struct featureset *mirror = featureset_merge_mask(MERGE_MIRROR);
     const struct featureset *numbers = featureset_number_bits(); /* check_fields() */
     struct featureset missing;
+    uint32_t any = 0;
 
-    for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
-        missing.w[i] = guest->w[i] & ~max->w[i] &
-                       ~(hazard->w[i] | dynamic->w[i] | mirror->w[i] | numbers->w[i]);
-
+    for (unsigned int i = 0; i < FEATURESET_WORDS; i++) {
+        missing.w[i] = guest->w[i] & ~max->w[i];
+        if (!missing.w[i])
+            continue;
+        missing.w[i] &= ~(hazard->w[i] | dynamic->w[i] | mirror->w[i] | numbers->w[i]);
+        any |= missing.w[i];
+    }
+    if (!any)
+        return;
     for (int f = featureset_next(&missing, 0); f >= 0;
          f = featureset_next(&missing, (unsigned int)f + 1))
         feature_fault(FAULT_FEATURE_MISSING, (unsigned int)f, 1, 0, r);
@@ -56,10 +62,12 @@ static bool word_visible(const struct cpu_policy *guest, const struct featureset
     return w->leaf <= policy_max_basic(guest);
 }
 
-/* A hazard of something that the guest does not have is none for it. */
+/* A hazard of something that the guest does not have is none for it.  RRSBA is RSBA by another
+ * name, weighed already: whoever can read the MSR is concerned. */
 static bool concerns(const struct featureset *fs, unsigned int hazard)
 {
-    const struct featureset *needs = feature_needs(hazard);
+    const struct featureset *needs =
+        feature_needs(hazard == X86_FEATURE_RRSBA ? X86_FEATURE_RSBA : hazard);
 
     return !needs || featureset_subset(needs, fs);
 }
@@ -91,10 +99,14 @@ static void check_hazards(const struct cpu_policy *guest, const struct featurese
 {
     const struct featureset *hazard = featureset_merge_mask(MERGE_HAZARD);
     struct featureset host, untold;
+    uint32_t any = 0;
 
     policy_to_featureset(deflt, &host);
     for (unsigned int i = 0; i < FEATURESET_WORDS; i++) {
-        untold.w[i] = host.w[i] & hazard->w[i] & ~fs->w[i];
+        untold.w[i] = host.w[i] & ~fs->w[i];
+        if (!untold.w[i])
+            continue;
+        untold.w[i] &= hazard->w[i];
         if (untold.w[i] && !word_visible(guest, fs, i))
             untold.w[i] = 0;
     }
@@ -104,6 +116,10 @@ static void check_hazards(const struct cpu_policy *guest, const struct featurese
         !featureset_test(fs, X86_FEATURE_RTM_ALWAYS_ABORT) &&
         featureset_test(&host, X86_FEATURE_RTM_ALWAYS_ABORT))
         featureset_set(&untold, X86_FEATURE_RTM_ALWAYS_ABORT);
+    for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
+        any |= untold.w[i];
+    if (!any)
+        return;
     for (int f = featureset_next(&untold, 0); f >= 0;
          f = featureset_next(&untold, (unsigned int)f + 1))
         if (concerns(fs, (unsigned int)f))
@@ -113,9 +129,8 @@ static void check_hazards(const struct cpu_policy *guest, const struct featurese
 static void check_fields(const struct featureset *guest, const struct featureset *max,
                          struct policy_report *r)
 {
-    const struct featureset_field_info *f;
-
-    for (unsigned int i = 0; (f = featureset_field_info(i)); i++) {
+    for (unsigned int i = 0; i < NR_FEATURE_FIELDS; i++) {
+        const struct featureset_field_info *f = &featureset_fields[i];
         uint32_t mask = (1u << f->width) - 1;
         uint32_t g = (guest->w[f->word] >> f->shift) & mask;
         uint32_t h = (max->w[f->word] >> f->shift) & mask;

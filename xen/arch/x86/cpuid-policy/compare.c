@@ -115,14 +115,14 @@ static void compare_range(const struct cpu_policy *told, const struct cpu_policy
                           uint32_t first, uint32_t count, struct policy_report *r)
 {
     for (uint32_t leaf = first; leaf < first + count; leaf++) {
-        if (!policy_leaf_has_subleaves(leaf)) {
+        const struct leaf_family *f = policy_family(leaf);
+
+        if (!f) {
             compare_leaf(told, given, leaf, POLICY_NONE, r);
             continue;
         }
-        for (unsigned int i = 0; i < POLICY_NR_FAMILIES; i++)
-            if (policy_families[i].leaf == leaf)
-                for (uint32_t s = 0; s < policy_families[i].count; s++)
-                    compare_leaf(told, given, leaf, s, r);
+        for (uint32_t s = 0; s < f->count; s++)
+            compare_leaf(told, given, leaf, s, r);
     }
 }
 

@@ -69,12 +69,10 @@ static void field_fault(const struct fields *c, const struct field_rule *f, uint
     policy_fault(c->r, fault);
 }
 
-/* One leaf of both: as the rows see it. */
+/* One leaf of both. */
 struct pair {
     uint32_t leaf, subleaf;
-    uint32_t guest[4], host[4];
-    uint8_t differing; /* a bit for each register, as in field_rule */
-    bool silent, host_silent;
+    const struct cpuid_regs *guest, *host;
 };
 
 /* One row on one leaf, whose registers `regs` differ. */
@@ -85,38 +83,32 @@ static void check_rule(const struct fields *c, const struct field_rule *f, const
 
     for (; regs; regs &= regs - 1) {
         unsigned int reg = (unsigned int)__builtin_ctz(regs);
-        uint32_t g = p->guest[reg] & f->mask, h = p->host[reg] & f->mask;
+        uint32_t g = reg_value(p->guest, reg) & f->mask, h = reg_value(p->host, reg) & f->mask;
 
         if (g == h)
             continue;
-        if (told ? !field_fits(f, g, h, p->silent, p->host_silent) : g != 0)
+        if (told ? !field_fits(f, g, h, regs_empty(p->guest), regs_empty(p->host)) : g != 0)
             field_fault(c, f, p->leaf, p->subleaf, reg, g, told ? h : 0);
     }
+}
+
+/* Which registers differ: a bit for each, as in field_rule. */
+static unsigned int differing(const struct cpuid_regs *g, const struct cpuid_regs *h)
+{
+    return (unsigned int)(g->a != h->a) | (unsigned int)(g->b != h->b) << 1 |
+           (unsigned int)(g->c != h->c) << 2 | (unsigned int)(g->d != h->d) << 3;
 }
 
 static void check_leaf(const struct fields *c, uint32_t leaf, uint32_t subleaf,
                        const struct cpuid_regs *g, const struct cpuid_regs *h)
 {
-    const struct pair p = {
-        .leaf = leaf,
-        .subleaf = subleaf,
-        .guest = {g->a, g->b, g->c, g->d},
-        .host = {h->a, h->b, h->c, h->d},
-        .differing = (uint8_t)((g->a != h->a) | (g->b != h->b) << 1 | (g->c != h->c) << 2 |
-                               (g->d != h->d) << 3),
-        .silent = regs_empty(g),
-        .host_silent = regs_empty(h),
-    };
+    const struct pair p = {leaf, subleaf, g, h};
+    unsigned int regs = differing(g, h);
 
     for (const struct field_rule *f = rules_of(leaf); f->first <= leaf && leaf <= f->last; f++)
-        if (f->rule < NR_RULES_COMPARED && (f->registers & p.differing) &&
+        if (f->rule < NR_RULES_COMPARED && (f->registers & regs) &&
             rule_applies(f, subleaf, c->vendor))
-            check_rule(c, f, &p, f->registers & p.differing);
-}
-
-static const struct cpuid_regs *family_regs(const struct cpu_policy *p, const struct leaf_family *f)
-{
-    return (const struct cpuid_regs *)(const void *)((const char *)p + f->offset);
+            check_rule(c, f, &p, f->registers & regs);
 }
 
 /* Two leaves that are the same are right by every rule.  That holds for the ones that hang on a
@@ -131,7 +123,8 @@ static void check_leaves(const struct fields *c)
             check_leaf(c, i, 0, &g->basic[i], &h->basic[i]);
     for (unsigned int i = 0; i < POLICY_NR_FAMILIES && policy_families[i].leaf <= basic; i++) {
         const struct leaf_family *f = &policy_families[i];
-        const struct cpuid_regs *guest = family_regs(g, f), *host = family_regs(h, f);
+        const struct cpuid_regs *guest = policy_family_regs(g, f);
+        const struct cpuid_regs *host = policy_family_regs(h, f);
 
         for (uint32_t s = 0; f->leaf != 0xd && s < f->count; s++)
             if (regs_differ(&guest[s], &host[s]))

@@ -6,12 +6,9 @@
 #include "features-gen.h"
 #include "policy-private.h"
 
-/* By the first four letters: this is asked for every audit. */
 static inline uint8_t rule_vendor(const struct cpu_policy *p)
 {
-    const uint32_t auth = 0x68747541, hygo = 0x6f677948; /* AuthenticAMD, HygonGenuine */
-
-    return p->basic[0].b == auth || p->basic[0].b == hygo ? RULE_AMD : RULE_INTEL;
+    return vendor_is_amd_like(policy_vendor_id(p)) ? RULE_AMD : RULE_INTEL;
 }
 
 /* The first of the leaf's rows; the rest follow it. */
@@ -26,9 +23,19 @@ static inline bool rule_applies(const struct field_rule *f, uint32_t subleaf, ui
     return f->low <= subleaf && subleaf <= f->high && (f->vendors & vendor);
 }
 
-static inline bool regs_differ(const struct cpuid_regs *a, const struct cpuid_regs *b)
+/* 0 EAX .. 3 EDX. */
+static inline uint32_t reg_value(const struct cpuid_regs *r, unsigned int reg)
 {
-    return ((a->a ^ b->a) | (a->b ^ b->b) | (a->c ^ b->c) | (a->d ^ b->d)) != 0;
+    switch (reg) {
+    case 0:
+        return r->a;
+    case 1:
+        return r->b;
+    case 2:
+        return r->c;
+    default:
+        return r->d;
+    }
 }
 
 #endif /* CPUID_POLICY_FIELDS_H */

@@ -3,20 +3,6 @@
  * the other way round. */
 #include "fields.h"
 
-static uint32_t reg_value(const struct cpuid_regs *r, unsigned int reg)
-{
-    switch (reg) {
-    case 0:
-        return r->a;
-    case 1:
-        return r->b;
-    case 2:
-        return r->c;
-    default:
-        return r->d;
-    }
-}
-
 static uint32_t *reg_of(struct cpuid_regs *r, unsigned int reg)
 {
     switch (reg) {

@@ -419,10 +419,12 @@ def write_header(table, source, out):
               "struct feature_need {", "    uint16_t feature, needs;", "};",
               "extern const struct feature_need feature_needs_direct[NR_FEATURE_NEEDS];", "",
               "/* The rules followed to their end.  Position -> set number + 1; 0 for none. */",
-              "extern const uint16_t feature_needs_at[FEATURESET_BITS];",
+              "extern const uint8_t feature_needs_at[FEATURESET_BITS];",
               "extern const struct featureset feature_needs_sets[];",
-              "extern const uint16_t feature_dependents_at[FEATURESET_BITS];",
+              "extern const uint8_t feature_dependents_at[FEATURESET_BITS];",
               "extern const struct featureset feature_dependents_sets[];",
+              "/* A bit for each word of the set that is not zero: most sets have one or two. */",
+              "extern const uint32_t feature_dependents_words[];",
               "/* Of the dependents of `feature`, those by rules that are a hypervisor's only. */",
               "struct xen_dependents {", "    uint16_t feature;", "    struct featureset set;", "};",
               "extern const struct xen_dependents feature_xen_dependents[NR_XEN_DEPENDENTS];",
@@ -497,16 +499,21 @@ def c_leaves(table):
                     [f"{leaf:#x}u" for leaf in conditional(table)] or ["UINT32_MAX"]))
 
 
-def c_sets(table, stem, sets):
+def c_sets(table, stem, sets, with_words=False):
     """Closures as shared bitmaps: many features stand on the same things."""
-    unique, at = [], [0] * BITS
+    unique, which, at = [], [], [0] * BITS
     for name in sorted(sets, key=lambda name: table.features[name].number):
-        words = c_words(table.numbers(sets[name]))
+        numbers = table.numbers(sets[name])
+        words = c_words(numbers)
         if words not in unique:
             unique.append(words)
+            which.append(f"{sum(1 << word for word in {n // 32 for n in numbers}):#x}u")
         at[table.features[name].number] = unique.index(words) + 1
-    return (c_array(f"const uint16_t {stem}_at[FEATURESET_BITS]", at, 16) +
-            c_array(f"const struct featureset {stem}_sets[]", unique, 1))
+    if len(unique) > 255:
+        raise TableError("features.def", f"{stem}: more than 255 sets; their numbers are bytes, for the live patch")
+    return (c_array(f"const uint8_t {stem}_at[FEATURESET_BITS]", at, 16) +
+            c_array(f"const struct featureset {stem}_sets[]", unique, 1) +
+            (c_array(f"const uint32_t {stem}_words[]", which, 8) if with_words else []))
 
 
 def c_number(value):
@@ -541,7 +548,7 @@ def write_source(table, source, header, out):
         "{X86_FEATURE_%s, X86_FEATURE_%s}" % pair[1:] for pair in table.needs + table.xen_needs], 1)
     lines += c_sets(table, "feature_needs", table.prerequisites)
     dependents = table.dependents(table.prerequisites)
-    lines += c_sets(table, "feature_dependents", dependents)
+    lines += c_sets(table, "feature_dependents", dependents, with_words=True)
     lines += c_array("const struct xen_dependents feature_xen_dependents[NR_XEN_DEPENDENTS]", [
         f"{{X86_FEATURE_{name}, {c_words(table.numbers(found))}}}"
         for name, found in sorted(table.xen_dependents().items())], 1)

@@ -33,12 +33,8 @@ const struct cpuid_regs *policy_leaf_const(const struct cpu_policy *p, uint32_t 
 {
     const struct leaf_family *f = policy_family(leaf);
 
-    if (f) {
-        const struct cpuid_regs *first =
-            (const struct cpuid_regs *)(const void *)((const char *)p + f->offset);
-
-        return subleaf < f->count ? &first[subleaf] : NULL;
-    }
+    if (f)
+        return subleaf < f->count ? &policy_family_regs(p, f)[subleaf] : NULL;
     if (subleaf != POLICY_NONE)
         return NULL;
     if (leaf < POLICY_NR_BASIC)

@@ -26,17 +26,17 @@ static void set_components(struct cpu_policy *p, uint64_t xcr0, uint64_t xss)
 /* Features whose state cannot be kept, and components whose feature is gone. */
 static void close_over_components(struct featureset *fs, uint64_t *xcr0, uint64_t *xss)
 {
-    for (unsigned int i = 0; i < 63; i++) {
-        uint32_t feature = xstate_feature(i);
+    unsigned int i;
 
-        if (feature != POLICY_NONE && featureset_test(fs, feature) && !((*xcr0 >> i) & 1))
-            featureset_drop(fs, feature);
+    for_each_component(i, XSTATE_OF_FEATURES & ~*xcr0)
+    {
+        if (featureset_test(fs, xstate_feature(i)))
+            featureset_drop(fs, xstate_feature(i));
     }
     featureset_close(fs, NULL);
-    for (unsigned int i = 0; i < 63; i++) {
-        uint32_t feature = xstate_feature(i);
-
-        if (feature != POLICY_NONE && !featureset_test(fs, feature))
+    for_each_component(i, XSTATE_OF_FEATURES & *xcr0)
+    {
+        if (!featureset_test(fs, xstate_feature(i)))
             *xcr0 &= ~(1ull << i);
     }
     if (!featureset_test(fs, X86_FEATURE_XSAVE))
@@ -212,12 +212,11 @@ static void close_caches(struct cpu_policy *p)
     }
 }
 
-/* Leaves that are about one feature say nothing without it: Xen zeroes them in every domain that
- * has not got it, though not in its own policies.  SVM's own leaf; TLBs for 1G pages. */
-static void close_leaves(struct cpu_policy *p)
+/* TLBs for 1G pages, free as they are, say nothing without such pages: Xen zeroes them in every
+ * domain that has not got any, though not in its own policies.  policy_drop_unbacked() does the
+ * same for leaves that the table gives to a feature. */
+static void close_tlbs(struct cpu_policy *p)
 {
-    if (!(p->extd[1].c >> (X86_FEATURE_SVM % 32) & 1))
-        p->extd[0xa] = (struct cpuid_regs){0};
     if (!(p->extd[1].d >> (X86_FEATURE_PAGE1GB % 32) & 1))
         p->extd[0x19] = (struct cpuid_regs){0};
 }
@@ -260,7 +259,7 @@ static void common_store(const struct common *c, struct cpu_policy *p)
         p->extd[1].a = p->basic[1].a; /* AMD repeats family and model: APM vol. 3, E.4.2 */
     policy_close(p, NULL);
     tell_return_stack(p, &c->any);
-    close_leaves(p);
+    close_tlbs(p);
     close_caches(p);
     close_widths(p);
 }

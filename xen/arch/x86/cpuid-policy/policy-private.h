@@ -48,9 +48,22 @@ static inline struct policy_fault policy_fault_at(enum policy_fault_kind kind, u
     return f;
 }
 
+/* These two are asked of every leaf, so in two loads and not four. */
 static inline bool regs_empty(const struct cpuid_regs *r)
 {
-    return !(r->a | r->b | r->c | r->d);
+    uint64_t x[2];
+
+    __builtin_memcpy(x, r, sizeof(x));
+    return !(x[0] | x[1]);
+}
+
+static inline bool regs_differ(const struct cpuid_regs *a, const struct cpuid_regs *b)
+{
+    uint64_t x[2], y[2];
+
+    __builtin_memcpy(x, a, sizeof(x));
+    __builtin_memcpy(y, b, sizeof(y));
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1])) != 0;
 }
 
 /* The last leaf that is written and must be named: the maximum, as far as policies can hold it. */
@@ -78,6 +91,13 @@ struct leaf_family {
 
 #define POLICY_NR_FAMILIES 9
 extern const struct leaf_family policy_families[POLICY_NR_FAMILIES];
+
+/* The first of its subleaves. */
+static inline const struct cpuid_regs *policy_family_regs(const struct cpu_policy *p,
+                                                          const struct leaf_family *f)
+{
+    return (const struct cpuid_regs *)(const void *)((const char *)p + f->offset);
+}
 
 /* The family that the leaf is, or NULL when it has no subleaves. */
 const struct leaf_family *policy_family(uint32_t leaf);

@@ -29,17 +29,18 @@ static void verify_beyond(const struct cpu_policy *p, struct policy_report *r)
 {
     uint32_t basic = policy_max_basic(p), extd = policy_max_extd(p);
 
-    for (uint32_t i = 1; i < POLICY_NR_BASIC; i++)
-        if (i > basic && !regs_empty(&p->basic[i]))
+    /* From the first leaf above the maximum; leaf 0 itself is never beyond. */
+    for (uint32_t i = basic < POLICY_NR_BASIC ? basic + 1 : POLICY_NR_BASIC; i < POLICY_NR_BASIC;
+         i++)
+        if (!regs_empty(&p->basic[i]))
             beyond(i, POLICY_NONE, basic, r);
-    for (uint32_t i = 1; i < POLICY_NR_EXTD; i++)
-        if (EXTD_FIRST + i > extd && !regs_empty(&p->extd[i]))
+    for (uint32_t i = policy_last_extd(p) - EXTD_FIRST + 1; i < POLICY_NR_EXTD; i++)
+        if (!regs_empty(&p->extd[i]))
             beyond(EXTD_FIRST + i, POLICY_NONE, extd, r);
 
     for (unsigned int i = 0; i < POLICY_NR_FAMILIES; i++) {
         const struct leaf_family *f = &policy_families[i];
-        const struct cpuid_regs *regs =
-            (const struct cpuid_regs *)(const void *)((const char *)p + f->offset);
+        const struct cpuid_regs *regs = policy_family_regs(p, f);
 
         if (f->leaf <= basic)
             continue;
@@ -57,10 +58,13 @@ static void verify_beyond(const struct cpu_policy *p, struct policy_report *r)
 static void verify_lists(const struct cpu_policy *p, uint64_t components, struct policy_report *r)
 {
     bool ended = false;
+    unsigned int i;
 
-    for (uint32_t s = 2; s < POLICY_NR_XSTATE; s++)
-        if (!((components >> s) & 1) && !regs_empty(&p->xstate[s]))
-            beyond(0xd, s, s, r);
+    for_each_component(i, ~components & ~3ull)
+    {
+        if (!regs_empty(&p->xstate[i]))
+            beyond(0xd, i, i, r);
+    }
     for (uint32_t s = 0; s < POLICY_NR_CACHE; s++) {
         uint32_t type = p->cache[s].a & 0x1f;
 
@@ -78,38 +82,55 @@ static void spare_xen_dependents(unsigned int feature, struct featureset *fallen
             featureset_andnot(fallen, fallen, &feature_xen_dependents[i].set);
 }
 
+/* What stands on `absent` though it is not there, and has not been reported yet. */
+static void report_fallen(unsigned int absent, const struct featureset *fs,
+                          struct featureset *reported, struct policy_report *r)
+{
+    struct featureset fallen;
+
+    featureset_and(&fallen, feature_dependents(absent), fs);
+    spare_xen_dependents(absent, &fallen);
+    featureset_andnot(&fallen, &fallen, reported);
+    featureset_or(reported, reported, &fallen);
+    for (int d = featureset_next(&fallen, 0); d >= 0;
+         d = featureset_next(&fallen, (unsigned int)d + 1)) {
+        const struct featureset_word_info *w = featureset_word_info((unsigned int)d / 32);
+        struct policy_fault fault = policy_fault_at(FAULT_PREREQUISITE, w->leaf, w->subleaf, 1, 0);
+
+        fault.msr = w->msr;
+        fault.feature = (uint32_t)d;
+        fault.needs = absent;
+        policy_fault(r, fault);
+    }
+}
+
+/* Is anything in the set that stands on the feature?  Looks only where such features are. */
+static bool has_dependents(const struct featureset *fs, unsigned int feature)
+{
+    unsigned int set = feature_dependents_at[feature] - 1u;
+    uint32_t found = 0;
+
+    for (uint32_t words = feature_dependents_words[set]; words; words &= words - 1) {
+        unsigned int i = (unsigned int)__builtin_ctz(words);
+
+        found |= feature_dependents_sets[set].w[i] & fs->w[i];
+    }
+    return found != 0;
+}
+
 /* Every feature that stands on something absent, once, with the first thing it lacks. */
 static void verify_prerequisites(const struct featureset *fs, struct policy_report *r)
 {
-    struct featureset absent, fallen;
     struct featureset reported = {{0}};
-    int f, d;
 
-    featureset_andnot(&absent, featureset_prerequisites(), fs);
-    for (f = featureset_next(&absent, 0); f >= 0;
-         f = featureset_next(&absent, (unsigned int)f + 1)) {
-        const struct featureset *dependents = feature_dependents((unsigned int)f);
+    for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
+        for (uint32_t absent = features_with_dependents.w[i] & ~fs->w[i]; absent;
+             absent &= absent - 1) {
+            unsigned int f = i * 32 + (unsigned int)__builtin_ctz(absent);
 
-        if (!dependents)
-            continue;
-        featureset_and(&fallen, dependents, fs);
-        if (featureset_subset(&fallen, &reported))
-            continue;
-        spare_xen_dependents((unsigned int)f, &fallen);
-        featureset_andnot(&fallen, &fallen, &reported);
-        featureset_or(&reported, &reported, &fallen);
-        for (d = featureset_next(&fallen, 0); d >= 0;
-             d = featureset_next(&fallen, (unsigned int)d + 1)) {
-            const struct featureset_word_info *w = featureset_word_info((unsigned int)d / 32);
-            struct policy_fault fault =
-                policy_fault_at(FAULT_PREREQUISITE, w->leaf, w->subleaf, 1, 0);
-
-            fault.msr = w->msr;
-            fault.feature = (uint32_t)d;
-            fault.needs = (uint32_t)f;
-            policy_fault(r, fault);
+            if (has_dependents(fs, f))
+                report_fallen(f, fs, &reported, r);
         }
-    }
 }
 
 static void verify_addresses(const struct cpu_policy *p, struct policy_report *r)
@@ -134,11 +155,14 @@ static void verify_addresses(const struct cpu_policy *p, struct policy_report *r
 static void verify_xstate_features(uint64_t xcr0, const struct featureset *fs,
                                    struct policy_report *r)
 {
-    for (unsigned int i = 0; i < 63; i++) {
+    unsigned int i;
+
+    for_each_component(i, XSTATE_OF_FEATURES & ~xcr0)
+    {
         uint32_t feature = xstate_feature(i);
         struct policy_fault f;
 
-        if (feature == POLICY_NONE || !featureset_test(fs, feature) || ((xcr0 >> i) & 1))
+        if (!featureset_test(fs, feature))
             continue;
         f = policy_fault_at(FAULT_XSTATE_FEATURE, 0xd, i, 1, 0);
         f.feature = feature;
