@@ -780,6 +780,26 @@ def test_given_up_is_not_expected_back(tmp_path):
     assert "without movbe" in text and "without rdrand" not in text
 
 
+def test_what_only_the_trial_finds_is_given_up_aloud(tmp_path, gate):
+    """The audit foresees nothing: the log must not say that it passed."""
+    data = stream()
+    env = {"FAKE_XEN_KEEPS_NOT": "rdrand", "XENLEVEL_ALLOW": "rdrand"}
+    run = passed(Run(tmp_path, data, env=env), data)
+    text = run.stderr.replace("\n    ", " ")
+    assert text.count("'web1': rdrand: given up by XENLEVEL_ALLOW: Xen gave it without rdrand") == 1
+    assert "Xen silently cuts its CPU down" in text
+    logged(run)
+
+
+def test_msr_does_not_give_up_features(tmp_path, gate):
+    data = stream(have="arch-caps,rdcl-no")
+    env = {"FAKE_XEN_SET": "arch-caps,rdcl-no", "FAKE_XEN_KEEPS_NOT": "rdcl-no"}
+    text = refused(Run(tmp_path, data, env={**env, "XENLEVEL_ALLOW": "msr"}))
+    assert "without rdcl-no" in text
+    (tmp_path / "named").mkdir()
+    passed(Run(tmp_path / "named", data, env={**env, "XENLEVEL_ALLOW": "rdcl-no"}), data)
+
+
 # ---- the last look ----
 
 @pytest.mark.parametrize("how", HOWS)

@@ -77,8 +77,8 @@ bool trial_is_waived(const struct policy_fault *f, const struct cpu_policy *give
 {
     if (f->feature != POLICY_NONE && featureset_test(&allow->features, f->feature))
         return true;
-    if (f->msr != POLICY_NONE)
-        return gives_up(allow, FAULT_MSR);
+    if (f->msr != POLICY_NONE) /* ARCH_CAPABILITIES is features, to be named one by one */
+        return f->feature == POLICY_NONE && gives_up(allow, FAULT_MSR);
     if (gives_up(allow, FAULT_MAX_LEAF) && (is_maximum(f) || is_beyond(f, given)))
         return true;
     if (f->feature != POLICY_NONE)
@@ -131,8 +131,10 @@ bool trial_run(struct gate_host *h, uint32_t domid, const struct audit_case *c, 
         audit_not_given(c, why, false, a);
     else if (waive(c, &t->given, n, a) || r.count > n)
         audit_given(c, n, false, a);
-    else
+    else {
+        audit_given_up(n, a);
         rc = XC_GIVEN_AS_TOLD;
+    }
     return rc == XC_GIVEN_AS_TOLD;
 }
 

@@ -13,7 +13,8 @@ struct trial {
     struct cpu_policy given; /* what the domain has got; unverified: what it was born with */
 };
 
-/* Both: true: as it should be.  false: *a has the refusal. */
+/* Both: true: as it should be.  false: *a has the refusal.  What the trial finds and XENLEVEL_ALLOW
+ * gives up is added to what the audit found of that kind. */
 bool trial_run(struct gate_host *h, uint32_t domid, const struct audit_case *c, struct trial *t,
                struct audit *a);
 bool trial_last_look(struct gate_host *h, uint32_t domid, const struct audit_case *c,
