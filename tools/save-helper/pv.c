@@ -85,17 +85,13 @@ void pv_leaves(const struct gate_host *h, uint32_t domid, const char *name)
 {
     struct cpu_policy policy;
     struct xc_domain_info info;
-    struct xc_leaves leaves;
     struct pv_view view;
     char names[512]; /* of a line's length */
-    int rc;
 
     if (xc_domain_getinfo(h->xch, domid, &info) || info.type != XC_DOMAIN_PV ||
-        xc_get_domain_cpu_policy(h->xch, domid, &leaves))
+        xc_domain_policy(h->xch, domid, &policy))
         return; /* what fails here fails the save as well, with its own words */
-    rc = xc_policy_from_leaves(h->xch, "the domain's", &leaves, &policy, NULL, 0);
-    xc_leaves_free(&leaves);
-    if (rc || programs_view(h->xch, &policy, &view) || view.exact)
+    if (programs_view(h->xch, &policy, &view) || view.exact)
         return;
     programs_features(&view.beyond.vanish, names, sizeof(names));
     report_line(
