@@ -37,9 +37,10 @@ static void tell(const struct audit_case *c, const struct pv_view *view, bool st
                  struct audit *a)
 {
     const char *what =
-        !view ? "what its programs will read with CPUID on this host is not known"
-              : "its programs execute CPUID on this host's processor, and will read something else "
-                "than its policy";
+        !view
+            ? "what its programs will read with CPUID on this host is not known"
+            : "its programs execute CPUID on this host's processor, and will read something other "
+              "than its policy";
     struct text t, summary;
 
     text_init(&t, a->text, sizeof(a->text), c->width);
@@ -97,6 +98,6 @@ void pv_leaves(const struct gate_host *h, uint32_t domid, const char *name)
     report_line(
         LOG_WARNING,
         "saving '%s': its programs execute CPUID on this host's processor and read something "
-        "else than its policy%s%s; they may find that otherwise where it goes on",
+        "other than its policy%s%s; where it goes on they may read something else again",
         name, names[0] ? ", without " : "", names);
 }
