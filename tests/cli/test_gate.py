@@ -413,7 +413,7 @@ def test_pv_without_a_policy(tmp_path):
 def test_pv_that_is_saved(tmp_path):
     """What its programs have read is in no stream, so it is said here; it is saved all the same."""
     run = Run(tmp_path, b"", "file", mode="save", save=True, env=MASKS).finish()
-    assert run.p.returncode == 0 and "may find that otherwise" in " ".join(run.stderr.split())
+    assert run.p.returncode == 0 and "may read something else again" in " ".join(run.stderr.split())
     run = Run(again(tmp_path), b"", "file", mode="save", save=True, env={"FAKE_XEN_TYPE": "pv"}).finish()
     assert run.p.returncode == 0 and run.stderr == ""
 
@@ -778,6 +778,59 @@ def test_given_up_is_not_expected_back(tmp_path):
     (tmp_path / "more").mkdir()
     text = refused(Run(tmp_path / "more", data, env={**env, "FAKE_XEN_KEEPS_NOT": "movbe"}))
     assert "without movbe" in text and "without rdrand" not in text
+
+
+def test_what_only_the_trial_finds_is_given_up_aloud(tmp_path, gate):
+    """The audit foresees nothing: the log must not say that it passed."""
+    data = stream()
+    env = {"FAKE_XEN_KEEPS_NOT": "rdrand", "XENLEVEL_ALLOW": "rdrand"}
+    run = passed(Run(tmp_path, data, env=env), data)
+    text = run.stderr.replace("\n    ", " ")
+    assert text.count("'web1': rdrand: given up by XENLEVEL_ALLOW: Xen gave it without rdrand") == 1
+    assert "Xen silently cuts its CPU down" in text
+    logged(run)
+
+
+def test_fields_of_leaves_are_given_up(tmp_path, gate):
+    """As the audit names them, so the trial."""
+    data = stream()
+    env = {"FAKE_XEN_CLEARS": "5"}
+    text = refused(Run(tmp_path, data, env=env)).lower()
+    assert "leaf 5" in text
+    (tmp_path / "named").mkdir()
+    run = passed(Run(tmp_path / "named", data, env={**env, "XENLEVEL_ALLOW": "leaf"}), data)
+    assert "given up by XENLEVEL_ALLOW" in run.stderr
+    (tmp_path / "free").mkdir()     # the bytes of leaf 2 are free: no fault of the audit's, which could be given up
+    text = refused(Run(tmp_path / "free", data, env={"FAKE_XEN_CLEARS": "2", "XENLEVEL_ALLOW": "leaf"}))
+    assert "leaf 2 eax: told" in text
+
+
+def test_all_that_a_refusal_names_given_up(tmp_path, monkeypatch):
+    """It lets the domain in, since the trial holds what it finds against the same words; all but one does not."""
+    born = "intel-sapphire-rapids"
+    data = headers() + record(CPUID, policy("leaves", born)) + record(MSR, policy("msrs", born)) + record(STATIC_DATA_END) \
+        + pages(1) + record(END)
+    first = Run(tmp_path, data)
+    refused(first)
+    words = [word for word in first.log_message().split(": missing ")[1].replace(";", "").split()
+             if word not in ("untold", "differs")]
+    assert {"maxphysaddr", "linearaddr", "leaf", "max-leaf", "xstate"} <= set(words)
+    (tmp_path / "all").mkdir()
+    passed(Run(tmp_path / "all", data, env={"XENLEVEL_ALLOW": ",".join(words)}), data)
+    words.remove("maxphysaddr")
+    monkeypatch.setitem(globals(), "GATE", BLIND)
+    (tmp_path / "less").mkdir()
+    text = refused(Run(tmp_path / "less", data, env={"XENLEVEL_ALLOW": ",".join(words)}))
+    assert "leaf 80000008 eax: told" in text and text.count(": told") == 1
+
+
+def test_msr_does_not_give_up_features(tmp_path, gate):
+    data = stream(have="arch-caps,rdcl-no")
+    env = {"FAKE_XEN_SET": "arch-caps,rdcl-no", "FAKE_XEN_KEEPS_NOT": "rdcl-no"}
+    text = refused(Run(tmp_path, data, env={**env, "XENLEVEL_ALLOW": "msr"}))
+    assert "without rdcl-no" in text
+    (tmp_path / "named").mkdir()
+    passed(Run(tmp_path / "named", data, env={**env, "XENLEVEL_ALLOW": "rdcl-no"}), data)
 
 
 # ---- the last look ----

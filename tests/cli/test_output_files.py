@@ -235,11 +235,13 @@ def test_what_needs_no_log_goes_on(tmp_path, kind):
     assert run.p.returncode == 1 and "refused" in run.stderr
 
 
-def test_without_any_log(tmp_path, syslog):
+@pytest.mark.parametrize("log", ["", "/dev/null"])
+def test_without_any_log(tmp_path, syslog, log):
+    """What is not kept is no log."""
     data = gate.stream()
-    run = gate.Run(tmp_path, data, env={**GIVEN_UP, "XENLEVEL_LOG": ""}).finish()
-    assert run.p.returncode == 1 and "must be logged" in run.stderr
-    gate.passed(gate.Run(tmp_path, data, env={**GIVEN_UP, **syslog, "XENLEVEL_LOG": ""}), data)
+    run = gate.Run(tmp_path, data, env={**GIVEN_UP, "XENLEVEL_LOG": log}).finish()
+    assert run.p.returncode == 1 and "must be logged" in run.stderr and "cannot be written to" not in run.stderr
+    gate.passed(gate.Run(tmp_path, data, env={**GIVEN_UP, **syslog, "XENLEVEL_LOG": log}), data)
 
 
 def test_a_fifo_that_is_read(tmp_path):

@@ -18,6 +18,7 @@
 #include "xc_audit.h"
 #include "cpus.h"
 #include "text.h"
+#include "xc_text.h"
 
 static struct audit a;
 static struct xc_sr_head head;
@@ -287,6 +288,24 @@ static void test_text(void **state)
     assert_string_equal(buf, "\n");
 }
 
+/* A long name without blanks is broken somewhere, and the buffer ends somewhere. */
+static void test_text_breaks_between_characters(void **state)
+{
+    (void)state;
+    for (unsigned int shift = 0; shift < 4; shift++) {
+        char buf[150], name[100 * 4 + 4] = "xxx";
+        struct text t;
+
+        for (size_t i = 0; i < 100; i++)
+            memcpy(name + shift + i * 4, "\xf0\x9f\x98\x80", 5);
+        text_init(&t, buf, sizeof(buf), 40);
+        text_line(&t, 4, "%s", name);
+        assert_true(t.cut);
+        for (const char *s = buf; *s; s += strcspn(s, "\n"), s += *s == '\n')
+            assert_true(xc_text_is_utf8(s, strcspn(s, "\n")));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_width),
         cmocka_unit_test(test_text),
+        cmocka_unit_test(test_text_breaks_between_characters),
     };
 
     return cmocka_run_group_tests_name("audit", tests, NULL, NULL);

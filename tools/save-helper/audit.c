@@ -600,6 +600,39 @@ static void summarize_given(const struct audit *a, size_t n, struct text *summar
     }
 }
 
+/* Does a line of a->allowed begin with this word? */
+static bool is_listed(const struct audit *a, const char *word)
+{
+    size_t n = strlen(word);
+
+    for (const char *s = a->allowed; *s; s += strcspn(s, "\n"), s += *s == '\n')
+        if (!strncmp(s, word, n) && s[n] == ':')
+            return true;
+    return false;
+}
+
+void audit_given_up(size_t n, struct audit *a)
+{
+    bool numbers_said = a->clamped;
+    struct text t = {
+        .buf = a->allowed, .size = sizeof(a->allowed), .len = strlen(a->allowed), .width = 0};
+
+    for (size_t i = 0; i < n; i++) {
+        const struct policy_fault *f = &a->faults[i];
+        char word[64], line[XC_FAULT_TEXT];
+
+        if (!a->waived[i])
+            continue;
+        fault_word(f, word, sizeof(word));
+        if (f->feature == POLICY_NONE ? numbers_said : is_listed(a, word))
+            continue;
+        a->given_up++;
+        a->clamped = true;
+        (void)xc_fault_text(f, line, sizeof(line));
+        text_line(&t, 0, "%s: given up by XENLEVEL_ALLOW: Xen gave it %s", word, line);
+    }
+}
+
 /* Where the domain is now, after what was seen too late for it not to be taken. */
 static void late_tail(const struct audit_case *c, struct text *t)
 {

@@ -81,7 +81,12 @@ void audit_broken(const struct audit_case *c, const char *reason, struct audit *
  * a->waived[] marks.  late: not in the trial before memory, but in the last look behind it.
  */
 void audit_given(const struct audit_case *c, size_t n, bool late, struct audit *a);
-/* The same when Xen refuses that CPU, or could not be asked. */
+/*
+ * Of a->faults[0..n), those that a->waived[] marks and that a->allowed does not speak of yet: the
+ * audit foresaw nothing of the kind.  Adds them to what is given up.
+ */
+void audit_given_up(size_t n, struct audit *a);
+/* The same words when Xen refuses that CPU, or could not be asked. */
 void audit_not_given(const struct audit_case *c, const char *reason, bool late, struct audit *a);
 
 /* Is this component of the XSAVE area given up with its feature? */

@@ -126,8 +126,8 @@ struct relay {
 
 /*
  * Start the process that hands the stream on.  Returns its id and *out = the descriptor to read
- * from (close-on-exec); -1 with errno.  That process dies with the caller, whatever the caller has
- * become by then; it takes no byte from the stream beyond the END record.
+ * from (close-on-exec); -1 with errno.  That process dies with the caller; it takes no byte from
+ * the stream beyond the END record.
  */
 pid_t relay_start(const struct relay *r, int *out);
 

@@ -37,9 +37,10 @@ static void tell(const struct audit_case *c, const struct pv_view *view, bool st
                  struct audit *a)
 {
     const char *what =
-        !view ? "what its programs will read with CPUID on this host is not known"
-              : "its programs execute CPUID on this host's processor, and will read something else "
-                "than its policy";
+        !view
+            ? "what its programs will read with CPUID on this host is not known"
+            : "its programs execute CPUID on this host's processor, and will read something other "
+              "than its policy";
     struct text t, summary;
 
     text_init(&t, a->text, sizeof(a->text), c->width);
@@ -85,22 +86,18 @@ void pv_leaves(const struct gate_host *h, uint32_t domid, const char *name)
 {
     struct cpu_policy policy;
     struct xc_domain_info info;
-    struct xc_leaves leaves;
     struct pv_view view;
     char names[512]; /* of a line's length */
-    int rc;
 
     if (xc_domain_getinfo(h->xch, domid, &info) || info.type != XC_DOMAIN_PV ||
-        xc_get_domain_cpu_policy(h->xch, domid, &leaves))
+        xc_domain_policy(h->xch, domid, &policy))
         return; /* what fails here fails the save as well, with its own words */
-    rc = xc_policy_from_leaves(h->xch, "the domain's", &leaves, &policy, NULL, 0);
-    xc_leaves_free(&leaves);
-    if (rc || programs_view(h->xch, &policy, &view) || view.exact)
+    if (programs_view(h->xch, &policy, &view) || view.exact)
         return;
     programs_features(&view.beyond.vanish, names, sizeof(names));
     report_line(
         LOG_WARNING,
         "saving '%s': its programs execute CPUID on this host's processor and read something "
-        "else than its policy%s%s; they may find that otherwise where it goes on",
+        "other than its policy%s%s; where it goes on they may read something else again",
         name, names[0] ? ", without " : "", names);
 }

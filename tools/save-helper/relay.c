@@ -4,9 +4,8 @@
  *
  * A process of its own walks the records: it reads the 8 bytes of a record's header, writes them
  * on, and lets the kernel move the body (splice).  It stops after the END record, because what
- * follows on the same descriptor is libxl's to read.  The caller meanwhile *becomes* the stock
- * helper: so the process that libxl started is the one that libxl talks to, signals and waits for,
- * and nothing of that needs translating.
+ * follows on the same descriptor is libxl's to read.  It is a child of the gate, beside the stock
+ * helper (child.c) that reads from it, and ends with the gate at the latest.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -238,7 +237,7 @@ static void relay_main(const struct relay *r, int out, pid_t parent) __attribute
 
 static void relay_main(const struct relay *r, int out, pid_t parent)
 {
-    /* It lives as long as the helper does.  A ^C at the terminal is for the helper to judge. */
+    /* It lives no longer than the gate does.  A ^C at the terminal is for the helper to judge. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
         _exit(1);
     (void)prctl(PR_SET_NAME, "xenlevel-relay");

@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -82,6 +83,15 @@ static int open_log(const char *path)
     return fd;
 }
 
+/* /dev/null, whatever its name is (Linux, Documentation/admin-guide/devices.txt): it keeps nothing.
+ */
+static bool is_null(int fd)
+{
+    struct stat st;
+
+    return !fstat(fd, &st) && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+}
+
 /* 0: it is in the file; 1: there is to be none; -1 with errno: it is not there whole. */
 static int to_file(const char *text)
 {
@@ -97,6 +107,10 @@ static int to_file(const char *text)
     fd = open_log(path);
     if (fd < 0)
         return -1;
+    if (is_null(fd)) {
+        close(fd);
+        return 1;
+    }
     n = localtime_r(&now, &tm) ? strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S%z ", &tm) : 0;
     (void)snprintf(stamp + n, sizeof(stamp) - n, "[%ld] ", (long)getpid());
     rc = write_all(fd, stamp, strlen(stamp)) || write_all(fd, text, strlen(text)) ? -1 : 0;

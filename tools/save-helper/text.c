@@ -17,10 +17,18 @@ void text_init(struct text *t, char *buf, size_t size, unsigned int width)
     buf[0] = '\0';
 }
 
+/* At most n of the bytes at s: no character of UTF-8 is cut in two. */
+static size_t whole(const char *s, size_t n)
+{
+    while (n && ((unsigned char)s[n] & 0xc0) == 0x80)
+        n--;
+    return n;
+}
+
 static void put(struct text *t, const char *s, size_t n)
 {
     if (n > t->size - 1 - t->len) {
-        n = t->size - 1 - t->len;
+        n = whole(s, t->size - 1 - t->len);
         t->cut = true;
     }
     memcpy(t->buf + t->len, s, n);
@@ -48,7 +56,7 @@ static size_t fitting(const char *s, size_t room)
         return n;
     while (at && s[at] != ' ')
         at--;
-    return at ? at : room;
+    return at ? at : whole(s, room);
 }
 
 void text_line(struct text *t, unsigned int hang, const char *fmt, ...)

@@ -72,34 +72,60 @@ static bool field_waived(const struct policy_fault *f, const struct audit_allow 
     return false;
 }
 
-bool trial_is_waived(const struct policy_fault *f, const struct cpu_policy *given,
-                     const struct audit_allow *allow)
+/* Findings of which reg, shift and width say which bits they are. */
+static bool has_bits(enum policy_fault_kind kind)
+{
+    return kind == FAULT_LEAF || kind == FAULT_CLFLUSH || kind == FAULT_MAXPHYSADDR ||
+           kind == FAULT_LINEARADDR;
+}
+
+/* Fields of leaves: does the audit, too, find at fault each bit that differs, as what is given up?
+ */
+static bool register_waived(const struct policy_fault *f, const struct policy_report *named,
+                            const struct audit_allow *allow)
+{
+    uint32_t differ = (uint32_t)(f->guest ^ f->host);
+
+    for (size_t i = 0; i < named->count && i < named->max; i++) {
+        const struct policy_fault *n = &named->faults[i];
+
+        if (has_bits(n->kind) && gives_up(allow, n->kind) && n->leaf == f->leaf &&
+            n->subleaf == f->subleaf && n->reg == f->reg)
+            differ &= ~(n->width < 32 ? ((1u << n->width) - 1) << n->shift : ~0u);
+    }
+    return !differ;
+}
+
+/* Is this difference one that the administrator has given up?  *named: what the audit says of a
+ * host that gives no more than this. */
+static bool is_waived(const struct policy_fault *f, const struct cpu_policy *given,
+                      const struct policy_report *named, const struct audit_allow *allow)
 {
     if (f->feature != POLICY_NONE && featureset_test(&allow->features, f->feature))
         return true;
-    if (f->msr != POLICY_NONE)
-        return gives_up(allow, FAULT_MSR);
+    if (f->msr != POLICY_NONE) /* ARCH_CAPABILITIES is features, to be named one by one */
+        return f->feature == POLICY_NONE && gives_up(allow, FAULT_MSR);
     if (gives_up(allow, FAULT_MAX_LEAF) && (is_maximum(f) || is_beyond(f, given)))
         return true;
     if (f->feature != POLICY_NONE)
         return false;
     if (f->leaf == 0xd)
         return xstate_waived(f, allow);
-    if (f->leaf == 1 && f->reg == 1)
-        return gives_up(allow, FAULT_CLFLUSH);
-    if (f->leaf == EXTD + 8 && f->reg == 0)
-        return gives_up(allow, FAULT_MAXPHYSADDR) || gives_up(allow, FAULT_LINEARADDR);
-    return field_waived(f, allow);
+    return field_waived(f, allow) || register_waived(f, named, allow);
 }
 
 /* Returns how many findings remain. */
-static size_t waive(const struct audit_case *c, const struct cpu_policy *given, size_t n,
-                    struct audit *a)
+static size_t waive(const struct audit_case *c, struct trial *t, size_t n, struct audit *a)
 {
+    const struct policy_host as_given = {.max = &t->given};
+    struct policy_report named = {t->named, AUDIT_FAULTS, 0};
     size_t remain = 0;
 
+    if (n)
+        (void)policy_check(&a->policy, &as_given, &named);
+
     for (size_t i = 0; i < n; i++) {
-        a->waived[i] = trial_is_waived(&a->faults[i], given, c->allow);
+        a->waived[i] = is_waived(&a->faults[i], &t->given, &named, c->allow);
         remain += !a->waived[i];
     }
     return remain;
@@ -129,10 +155,12 @@ bool trial_run(struct gate_host *h, uint32_t domid, const struct audit_case *c, 
     n = r.count < r.max ? r.count : r.max;
     if (rc < 0)
         audit_not_given(c, why, false, a);
-    else if (waive(c, &t->given, n, a) || r.count > n)
+    else if (waive(c, t, n, a) || r.count > n)
         audit_given(c, n, false, a);
-    else
+    else {
+        audit_given_up(n, a);
         rc = XC_GIVEN_AS_TOLD;
+    }
     return rc == XC_GIVEN_AS_TOLD;
 }
 

@@ -162,7 +162,7 @@ void enforcement_print_refusal(FILE *f, unsigned int indent, const struct subjec
         return;
     out_text(f, indent, indent + 2, "refused by --strict: programs of PV guests on %s %s",
              host->name,
-             !e->known      ? "may read something else than their policy: that is not known"
+             !e->known      ? "may read something other than their policy: that is not known"
              : !e->faulting ? "do not read exactly their policy"
                             : "read their policy, which they did not where they come from");
 }

@@ -261,7 +261,7 @@ static void look_at_programs(const struct migration *m)
     (void)xl_programs_look(m->xch, m->domid, &programs);
     xl_programs_print(stderr, &programs, m->config.name);
     if (!xl_programs_exact(&programs))
-        out_text(stderr, 2, 4, "Wherever it goes, they may find that otherwise.");
+        out_text(stderr, 2, 4, "Wherever it goes, they may read something else again.");
 }
 
 static int migrate(struct migration *m, const char *command, uint64_t seconds, bool json)

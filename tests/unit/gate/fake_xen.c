@@ -12,6 +12,7 @@
  * FAKE_XEN_CAPS  its levelling capabilities, a number (1: CPUID faulting, the default)
  * FAKE_XEN_KEEPS_NOT  features that a domain is not given though this host has them
  * FAKE_XEN_ADDS  features that a domain is given whatever it was told of
+ * FAKE_XEN_CLEARS a basic leaf, in hexadecimal, that the host lacks and clears in each domain
  * FAKE_XEN_LATE  features that a domain loses while the stock helper restores it;
  *                FAKE_XEN_LATE=gone: it cannot be asked for any more
  * FAKE_GATE_RELAY the head is taken from the stream and the rest relayed, whatever the stream is
@@ -41,6 +42,14 @@ static bool fails(const char *what)
     return which && !strcmp(which, what);
 }
 
+static void clear_leaf(struct cpu_policy *p)
+{
+    const char *leaf = getenv("FAKE_XEN_CLEARS");
+
+    if (leaf)
+        p->basic[strtoul(leaf, NULL, 16)] = (struct cpuid_regs){0};
+}
+
 static int fake_open(void **state, const char *where, char *why, size_t why_size)
 {
     const char *cpu = getenv("FAKE_XEN_CPU");
@@ -54,6 +63,7 @@ static int fake_open(void **state, const char *where, char *why, size_t why_size
     }
     host_policy = *test_cpu(cpu);
     edit_policy(&host_policy, getenv("FAKE_XEN_SET"), getenv("FAKE_XEN_DROP"));
+    clear_leaf(&host_policy);
     times_open++;
     return 0;
 }
@@ -147,6 +157,7 @@ static int fake_set_policy(const struct xen_domctl_cpu_policy *p)
     if (!featureset_equal(&have, &told))
         policy_close(&domain_policy, NULL);
     edit_policy(&domain_policy, getenv("FAKE_XEN_ADDS"), getenv("FAKE_XEN_KEEPS_NOT"));
+    clear_leaf(&domain_policy);
     return 0;
 }
 
