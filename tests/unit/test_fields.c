@@ -374,6 +374,10 @@ static void levels_take_the_lesser(void **state)
     assert_int_equal(level.tile[1].b, 0);
     assert_int_equal(level.feat[0].d >> X86_FEATURE_AMX_TILE % 32 & 1, 0);
     assert_int_equal(level.tmul[0].b, 0);
+    b.tile[1].b = a.tile[1].b;
+    b.tmul[0].b ^= 1u << 3;
+    assert_int_equal(policy_level(both, 2, &level, NULL, NULL), 0);
+    assert_int_equal(level.feat[0].d >> X86_FEATURE_AMX_TILE % 32 & 1, 0);
     for (unsigned int i = 0; i < 2; i++) {
         assert_int_equal(policy_check(&level, &both[i], NULL), 0);
     }

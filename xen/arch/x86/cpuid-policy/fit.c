@@ -85,9 +85,11 @@ void policy_drop_unbacked(struct cpu_policy *p)
     struct featureset fs;
     uint8_t vendor = rule_vendor(p);
 
-    /* Tiles without a shape, which hosts do not share, are no tiles. */
+    /* Tiles without a shape, or bounds of their multiplication, which hosts do not share, are no
+     * tiles. */
     policy_to_featureset(p, &fs);
-    if (featureset_test(&fs, X86_FEATURE_AMX_TILE) && regs_empty(&p->tile[1])) {
+    if (featureset_test(&fs, X86_FEATURE_AMX_TILE) &&
+        (regs_empty(&p->tile[1]) || regs_empty(&p->tmul[0]))) {
         featureset_drop(&fs, X86_FEATURE_AMX_TILE);
         policy_from_featureset(p, &fs);
         policy_close(p, NULL);
