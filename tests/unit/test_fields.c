@@ -374,23 +374,45 @@ static void levels_take_the_lesser(void **state)
     assert_int_equal(level.tile[1].b, 0);
     assert_int_equal(level.feat[0].d >> X86_FEATURE_AMX_TILE % 32 & 1, 0);
     assert_int_equal(level.tmul[0].b, 0);
-    b.tile[1].b = a.tile[1].b;
-    b.tmul[0].b ^= 1u << 3;
-    assert_int_equal(policy_level(both, 2, &level, NULL, NULL), 0);
-    assert_int_equal(level.feat[0].d >> X86_FEATURE_AMX_TILE % 32 & 1, 0);
     for (unsigned int i = 0; i < 2; i++) {
         assert_int_equal(policy_check(&level, &both[i], NULL), 0);
     }
     assert_int_equal(policy_verify(&level, NULL), 0);
 }
 
+/* Whatever hosts do not share of a leaf that a feature is used by, the level has no such feature,
+ * and goes to both. */
+static void no_feature_without_its_leaf(void **state)
+{
+    struct cpu_policy a = *test_cpu("intel-granite-rapids"), b = a, level;
+    const struct policy_host both[] = {{&a, &a}, {&b, &b}};
+    uint32_t *words[] = {&b.tile[0].a, &b.tile[1].a, &b.tile[1].b, &b.tile[1].c, &b.tmul[0].b};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        *words[i] ^= 1u << 3;
+        assert_int_equal(policy_level(both, 2, &level, NULL, NULL), 0);
+        assert_int_equal(level.feat[0].d >> X86_FEATURE_AMX_TILE % 32 & 1, 0);
+        assert_int_equal(policy_check(&level, &both[0], NULL), 0);
+        assert_int_equal(policy_check(&level, &both[1], NULL), 0);
+        *words[i] ^= 1u << 3;
+    }
+    assert_int_equal(policy_level(both, 2, &level, NULL, NULL), 0);
+    assert_int_equal(level.feat[0].d >> X86_FEATURE_AMX_TILE % 32 & 1, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_intel_hvm_guest),  cmocka_unit_test(an_intel_pv_guest),
-        cmocka_unit_test(an_amd_hvm_guest),    cmocka_unit_test(all_of_granite_rapids),
-        cmocka_unit_test(all_of_zen_5),        cmocka_unit_test(rules_by_hand),
-        cmocka_unit_test(without_the_feature), cmocka_unit_test(levels_take_the_lesser),
+        cmocka_unit_test(an_intel_hvm_guest),
+        cmocka_unit_test(an_intel_pv_guest),
+        cmocka_unit_test(an_amd_hvm_guest),
+        cmocka_unit_test(all_of_granite_rapids),
+        cmocka_unit_test(all_of_zen_5),
+        cmocka_unit_test(rules_by_hand),
+        cmocka_unit_test(no_feature_without_its_leaf),
+        cmocka_unit_test(without_the_feature),
+        cmocka_unit_test(levels_take_the_lesser),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -273,6 +273,7 @@ static bool can_level(const struct cpu_policy *a, const struct cpu_policy *b)
 int policy_level(const struct policy_host *hosts, size_t n, struct cpu_policy *level,
                  struct featureset *lost, size_t *culprit)
 {
+    struct featureset unshared = {{0}};
     struct common c;
 
     if (!n)
@@ -290,9 +291,9 @@ int policy_level(const struct policy_host *hosts, size_t n, struct cpu_policy *l
     }
     *level = *hosts[0].deflt;
     for (size_t i = 1; i < n; i++)
-        policy_fit_fields(level, hosts[i].deflt);
+        policy_fit_fields(level, hosts[i].deflt, &unshared);
     common_store(&c, level);
-    policy_drop_unbacked(level);
+    policy_drop_unbacked(level, &unshared);
     policy_shrink(level);
     if (lost) {
         policy_to_featureset(level, lost);
@@ -306,7 +307,7 @@ int policy_apply_level(struct cpu_policy *guest, const struct cpu_policy *level,
                        struct featureset *dropped)
 {
     const struct featureset *dynamic = featureset_merge_mask(MERGE_DYNAMIC);
-    struct featureset before, after;
+    struct featureset before, after, unshared = {{0}};
     struct common c;
 
     if (!can_level(guest, level))
@@ -316,12 +317,12 @@ int policy_apply_level(struct cpu_policy *guest, const struct cpu_policy *level,
     common_add(&c, guest, level);
     /* What the level does not say of what accumulates, some host of it could not say. */
     common_limit(&c, level);
-    policy_fit_fields(guest, level);
+    policy_fit_fields(guest, level, &unshared);
     /* What follows this guest's own vCPUs and their state is not the level's to take. */
     for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
         c.all.w[i] |= before.w[i] & dynamic->w[i];
     common_store(&c, guest);
-    policy_drop_unbacked(guest);
+    policy_drop_unbacked(guest, &unshared);
     if (dropped) {
         policy_to_featureset(guest, &after);
         featureset_andnot(dropped, &before, &after);

@@ -115,10 +115,13 @@ uint32_t policy_named_subleaves(const struct cpu_policy *p, const struct leaf_fa
 /* What is no feature, by the LEAF rows of features.def.  fs: the guest's features. */
 void policy_check_fields(const struct cpu_policy *guest, const struct cpu_policy *max,
                          const struct featureset *fs, struct policy_report *r);
-/* Bring the same fields of a level to what this host, too, can give.  They are of one vendor. */
-void policy_fit_fields(struct cpu_policy *level, const struct cpu_policy *host);
-/* Zero the leaves that say something only with a feature that the policy does not have. */
-void policy_drop_unbacked(struct cpu_policy *p);
+/* Bring the same fields of a level to what this host, too, can give.  They are of one vendor.
+ * *unshared gains the features whose leaves the two do not share. */
+void policy_fit_fields(struct cpu_policy *level, const struct cpu_policy *host,
+                       struct featureset *unshared);
+/* Drop these features, and zero the leaves that say something only with a feature that the policy
+ * does not have. */
+void policy_drop_unbacked(struct cpu_policy *p, const struct featureset *unshared);
 
 /* Iterate set bits of a 64-bit component mask. */
 #define for_each_component(i, mask)                                                                \
