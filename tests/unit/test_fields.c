@@ -401,6 +401,23 @@ static void no_feature_without_its_leaf(void **state)
     assert_int_equal(level.feat[0].d >> X86_FEATURE_AMX_TILE % 32 & 1, 1);
 }
 
+/* Warnings of a leaf that one of the hosts does not have are none in the level. */
+static void no_warnings_of_what_is_not_there(void **state)
+{
+    struct cpu_policy a = *test_cpu("intel-granite-rapids"), b = a, level;
+    const struct policy_host there[] = {{&a, &a}, {&b, &b}}, back[] = {{&b, &b}, {&a, &a}};
+
+    (void)state;
+    assert_int_not_equal(a.basic[0xa].d & 1u << 15, 0); /* AnyThread is gone */
+    b.basic[0xa] = (struct cpuid_regs){0};
+    for (unsigned int i = 0; i < 2; i++) {
+        assert_int_equal(policy_level(i ? back : there, 2, &level, NULL, NULL), 0);
+        assert_int_equal(level.basic[0xa].d, 0);
+        assert_int_equal(policy_check(&level, &there[0], NULL), 0);
+        assert_int_equal(policy_check(&level, &there[1], NULL), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -411,6 +428,7 @@ int main(void)
         cmocka_unit_test(all_of_zen_5),
         cmocka_unit_test(rules_by_hand),
         cmocka_unit_test(no_feature_without_its_leaf),
+        cmocka_unit_test(no_warnings_of_what_is_not_there),
         cmocka_unit_test(without_the_feature),
         cmocka_unit_test(levels_take_the_lesser),
     };

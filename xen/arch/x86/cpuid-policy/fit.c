@@ -17,9 +17,10 @@ static uint32_t *reg_of(struct cpuid_regs *r, unsigned int reg)
     }
 }
 
-/* What both can have of the field; *mute: nothing, and the rest of the leaf means nothing without
- * it. */
-static uint32_t field_common(const struct field_rule *f, uint32_t a, uint32_t b, bool *mute)
+/* What both can have of the field.  silent: the leaf of one of them says nothing at all.  *mute:
+ * nothing, and the rest of the leaf means nothing without it. */
+static uint32_t field_common(const struct field_rule *f, uint32_t a, uint32_t b, bool silent,
+                             bool *mute)
 {
     switch (f->rule) {
     case RULE_EQUAL:
@@ -30,7 +31,7 @@ static uint32_t field_common(const struct field_rule *f, uint32_t a, uint32_t b,
     case RULE_SUBSET:
         return a & b;
     case RULE_TOLD:
-        return a | b;
+        return silent ? 0 : a | b;
     case RULE_OFFERED:
         return a == b ? a : 0;
     default:
@@ -42,6 +43,7 @@ static uint32_t field_common(const struct field_rule *f, uint32_t a, uint32_t b,
 static void fit_leaf(struct cpuid_regs *level, const struct cpuid_regs *host, uint32_t leaf,
                      uint32_t subleaf, uint8_t vendor, struct featureset *unshared)
 {
+    const bool silent = regs_empty(level) || regs_empty(host);
     bool mute = false;
     unsigned int feature = 0; /* of a row that makes the leaf empty; plus 1 */
 
@@ -52,7 +54,7 @@ static void fit_leaf(struct cpuid_regs *level, const struct cpuid_regs *host, ui
 
             if (!((f->registers >> reg) & 1) || !rule_applies(f, subleaf, vendor))
                 continue;
-            *l = (*l & ~f->mask) | field_common(f, *l & f->mask, h & f->mask, &mute);
+            *l = (*l & ~f->mask) | field_common(f, *l & f->mask, h & f->mask, silent, &mute);
             if (mute && !feature)
                 feature = f->feature;
         }
