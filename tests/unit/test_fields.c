@@ -418,6 +418,20 @@ static void no_warnings_of_what_is_not_there(void **state)
     }
 }
 
+/* A guest that is brought down to a level gives up what the level's hosts did not share, also where
+ * its own is zero. */
+static void what_a_level_leaves_out_is_left_out(void **state)
+{
+    struct cpu_policy a = *test_cpu("intel-granite-rapids"), b = a, level;
+    const struct policy_host both[] = {{&a, &a}, {&b, &b}};
+
+    (void)state;
+    a.basic[2].a &= ~0xffu; /* as no processor has it: it is to be asked never */
+    assert_int_equal(policy_level(both, 2, &level, NULL, NULL), 0);
+    assert_int_equal(policy_apply_level(&a, &level, NULL), 0);
+    assert_int_equal(policy_check(&a, &both[1], NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -429,6 +443,7 @@ int main(void)
         cmocka_unit_test(rules_by_hand),
         cmocka_unit_test(no_feature_without_its_leaf),
         cmocka_unit_test(no_warnings_of_what_is_not_there),
+        cmocka_unit_test(what_a_level_leaves_out_is_left_out),
         cmocka_unit_test(without_the_feature),
         cmocka_unit_test(levels_take_the_lesser),
     };

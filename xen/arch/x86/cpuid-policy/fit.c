@@ -24,7 +24,7 @@ static uint32_t field_common(const struct field_rule *f, uint32_t a, uint32_t b,
 {
     switch (f->rule) {
     case RULE_EQUAL:
-        *mute |= a != b;
+        *mute |= a != b || silent; /* of a level: its hosts did not share the leaf */
         return a;
     case RULE_AT_MOST:
         return a < b ? a : b;
