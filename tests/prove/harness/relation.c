@@ -7,6 +7,7 @@
 #include "harness.h"
 
 #include "check.c"
+#include "components.c"
 #include "featureset.c"
 #include "features-gen.c"
 #include "leaves.c"
