@@ -5,7 +5,7 @@ Run as:  python3 line.py PLAN xl-sim -s SOCKET migrate-receive ...
 
 PLAN is JSON: {"damage": [what, record]} and/or {"at": moment, "do": [[action, argument], ...]}.
 
-Moments: a number: so many octets have gone down;  "R": the receiver has said so, and the sender does not know yet;
+Moments: a number: so many bytes have gone down;  "R": the receiver has said so, and the sender does not know yet;
 "G": the sender has said so, and the receiver does not know yet;  "A": like "R".
 
 Actions: kill WHOM, stop WHOM, go WHOM, signal [WHOM, NUMBER]; hang-up (towards the sender); stall (nothing is read any

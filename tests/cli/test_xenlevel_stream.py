@@ -185,14 +185,14 @@ def test_show_counts_what_is_there(captured, name):
     mine = [r for r in said["records"] if r["layer"] == "libxc" and r["name"] != "header"]
     assert [(r["offset"], int(r["type"], 16), r["length"]) for r in mine] == [(o, k, len(b)) for o, k, b in records]
     assert [r["record"] for r in mine] == list(range(len(mine)))
-    assert said["octets"] == len(data) and said["version"] == 3 and said["layers"][-1] == "libxc"
+    assert said["bytes"] == len(data) and said["version"] == 3 and said["layers"][-1] == "libxc"
     assert said["type"] == ("PV" if name.startswith("pv-") else "HVM or PVH")
     assert (said["xen_major"], said["xen_minor"]) == (4, 17)
     assert said["pages"] == sum(struct.unpack_from("<I", b)[0] for _, k, b in records if k == PAGE_DATA)
     memory = next(t for t in said["types"] if t["name"] == "PAGE_DATA")
     of_memory = [(o, len(b)) for o, k, b in records if k == PAGE_DATA]
     assert memory == {"layer": "libxc", "name": "PAGE_DATA", "count": len(of_memory), "first": of_memory[0][0],
-                      "octets": sum(n for _, n in of_memory)}
+                      "bytes": sum(n for _, n in of_memory)}
     # Headers and records follow each other without a gap.
     at = 0
     for r in said["records"]:
@@ -541,7 +541,7 @@ def test_strip_refuses_what_does_not_match(make):
 def test_checksums_that_nobody_knows(make):
     """Of another length or algorithm: what they cover cannot be said."""
     cpu = policy_records(SMALL)
-    for body, why in ((struct.pack("<IIQQIIQ", 1, 0, 0, 0, 0, 0, 0), "a body of 40 octets, must be 32"),
+    for body, why in ((struct.pack("<IIQQIIQ", 1, 0, 0, 0, 0, 0, 0), "a body of 40 bytes, must be 32"),
                       (struct.pack("<IIQQII", 2, 0, 0, 0, 0, 0), "algorithm 2; 1 (CRC-32) is known")):
         image = make(summed([*cpu, (STATIC_END, b""), (CHECKSUM, body), page(0), *HVM_TAIL]))
         before = image.read_bytes()
@@ -552,7 +552,7 @@ def test_checksums_that_nobody_knows(make):
 
 @pytest.mark.parametrize("layer", ["libxc", "xl"])
 def test_cut_anywhere_in_the_head(tmp_path, layer):
-    """Every octet; behind the head at each record's edges."""
+    """Every byte; behind the head at each record's edges."""
     whole = summed([(CPUID, struct.pack("<12I", 0, 0xffffffff, 1, 2, 3, 4, 1, 0xffffffff, 5, 6, 7, 8)),
                     (MSR, struct.pack("<IIQ", 0xce, 0, 0)), (STATIC_END, b""), None, page(0), None, *HVM_TAIL])
     whole = wrap(whole) if layer == "xl" else whole
@@ -589,7 +589,7 @@ def test_bad_structure_is_named_with_its_place(make):
     assert "134217728 are the most" in refused("show", sparse)
     checkpoint = summed([*start, *HVM_TAIL[:-1], (CHECKPOINT, b"")])
     assert "libxc's stream has not ended" in bad(make, None, stream=wrap(checkpoint, after=b""))
-    assert "4 octets stand behind" in bad(make, None, stream=hvm(SMALL) + b"more")
+    assert "4 bytes stand behind" in bad(make, None, stream=hvm(SMALL) + b"more")
     long = summed(start) + struct.pack("<II", PAGE_DATA, 0xfffffff0)
     assert "short" in bad(make, None, stream=long)
     assert "second time" in bad(make, None, stream=wrap(hvm(SMALL), after=record(1)))
@@ -616,7 +616,7 @@ def test_long_records_need_no_reading(make, tmp_path):
     if image.stat().st_blocks * 512 > 64 << 20:
         pytest.skip("no sparse files here")
     said = json.loads(run("show", image, "--json", preexec_fn=little_memory).stdout)
-    assert said["octets"] > 6 << 30 and said["pages"] == 384
+    assert said["bytes"] > 6 << 30 and said["pages"] == 384
 
 
 def little_memory():

@@ -20,7 +20,7 @@ from test_xl_sim import BUILD, CASCADE
 from test_xl_sim_migrate import goes_on, kind, level, names, pair, ticks  # noqa: F401: fixtures
 
 LINE = Path(__file__).with_name("line.py")
-MEMORY = [2000, 5000, 1 << 20, (1 << 22) + 77]      # octets: in the policy, and in memory
+MEMORY = [2000, 5000, 1 << 20, (1 << 22) + 77]      # bytes: in the policy, and in memory
 INCOMING = "g--incoming"
 
 

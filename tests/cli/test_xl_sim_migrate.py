@@ -139,24 +139,24 @@ def test_another_cpu_is_refused_by_name(pair, kind):
     goes_on(a)
 
 
-@pytest.mark.parametrize("octets", [0, 1, 47, 100, 1200, 2000, 5000, 1 << 20, (1 << 23) + 77])
-def test_a_line_that_is_cut(pair, tmp_path, octets, monkeypatch):
+@pytest.mark.parametrize("bytes", [0, 1, 47, 100, 1200, 2000, 5000, 1 << 20, (1 << 23) + 77])
+def test_a_line_that_is_cut(pair, tmp_path, bytes, monkeypatch):
     a, b = pair
-    monkeypatch.setenv("XENLEVEL_ZERO_PAGES", "0")      # or there would not be so many octets
+    monkeypatch.setenv("XENLEVEL_ZERO_PAGES", "0")      # or there would not be so many bytes
     a.create(type="pvh", guest="writer", memory=16, cpu_policy=level(a, b))
-    done = a.run("migrate", "-S", wrapper(tmp_path, f'head -c {octets} | "$@"'), "g", b.socket, status=2)
+    done = a.run("migrate", "-S", wrapper(tmp_path, f'head -c {bytes} | "$@"'), "g", b.socket, status=2)
     assert "goes on here" in done.stderr
     assert names(b) == ["Domain-0"]
     goes_on(a)
 
 
-@pytest.mark.parametrize("octets", [0, 5, BANNER, BANNER + 1])
-def test_answers_that_are_lost(pair, tmp_path, octets):
+@pytest.mark.parametrize("bytes", [0, 5, BANNER, BANNER + 1])
+def test_answers_that_are_lost(pair, tmp_path, bytes):
     a, b = pair
     a.create(type="pvh", guest="writer", memory=8, cpu_policy=level(a, b))
-    over = wrapper(tmp_path, f'"$@" | dd bs=1 count={octets} 2>/dev/null')
+    over = wrapper(tmp_path, f'"$@" | dd bs=1 count={bytes} 2>/dev/null')
     done = a.run("migrate", "-t", 2, "-S", over, "g", b.socket, status=2)
-    if octets <= BANNER:        # it was never allowed to run there
+    if bytes <= BANNER:        # it was never allowed to run there
         assert "goes on here" in done.stderr and names(b) == ["Domain-0"]
         goes_on(a)
     else:                       # it was, and nobody heard that it does

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libFuzzer: a hostile save image, shown and rewritten (`xenlevel stream`).  The first octet of an
+ * libFuzzer: a hostile save image, shown and rewritten (`xenlevel stream`).  The first byte of an
  * input chooses what is done with it.  What can be rewritten can be read again, has what it had,
  * and is what the edit says.
  */
@@ -13,7 +13,7 @@
 #include "rewrite.h"
 #include "stream-show.h"
 
-/* Bits of the first octet. */
+/* Bits of the first byte. */
 enum { STRIP = 1 << 0, SET_POLICY = 1 << 1, JSON = 1 << 2, RECORDS = 1 << 3 };
 
 #define CHECK(x)                                                                                   \

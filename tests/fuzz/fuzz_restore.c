@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libFuzzer: a hostile migration stream, restored on a simulated host.  The first octet of an input
+ * libFuzzer: a hostile migration stream, restored on a simulated host.  The first byte of an input
  * chooses the domain and what its toolstack wants; the rest is the stream.  Whatever it says: what
  * is refused for its CPU has got no memory, what is accepted is a CPU that the host may give, and
  * when the domain is gone nothing is left of it.
@@ -23,7 +23,7 @@
 #define MAX_PAGES 96u
 #define NR_STEPS  30u
 
-/* Bits of the first octet. */
+/* Bits of the first byte. */
 enum {
     IS_PV = 1 << 0,
     UNVERIFIED = 1 << 1,

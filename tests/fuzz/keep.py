@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Keep the best of what a fuzzer has found: keep.py TARGET [OCTETS]
+"""Keep the best of what a fuzzer has found: keep.py TARGET [BYTES]
 
 Of build-fuzz/corpus/TARGET, its seeds and what is kept already: the smallest inputs that together
-reach nearly every place that any of them reaches, as far as OCTETS (200000) go, into tests/fuzz/corpus/TARGET.
+reach nearly every place that any of them reaches, as far as BYTES (200000) go, into tests/fuzz/corpus/TARGET.
 `meson test` replays them without a fuzzer.
 """
 
@@ -36,7 +36,7 @@ def places(target, directories):
     return reached
 
 
-def choose(reached, octets):
+def choose(reached, bytes):
     """Greedily: most new places for its size, first; few files rather than every last place."""
     left, seen, chosen = dict(reached), set(), []
     while left:
@@ -44,22 +44,22 @@ def choose(reached, octets):
         new, size = left.pop(file) - seen, file.stat().st_size
         if len(new) < FEWEST:
             break
-        if size <= octets:
-            octets -= size
+        if size <= bytes:
+            bytes -= size
             seen |= new
             chosen.append(file)
     missing = set().union(*reached.values()) - seen
-    print(f"{len(chosen)} of {len(reached)} inputs, {sum(f.stat().st_size for f in chosen)} octets, "
+    print(f"{len(chosen)} of {len(reached)} inputs, {sum(f.stat().st_size for f in chosen)} bytes, "
           f"{len(seen)} places, without {len(missing)}")
     return chosen
 
 
 def main():
-    target, octets = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 200000
+    target, bytes = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 200000
     kept = FUZZ / "corpus" / target
     kept.mkdir(parents=True, exist_ok=True)
     reached = places(target, [BUILD / "seeds" / target, BUILD / "corpus" / target, kept])
-    chosen = [f.read_bytes() for f in choose(reached, octets)]
+    chosen = [f.read_bytes() for f in choose(reached, bytes)]
     for file in kept.iterdir():
         file.unlink()
     for data in chosen:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Seeds for fuzz_restore: mkstreams DIRECTORY.  Domains with a few pages, saved on simulated hosts;
- * the first octet of each file is fuzz_restore's.
+ * the first byte of each file is fuzz_restore's.
  */
 #include <fcntl.h>
 #include <stdio.h>

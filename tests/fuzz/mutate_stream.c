@@ -38,7 +38,7 @@ static struct xc_sr_rhdr header_of(const struct input *in, size_t at)
     return header;
 }
 
-/* Behind the target's own octet; in an xl image also behind xl's and libxl's headers, and that of
+/* Behind the target's own byte; in an xl image also behind xl's and libxl's headers, and that of
  * libxl's record. */
 static void find_stream(struct input *in)
 {
@@ -69,8 +69,8 @@ static void find_records(struct input *in)
     }
 }
 
-/* Other octets in the place of these; false: there is no room. */
-static bool splice(struct input *in, struct span old, const uint8_t *octets, size_t size)
+/* Other bytes in the place of these; false: there is no room. */
+static bool splice(struct input *in, struct span old, const uint8_t *bytes, size_t size)
 {
     size_t behind = old.at + old.size;
 
@@ -78,7 +78,7 @@ static bool splice(struct input *in, struct span old, const uint8_t *octets, siz
         return false;
     memmove(in->data + old.at + size, in->data + behind, in->size - behind);
     if (size)
-        memcpy(in->data + old.at, octets, size);
+        memcpy(in->data + old.at, bytes, size);
     in->size = in->size - old.size + size;
     return true;
 }
@@ -86,13 +86,13 @@ static bool splice(struct input *in, struct span old, const uint8_t *octets, siz
 /* A copy of one before another. */
 static void copy(struct input *in, struct span from, size_t to)
 {
-    uint8_t *octets = malloc(from.size);
+    uint8_t *bytes = malloc(from.size);
 
-    if (!octets)
+    if (!bytes)
         abort();
-    memcpy(octets, in->data + from.at, from.size);
-    (void)splice(in, (struct span){to, 0}, octets, from.size);
-    free(octets);
+    memcpy(bytes, in->data + from.at, from.size);
+    (void)splice(in, (struct span){to, 0}, bytes, from.size);
+    free(bytes);
 }
 
 /* To another place: before or behind it. */
@@ -148,7 +148,7 @@ static void change_body(struct input *in, struct span r)
     free(record);
 }
 
-/* Some octets of a body, nothing moves: the first ones, where counts and kinds are, or one of the
+/* Some bytes of a body, nothing moves: the first ones, where counts and kinds are, or one of the
  * array's entries behind them. */
 static void change_part(struct input *in, struct span r, unsigned int rnd)
 {

@@ -177,7 +177,7 @@ def test_another_cpu_is_refused_by_name(lab, cascadelake, sandybridge):
     assert_still_here(cascadelake, sandybridge)
 
 
-def test_a_flipped_octet_is_refused(lab, cascadelake, cascadelake_twin):
+def test_a_flipped_byte_is_refused(lab, cascadelake, cascadelake_twin):
     """In the middle of memory, where stock Xen would take it for the guest's."""
     cascadelake.create_probe("web1", memory=16, dirty=True).check()
     cascadelake.wait_probe("web1")

@@ -1762,14 +1762,14 @@ def test_colo_states(state):
         assert verify(whole.replace(said, Record(libxl.CHECKPOINT_STATE, other).raw())).report.valid
 
 
-def checksum_record(octets, covered):
-    whole = b"".join(octets)
+def checksum_record(bytes, covered):
+    whole = b"".join(bytes)
     batch = whole[covered:]
     return Record(CHECKSUM, struct.pack("<IIQQII", 1, zlib.crc32(batch), len(batch), len(whole), zlib.crc32(whole), 0)).raw()
 
 
 def test_checksums_over_checkpoints():
-    """Octets of libxl's layer are in none."""
+    """Bytes of libxl's layer are in none."""
     s = writer.hvm_stream(layer="libxl")
     end = s.records.pop()
     tail = b"".join(r.raw() for r in s.records if r.kind in (TSC_INFO, HVM_CONTEXT, HVM_PARAMS))
@@ -1838,7 +1838,7 @@ def test_one_damaged_word_of_the_image_header():
 
 
 @pytest.mark.parametrize("at", range(18, 24))
-def test_reserved_octets_of_the_image_header(at):
+def test_reserved_bytes_of_the_image_header(at):
     s = writer.hvm_stream()
     s.image[at] = 0x80
     assert problems(s) == [("reserved", 16, None)]
@@ -1859,7 +1859,7 @@ def test_pv_info_of_a_few_bytes():
 
 
 @pytest.mark.parametrize("at", range(2, 8))
-def test_reserved_octets_of_pv_info(at):
+def test_reserved_bytes_of_pv_info(at):
     s = writer.pv_stream()
     s.find(PV_INFO).body[at] = 0x80
     assert problems(s) == [("reserved", s.at(0) + 10, 0)]

@@ -59,7 +59,7 @@ static bool no_memory(size_t size)
     return hit(FAULT_ALLOC);
 }
 
-/* The vector's beginning, of that many octets: *n elements of cut[]. */
+/* The vector's beginning, of that many bytes: *n elements of cut[]. */
 static void shorten(const struct iovec *iov, int *n, struct iovec *cut, size_t bytes)
 {
     int kept = 0;

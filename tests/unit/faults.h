@@ -21,14 +21,14 @@ enum fault_call {
 struct fault {
     enum fault_call call;
     int err;      /* it returns -1 with this; 0: ... */
-    size_t bytes; /* ... it does no more than so many octets.  A read of 0: the file has ended */
+    size_t bytes; /* ... it does no more than so many bytes.  A read of 0: the file has ended */
 };
 
 /* Count from now on, and let the at-th call of that kind fail; UINT_MAX: each one, 0: none. */
 void faults_arm(const struct fault *fault, unsigned int at);
 /* No more.  How many calls of that kind there were. */
 unsigned int faults_disarm(void);
-/* How many octets were asked for while allocations were counted. */
+/* How many bytes were asked for while allocations were counted. */
 size_t faults_allocated(void);
 
 #endif

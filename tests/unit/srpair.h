@@ -45,7 +45,7 @@ int srpair_restore(struct srpair *p, const struct domain *into, bool unverified,
 struct domain *srpair_receive(struct srpair *p, const struct domain *from, bool unverified, int *rc,
                               struct xc_restore_result *result);
 
-/* The stream's octets, malloc'ed; and others in their place. */
+/* The stream's bytes, malloc'ed; and others in their place. */
 uint8_t *srpair_contents(const struct srpair *p, size_t *size);
 void srpair_replace(const struct srpair *p, const uint8_t *bytes, size_t size);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The head of a migration stream: what is taken, and what is wrong with what is not, each with its
- * place.  Streams are built here octet by octet, from the published format, by code that shares
+ * place.  Streams are built here byte by byte, from the published format, by code that shares
  * nothing with the parser.
  */
 #include <setjmp.h>
@@ -22,18 +22,18 @@
 static uint8_t stream[1 << 20];
 static size_t length;
 
-static void le(uint64_t value, unsigned int octets)
+static void le(uint64_t value, unsigned int bytes)
 {
-    while (octets--) {
+    while (bytes--) {
         stream[length++] = (uint8_t)value;
         value >>= 8;
     }
 }
 
-static void be(uint64_t value, unsigned int octets)
+static void be(uint64_t value, unsigned int bytes)
 {
-    while (octets--)
-        stream[length++] = (uint8_t)(value >> (8 * octets));
+    while (bytes--)
+        stream[length++] = (uint8_t)(value >> (8 * bytes));
 }
 
 static void zeroes(size_t n)
@@ -892,7 +892,7 @@ static void test_truncated(void **state)
     cut_everywhere(XC_SR_XL);
 }
 
-/* Every octet of a good stream changed in every bit: taken or refused, never more than the head. */
+/* Every byte of a good stream changed in every bit: taken or refused, never more than the head. */
 static void test_every_bit(void **state)
 {
     (void)state;

@@ -23,7 +23,7 @@ def enum(header, name, prefix):
 
 
 def sizes(text):
-    """Of each section the octets that its table of fields names, where all sizes are numbers."""
+    """Of each section the bytes that its table of fields names, where all sizes are numbers."""
     found = {}
     for section in re.split(r"^#+ ", text, flags=re.M)[1:]:
         rows = re.findall(r"^\| (\d+) \| (\d+) \|", section, re.M)
@@ -63,7 +63,7 @@ def main(spec, header, package, features):
         for offset, size in sizes(text)[section]:
             assert offset == at, f"{section}: a field at {offset}, the one before ends at {at}"
             at = offset + size
-        assert at == structs[struct], f"{section}: {at} octets, the struct has {structs[struct]}"
+        assert at == structs[struct], f"{section}: {at} bytes, the struct has {structs[struct]}"
     limit = eval(re.search(r"XC_SR_MAX_LENGTH +\((.*?)\)", code)[1].replace("u", ""))
     assert f"`{limit:#x}`" in text and limit == reader.MAX_LENGTH
     limit = int(re.search(r"XC_SR_MAX_OPTIONAL_RUN +(\d+)u", code)[1])

@@ -380,7 +380,7 @@ static void without_a_policy(void **state)
 
 /* ---- damage ---- */
 
-/* With checksums no octet can be another, and none can be missing. */
+/* With checksums no byte can be another, and none can be missing. */
 static void no_damage_passes(void **state)
 {
     const struct xc_save_options options = {.checksums = true};
@@ -401,7 +401,7 @@ static void no_damage_passes(void **state)
         srpair_replace(&p, bytes, size);
         there = srpair_receive(&p, d, false, &rc, &result);
         if (!rc)
-            fail_msg("octet %zu of %zu was another, and nobody noticed", i, size);
+            fail_msg("byte %zu of %zu was another, and nobody noticed", i, size);
         assert_true(inproc_log()[0]);
         domain_destroy(there);
         bytes[i] ^= 0x10;
@@ -413,7 +413,7 @@ static void no_damage_passes(void **state)
             fail_msg("the stream was cut at %zu of %zu", cut, size);
         domain_destroy(there);
     }
-    /* Without its last checksum (40 octets in front of END's 8) what it covered is in none. */
+    /* Without its last checksum (40 bytes in front of END's 8) what it covered is in none. */
     memmove(bytes + size - 48, bytes + size - 8, 8);
     srpair_replace(&p, bytes, size - 40);
     there = srpair_receive(&p, d, false, &rc, &result);
@@ -658,7 +658,7 @@ static void verified(void **state)
     struct xc_restore_result result;
     struct xc_sr_page_data head;
     struct domain *d, *there;
-    uint8_t octet;
+    uint8_t byte;
     off_t at, page;
     int rc;
 
@@ -677,9 +677,9 @@ static void verified(void **state)
     assert_int_equal(pread(p.stream, &head, sizeof(head), at + 8), sizeof(head));
     page = at + 8 + (off_t)(sizeof(head) + head.count * sizeof(uint64_t));
     for (off_t i = 0; i < 2; i++) {
-        assert_int_equal(pread(p.stream, &octet, 1, page + i * 4096), 1);
-        octet ^= 1;
-        assert_int_equal(pwrite(p.stream, &octet, 1, page + i * 4096), 1);
+        assert_int_equal(pread(p.stream, &byte, 1, page + i * 4096), 1);
+        byte ^= 1;
+        assert_int_equal(pwrite(p.stream, &byte, 1, page + i * 4096), 1);
     }
     there = srpair_receive(&p, d, false, &rc, &result);
     assert_int_equal(rc, 0);

@@ -91,7 +91,7 @@ enum expected {
     TAKEN /* and it is what was sent */
 };
 
-/* What comes of these octets at the destination. */
+/* What comes of these bytes at the destination. */
 static void try_bytes(const uint8_t *bytes, size_t size, enum expected e, const char *what,
                       unsigned int at)
 {
@@ -120,7 +120,7 @@ static void try_bytes(const uint8_t *bytes, size_t size, enum expected e, const 
     require(pair.dst->hv.free_pages == free_pages, "%s at %u: memory is lost", what, at);
 }
 
-/* What was sent, with the octets [from, to) replaced by others. */
+/* What was sent, with the bytes [from, to) replaced by others. */
 static void try_with(size_t from, size_t to, const void *bytes, size_t n, enum expected e,
                      const char *what, unsigned int at)
 {
@@ -142,9 +142,9 @@ static enum expected when_summed(enum expected otherwise)
 
 static void flip(size_t at, enum expected e, const char *what, unsigned int i)
 {
-    uint8_t octet = (uint8_t)(sent.bytes[at] ^ 1u << property_below(8));
+    uint8_t byte = (uint8_t)(sent.bytes[at] ^ 1u << property_below(8));
 
-    try_with(at, at + 1, &octet, 1, e, what, i);
+    try_with(at, at + 1, &byte, 1, e, what, i);
 }
 
 static void flips(unsigned int i)
@@ -158,8 +158,8 @@ static void flips(unsigned int i)
         flip(at, r->type & REC_OPTIONAL ? when_summed(MAY) : REFUSED, "a bit of the padding", i);
     if (!r->length)
         return;
-    flip(body, when_summed(MAY), "a bit of the first octet", i);
-    flip(body + r->length - 1, when_summed(MAY), "a bit of the last octet", i);
+    flip(body, when_summed(MAY), "a bit of the first byte", i);
+    flip(body + r->length - 1, when_summed(MAY), "a bit of the last byte", i);
     flip(body + property_below(r->length), when_summed(MAY), "a bit", i);
 }
 
@@ -282,11 +282,11 @@ static void anywhere(void)
         if (k % 4)
             continue;
         n = n > sent.size - from ? sent.size - from : n;
-        try_with(at, at + n, "", 0, when_summed(MAY), "octets that are gone", (unsigned int)at);
+        try_with(at, at + n, "", 0, when_summed(MAY), "bytes that are gone", (unsigned int)at);
         try_with(at, at, sent.bytes + from, n, at == sent.size ? TAKEN : when_summed(MAY),
-                 "octets twice", (unsigned int)at);
+                 "bytes twice", (unsigned int)at);
         try_with(at, at + (n > sent.size - at ? 0 : n), sent.bytes + from, n, when_summed(MAY),
-                 "octets from elsewhere", (unsigned int)at);
+                 "bytes from elsewhere", (unsigned int)at);
     }
 }
 

@@ -3,7 +3,7 @@
  * Each allocation, read, write and hypercall of a save and of a restore is made to fail, one at a
  * time, for each kind of guest and of save.  What fails says so in one line and has changed
  * nothing: the domain goes on where it was, and nothing is left of it where it did not arrive. What
- * only takes longer (a signal, a few octets at a time) changes nothing at all.
+ * only takes longer (a signal, a few bytes at a time) changes nothing at all.
  */
 #include <errno.h>
 #include <limits.h>
@@ -83,7 +83,7 @@ static void describe(const struct guest *g, const struct way *w, const struct fa
                                                    "call of the host"};
     static char text[160];
 
-    (void)snprintf(text, sizeof(text), "%s, %s: %s %u %s (%zu octets)", g->name, w->name,
+    (void)snprintf(text, sizeof(text), "%s, %s: %s %u %s (%zu bytes)", g->name, w->name,
                    calls[f->call], at, f->err ? strerrorname_np(f->err) : "", f->bytes);
     what = text;
 }
@@ -313,7 +313,7 @@ static void no_restore_minds(void **state)
 
 /* ---- slowly, all the way ---- */
 
-static void a_few_octets_at_a_time(void **state)
+static void a_few_bytes_at_a_time(void **state)
 {
     static const size_t pieces[] = {1, 7, 4095, 4097, 100000};
 
@@ -365,7 +365,7 @@ static void one_frame(uint64_t gfn, unsigned int type)
     free(bytes);
 }
 
-/* A few octets of a stream do not make its reader take gigabytes, wherever they say a frame is. */
+/* A few bytes of a stream do not make its reader take gigabytes, wherever they say a frame is. */
 static void a_frame_far_away(void **state)
 {
     const struct fault none = {FAULT_ALLOC, 0, 0};
@@ -389,9 +389,9 @@ static void a_frame_far_away(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_save_fails),       cmocka_unit_test(no_save_minds),
-        cmocka_unit_test(every_restore_fails),    cmocka_unit_test(no_restore_minds),
-        cmocka_unit_test(a_few_octets_at_a_time), cmocka_unit_test(a_frame_far_away),
+        cmocka_unit_test(every_save_fails),      cmocka_unit_test(no_save_minds),
+        cmocka_unit_test(every_restore_fails),   cmocka_unit_test(no_restore_minds),
+        cmocka_unit_test(a_few_bytes_at_a_time), cmocka_unit_test(a_frame_far_away),
     };
 
     return cmocka_run_group_tests_name("save and restore: faults", tests, NULL, NULL);

@@ -81,7 +81,7 @@ static void nobody_reads(void **state)
     srpair_halt(&pair);
 }
 
-/* Nobody writes, from any octet on: what has come so far has not run. */
+/* Nobody writes, from any byte on: what has come so far has not run. */
 static void nobody_writes(void **state)
 {
     static const size_t after[] = {0, 3, 24, 39, 100, 3000, 9000, 60000};

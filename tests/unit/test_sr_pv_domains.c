@@ -427,9 +427,9 @@ static void places(struct image *m)
     REFUSED_WITH(m, p2m_frames[0], m->l.l2, "the p2m would be in frame");
     REFUSED_WITH(m, p2m_frames[0], ~0ull, "is beyond the");
     REFUSED_WITH(m, m->p2m->start_pfn, m->p2m->end_pfn + 1, "frames");
-    REFUSED_WITH(m, m->p2m->end_pfn, 600, "octets for the");
+    REFUSED_WITH(m, m->p2m->end_pfn, 600, "bytes for the");
     REFUSED_WITH(m, m->p2m->end_pfn, 3, "is beyond the 4 of its");
-    REFUSED_WITH(m, m->p2m->end_pfn, UINT32_MAX, "octets for the");
+    REFUSED_WITH(m, m->p2m->end_pfn, UINT32_MAX, "bytes for the");
 }
 
 static void vcpus(struct image *m)

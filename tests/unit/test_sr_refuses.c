@@ -30,14 +30,14 @@ static struct srpair p;
 /* ---- a stream, and what is done to it ---- */
 
 enum change {
-    SET,    /* octets at `at` of the body become the value; HEADER: of the stream */
-    LENGTH, /* the body gets `at` octets, zeros at its end or cut; the value: its count field */
-    CLAIM,  /* the header says `at` octets, and nothing else changes */
+    SET,    /* bytes at `at` of the body become the value; HEADER: of the stream */
+    LENGTH, /* the body gets `at` bytes, zeros at its end or cut; the value: its count field */
+    CLAIM,  /* the header says `at` bytes, and nothing else changes */
     TYPE,   /* becomes the value */
     DROP,
     TWICE,
     FIRST, /* it stands before all others */
-    PAD,   /* one octet longer, and its padding is not zero */
+    PAD,   /* one byte longer, and its padding is not zero */
 };
 
 #define HEADER UINT32_MAX
@@ -47,7 +47,7 @@ struct wrong {
     enum change change;
     size_t at;
     uint64_t value;
-    unsigned int size; /* octets that SET sets */
+    unsigned int size; /* bytes that SET sets */
     const char *says;
 };
 
@@ -81,8 +81,8 @@ static const struct wrong wrongs[] = {
     {REC_PAGE_DATA, FIRST, 0, 0, 0, "before STATIC_DATA_END"},
     {REC_X86_TSC_INFO, FIRST, 0, 0, 0, "before STATIC_DATA_END"},
     {REC_PAGE_DATA, CLAIM, XC_SR_MAX_LENGTH + 1, 0, 0, "are the most"},
-    {REC_PAGE_DATA, LENGTH, 4, 1, 0, "4 octets"},
-    {REC_PAGE_DATA, LENGTH, 8, 1, 0, "1 pages in 8 octets"},
+    {REC_PAGE_DATA, LENGTH, 4, 1, 0, "4 bytes"},
+    {REC_PAGE_DATA, LENGTH, 8, 1, 0, "1 pages in 8 bytes"},
     {REC_PAGE_DATA, SET, 0, 0, 4, "0 pages"},
     {REC_PAGE_DATA, LENGTH, 8 + 1025 * 8, 1025, 0, "1025 pages"},
     {REC_PAGE_DATA, SET, 4, 1, 4, "pages in"},
@@ -92,7 +92,7 @@ static const struct wrong wrongs[] = {
     {REC_PAGE_DATA, SET, 8 + 7, XC_SR_PAGE_L4TAB_PIN << 4, 1, "no pages of type 12"},
     {REC_PAGE_DATA, SET, 8 + 7, 5 << 4, 1, "no pages of type 5"},
     {REC_PAGE_DATA, SET, 8 + 7, XC_SR_PAGE_XTAB << 4, 1,
-     "octets for"}, /* its page is one too many */
+     "bytes for"}, /* its page is one too many */
     {REC_PAGE_DATA, TYPE, 0, REC_X86_PV_P2M_FRAMES, 0, "an HVM domain's stream"},
     {REC_PAGE_DATA, TYPE, 0, REC_TOOLSTACK, 0, "no such record"},
     {REC_PAGE_DATA, TYPE, 0, 0x13, 0, "no such record (0x13)"},
@@ -102,7 +102,7 @@ static const struct wrong wrongs[] = {
     {REC_X86_TSC_INFO, SET, 20, 1, 4, "reserved"},
     {REC_X86_TSC_INFO, TWICE, 0, 0, 0, "a second time"},
     {REC_X86_TSC_INFO, DROP, 0, 0, 0, "no X86_TSC_INFO"},
-    {REC_HVM_CONTEXT, LENGTH, 0, 0, 0, "0 octets"},
+    {REC_HVM_CONTEXT, LENGTH, 0, 0, 0, "0 bytes"},
     {REC_HVM_CONTEXT, CLAIM, (16u << 20) + 1, 0, 0, "can be"},
     {REC_HVM_CONTEXT, TWICE, 0, 0, 0, "a second time"},
     {REC_HVM_CONTEXT, DROP, 0, 0, 0, "no HVM_CONTEXT"},
@@ -124,7 +124,7 @@ static const struct wrong wrongs[] = {
 #define PAGE(pfn) (8 + 8 * 8 + (pfn)*4096)
 static const struct wrong pv_wrongs[] = {
     {HEADER, SET, 24, XC_SR_GUEST_HVM, 4, "it is a HVM domain's"},
-    {REC_X86_PV_INFO, LENGTH, 7, 0, 0, "7 octets"},
+    {REC_X86_PV_INFO, LENGTH, 7, 0, 0, "7 bytes"},
     {REC_X86_PV_INFO, SET, 0, 4, 1, "words of 4"},
     {REC_X86_PV_INFO, SET, 1, 5, 1, "5 levels"},
     {REC_X86_PV_INFO, SET, 0, 0x0304, 2, "32-bit PV"},
@@ -133,9 +133,9 @@ static const struct wrong pv_wrongs[] = {
     {REC_X86_PV_INFO, DROP, 0, 0, 0, "no X86_PV_INFO"},
     {REC_STATIC_DATA_END, DROP, 0, 0, 0, "before STATIC_DATA_END"},
     {REC_X86_PV_P2M_FRAMES, FIRST, 0, 0, 0, "before STATIC_DATA_END"},
-    {REC_X86_PV_P2M_FRAMES, LENGTH, 4, 7, 0, "4 octets"},
-    {REC_X86_PV_P2M_FRAMES, LENGTH, 24, 0, 0, "24 octets for"},
-    {REC_X86_PV_P2M_FRAMES, SET, 4, UINT32_MAX, 4, "octets for the 8388608"},
+    {REC_X86_PV_P2M_FRAMES, LENGTH, 4, 7, 0, "4 bytes"},
+    {REC_X86_PV_P2M_FRAMES, LENGTH, 24, 0, 0, "24 bytes for"},
+    {REC_X86_PV_P2M_FRAMES, SET, 4, UINT32_MAX, 4, "bytes for the 8388608"},
     {REC_X86_PV_P2M_FRAMES, SET, 0, 9, 4, "frames 9 to 7"},
     {REC_X86_PV_P2M_FRAMES, SET, 0, 512 | 1000ull << 32, 8, "begins at frame 200"},
     {REC_X86_PV_P2M_FRAMES, SET, 8, 8, 8, "frame 8 is beyond the 8"},
@@ -143,25 +143,25 @@ static const struct wrong pv_wrongs[] = {
     {REC_X86_PV_P2M_FRAMES, DROP, 0, 0, 0, "frame 0 is beyond the 0"},
     {REC_PAGE_DATA, SET, 8, 8, 4, "frame 8 is beyond the 8"},
     {REC_PAGE_DATA, SET, 8 + 7, 8 << 4, 1, "no pages of type 8"},
-    {REC_PAGE_DATA, SET, 8 + 7, XC_SR_PAGE_XALLOC << 4, 1, "octets for 8 entries"},
+    {REC_PAGE_DATA, SET, 8 + 7, XC_SR_PAGE_XALLOC << 4, 1, "bytes for 8 entries"},
     {REC_PAGE_DATA, SET, PAGE(5), 8 << 12 | 7, 4, "entry 0 is 8007"},
     {REC_PAGE_DATA, SET, PAGE(5), 6 << 12 | 0x87, 4, "level 4: entry 0"},
     {REC_PAGE_DATA, SET, PAGE(6) + 511 * 8, UINT64_MAX, 8, "level 3: entry 511"},
     {REC_PAGE_DATA, TYPE, 0, REC_HVM_CONTEXT, 0, "a PV domain's stream"},
-    {REC_SHARED_INFO, LENGTH, 4095, 0, 0, "4095 octets"},
-    {REC_SHARED_INFO, LENGTH, 4104, 0, 0, "4104 octets"},
+    {REC_SHARED_INFO, LENGTH, 4095, 0, 0, "4095 bytes"},
+    {REC_SHARED_INFO, LENGTH, 4104, 0, 0, "4104 bytes"},
     {REC_SHARED_INFO, TWICE, 0, 0, 0, "a second time"},
     {REC_SHARED_INFO, DROP, 0, 0, 0, "no SHARED_INFO"},
-    {REC_X86_PV_VCPU_BASIC, LENGTH, 4, 0, 0, "4 octets"},
-    {REC_X86_PV_VCPU_BASIC, LENGTH, 8, 0, 0, "vCPU 0: 0 octets"},
+    {REC_X86_PV_VCPU_BASIC, LENGTH, 4, 0, 0, "4 bytes"},
+    {REC_X86_PV_VCPU_BASIC, LENGTH, 8, 0, 0, "vCPU 0: 0 bytes"},
     {REC_X86_PV_VCPU_BASIC, SET, 0, 2, 4, "vCPU 2; the domain has 2"},
     {REC_X86_PV_VCPU_BASIC, SET, 0, UINT32_MAX, 4, "the domain has 2"},
     {REC_X86_PV_VCPU_BASIC, SET, 4, 1, 4, "reserved"},
     {REC_X86_PV_VCPU_BASIC, TWICE, 0, 0, 0, "a second time"},
     {REC_X86_PV_VCPU_BASIC, DROP, 0, 0, 0, "no X86_PV_VCPU_BASIC"},
     {REC_X86_PV_VCPU_BASIC, TYPE, 0, REC_X86_PV_VCPU_EXTENDED, 0, "vCPU 0:"},
-    {REC_X86_PV_VCPU_XSAVE, LENGTH, 23, 0, 0, "vCPU 0: 15 octets"},
-    {REC_X86_PV_VCPU_XSAVE, LENGTH, 8 + 4 * 4096 + 1, 0, 0, "vCPU 0: 16385 octets"},
+    {REC_X86_PV_VCPU_XSAVE, LENGTH, 23, 0, 0, "vCPU 0: 15 bytes"},
+    {REC_X86_PV_VCPU_XSAVE, LENGTH, 8 + 4 * 4096 + 1, 0, 0, "vCPU 0: 16385 bytes"},
     {REC_X86_PV_VCPU_XSAVE, TWICE, 0, 0, 0, "a second time"},
     {REC_X86_TSC_INFO, DROP, 0, 0, 0, "no X86_TSC_INFO"},
     {REC_END, DROP, 0, 0, 0, "ends before its end"},
@@ -336,7 +336,7 @@ static void hvm(void **state)
     srpair_halt(&p);
 }
 
-static const char *pv_stream; /* behind an octet that is the fuzzer's */
+static const char *pv_stream; /* behind a byte that is the fuzzer's */
 
 static void pv(void **state)
 {

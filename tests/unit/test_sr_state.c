@@ -113,7 +113,7 @@ static void halt(void)
     free(stream);
 }
 
-/* Restore these octets into a new domain; it is gone again afterwards.  The domain may have got no
+/* Restore these bytes into a new domain; it is gone again afterwards.  The domain may have got no
  * register when it fails. */
 static int restore_as(bool unverified, const uint8_t *bytes, size_t size, uint32_t nr_vcpus)
 {
@@ -190,7 +190,7 @@ static uint8_t *entry(uint16_t typecode, uint16_t instance)
 struct damage {
     uint16_t code;
     size_t offset; /* in the entry */
-    uint64_t flip; /* in the 8 octets there */
+    uint64_t flip; /* in the 8 bytes there */
     int err;
     const char *says;
 };
@@ -225,7 +225,7 @@ static const struct damage damages[] = {
      "vCPU 1: DR0_ADDR_MASK: dbext is not in its CPU policy"},
     {MSR_AT(msr[0].index), 0x140 ^ 0x122, EPERM, "vCPU 1: TSX_CTRL: tsx-ctrl is not"},
     {MSR_AT(msr[0].index), 1ull << 32, EILSEQ, "vCPU 1: MSR 0x140: a reserved field"},
-    {MSR_AT(count), 3, EILSEQ, "entry 10 (CPU_MSR, instance 1): its length is 24 octets"},
+    {MSR_AT(count), 3, EILSEQ, "entry 10 (CPU_MSR, instance 1): its length is 24 bytes"},
     {HVM_SAVE_CODE(HEADER), 0, 1, EILSEQ, "entry 0 (HEADER, instance 0): it is not of this format"},
     {HVM_SAVE_CODE(HEADER), 4, 2, EILSEQ, "entry 0 (HEADER, instance 0): it is not of this format"},
 };
@@ -327,7 +327,7 @@ static void descriptors(void **state)
         {HVM_SAVE_CODE(LAPIC), 0, {0xffff, 0, 0}, "entry 2 (LAPIC, instance 0): its length is 0"},
         {HVM_SAVE_CODE(LAPIC), 0, {0xffff, 0, 25}, "entry 2 (LAPIC, instance 0): its length is 25"},
         {CPU_XSAVE_CODE, 0, {0xffff, 0, 23}, "entry 4 (CPU_XSAVE, instance 0): its length is 23"},
-        {CPU_XSAVE_CODE, 0, {0xffff, 0, 24 + 575}, "vCPU 0: XSAVE area: 575 octets"},
+        {CPU_XSAVE_CODE, 0, {0xffff, 0, 24 + 575}, "vCPU 0: XSAVE area: 575 bytes"},
         {CPU_MSR_CODE, 0, {0xffff, 0, 7}, "entry 5 (CPU_MSR, instance 0): its length is 7"},
         {CPU_MSR_CODE, 0, {0xffff, 0, 25}, "entry 5 (CPU_MSR, instance 0): its length is 25"},
         {CPU_MSR_CODE,
@@ -337,8 +337,8 @@ static void descriptors(void **state)
         {HVM_SAVE_CODE(END), 0, {20, 9, UINT32_MAX}, "entry 11 (CPU_MSR) is of vCPU 9"},
         {HVM_SAVE_CODE(END), 0, {99, 9, UINT32_MAX}, "it ends without an END, behind 12 entries"},
         {HVM_SAVE_CODE(END), 0, {0xffff, 0, 1}, "entry 11 (END, instance 0): its length is 1"},
-        {HVM_SAVE_CODE(CPU), 1, {0, 0, 0}, " octets stand behind its END"},
-        {HVM_SAVE_CODE(CPU), 0, {0, 0, 0}, " octets stand behind its END"},
+        {HVM_SAVE_CODE(CPU), 1, {0, 0, 0}, " bytes stand behind its END"},
+        {HVM_SAVE_CODE(CPU), 0, {0, 0, 0}, " bytes stand behind its END"},
     };
 
     (void)state;
@@ -381,7 +381,7 @@ static void which_entries(void **state)
     halt();
 }
 
-/* Cut at every octet, in a record that is right otherwise. */
+/* Cut at every byte, in a record that is right otherwise. */
 static void cut_anywhere(void **state)
 {
     (void)state;

@@ -319,9 +319,9 @@ static const struct {
     {0x2e7, 0x2e7, 0x2e7, 2696, ""},
     {0x207, 0x207, 0x205, 2696, ""},
     {7, 7, 7, 3000, ""}, /* longer, of zeros: old writers did that */
-    {7, 7, 7, 831, "XSAVE area: 831 octets; its components need 832\n"},
-    {7, 7, 7, 575, "XSAVE area: 575 octets; its components need 832\n"},
-    {3, 3, 3, 0, "XSAVE area: 0 octets; its components need 576\n"},
+    {7, 7, 7, 831, "XSAVE area: 831 bytes; its components need 832\n"},
+    {7, 7, 7, 575, "XSAVE area: 575 bytes; its components need 832\n"},
+    {3, 3, 3, 0, "XSAVE area: 0 bytes; its components need 576\n"},
     {0x1f, 0x1f, 7, 832,
      "XCR0: component 3 (mpx) is not in its CPU policy\n"
      "XCR0: component 4 (mpx) is not in its CPU policy\n"
@@ -389,7 +389,7 @@ static void headers_of_xsave(void **state)
     x = xsave(7, 7, 7, 575); /* what stands behind its end is not looked at */
     area[575] = area[520] = 1;
     assert_int_equal(state_check_xsave(&p, &x, fresh()), -XEN_EINVAL);
-    assert_string_equal(said(), "XSAVE area: 575 octets; its components need 832\n");
+    assert_string_equal(said(), "XSAVE area: 575 bytes; its components need 832\n");
     x = xsave(7, 7, 7, 900);
     memmove(area + 1, area, 900);
     x.area = area + 1; /* it need not be aligned */
@@ -443,7 +443,7 @@ static void text_is_cut(void **state)
     assert_string_equal(buf, "accumulated XCR0: component 5 (avx512f) is not in its CPU policy");
     (void)state_fault_text(&size, buf, sizeof(buf));
     assert_string_equal(
-        buf, "XSAVE area: 18446744073709551615 octets; its components need 18446744073709551615");
+        buf, "XSAVE area: 18446744073709551615 bytes; its components need 18446744073709551615");
 }
 
 int main(void)

@@ -34,7 +34,7 @@ static int take(struct sr_reader *r, uint32_t length, size_t size, size_t most, 
                 size_t *n)
 {
     if (!length || length % size || length / size > most)
-        return sr_bad(r, "%u octets; it has 1 to %zu entries of %zu", length, most, size);
+        return sr_bad(r, "%u bytes; it has 1 to %zu entries of %zu", length, most, size);
     *entries = malloc(length);
     if (!*entries)
         return xc_fail(r->xch, ENOMEM, "out of memory for a CPU policy");

@@ -84,7 +84,7 @@ static int write_context(struct sr_writer *w, uint32_t domid)
         return xc_fail(xch, errno, "the size of domain %u's state: %s", domid,
                        xc_reason(xch, errno));
     if (!op.u.hvmcontext.size || op.u.hvmcontext.size > SR_MAX_CONTEXT)
-        return xc_fail(xch, EIO, "domain %u's state has %u octets?", domid, op.u.hvmcontext.size);
+        return xc_fail(xch, EIO, "domain %u's state has %u bytes?", domid, op.u.hvmcontext.size);
     buffer = xch->ops->alloc(xch->state, op.u.hvmcontext.size);
     if (!buffer)
         return xc_fail(xch, ENOMEM, "out of memory for domain %u's state", domid);
@@ -113,7 +113,7 @@ int sr_hvm_take_context(struct sr_reader *r, struct sr_hvm *h, uint32_t length)
     if (h->context)
         return sr_bad(r, "it stands here a second time");
     if (!length || length > SR_MAX_CONTEXT)
-        return sr_bad(r, "%u octets; 1 to %u can be", length, SR_MAX_CONTEXT);
+        return sr_bad(r, "%u bytes; 1 to %u can be", length, SR_MAX_CONTEXT);
     h->context = malloc(length);
     if (!h->context)
         return xc_fail(r->xch, ENOMEM, "out of memory for the domain's state");
@@ -129,11 +129,11 @@ int sr_hvm_take_params(struct sr_reader *r, struct sr_hvm *h, uint32_t length)
     if (h->nr_params)
         return sr_bad(r, "it stands here a second time");
     if (length < sizeof(head) || sr_read(r, &head, sizeof(head)))
-        return length < sizeof(head) ? sr_bad(r, "%u octets, at least 8 are needed", length) : -1;
+        return length < sizeof(head) ? sr_bad(r, "%u bytes, at least 8 are needed", length) : -1;
     if (head.reserved || head.count > SR_MAX_HVM_PARAM ||
         length != sizeof(head) + head.count * sizeof(h->params[0]))
-        return sr_bad(r, "%u octets for %u parameters, of which there can be %u", length,
-                      head.count, SR_MAX_HVM_PARAM);
+        return sr_bad(r, "%u bytes for %u parameters, of which there can be %u", length, head.count,
+                      SR_MAX_HVM_PARAM);
     h->nr_params = head.count;
     return sr_read(r, h->params, head.count * sizeof(h->params[0]));
 }

@@ -55,7 +55,7 @@ static int bad(const struct entry *e, const char *why)
 
 static int bad_length(const struct entry *e)
 {
-    return sr_refuse(e->r, e->at, EILSEQ, "entry %u (%s, instance %u): its length is %u octets",
+    return sr_refuse(e->r, e->at, EILSEQ, "entry %u (%s, instance %u): its length is %u bytes",
                      e->index, name_of(e->desc.typecode), e->desc.instance, e->desc.length);
 }
 
@@ -207,7 +207,7 @@ int sr_hvm_check(struct sr_reader *r, const struct sr_place *at, const struct cp
     if (e.desc.length)
         return bad_length(&e);
     if (pos != size)
-        return sr_refuse(r, at, EILSEQ, "%zu octets stand behind its END", size - pos);
+        return sr_refuse(r, at, EILSEQ, "%zu bytes stand behind its END", size - pos);
     if (!any_cpu)
         return sr_refuse(r, at, EILSEQ, "there is no CPU entry in it");
     return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A migration stream's octets: written and read in full, counted, and summed for CHECKSUM records.
+ * A migration stream's bytes: written and read in full, counted, and summed for CHECKSUM records.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 
 static void sum_bytes(struct sr_sum *sum, const void *bytes, size_t n)
 {
-    /* Twice over the same octets, while they are in the cache. */
+    /* Twice over the same bytes, while they are in the cache. */
     sum->batch = libdeflate_crc32(sum->batch, bytes, n);
     sum->whole = libdeflate_crc32(sum->whole, bytes, n);
 }
@@ -30,7 +30,7 @@ static void count_bytes(struct sr_sum *sum, size_t n)
     sum->whole_bytes += n;
 }
 
-/* Step over n octets of the vector. */
+/* Step over n bytes of the vector. */
 static void advance(struct iovec **iov, size_t *n, size_t done)
 {
     while (*n && done >= (*iov)->iov_len) {
@@ -305,7 +305,7 @@ static int compare_checksum(struct sr_reader *r, const struct sr_sum *before, ui
     struct xc_sr_checksum c;
 
     if (length != sizeof(c))
-        return sr_bad(r, "%u octets, must be %zu", length, sizeof(c));
+        return sr_bad(r, "%u bytes, must be %zu", length, sizeof(c));
     if (r->unsummed)
         return sr_bad(r, "the first checksum of a stream stands before its memory");
     if (sr_read(r, &c, sizeof(c)))
@@ -313,12 +313,12 @@ static int compare_checksum(struct sr_reader *r, const struct sr_sum *before, ui
     if (c.algorithm != XC_SR_CHECKSUM_CRC32 || c.reserved)
         return sr_bad(r, "algorithm %u is not known, or a reserved field is not zero", c.algorithm);
     if (c.batch_bytes != before->batch_bytes || c.whole_bytes != before->whole_bytes)
-        return sr_bad(r, "it is about %llu and %llu octets, and there were %llu and %llu",
+        return sr_bad(r, "it is about %llu and %llu bytes, and there were %llu and %llu",
                       (unsigned long long)c.batch_bytes, (unsigned long long)c.whole_bytes,
                       (unsigned long long)before->batch_bytes,
                       (unsigned long long)before->whole_bytes);
     if (c.batch_crc != before->batch || c.whole_crc != before->whole)
-        return sr_bad(r, "the stream is damaged: its octets make %08x, %08x were sent",
+        return sr_bad(r, "the stream is damaged: its bytes make %08x, %08x were sent",
                       before->batch, c.batch_crc);
     r->checksums_seen = true;
     r->sum.batch = 0;
@@ -343,10 +343,10 @@ int sr_next(struct sr_reader *r, struct xc_sr_rhdr *header)
         if (header->type == REC_PAGE_DATA && !r->checksums_seen)
             r->unsummed = true;
         if (header->length > XC_SR_MAX_LENGTH)
-            return sr_bad(r, "a body of %u octets; %u are the most", header->length,
+            return sr_bad(r, "a body of %u bytes; %u are the most", header->length,
                           XC_SR_MAX_LENGTH);
         if (header->type == REC_END && r->checksums_seen && r->covered != r->start)
-            return sr_bad(r, "%llu octets before it are in no checksum",
+            return sr_bad(r, "%llu bytes before it are in no checksum",
                           (unsigned long long)(r->start - r->covered));
         if (!(header->type & REC_OPTIONAL)) {
             r->run = 0;

@@ -129,7 +129,7 @@ int sr_write_checksum(struct sr_writer *w);
 struct sr_reader {
     xc_handle *xch;
     int fd;
-    unsigned int patience; /* ms without an octet; 0: for ever */
+    unsigned int patience; /* ms without a byte; 0: for ever */
     bool checksums_seen;
     bool unsummed;    /* memory came before any checksum: there are none */
     uint64_t covered; /* bytes up to the end of the last CHECKSUM */
@@ -202,7 +202,7 @@ struct sr_sparse {
 };
 
 /* Number i, to be changed.  NULL: out of memory, nothing is logged.  Each costs less than 9 KiB at
- * worst, 8 octets where all its neighbours are set too. */
+ * worst, 8 bytes where all its neighbours are set too. */
 uint64_t *sr_sparse_at(struct sr_sparse *s, uint64_t i);
 /* Number i. */
 uint64_t sr_sparse_get(struct sr_sparse *s, uint64_t i);

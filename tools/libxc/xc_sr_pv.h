@@ -68,7 +68,7 @@ struct sr_pv_restore;
 struct sr_pv_restore *sr_pv_new(struct sr_reader *r, uint32_t domid);
 void sr_pv_free(struct sr_pv_restore *pv);
 
-/* The records' bodies, length octets; each -1 with errno, logged. */
+/* The records' bodies, length bytes; each -1 with errno, logged. */
 int sr_pv_take_info(struct sr_pv_restore *pv, uint32_t length);
 int sr_pv_take_p2m_frames(struct sr_pv_restore *pv, uint32_t length);
 int sr_pv_take_shared_info(struct sr_pv_restore *pv, uint32_t length);

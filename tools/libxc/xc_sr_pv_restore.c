@@ -205,16 +205,16 @@ int sr_pv_take_info(struct sr_pv_restore *pv, uint32_t length)
     static const uint8_t zeros[sizeof(info.reserved)];
 
     if (length != sizeof(info) || pv->have_info)
-        return sr_bad(pv->r, pv->have_info ? "it stands here a second time" : "%u octets", length);
+        return sr_bad(pv->r, pv->have_info ? "it stands here a second time" : "%u bytes", length);
     if (sr_read(pv->r, &info, sizeof(info)))
         return -1;
     if (memcmp(info.reserved, zeros, sizeof(zeros)) != 0)
-        return sr_bad(pv->r, "reserved octets are not zero");
+        return sr_bad(pv->r, "reserved bytes are not zero");
     if (info.guest_width == 4 && info.pt_levels == 3)
         return xc_fail(pv->r->xch, EOPNOTSUPP,
                        "the stream is a 32-bit PV domain's; 64-bit ones can be restored");
     if (info.guest_width != SR_PV_WIDTH || info.pt_levels != SR_PV_LEVELS)
-        return sr_bad(pv->r, "a guest with words of %u octets and %u levels of page tables",
+        return sr_bad(pv->r, "a guest with words of %u bytes and %u levels of page tables",
                       info.guest_width, info.pt_levels);
     pv->have_info = true;
     return 0;
@@ -229,8 +229,8 @@ static int check_p2m_frames(struct sr_pv_restore *pv, const struct xc_sr_p2m_fra
     if (head->start_pfn > head->end_pfn)
         return sr_bad(pv->r, "frames %x to %x", head->start_pfn, head->end_pfn);
     if (length != sizeof(*head) + n * sizeof(uint64_t))
-        return sr_bad(pv->r, "%u octets for the %llu frames of %x to %x", length, n,
-                      head->start_pfn, head->end_pfn);
+        return sr_bad(pv->r, "%u bytes for the %llu frames of %x to %x", length, n, head->start_pfn,
+                      head->end_pfn);
     /* A later one may make it larger, or say a part anew, but leave nothing out. */
     if (first > pv->p2m_pfns_n)
         return sr_bad(pv->r, "it begins at frame %x, %llu are known", head->start_pfn,
@@ -266,7 +266,7 @@ int sr_pv_take_p2m_frames(struct sr_pv_restore *pv, uint32_t length)
     uint64_t first, n;
 
     if (length < sizeof(head))
-        return sr_bad(pv->r, "%u octets", length);
+        return sr_bad(pv->r, "%u bytes", length);
     if (sr_read(pv->r, &head, sizeof(head)) || check_p2m_frames(pv, &head, length) ||
         grow(pv, (uint64_t)head.end_pfn + 1))
         return -1;
@@ -286,7 +286,7 @@ int sr_pv_take_p2m_frames(struct sr_pv_restore *pv, uint32_t length)
 int sr_pv_take_shared_info(struct sr_pv_restore *pv, uint32_t length)
 {
     if (length != PAGE_SIZE || pv->shared)
-        return sr_bad(pv->r, pv->shared ? "it stands here a second time" : "%u octets", length);
+        return sr_bad(pv->r, pv->shared ? "it stands here a second time" : "%u bytes", length);
     pv->shared = malloc(PAGE_SIZE);
     if (!pv->shared)
         return out_of_memory(pv);
@@ -317,7 +317,7 @@ int sr_pv_take_vcpu(struct sr_pv_restore *pv, uint32_t type, uint32_t length)
     struct blob *b;
 
     if (length < sizeof(head))
-        return sr_bad(pv->r, "%u octets", length);
+        return sr_bad(pv->r, "%u bytes", length);
     if (sr_read(pv->r, &head, sizeof(head)))
         return -1;
     length -= (uint32_t)sizeof(head);
@@ -329,7 +329,7 @@ int sr_pv_take_vcpu(struct sr_pv_restore *pv, uint32_t type, uint32_t length)
     if (!length && (kind == XSAVE || kind == MSRS))
         return 0;
     if (!has_size(kind, length))
-        return sr_bad(pv->r, "vCPU %u: %u octets", head.vcpu_id, length);
+        return sr_bad(pv->r, "vCPU %u: %u bytes", head.vcpu_id, length);
     b = &pv->vcpus[head.vcpu_id].blob[kind];
     if (b->bytes)
         return sr_bad(pv->r, "vCPU %u: it stands here a second time", head.vcpu_id);

@@ -13,7 +13,7 @@
 
 #include <xen/memory.h>
 
-#define M2P_CHUNK       (2u << 20)      /* octets: what XENMEM_machphys_mfn_list counts in */
+#define M2P_CHUNK       (2u << 20)      /* bytes: what XENMEM_machphys_mfn_list counts in */
 #define M2P_PER_CHUNK   (M2P_CHUNK / 8) /* machine frames */
 #define MAX_MFN         (1ull << 36)    /* 256 TiB: beyond it no host has memory */
 #define PTE_PRESENT     1u

@@ -74,7 +74,7 @@ static int read_headers(struct restorer *s)
         return -1;
     if ((domain.type != XC_SR_GUEST_HVM && domain.type != XC_SR_GUEST_PV) ||
         domain.page_shift != XC_SR_PAGE_SHIFT || domain.reserved)
-        return sr_bad(r, "guest type %u with pages of 2^%u octets", domain.type, domain.page_shift);
+        return sr_bad(r, "guest type %u with pages of 2^%u bytes", domain.type, domain.page_shift);
     s->result->hvm = domain.type == XC_SR_GUEST_HVM;
     if (xc_domain_getinfo(r->xch, s->domid, &info))
         return -1;
@@ -296,15 +296,15 @@ static int take_pages(struct restorer *s, uint32_t length)
     size_t n;
 
     if (length < sizeof(head) || sr_read(&s->r, &head, sizeof(head)))
-        return length < sizeof(head) ? sr_bad(&s->r, "%u octets", length) : -1;
+        return length < sizeof(head) ? sr_bad(&s->r, "%u bytes", length) : -1;
     if (!head.count || head.count > SR_BATCH || head.reserved ||
         length < sizeof(head) + head.count * sizeof(entries[0]))
-        return sr_bad(&s->r, "%u pages in %u octets; 1 to %u can be", head.count, length, SR_BATCH);
+        return sr_bad(&s->r, "%u pages in %u bytes; 1 to %u can be", head.count, length, SR_BATCH);
     if (sr_read(&s->r, entries, head.count * sizeof(entries[0])) ||
         take_entries(s, entries, head.count, &n))
         return -1;
     if (length != sizeof(head) + head.count * sizeof(entries[0]) + n * PAGE_SIZE)
-        return sr_bad(&s->r, "%u octets for %u entries and %zu pages", length, head.count, n);
+        return sr_bad(&s->r, "%u bytes for %u entries and %zu pages", length, head.count, n);
     if (populate(s, n) || read_contents(s, n) || allocate(s, entries, head.count))
         return -1;
     s->result->stats.bytes = s->r.sum.whole_bytes;

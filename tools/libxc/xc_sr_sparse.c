@@ -3,7 +3,7 @@
  * A large array of numbers, nearly all of which are 0.
  *
  * What a stream says about a frame has to be found by the frame's number, and who wrote the stream
- * chooses the number: a flat array would let an entry of 8 octets make us take gigabytes.  This is
+ * chooses the number: a flat array would let an entry of 8 bytes make us take gigabytes.  This is
  * a tree of four levels as page tables are.
  */
 #include <stdlib.h>

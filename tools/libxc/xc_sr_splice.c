@@ -194,7 +194,7 @@ int sr_splice_write(struct sr_splice *s, int fd)
 
 /* ---- reading ---- */
 
-/* Up to `size` octets from a pipe into the runs from *run on, which become shorter.  0: the end of
+/* Up to `size` bytes from a pipe into the runs from *run on, which become shorter.  0: the end of
  * the pipe. */
 static ssize_t fill(struct sr_run **run, int from, size_t size)
 {
@@ -208,7 +208,7 @@ static ssize_t fill(struct sr_run **run, int from, size_t size)
     return n;
 }
 
-/* The next octets of the stream: into the runs, or into our pipe.  As splice(). */
+/* The next bytes of the stream: into the runs, or into our pipe.  As splice(). */
 static ssize_t take(struct sr_splice *s, struct sr_run **run, int fd, size_t size)
 {
     ssize_t n;

@@ -120,7 +120,7 @@ enum xc_sr_page_type {
 };
 
 struct xc_sr_pv_info {
-    uint8_t guest_width; /* octets of a word: 4 or 8 */
+    uint8_t guest_width; /* bytes of a word: 4 or 8 */
     uint8_t pt_levels;   /* 3 or 4 */
     uint8_t reserved[6];
 };
@@ -161,7 +161,7 @@ struct xc_sr_hvm_params {
 /*
  * CHECKSUM.  "batch" is what came since the end of the previous CHECKSUM, or since the marker;
  * "whole" what came since the marker.  Both end where this record's header begins, and count every
- * octet of libxc's layer in between.
+ * byte of libxc's layer in between.
  */
 struct xc_sr_checksum {
     uint32_t algorithm;
@@ -202,7 +202,7 @@ enum xc_sr_libxl_record_type {
 struct xc_sr_head_checksum {
     uint32_t algorithm; /* XC_SR_CHECKSUM_CRC32 */
     uint32_t crc;
-    uint64_t bytes; /* from the file's first octet to the end of LIBXC_CONTEXT */
+    uint64_t bytes; /* from the file's first byte to the end of LIBXC_CONTEXT */
 };
 
 /* The beginning of EMULATOR_XENSTORE_DATA and EMULATOR_CONTEXT. */
@@ -213,7 +213,7 @@ struct xc_sr_emulator {
 
 /* ---- xl's header ---- */
 
-#define XC_SR_XL_MAGIC     "Xen saved domain, xl format\n \0 \r" /* 31 octets and a NUL */
+#define XC_SR_XL_MAGIC     "Xen saved domain, xl format\n \0 \r" /* 31 bytes and a NUL */
 #define XC_SR_XL_BYTEORDER 0x01020304u
 
 #define XC_SR_XL_FLAG_JSON      (1u << 0)
@@ -224,7 +224,7 @@ struct xc_sr_xl_hdr {
     uint32_t byteorder;
     uint32_t mandatory_flags;
     uint32_t optional_flags;
-    uint32_t optional_length; /* octets that follow: the configuration's length and it */
+    uint32_t optional_length; /* bytes that follow: the configuration's length and it */
 };
 
 /* ---- no padding that is not named ---- */

@@ -28,7 +28,7 @@ int sr_take_tsc(struct sr_reader *r, struct sr_tsc *t, uint32_t length)
         return sr_bad(r, "it stands here a second time");
     t->have = true;
     if (length != sizeof(t->info))
-        return sr_bad(r, "%u octets, must be %zu", length, sizeof(t->info));
+        return sr_bad(r, "%u bytes, must be %zu", length, sizeof(t->info));
     if (sr_read(r, &t->info, sizeof(t->info)))
         return -1;
     return t->info.reserved ? sr_bad(r, "a reserved field is not zero") : 0;

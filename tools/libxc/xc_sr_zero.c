@@ -12,10 +12,10 @@
 
 bool sr_page_is_zero(const void *page)
 {
-    const uint8_t *octets = page;
+    const uint8_t *bytes = page;
 
     /* The first is zero, and each is like the one before. */
-    return !octets[0] && !memcmp(octets, octets + 1, PAGE_SIZE - 1);
+    return !bytes[0] && !memcmp(bytes, bytes + 1, PAGE_SIZE - 1);
 }
 
 /* Which piece of the file is `at` in, and is it a hole?  lseek() moves the file's position, which

@@ -32,7 +32,7 @@
 #define MXCSR_RESET 0x1f80u               /* SDM vol. 1, 11.6.4 */
 #define FCW_RESET   0x037fu
 
-#define GDT_PER_FRAME 512u /* descriptors have 8 octets */
+#define GDT_PER_FRAME 512u /* descriptors have 8 bytes */
 
 /* The FXSAVE image (SDM vol. 1, table 10-2) of FNINIT and the reset MXCSR. */
 static void fresh_fpu(void *image)

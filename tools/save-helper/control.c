@@ -3,7 +3,7 @@
  * libxl's control pipes: messages to it on standard output, its answers on standard input.
  *
  * A message is a length (16 bits), a type (16 bits) and the arguments, in native byte order and
- * not padded; a string is its size with the NUL (32 bits) and its octets.  Some types are answered,
+ * not padded; a string is its size with the NUL (32 bits) and its bytes.  Some types are answered,
  * by one int.  (Xen, tools/libs/light: libxl_save_msgs_gen.pl.)
  */
 #include <errno.h>

@@ -88,7 +88,7 @@ static void tell(const char *doing, const struct xc_sr_stats *st, unsigned int *
 
 /*
  * libxl calls a save off with SIGTERM.  The stream's descriptor then becomes one that cannot be
- * written, so that the save fails at its next octet, wherever it is, and undoes what it has done.
+ * written, so that the save fails at its next byte, wherever it is, and undoes what it has done.
  */
 static volatile sig_atomic_t called_off;
 static int unwritable = -1, stream = -1;
@@ -180,10 +180,10 @@ int engine_save(const struct engine_save *e)
     rc = xc_domain_save(xch, e->stream, e->domid, &options, &cb, &stats);
     err = rc && called_off ? ECANCELED : errno;
     if (!rc)
-        report_log(
-            LOG_INFO, "saved '%s': %llu pages in %u rounds, %llu octets, stopped for %llu ms",
-            e->name, (unsigned long long)stats.sent_pages, stats.round + 1,
-            (unsigned long long)stats.bytes, (unsigned long long)(stats.downtime_ns / 1000000));
+        report_log(LOG_INFO, "saved '%s': %llu pages in %u rounds, %llu bytes, stopped for %llu ms",
+                   e->name, (unsigned long long)stats.sent_pages, stats.round + 1,
+                   (unsigned long long)stats.bytes,
+                   (unsigned long long)(stats.downtime_ns / 1000000));
     xc_interface_close(xch);
     return complete("saving", e->name, rc, err);
 }
@@ -218,7 +218,7 @@ int engine_restore(const struct engine_restore *e)
         return complete("restoring", e->name, -1, errno);
     if (rc)
         return complete("restoring", e->name, rc, err);
-    report_log(LOG_INFO, "restored '%s': %llu pages, %llu octets, %llu ms", e->name,
+    report_log(LOG_INFO, "restored '%s': %llu pages, %llu bytes, %llu ms", e->name,
                (unsigned long long)result.stats.sent_pages, (unsigned long long)result.stats.bytes,
                (unsigned long long)(result.stats.elapsed_ns / 1000000));
     return complete("restoring", e->name, 0, 0);

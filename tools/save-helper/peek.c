@@ -30,7 +30,7 @@ struct peek {
     uint8_t buf[PEEK_MAX];
 };
 
-/* What is there now, from the beginning: > 0 octets in buf; 0: nothing; -1: it cannot be seen. */
+/* What is there now, from the beginning: > 0 bytes in buf; 0: nothing; -1: it cannot be seen. */
 static ssize_t look(struct peek *p)
 {
     ssize_t n, have = 0;

@@ -228,7 +228,7 @@ static int rewrite(struct request *q, struct edit *e, const struct image_summary
 }
 
 /* The image with that policy, or the image if it has it already: then its records stay as they
- * are, to the octet. */
+ * are, to the byte. */
 static int write_policy(struct request *q, const struct cpu_policy *old,
                         const struct cpu_policy *new, const struct image_summary *sum)
 {

@@ -72,7 +72,7 @@ int image_read(const struct image *im, uint64_t offset, void *buf, size_t len)
         if (n < 0)
             return image_fault(im, NULL, offset, "reading failed: %s", strerror(errno));
         if (n == 0)
-            return image_fault(im, NULL, offset, "the image ends here, %zu octets short", len);
+            return image_fault(im, NULL, offset, "the image ends here, %zu bytes short", len);
         b += n;
         offset += (size_t)n;
         len -= (size_t)n;
@@ -80,7 +80,7 @@ int image_read(const struct image *im, uint64_t offset, void *buf, size_t len)
     return 0;
 }
 
-/* Which kind of image its first octets say it is. */
+/* Which kind of image its first bytes say it is. */
 static int recognise(struct image *im)
 {
     static const char marker[8] = "\xff\xff\xff\xff\xff\xff\xff\xff";
@@ -194,7 +194,7 @@ static int take_record(struct image *im, struct image_item *it, enum image_layer
         return image_fault(im, it, it->offset, "more than %u optional records one behind the other",
                            XC_SR_MAX_OPTIONAL_RUN);
     if (it->end > im->size)
-        return image_fault(im, it, im->size, "the image ends here, %" PRIu64 " octets short",
+        return image_fault(im, it, im->size, "the image ends here, %" PRIu64 " bytes short",
                            it->end - im->size);
     im->at = it->end;
     return 1;
@@ -212,7 +212,7 @@ static int libxc_record(struct image *im, struct image_item *it)
     if (take_record(im, it, IMAGE_LIBXC) < 0)
         return -1;
     if (it->length > XC_SR_MAX_LENGTH)
-        return image_fault(im, it, it->offset + 4, "a body of %u octets; %u are the most",
+        return image_fault(im, it, it->offset + 4, "a body of %u bytes; %u are the most",
                            it->length, XC_SR_MAX_LENGTH);
     if (!(it->type & REC_OPTIONAL) && it->type > REC_X86_MSR_POLICY)
         return image_fault(im, it, it->offset, "a mandatory record that is not known");
@@ -222,7 +222,7 @@ static int libxc_record(struct image *im, struct image_item *it)
     case REC_PAGE_DATA:
         if (it->length < sizeof(pages))
             return image_fault(im, it, it->offset + 4,
-                               "a body of %u octets, at least %zu are "
+                               "a body of %u bytes, at least %zu are "
                                "needed",
                                it->length, sizeof(pages));
         if (image_read(im, it->body, &pages, sizeof(pages)))
@@ -303,7 +303,7 @@ static int trailer(struct image *im, struct image_item *it)
         if (!memcmp(text, permission, sizeof(text)))
             return header(im, it, IMAGE_XL, sizeof(text), AT_END);
     }
-    return image_fault(im, NULL, im->at, "%" PRIu64 " octets stand behind the end of the image",
+    return image_fault(im, NULL, im->at, "%" PRIu64 " bytes stand behind the end of the image",
                        im->size - im->at);
 }
 

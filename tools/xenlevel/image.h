@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A save image on disk, walked from its first octet to its last: headers and records of all three
+ * A save image on disk, walked from its first byte to its last: headers and records of all three
  * layers (docs/specs/libxc-migration-stream).  Bodies are not read, and nothing is kept, so the
  * size of an image does not matter.
  */
@@ -55,7 +55,7 @@ int image_next(struct image *im, struct image_item *it);
 /* From the beginning again. */
 void image_rewind(struct image *im);
 
-/* Exactly these octets; -1 after a message. */
+/* Exactly these bytes; -1 after a message. */
 int image_read(const struct image *im, uint64_t offset, void *buf, size_t len);
 
 /* A message with the place: "FILE: offset 40, record 0 (X86_CPUID_POLICY, type 0x11): ...".  it may

@@ -30,10 +30,10 @@ struct rewrite {
     struct image *im;
     struct edit *edit;
     struct outfile out;
-    bool summing; /* octets of libxc's layer are read and summed, not only moved */
+    bool summing; /* bytes of libxc's layer are read and summed, not only moved */
     bool changed; /* everything that changes is behind us */
     bool sums_seen;
-    uint64_t from, to; /* octets of the image that are to be copied as they are, and are not yet */
+    uint64_t from, to; /* bytes of the image that are to be copied as they are, and are not yet */
     struct sums was, is;
     unsigned char *chunk;
 };
@@ -44,7 +44,7 @@ static int write_failed(const struct rewrite *rw)
     return -1;
 }
 
-/* ---- moving octets ---- */
+/* ---- moving bytes ---- */
 
 static int write_out(struct rewrite *rw, const void *bytes, size_t len)
 {
@@ -127,7 +127,7 @@ static int drop(struct rewrite *rw, const struct image_item *it)
     return rw->summing ? read_through(rw, it->offset, it->end, sum_old) : 0;
 }
 
-/* Octets of libxc's layer that the old image does not have; a multiple of 8. */
+/* Bytes of libxc's layer that the old image does not have; a multiple of 8. */
 static int put(struct rewrite *rw, const void *bytes, size_t len)
 {
     if (flush(rw))
@@ -179,12 +179,12 @@ static int judge_checksum(const struct rewrite *rw, const struct image_item *it,
         return image_fault(rw->im, it, it->body, "algorithm %u; 1 (CRC-32) is known", c->algorithm);
     if (c->batch_bytes != was->batch_bytes || c->whole_bytes != whole)
         return image_fault(rw->im, it, it->body + 8,
-                           "speaks of %" PRIu64 " octets of %" PRIu64 "; there are %" PRIu64
+                           "speaks of %" PRIu64 " bytes of %" PRIu64 "; there are %" PRIu64
                            " of %" PRIu64 ": the image is damaged",
                            c->batch_bytes, c->whole_bytes, was->batch_bytes, whole);
     if (rw->summing && c->batch_crc != was->batch_crc)
         return image_fault(rw->im, it, it->body + 4,
-                           "the CRC-32 is %08x, the octets make %08x: the image is damaged",
+                           "the CRC-32 is %08x, the bytes make %08x: the image is damaged",
                            c->batch_crc, was->batch_crc);
     if (c->whole_crc != combined(was->whole_crc, c->batch_crc, c->batch_bytes))
         return image_fault(rw->im, it, it->body + 24,
@@ -209,7 +209,7 @@ static int on_checksum(struct rewrite *rw, const struct image_item *it)
     struct xc_sr_checksum c;
 
     if (it->length != sizeof(c))
-        return image_fault(rw->im, it, it->offset + 4, "a body of %u octets, must be %zu",
+        return image_fault(rw->im, it, it->offset + 4, "a body of %u bytes, must be %zu",
                            it->length, sizeof(c));
     if (image_read(rw->im, it->body, &c, sizeof(c)) || judge_checksum(rw, it, &c))
         return -1;
@@ -243,7 +243,7 @@ static int libxc_record(struct rewrite *rw, const struct image_item *it)
     case REC_END:
         if (rw->sums_seen && rw->was.batch_bytes)
             return image_fault(rw->im, it, it->offset,
-                               "%" PRIu64 " octets before it are in no checksum: the image is "
+                               "%" PRIu64 " bytes before it are in no checksum: the image is "
                                "damaged",
                                rw->was.batch_bytes);
         break;

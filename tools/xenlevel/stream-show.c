@@ -41,7 +41,7 @@ int image_summarise(struct image *im, struct image_summary *sum)
         if (!t->count)
             t->first = it.offset;
         t->count++;
-        t->octets += it.length;
+        t->bytes += it.length;
         sum->pages += it.pages;
     }
     return more;
@@ -70,12 +70,12 @@ static void each_tally(const struct image_summary *sum, visit *fn, void *data)
 
 static void tally_row(void *data, enum image_layer layer, const char *name, const struct tally *t)
 {
-    char count[24], octets[24], first[24];
+    char count[24], bytes[24], first[24];
 
     (void)snprintf(count, sizeof(count), "%" PRIu64, t->count);
-    (void)snprintf(octets, sizeof(octets), "%" PRIu64, t->octets);
+    (void)snprintf(bytes, sizeof(bytes), "%" PRIu64, t->bytes);
     (void)snprintf(first, sizeof(first), "%" PRIu64, t->first);
-    table_row(data, image_layer_name(layer), name, count, octets, first);
+    table_row(data, image_layer_name(layer), name, count, bytes, first);
 }
 
 static void tally_json(void *data, enum image_layer layer, const char *name, const struct tally *t)
@@ -86,7 +86,7 @@ static void tally_json(void *data, enum image_layer layer, const char *name, con
     json_string(j, "layer", image_layer_name(layer));
     json_string(j, "name", name);
     json_number(j, "count", t->count);
-    json_number(j, "octets", t->octets);
+    json_number(j, "bytes", t->bytes);
     json_number(j, "first", t->first);
     json_close_object(j);
 }
@@ -174,7 +174,7 @@ static void show_text(const struct image *im, const struct image_summary *sum)
     struct featureset fs;
     struct table t;
 
-    out_print(stdout, "image      %s, %" PRIu64 " octets\n", im->path, im->size);
+    out_print(stdout, "image      %s, %" PRIu64 " bytes\n", im->path, im->size);
     (void)printf("format     %slibxc version %u\n",
                  im->format == XC_SR_XL ? "xl, libxl version 2, " : "", h->version);
     out_print(stdout, "guest      %s%s%s, from Xen %u.%u\n", h->name, h->name[0] ? ", " : "",
@@ -195,7 +195,7 @@ static void show_text(const struct image *im, const struct image_summary *sum)
     }
     (void)printf("memory     %" PRIu64 " pages, repeated ones counted\n", sum->pages);
     table_init(&t, 5, 0);
-    table_row(&t, "\nlayer", "record", "count", "octets", "first at");
+    table_row(&t, "\nlayer", "record", "count", "bytes", "first at");
     each_tally(sum, tally_row, &t);
     table_print(&t, stdout);
     free(why);
@@ -212,7 +212,7 @@ static int show_json(struct image *im, const struct image_summary *sum, bool rec
 
     json_object(j, NULL);
     json_string(j, "image", im->path);
-    json_number(j, "octets", im->size);
+    json_number(j, "bytes", im->size);
     json_array(j, "layers");
     for (int layer = im->format == XC_SR_XL ? IMAGE_XL : IMAGE_LIBXC; layer < IMAGE_LAYERS; layer++)
         json_string(j, NULL, image_layer_name((enum image_layer)layer));
@@ -251,6 +251,6 @@ int stream_show(struct image *im, bool records, bool as_json)
     show_text(im, &sum);
     if (!records)
         return STATUS_YES;
-    (void)printf("\n  %14s  %-5s  %9s  %-25s  %10s\n", "offset", "layer", "record", "", "octets");
+    (void)printf("\n  %14s  %-5s  %9s  %-25s  %10s\n", "offset", "layer", "record", "", "bytes");
     return each_record(im, NULL) ? STATUS_TROUBLE : STATUS_YES;
 }

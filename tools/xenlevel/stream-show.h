@@ -8,7 +8,7 @@
 #include "image.h"
 
 struct tally {
-    uint64_t count, octets, first; /* first: the offset of the first one */
+    uint64_t count, bytes, first; /* first: the offset of the first one */
 };
 
 #define NR_LIBXC_TYPES (REC_X86_MSR_POLICY + 1)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A line to another process, or a file: octets in full, with a patience; and what a signal does.
+ * A line to another process, or a file: bytes in full, with a patience; and what a signal does.
  */
 #ifndef XL_SIM_LINE_H
 #define XL_SIM_LINE_H
@@ -8,9 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Exactly so many octets.  patience: ms that nothing may move; -1: for ever.  -1 with errno: EPIPE:
+/* Exactly so many bytes.  patience: ms that nothing may move; -1: for ever.  -1 with errno: EPIPE:
  * the line has been cut, or a file ends; ETIMEDOUT.  What line_write() could not write whole may
- * have been written in part, a single octet not. */
+ * have been written in part, a single byte not. */
 int line_write(int fd, const void *buf, size_t size, int patience);
 int line_read(int fd, void *buf, size_t size, int patience);
 

@@ -112,7 +112,7 @@ static void finish(struct peer *p)
     (void)waitpid(p->pid, NULL, 0);
 }
 
-/* One octet of the protocol; 0 when the other side has gone, or is silent for too long (-1: never
+/* One byte of the protocol; 0 when the other side has gone, or is silent for too long (-1: never
  * too long). */
 static char hear(int fd, int patience)
 {
@@ -123,7 +123,7 @@ static char hear(int fd, int patience)
     return c;
 }
 
-/* The banner, octet by octet: silence is an answer too. */
+/* The banner, byte by byte: silence is an answer too. */
 static bool hear_banner(const struct peer *p)
 {
     for (size_t i = 0; i < sizeof(banner) - 1; i++)
@@ -172,7 +172,7 @@ static int hand_over(struct migration *m, const struct peer *p)
     char answer;
 
     if (line_write(p->to, "G", 1, p->patience))
-        answer = 'F'; /* one octet that was not written was not read */
+        answer = 'F'; /* one byte that was not written was not read */
     else
         answer = hear(p->from, p->patience);
     if (answer == 'A') {
@@ -286,7 +286,7 @@ static const struct cmd_option migrate_options[] = {
     {'S', "ssh", "COMMAND",
      "what reaches the other host, as in \"ssh other\"; default: it is here"},
     {'n', "no-live", NULL, "suspend it first"},
-    {'k', "checksums", NULL, "with checksums over every octet"},
+    {'k', "checksums", NULL, "with checksums over every byte"},
     {'t', "timeout", "SECONDS", "how long an answer may take, and data be on its way (60)"},
     {'r', "resume", NULL, "no migration: let a domain go on that a failed one left suspended"},
     CMD_JSON,

@@ -18,7 +18,7 @@
 
 static const struct cmd_option save_options[] = {
     {'c', "continue", NULL, "the domain goes on; it is not destroyed"},
-    {'k', "checksums", NULL, "with checksums over every octet, which a stock Xen passes over"},
+    {'k', "checksums", NULL, "with checksums over every byte, which a stock Xen passes over"},
     CMD_END,
 };
 

@@ -44,7 +44,7 @@ struct frame {
 #define FRAME_SHARED UINT32_MAX
 #define FRAME_GDT    5u
 
-/* The machine-to-physical table has entries of 8 octets, and is counted in pieces of 2 MiB. */
+/* The machine-to-physical table has entries of 8 bytes, and is counted in pieces of 2 MiB. */
 #define M2P_PER_FRAME    512ull
 #define M2P_CHUNK_FRAMES 512ull
 #define M2P_INVALID      (~0ull) /* what stands there for a frame that is no PV domain's */

@@ -34,7 +34,7 @@ uint64_t sim_pv_pfns_for(uint64_t nr_data);
 bool sim_pv_is_table(const struct sim_pv_layout *l, uint64_t pfn);
 
 /* What frame pfn (nr_data or above) begins with; mfns[]: the machine frame of every PFN; page: 4096
- * octets.  shared_info: a machine frame. */
+ * bytes.  shared_info: a machine frame. */
 void sim_pv_page(const struct sim_pv_layout *l, const uint64_t *mfns, uint64_t shared_info,
                  uint64_t pfn, void *page);
 /* What the guest tells toolstacks about its p2m: into *a. */

@@ -9,7 +9,7 @@
 
 #include <xen/errno.h>
 
-/* Descriptors: of 8 octets, and at most 14 frames of them are the guest's (<xen/arch-x86/xen.h>,
+/* Descriptors: of 8 bytes, and at most 14 frames of them are the guest's (<xen/arch-x86/xen.h>,
  * FIRST_RESERVED_GDT_PAGE). */
 #define GDT_PER_FRAME 512u
 #define GDT_MAX       (FIRST_RESERVED_GDT_PAGE * GDT_PER_FRAME)

@@ -17,7 +17,7 @@ enum state_fault_kind {
     STATE_COMPONENT, /* the same of a state component (XCR0, XSTATE_BV, XSS) */
     STATE_RESERVED,  /* no CPU has the bit */
     STATE_VALUE,     /* no CPU has this combination of bits */
-    STATE_SIZE,      /* the XSAVE area has `value` octets and needs `needed` */
+    STATE_SIZE,      /* the XSAVE area has `value` bytes and needs `needed` */
 };
 
 struct state_fault {
@@ -72,7 +72,7 @@ int state_check_msr(const struct cpu_policy *p, uint32_t msr, uint64_t value,
 struct state_xsave {
     uint64_t xcr0, xcr0_accum; /* now; every component that was ever on */
     const uint8_t *area;       /* need not be aligned */
-    size_t size;               /* octets of it */
+    size_t size;               /* bytes of it */
     bool exact;                /* zeros behind its end are not allowed either */
 };
 
@@ -86,7 +86,7 @@ int state_check_xsave(const struct cpu_policy *p, const struct state_xsave *x,
 uint64_t state_components(const struct cpu_policy *p);
 /* These, and those that XSETBV wants beside them: an XCR0 that can be. */
 uint64_t state_close_components(uint64_t components);
-/* Octets of an area with these components; at least XSAVE_AREA_MIN. */
+/* Bytes of an area with these components; at least XSAVE_AREA_MIN. */
 uint64_t state_xsave_size(const struct cpu_policy *p, uint64_t components);
 
 #endif /* CPUID_POLICY_STATE_H */

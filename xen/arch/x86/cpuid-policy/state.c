@@ -291,7 +291,7 @@ static bool all_zero(const uint8_t *bytes, uint64_t n)
     return !any;
 }
 
-/* What XSAVE writes behind the legacy region's 512 octets. */
+/* What XSAVE writes behind the legacy region's 512 bytes. */
 struct xsave_header {
     uint64_t xstate_bv, xcomp_bv;
     uint8_t reserved[48];
@@ -316,7 +316,7 @@ static void check_area(const struct cpu_policy *p, const struct state_xsave *x,
     if (h.xcomp_bv) /* compacted */
         impossible(r, "XCOMP_BV", h.xcomp_bv);
     if (!all_zero(h.reserved, sizeof(h.reserved)))
-        impossible(r, "XSAVE header's reserved octets", 1);
+        impossible(r, "XSAVE header's reserved bytes", 1);
     if (x->xcr0_accum != known)
         return; /* how much it needs nobody knows */
     if (x->size < needed || (x->exact && x->size != needed) ||
@@ -392,7 +392,7 @@ char *state_fault_text(const struct state_fault *f, char *buf, size_t size)
         put(&t, ")");
     }
     if (f->kind == STATE_SIZE) {
-        put(&t, " octets; its components need ");
+        put(&t, " bytes; its components need ");
         put_number(&t, f->needed, 10);
     } else {
         put(&t, state_is_of_another_cpu(f)  ? " is not in its CPU policy"
