@@ -86,9 +86,32 @@ def test_capture_of_a_host_without_pv_guests(host):
     assert sorted(policies) == ["host", "hvm-default", "hvm-max", "raw"]
 
 
+@pytest.mark.parametrize("xen", ["4.17", "4.18", "4.19", "4.20", "4.21", "4.22"])
+def test_one_binary_for_every_xen(host, xen):
+    """The versions of the interfaces are found out, each command by itself."""
+    host.run("host", "-n", "me", fake=xen)
+    for policy in ("raw", "host", "pv-max", "hvm-max", "pv-default", "hvm-default"):
+        host.run("diff", "-p", policy, "me.xlp", f"{NEW}.xlp")
+    host.born(NEW, 1)
+    host.run("check", "7", f"{OLD}.xlp", status=1, fake=xen)
+    host.run("apply", "7", "pool.xlp", fake=f"paused {xen}")
+    host.run("check", "7", f"{OLD}.xlp", f"{NEW}.xlp", fake=xen)
+
+
+@pytest.mark.parametrize("fake, words", [
+    ("4.23", "Xen 4.23 speaks version 0x19 of the domctl interface, and this xenlevel knows 0x15 to 0x18"),
+    ("eperm", "not permitted")])
+def test_domains_of_a_xen_that_is_not_known(host, fake, words):
+    host.born(NEW, 1)
+    assert words in host.run("show", "7", status=2, fake=fake).stderr
+
+
 @pytest.mark.parametrize("fake, words", [
     ("eperm", "not permitted (only dom0"),
-    ("old", "Xen 4.20 speaks version 0x17 of the sysctl interface, xenlevel was built for 0x15"),
+    ("4.23", "Xen 4.23 speaks version 0x17 of the sysctl interface, and this xenlevel knows 0x15 to 0x16 "
+             "(Xen 4.17 to 4.22): install a newer xenlevel"),
+    ("4.16", "Xen 4.16 speaks version 0x14 of the sysctl interface, and this xenlevel knows 0x15 to 0x16 "
+             "(Xen 4.17 to 4.22): install a newer Xen"),
     ("silent", "levelling capabilities: this hypervisor does not offer it"),
     ("overlong", "40 words in a buffer of 19")])
 def test_capture_fails_in_one_line(host, fake, words):
