@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "util.h"
+#include "xc_abi.h"
 #include "xc_transport.h"
 #include "xlp.h"
 
@@ -213,8 +214,9 @@ static int fake_sysctl(struct xen_sysctl *op)
                                       XEN_SYSCTL_PHYSCAP_hap | XEN_SYSCTL_PHYSCAP_shadow;
         op->u.physinfo.nr_cpus = 2;
         return 0;
-    case XEN_SYSCTL_get_cpu_levelling_caps:
-        return is("silent") ? answer(ENOSYS) : get_caps(&op->u.cpu_levelling_caps.caps);
+    case XC_SYSCTL_GET_CPU_LEVELLING_CAPS: /* gone in 4.22 */
+        return is("silent") || this_version()->minor > 21 ? answer(ENOSYS)
+                                                          : get_caps((uint32_t *)&op->u);
     case XEN_SYSCTL_get_cpu_policy:
         return get_policy(&op->u.cpu_policy);
     case XEN_SYSCTL_get_cpu_featureset:
