@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "xc_gnttab.h"
 #include "xc_sr_private.h"
 
 #include <xen/hvm/hvm_op.h>

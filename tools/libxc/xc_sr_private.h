@@ -208,12 +208,6 @@ uint64_t *sr_sparse_at(struct sr_sparse *s, uint64_t i);
 uint64_t sr_sparse_get(struct sr_sparse *s, uint64_t i);
 void sr_sparse_free(struct sr_sparse *s);
 
-/* ---- xc_gnttab.c ---- */
-
-/* Grant the two rings (gfn 0: there is none) to those at their ends.  -1 with errno, logged. */
-int xc_gnttab_seed(xc_handle *xch, uint32_t domid, const struct xc_guest_ends *ends,
-                   uint64_t store_gfn, uint64_t console_gfn);
-
 /* ---- xc_sr_tsc.c: its time ---- */
 
 struct sr_tsc {

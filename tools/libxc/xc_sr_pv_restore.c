@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "xc_gnttab.h"
 #include "xc_sr_check.h"
 #include "xc_sr_pv.h"
 
