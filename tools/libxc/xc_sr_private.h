@@ -98,9 +98,6 @@ struct sr_writer {
     struct sr_sum sum; /* whole_bytes counts without checksums too */
 };
 
-/* Until something can be written or read (POLLOUT, POLLIN); patience: ms, 0: for ever.  -1 with
- * errno, logged: ETIMEDOUT: nothing could. */
-int sr_wait(xc_handle *xch, int fd, short events, unsigned int patience);
 /* With a patience the descriptor must not block; and back to what it was.  -1 with errno, logged.
  */
 int sr_be_patient(struct sr_writer *w, unsigned int patience);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "xc_sr_private.h"
+#include "xc_sr_wait.h"
 
 #define PIPE_BYTES (1 << 20) /* what an unprivileged process may have, if it was not forbidden */
 #define COPY_BYTES 65536u
