@@ -216,9 +216,7 @@ int sr_write_tsc(struct sr_writer *w, uint32_t domid);
 int sr_take_tsc(struct sr_reader *r, struct sr_tsc *t, uint32_t length);
 int sr_apply_tsc(struct sr_reader *r, const struct sr_tsc *t, uint32_t domid);
 
-/* ---- xc_sr_hvm.c: an HVM domain's own state ---- */
-
-int sr_hvm_write_state(struct sr_writer *w, uint32_t domid);
+/* ---- xc_sr_hvm_restore.c: an HVM domain's own state ---- */
 
 struct sr_hvm {
     void *context;

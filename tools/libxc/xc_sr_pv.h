@@ -35,31 +35,45 @@ int sr_pv_translate_table(unsigned int level, const uint64_t *in, uint64_t *out,
 /* The level of a page type (enum xc_sr_page_type), pinned or not; 0: it is no page table. */
 unsigned int sr_pv_level(unsigned int type);
 
+/* ---- xc_sr_pv_p2m.c: where a domain has its frames ---- */
+
+struct sr_pv_p2m {
+    xc_handle *xch;
+    uint32_t domid;
+
+    void *shared_mapping;
+    const shared_info_t *shared;
+
+    uint64_t nr_pfns;
+    uint64_t generation; /* of the linear p2m; odd: it is being changed */
+    uint64_t nr_p2m_frames;
+    uint64_t *p2m_mfns; /* the frames that hold the p2m */
+    void *p2m_mapping;
+    void **p2m; /* nr_p2m_frames pages, of 512 entries each */
+
+    uint64_t max_mfn;
+    size_t nr_chunks;
+    xen_pfn_t *m2p_mfns; /* a hypercall buffer: where each chunk of the M2P begins */
+    void **m2p_mappings; /* a chunk of the M2P is mapped when it is first needed */
+    void ***m2p;         /* its pages */
+};
+
+/* Finds the domain's p2m.  Returns NULL with errno, logged: EAGAIN when the domain has not said yet
+ * where it is. */
+struct sr_pv_p2m *sr_pv_open_p2m(xc_handle *xch, uint32_t domid);
+void sr_pv_close_p2m(struct sr_pv_p2m *p);
+/* Finds the machine frame behind a PFN; false: there is none. */
+bool sr_pv_find_mfn(const struct sr_pv_p2m *p, uint64_t pfn, uint64_t *mfn);
+/* Finds the PFN of a machine frame.  Returns 0 when it is the domain's and both tables say so; 1
+ * when it is not; -1 with errno, logged. */
+int sr_pv_find_pfn(struct sr_pv_p2m *p, uint64_t mfn, uint64_t *pfn);
+/* Compares, when the domain has stopped: is its p2m where it was?  -1 with errno, logged. */
+int sr_pv_check_p2m(const struct sr_pv_p2m *p);
+
 /* ---- xc_sr_pv_save.c ---- */
 
-struct sr_pv_save;
-
-/* Find the domain's p2m.  NULL with errno, logged. */
-struct sr_pv_save *sr_pv_open(xc_handle *xch, uint32_t domid);
-void sr_pv_close(struct sr_pv_save *pv);
-/* How many PFNs it has: the highest and one. */
-uint64_t sr_pv_nr_pfns(const struct sr_pv_save *pv);
-/* The machine frame behind a PFN; false: there is none. */
-bool sr_pv_mfn(const struct sr_pv_save *pv, uint64_t pfn, uint64_t *mfn);
-/*
- * A page table with PFNs, into out.  -1: it names frames that are not the domain's, as a running
- * domain's may for a moment; errno is EAGAIN, nothing is logged.  Other failures are, with *bad
- * meaningless.
- */
-int sr_pv_normalise(struct sr_pv_save *pv, unsigned int type, const void *page, void *out,
-                    unsigned int *bad);
-
+/* Writes X86_PV_INFO.  -1 with errno, logged. */
 int sr_pv_write_info(struct sr_writer *w);
-int sr_pv_write_p2m_frames(struct sr_writer *w, const struct sr_pv_save *pv);
-/* The domain has stopped: is its p2m where it was?  -1 with errno, logged. */
-int sr_pv_check_p2m(const struct sr_pv_save *pv);
-/* When it has stopped: shared info and the vCPUs. */
-int sr_pv_write_state(struct sr_writer *w, struct sr_pv_save *pv);
 
 /* ---- xc_sr_pv_restore.c ---- */
 
