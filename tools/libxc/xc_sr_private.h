@@ -216,22 +216,6 @@ int sr_write_tsc(struct sr_writer *w, uint32_t domid);
 int sr_take_tsc(struct sr_reader *r, struct sr_tsc *t, uint32_t length);
 int sr_apply_tsc(struct sr_reader *r, const struct sr_tsc *t, uint32_t domid);
 
-/* ---- xc_sr_hvm_restore.c: an HVM domain's own state ---- */
-
-struct sr_hvm {
-    void *context;
-    uint32_t context_size;
-    struct sr_place context_at;
-    struct xc_sr_hvm_param params[SR_MAX_HVM_PARAM];
-    uint32_t nr_params;
-};
-
-int sr_hvm_take_context(struct sr_reader *r, struct sr_hvm *h, uint32_t length);
-int sr_hvm_take_params(struct sr_reader *r, struct sr_hvm *h, uint32_t length);
-/* At the end: everything into the domain.  ends: NULL, or who serves its rings. */
-int sr_hvm_apply(struct sr_reader *r, const struct sr_hvm *h, uint32_t domid,
-                 const struct xc_guest_ends *ends);
-
 #pragma GCC visibility pop
 
 #endif /* XC_SR_PRIVATE_H */

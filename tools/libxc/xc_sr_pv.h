@@ -77,34 +77,49 @@ int sr_pv_write_info(struct sr_writer *w);
 
 /* ---- xc_sr_pv_restore.c ---- */
 
-struct sr_pv_restore;
+/* The kinds of vCPU records. */
+enum { SR_PV_BASIC, SR_PV_EXTENDED, SR_PV_XSAVE, SR_PV_MSRS, SR_PV_NR_BLOBS };
 
-struct sr_pv_restore *sr_pv_new(struct sr_reader *r, uint32_t domid);
-void sr_pv_free(struct sr_pv_restore *pv);
+/* The body of one, behind its struct xc_sr_vcpu. */
+struct sr_pv_blob {
+    void *bytes; /* NULL: it has not come */
+    uint32_t size;
+    struct sr_place at;
+};
 
-/* The records' bodies, length bytes; each -1 with errno, logged. */
-int sr_pv_take_info(struct sr_pv_restore *pv, uint32_t length);
-int sr_pv_take_p2m_frames(struct sr_pv_restore *pv, uint32_t length);
-int sr_pv_take_shared_info(struct sr_pv_restore *pv, uint32_t length);
-int sr_pv_take_vcpu(struct sr_pv_restore *pv, uint32_t type, uint32_t length);
-/* Was there an X86_PV_INFO? */
-bool sr_pv_has_info(const struct sr_pv_restore *pv);
+struct sr_pv_vcpu {
+    struct sr_pv_blob blob[SR_PV_NR_BLOBS];
+};
+
+/* What has come of a PV domain. */
+struct sr_pv_restore {
+    struct sr_reader *r;
+    uint32_t domid;
+    bool have_info;
+
+    uint64_t nr_pfns;        /* PFNs are below it */
+    struct sr_sparse frames; /* what is known of each: xc_sr_pv_restore.c */
+    uint64_t p2m_pfns_n;     /* frames of the guest's own p2m ... */
+    uint64_t p2m_pfns_room;
+    uint64_t *p2m_pfns; /* ... and which */
+
+    shared_info_t *shared; /* the record's body */
+    uint64_t shared_frame; /* the machine frame that it belongs to */
+    uint32_t nr_vcpus;     /* that the domain has */
+    struct sr_pv_vcpu *vcpus;
+};
+
+/* Finds the machine frame that a PFN was given; false: it has no memory. */
+bool sr_pv_get_mfn(struct sr_pv_restore *pv, uint64_t pfn, uint64_t *mfn);
+/* Returns what kind of page the stream says it is: enum xc_sr_page_type. */
+uint8_t sr_pv_get_type(struct sr_pv_restore *pv, uint64_t pfn);
+
+/* ---- xc_sr_pv_apply.c ---- */
 
 /*
- * Memory for the PFNs that have none yet, and what kind of pages they are (types[], enum
- * xc_sr_page_type; NULL: no page table).  mfns[] gets the machine frames.
+ * Gives the domain everything that has come.  ends: who serves its rings, or NULL: nobody.
+ * result->store_gfn and console_gfn become the rings' machine frames.  -1 with errno, logged.
  */
-int sr_pv_populate(struct sr_pv_restore *pv, const uint64_t *pfns, const uint8_t *types, size_t n,
-                   uint64_t *mfns);
-/* Has it memory already? */
-bool sr_pv_is_populated(struct sr_pv_restore *pv, uint64_t pfn);
-/* The PFNs of a page table, which was read as it is in the stream, to MFNs. */
-int sr_pv_localise(struct sr_pv_restore *pv, uint64_t pfn, unsigned int level, uint64_t *table);
-
-/* All vCPUs' records against the domain's policy (xc_sr_check.h). */
-int sr_pv_check(struct sr_pv_restore *pv, const struct cpu_policy *p);
-/* At the end: p2m, start info, shared info, vCPUs, pinned tables.  ends: NULL, or who serves its
- * rings. */
 int sr_pv_apply(struct sr_pv_restore *pv, const struct xc_guest_ends *ends,
                 struct xc_restore_result *result);
 
