@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PV domains in the stream.  Their page tables, and what their toolstack sees of them, name machine
- * frames (MFNs), which are others on another host; the stream names pseudo-physical ones (PFNs).
- * Only 64-bit guests.
+ * PV domains in the stream.  Page tables of a PV domain name machine frames (MFNs), and so does
+ * what it shares with the toolstack; they differ on another host, so the stream names
+ * pseudo-physical frames (PFNs) instead.  Only 64-bit guests.  Unless a comment says otherwise, a
+ * function that returns int returns 0, or -1 with errno after it has logged why.
  */
 #ifndef XC_SR_PV_H
 #define XC_SR_PV_H
@@ -11,11 +12,11 @@
 
 #pragma GCC visibility push(hidden)
 
-#define SR_PV_PER_FRAME (PAGE_SIZE / 8) /* entries of a page table, or of a frame of the p2m */
-#define SR_PV_WIDTH     8u
-#define SR_PV_LEVELS    4u
+#define SR_PV_PER_FRAME (PAGE_SIZE / 8) /* entries in a page table, or in a frame of the p2m */
+#define SR_PV_WIDTH     8u              /* bytes in a guest's word */
+#define SR_PV_LEVELS    4u              /* levels of page tables */
 #define SR_PV_MAX_VCPUS 8192u
-/* Entries of a top-level table that are Xen's own: 0xffff8000... to 0xffff87ff...
+/* The entries of a top-level table that are Xen's own: 0xffff8000... to 0xffff87ff...
  * (<xen/arch-x86/xen-x86_64.h>: HYPERVISOR_VIRT_START). */
 #define SR_PV_XEN_FIRST 256u
 #define SR_PV_XEN_END   272u
@@ -23,16 +24,17 @@
 /* ---- xc_sr_pv_table.c: pure functions ---- */
 
 /*
- * A page table of that level (1 to 4), 512 entries, with another kind of frame number in each
- * entry that is present: what `translate` makes of it.  Xen's own entries of a top-level table
- * become 0.  Returns 0; or -1 with *bad, an entry that has a large page or whose frame cannot be
- * translated.  in == out can be.
+ * Copies a page table of level 1 to 4, 512 entries, from `in` to `out`, which may be the same.  The
+ * frame number in each present entry is replaced by what translate() makes of it; Xen's own entries
+ * of a top-level table become 0.  Returns 0; or -1 with *bad, the first entry that maps a large
+ * page or whose frame translate() refuses.  Logs nothing.
  */
 int sr_pv_translate_table(unsigned int level, const uint64_t *in, uint64_t *out,
                           bool (*translate)(void *data, uint64_t from, uint64_t *to), void *data,
                           unsigned int *bad);
 
-/* The level of a page type (enum xc_sr_page_type), pinned or not; 0: it is no page table. */
+/* Returns the level of a page table of that type (enum xc_sr_page_type), pinned or not; 0: such a
+ * page is no page table. */
 unsigned int sr_pv_level(unsigned int type);
 
 /* ---- xc_sr_pv_p2m.c: where a domain has its frames ---- */
@@ -61,18 +63,19 @@ struct sr_pv_p2m {
 /* Finds the domain's p2m.  Returns NULL with errno, logged: EAGAIN when the domain has not said yet
  * where it is. */
 struct sr_pv_p2m *sr_pv_open_p2m(xc_handle *xch, uint32_t domid);
+/* Frees it; p may be NULL. */
 void sr_pv_close_p2m(struct sr_pv_p2m *p);
 /* Finds the machine frame behind a PFN; false: there is none. */
 bool sr_pv_find_mfn(const struct sr_pv_p2m *p, uint64_t pfn, uint64_t *mfn);
 /* Finds the PFN of a machine frame.  Returns 0 when it is the domain's and both tables say so; 1
  * when it is not; -1 with errno, logged. */
 int sr_pv_find_pfn(struct sr_pv_p2m *p, uint64_t mfn, uint64_t *pfn);
-/* Compares, when the domain has stopped: is its p2m where it was?  -1 with errno, logged. */
+/* Checks, when the domain has been suspended, that its p2m is where it was.  EAGAIN: it is not. */
 int sr_pv_check_p2m(const struct sr_pv_p2m *p);
 
 /* ---- xc_sr_pv_save.c ---- */
 
-/* Writes X86_PV_INFO.  -1 with errno, logged. */
+/* Writes an X86_PV_INFO record. */
 int sr_pv_write_info(struct sr_writer *w);
 
 /* ---- xc_sr_pv_restore.c ---- */
@@ -118,7 +121,7 @@ uint8_t sr_pv_get_type(struct sr_pv_restore *pv, uint64_t pfn);
 
 /*
  * Gives the domain everything that has come.  ends: who serves its rings, or NULL: nobody.
- * result->store_gfn and console_gfn become the rings' machine frames.  -1 with errno, logged.
+ * result->store_gfn and console_gfn become the rings' machine frames.
  */
 int sr_pv_apply(struct sr_pv_restore *pv, const struct xc_guest_ends *ends,
                 struct xc_restore_result *result);
