@@ -47,55 +47,6 @@ _Static_assert(sizeof(struct xc_sr_ihdr) + sizeof(struct xc_sr_dhdr) +
                    XC_SR_HEAD_MAX,
                "a whole policy must have room in a head");
 
-static const char *const record_names[] = {
-    [REC_END] = "END",
-    [REC_PAGE_DATA] = "PAGE_DATA",
-    [REC_X86_PV_INFO] = "X86_PV_INFO",
-    [REC_X86_PV_P2M_FRAMES] = "X86_PV_P2M_FRAMES",
-    [REC_X86_PV_VCPU_BASIC] = "X86_PV_VCPU_BASIC",
-    [REC_X86_PV_VCPU_EXTENDED] = "X86_PV_VCPU_EXTENDED",
-    [REC_X86_PV_VCPU_XSAVE] = "X86_PV_VCPU_XSAVE",
-    [REC_SHARED_INFO] = "SHARED_INFO",
-    [REC_X86_TSC_INFO] = "X86_TSC_INFO",
-    [REC_HVM_CONTEXT] = "HVM_CONTEXT",
-    [REC_HVM_PARAMS] = "HVM_PARAMS",
-    [REC_TOOLSTACK] = "TOOLSTACK",
-    [REC_X86_PV_VCPU_MSRS] = "X86_PV_VCPU_MSRS",
-    [REC_VERIFY] = "VERIFY",
-    [REC_CHECKPOINT] = "CHECKPOINT",
-    [REC_CHECKPOINT_DIRTY_PFN_LIST] = "CHECKPOINT_DIRTY_PFN_LIST",
-    [REC_STATIC_DATA_END] = "STATIC_DATA_END",
-    [REC_X86_CPUID_POLICY] = "X86_CPUID_POLICY",
-    [REC_X86_MSR_POLICY] = "X86_MSR_POLICY",
-};
-
-#define NR_RECORD_NAMES (sizeof(record_names) / sizeof(record_names[0]))
-
-const char *xc_sr_record_name(uint32_t type)
-{
-    if (type < NR_RECORD_NAMES)
-        return record_names[type];
-    if (type == REC_CHECKSUM)
-        return "CHECKSUM";
-    return type & REC_OPTIONAL ? "optional" : "unknown";
-}
-
-const char *xc_sr_libxl_record_name(uint32_t type)
-{
-    static const char *const names[] = {
-        [LIBXL_REC_END] = "END",
-        [LIBXL_REC_LIBXC_CONTEXT] = "LIBXC_CONTEXT",
-        [LIBXL_REC_EMULATOR_XENSTORE_DATA] = "EMULATOR_XENSTORE_DATA",
-        [LIBXL_REC_EMULATOR_CONTEXT] = "EMULATOR_CONTEXT",
-        [LIBXL_REC_CHECKPOINT_END] = "CHECKPOINT_END",
-        [LIBXL_REC_CHECKPOINT_STATE] = "CHECKPOINT_STATE",
-    };
-
-    if (type < sizeof(names) / sizeof(names[0]))
-        return names[type];
-    return type & REC_OPTIONAL ? "optional" : "unknown";
-}
-
 /* ---- bytes ---- */
 
 static uint16_t le16(const uint8_t *b)
@@ -470,7 +421,7 @@ static int on_other_v2(struct xc_sr_parser *p)
 /* A record that is not part of the static data. */
 static int on_other(struct xc_sr_parser *p)
 {
-    if (p->type >= NR_RECORD_NAMES)
+    if (!xc_sr_find_record(p->type))
         return fail_at(p, p->record_offset, "a mandatory record that is not known");
     if (p->head->version >= 3)
         return fail_at(p, p->record_offset, "stands before STATIC_DATA_END");
