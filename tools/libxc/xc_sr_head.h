@@ -99,6 +99,7 @@ struct xc_sr_parser {
     uint32_t record; /* number of the current record */
     uint32_t type, length;
     uint32_t optdata_left;
+    struct xc_sr_order order; /* of libxc's records */
     /* The longest piece that is kept whole: a CPUID policy with its padding. */
     uint8_t buf[POLICY_MAX_LEAVES * sizeof(xen_cpuid_leaf_t) + 8];
 };
