@@ -393,51 +393,6 @@ static int end_of_head(struct xc_sr_parser *p)
     return finish_head(p);
 }
 
-/* A record that may not stand here, or not with such a body. */
-static int refuse_order(struct xc_sr_parser *p, enum xc_sr_order_wrong wrong, const char *other)
-{
-    uint64_t at = p->record_offset;
-
-    switch (wrong) {
-    case XC_SR_ORDER_NEVER:
-        return fail_at(p, at, "no stream from a sender to a receiver has it");
-    case XC_SR_ORDER_VERSION:
-        return fail_at(p, at, "a version %u stream has no such record", p->head->version);
-    case XC_SR_ORDER_GUEST:
-        return fail_at(p, at, "in the stream of %s guest",
-                       p->head->guest == XC_SR_GUEST_PV ? "a PV" : "an HVM");
-    case XC_SR_ORDER_EARLY:
-        return fail_at(p, at, "stands before STATIC_DATA_END");
-    case XC_SR_ORDER_LATE:
-        return fail_at(p, at, "stands behind the end of the static data");
-    case XC_SR_ORDER_TWICE:
-        return fail_at(p, at, "stands here a second time");
-    case XC_SR_ORDER_BEFORE:
-        return fail_at(p, at, "stands here without %s before it", other);
-    case XC_SR_ORDER_BEHIND:
-        return fail_at(p, at, "stands behind %s", other);
-    default:
-        return fail_at(p, at, "a mandatory record that is not known");
-    }
-}
-
-static int refuse_length(struct xc_sr_parser *p, const struct xc_sr_record *record)
-{
-    uint64_t at = p->record_offset;
-
-    if (!record->high)
-        return fail_at(p, at, "has a body of %u bytes, must have none", p->length);
-    if (!record->step)
-        return fail_at(p, at, "length %u, must be %u", p->length, record->low);
-    if (record->step == record->low && record->step > 1)
-        return fail_at(p, at, "length %u is not a multiple of %u above zero", p->length,
-                       record->step);
-    if (record->step > 1)
-        return fail_at(p, at, "length %u is not %u and a multiple of %u", p->length, record->low,
-                       record->step);
-    return fail_at(p, at, "length %u, must be %u to %u", p->length, record->low, record->high);
-}
-
 /* A policy has no more than `max` entries. */
 static int on_policy(struct xc_sr_parser *p, size_t entry, size_t max)
 {
@@ -493,6 +448,7 @@ static int on_record(struct xc_sr_parser *p)
 {
     const struct xc_sr_record *record, *other = NULL;
     enum xc_sr_order_wrong wrong;
+    char text[XC_SR_RULE_TEXT];
 
     p->type = le32(p->buf);
     p->length = le32(p->buf + 4);
@@ -501,11 +457,11 @@ static int on_record(struct xc_sr_parser *p)
         return fail_at(p, p->record_offset, "more than %d records in the head", XC_SR_MAX_RECORDS);
     wrong = xc_sr_check_order(&p->order, p->type, &other);
     if (wrong)
-        return refuse_order(p, wrong, other ? other->name : "");
+        return fail_at(p, p->record_offset, "%s", xc_sr_order_text(&p->order, wrong, other, &text));
     xc_sr_note_record(&p->order, p->type);
     record = xc_sr_find_record(p->type);
     if (record && !xc_sr_length_fits(record, p->length))
-        return refuse_length(p, record);
+        return fail_at(p, p->record_offset, "%s", xc_sr_length_text(record, p->length, &text));
     return p->type & REC_OPTIONAL ? on_optional(p) : on_known_record(p);
 }
 

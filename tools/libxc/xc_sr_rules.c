@@ -3,6 +3,7 @@
  * What headers and records of a migration stream must be: see xc_sr_rules.h.
  */
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "xc_sr_rules.h"
@@ -234,4 +235,65 @@ void xc_sr_note_record(struct xc_sr_order *order, uint32_t type)
     order->checkpoint |= bit_of(record);
     if (type == REC_CHECKPOINT)
         order->checkpoint = 0;
+}
+
+/* ---- words ---- */
+
+static const char *name_of_guest(const struct xc_sr_order *order)
+{
+    return order->guest == XC_SR_GUEST_PV ? "a PV" : "an HVM";
+}
+
+const char *xc_sr_order_text(const struct xc_sr_order *order, enum xc_sr_order_wrong wrong,
+                             const struct xc_sr_record *other, char (*text)[XC_SR_RULE_TEXT])
+{
+    static const char *const words[] = {
+        [XC_SR_ORDER_RIGHT] = "is where it may stand",
+        [XC_SR_ORDER_UNKNOWN] = "a mandatory record that is not known",
+        [XC_SR_ORDER_NEVER] = "no stream from a sender to a receiver has it",
+        [XC_SR_ORDER_EARLY] = "stands before STATIC_DATA_END",
+        [XC_SR_ORDER_LATE] = "stands behind the end of the static data",
+        [XC_SR_ORDER_TWICE] = "stands here a second time",
+    };
+
+    switch (wrong) {
+    case XC_SR_ORDER_VERSION:
+        (void)snprintf(*text, sizeof(*text), "a version %u stream has no such record",
+                       order->version);
+        break;
+    case XC_SR_ORDER_GUEST:
+        (void)snprintf(*text, sizeof(*text), "in the stream of %s guest", name_of_guest(order));
+        break;
+    case XC_SR_ORDER_BEFORE:
+        (void)snprintf(*text, sizeof(*text), "stands here without %s before it", other->name);
+        break;
+    case XC_SR_ORDER_BEHIND:
+        (void)snprintf(*text, sizeof(*text), "stands behind %s", other->name);
+        break;
+    default:
+        (void)snprintf(*text, sizeof(*text), "%s", words[wrong]);
+        break;
+    }
+    return *text;
+}
+
+const char *xc_sr_length_text(const struct xc_sr_record *record, uint32_t length,
+                              char (*text)[XC_SR_RULE_TEXT])
+{
+    if (!record->high)
+        (void)snprintf(*text, sizeof(*text), "has a body of %u bytes, must have none", length);
+    else if (!record->step)
+        (void)snprintf(*text, sizeof(*text), "length %u, must be %u", length, record->low);
+    else if (record->step == 1 && record->high == UINT32_MAX)
+        (void)snprintf(*text, sizeof(*text), "length %u, must be at least %u", length, record->low);
+    else if (record->step == 1)
+        (void)snprintf(*text, sizeof(*text), "length %u, must be %u to %u", length, record->low,
+                       record->high);
+    else if (record->step == record->low)
+        (void)snprintf(*text, sizeof(*text), "length %u is not a multiple of %u above zero", length,
+                       record->step);
+    else
+        (void)snprintf(*text, sizeof(*text), "length %u is not %u and a multiple of %u", length,
+                       record->low, record->step);
+    return *text;
 }

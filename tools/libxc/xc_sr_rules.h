@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What headers and records of a migration stream must be: records.def as a table, and rules that
- * are pure functions.  They do no I/O, keep nothing and say what is wrong as a number; the words
- * are the reader's.  docs/specs/libxc-migration-stream is where the rules come from.
+ * are pure functions.  They do no I/O, keep nothing and say what is wrong as a number.  Readers
+ * have words of their own, or take those that are here.  docs/specs/libxc-migration-stream is where
+ * the rules come from.
  */
 #ifndef XC_SR_RULES_H
 #define XC_SR_RULES_H
@@ -131,5 +132,16 @@ enum xc_sr_order_wrong xc_sr_check_order(const struct xc_sr_order *order, uint32
 
 /* Note that it stands here, right or wrong. */
 void xc_sr_note_record(struct xc_sr_order *order, uint32_t type);
+
+/* ---- words ---- */
+
+#define XC_SR_RULE_TEXT 96
+
+/* Say what is wrong, into *text, which is returned: "stands here a second time"; "length 7, must be
+ * 8".  other: as xc_sr_check_order() has set it. */
+const char *xc_sr_order_text(const struct xc_sr_order *order, enum xc_sr_order_wrong wrong,
+                             const struct xc_sr_record *other, char (*text)[XC_SR_RULE_TEXT]);
+const char *xc_sr_length_text(const struct xc_sr_record *record, uint32_t length,
+                              char (*text)[XC_SR_RULE_TEXT]);
 
 #endif /* XC_SR_RULES_H */

@@ -919,7 +919,7 @@ static const struct bad bads[] = {
     {"version 2: length of HVM_PARAMS", m_v2_params_length, 40, 0, REC_HVM_PARAMS,
      "length 16 is not 8 and a multiple of 16", XC_SR_LIBXC},
     {"version 2: length of PAGE_DATA", m_v2_page_length, 40, 0, REC_PAGE_DATA,
-     "length 7, must be 8 to", XC_SR_LIBXC},
+     "length 7, must be at least 8", XC_SR_LIBXC},
     {"length of CHECKSUM", m_checksum_length, 40, 0, REC_CHECKSUM, "length 24, must be 32",
      XC_SR_LIBXC},
     {"libxl: HEAD_CHECKSUM before LIBXC_CONTEXT", m_libxl_early_sum, 64, 0, LIBXL_REC_HEAD_CHECKSUM,
