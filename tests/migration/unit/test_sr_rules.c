@@ -230,7 +230,7 @@ struct order_row {
 static const struct order_row order_rows[] = {
     {3, HVM, {NONE}, 0x13, XC_SR_ORDER_UNKNOWN, 0},
     {3, HVM, {NONE}, 0x7fffffff, XC_SR_ORDER_UNKNOWN, 0},
-    {3, HVM, {NONE}, REC_OPTIONAL | 0x13, XC_SR_ORDER_RIGHT, 0},
+    {3, HVM, {REC_OPTIONAL | 0x13, NONE}, REC_OPTIONAL | 0x13, XC_SR_ORDER_RIGHT, 0},
     {3, HVM, {STATIC_HVM, NONE}, REC_TOOLSTACK, XC_SR_ORDER_NEVER, 0},
     {2, PV, {REC_X86_PV_INFO, NONE}, REC_CHECKPOINT_DIRTY_PFN_LIST, XC_SR_ORDER_NEVER, 0},
     /* since */
@@ -344,13 +344,55 @@ static void test_order(void **state)
     }
 }
 
+/* ---- words ---- */
+
+static void test_words(void **state)
+{
+    static const struct {
+        uint32_t type, length;
+        const char *text;
+    } rows[] = {
+        {REC_END, 8, "has a body of 8 bytes, must have none"},
+        {REC_X86_TSC_INFO, 23, "length 23, must be 24"},
+        {REC_PAGE_DATA, 7, "length 7, must be at least 8"},
+        {REC_X86_PV_VCPU_EXTENDED, 137, "length 137, must be 8 to 136"},
+        {REC_X86_CPUID_POLICY, 25, "length 25 is not a multiple of 24 above zero"},
+        {REC_HVM_PARAMS, UINT32_MAX, "length 4294967295 is not 8 and a multiple of 16"},
+    };
+    const struct xc_sr_order hvm = {.version = 2, .guest = HVM}, pv = {.version = 3, .guest = PV};
+    const struct xc_sr_record *longest = xc_sr_find_record(REC_CHECKPOINT_DIRTY_PFN_LIST);
+    char text[XC_SR_RULE_TEXT];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_string_equal(
+            xc_sr_length_text(xc_sr_find_record(rows[i].type), rows[i].length, &text),
+            rows[i].text);
+    for (int wrong = XC_SR_ORDER_RIGHT; wrong <= XC_SR_ORDER_BEHIND; wrong++) {
+        const char *words = xc_sr_order_text(&pv, (enum xc_sr_order_wrong)wrong, longest, &text);
+
+        assert_ptr_equal(words, text);
+        assert_in_range(strlen(words), 10, XC_SR_RULE_TEXT - 2);
+    }
+    assert_string_equal(xc_sr_order_text(&hvm, XC_SR_ORDER_VERSION, NULL, &text),
+                        "a version 2 stream has no such record");
+    assert_string_equal(xc_sr_order_text(&hvm, XC_SR_ORDER_GUEST, NULL, &text),
+                        "in the stream of an HVM guest");
+    assert_string_equal(xc_sr_order_text(&pv, XC_SR_ORDER_GUEST, NULL, &text),
+                        "in the stream of a PV guest");
+    assert_string_equal(xc_sr_order_text(&pv, XC_SR_ORDER_BEFORE, longest, &text),
+                        "stands here without CHECKPOINT_DIRTY_PFN_LIST before it");
+    assert_string_equal(xc_sr_order_text(&pv, XC_SR_ORDER_BEHIND, longest, &text),
+                        "stands behind CHECKPOINT_DIRTY_PFN_LIST");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_image_header), cmocka_unit_test(test_domain_header),
         cmocka_unit_test(test_libxl_header), cmocka_unit_test(test_xl_header),
         cmocka_unit_test(test_find),         cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_order),        cmocka_unit_test(test_words),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
