@@ -161,8 +161,8 @@ class Table:
                 raise TableError(where, f"{name}: type {type_:#x} stands behind {other.type:#x}")
         if len(rows) == MOST_ROWS:
             raise TableError(where, f"more than {MOST_ROWS} records in {layer}'s layer")
-        for what, word, words in (("guests", guests, GUESTS), ("place", place, PLACES[layer]), ("version", since, VERSIONS[layer]),
-                                  ("frequency", often, OFTEN), ("owner", owner, OWNERS)):
+        for what, word, words in (("guests", guests, GUESTS), ("place", place, PLACES[layer]),
+                                  ("version", since, VERSIONS[layer]), ("frequency", often, OFTEN), ("owner", owner, OWNERS)):
             if word not in words:
                 raise TableError(where, f"{name}: no {what} {word}")
         if (guests == "none") != (place in NOWHERE):
