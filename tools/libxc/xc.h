@@ -287,6 +287,14 @@ int xc_domain_get_visible(xc_handle *xch, uint32_t domid, struct featureset *vis
 
 /* ---- vCPUs (xc_vcpu.c) ---- */
 
+/*
+ * Ask what a vCPU reads with CPUID now (of a PV domain: its kernel), in its place in the topology:
+ * the registers of the n leaves whose numbers are in leaves[].  Hypervisors with our extension say
+ * (a simulated one); others fail with ENOSYS or EOPNOTSUPP.  ESRCH: no such domain, or vCPU.
+ */
+int xc_vcpu_get_cpuid(xc_handle *xch, uint32_t domid, uint32_t vcpu, xen_cpuid_leaf_t *leaves,
+                      size_t n);
+
 /* ---- PV domains, which see machine frames ---- */
 
 /* Memory for n PFNs: PFNs in, their machine frames out.  -1 with errno, and what was given stays.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Building a PV guest: memory, then the frames that its structure is in (sim/guest-pv.h), page
- * tables pinned, and what toolstacks are told of its p2m.
+ * Building a PV guest: memory, then the frames that its structure is in (<sim-abi/guest-pv.h>),
+ * page tables pinned, and what toolstacks are told of its p2m.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #ifndef XL_SIM_BUILD_PV_H
 #define XL_SIM_BUILD_PV_H
 
-#include <sim/guest-pv.h>
+#include <sim-abi/guest-pv.h>
 
 #include "xc.h"
 

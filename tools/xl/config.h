@@ -5,7 +5,7 @@
 #ifndef XL_SIM_CONFIG_H
 #define XL_SIM_CONFIG_H
 
-#include <sim/guest.h>
+#include <sim-abi/guest.h>
 #include <topology.h>
 
 #include "xc.h"

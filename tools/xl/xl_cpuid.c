@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <hypervisor.h>
-
 #include "cpu.h"
 #include "describe.h"
 #include "json.h"
@@ -20,7 +18,7 @@
 #include "xl_programs.h"
 
 static const struct cmd_option options[] = {
-    {'n', "vcpu", "N", "as that vCPU reads it, in its place in the topology"},
+    {'n', "vcpu", "N", "as that vCPU reads it now, in its place in the topology"},
     CMD_JSON,
     CMD_END,
 };
@@ -49,42 +47,6 @@ static int find_visible(xc_handle *xch, struct view *v)
     /* Our own hypervisor knows better, and what it costs. */
     v->costs_known = !xc_domain_get_visible(xch, v->info.domid, &v->visible, &v->costs_switches);
     return v->costs_known || errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -1;
-}
-
-/* ---- a vCPU's leaves ---- */
-
-/*
- * The hypervisor's own function, over a vCPU of the domain's type, policy and topology that has not
- * begun to run: what follows CR4 and XCR0 is as it was then.
- */
-static void read_as_vcpu(struct view *v, uint32_t nr_vcpus)
-{
-    struct domain *d = xcalloc(1, sizeof(*d));
-    struct vcpu *vcpu = xcalloc(1, sizeof(*vcpu));
-
-    d->hvm = v->info.type != XC_DOMAIN_PV;
-    d->hap = v->info.hap;
-    d->id = (uint16_t)v->info.domid;
-    d->max_vcpus = nr_vcpus;
-    d->policy = v->policy;
-    topology_from_policy(&d->policy, nr_vcpus, &d->topology);
-    vcpu->domain = d;
-    vcpu->id = (uint32_t)v->vcpu;
-    vcpu_reset(vcpu);
-    topology_place(&d->topology, vcpu->id, &vcpu->place);
-    guest_cpuid_update(vcpu);
-    for (size_t i = 0; i < v->leaves.nr_leaves; i++) {
-        xen_cpuid_leaf_t *l = &v->leaves.leaves[i];
-        struct cpuid_regs regs;
-
-        guest_cpuid(vcpu, l->leaf, l->subleaf == XEN_CPUID_NO_SUBLEAF ? 0 : l->subleaf, &regs);
-        l->a = regs.a;
-        l->b = regs.b;
-        l->c = regs.c;
-        l->d = regs.d;
-    }
-    free(vcpu);
-    free(d);
 }
 
 /* ---- printing ---- */
@@ -194,9 +156,9 @@ static int look(xc_handle *xch, const char *domain, struct view *v)
         warn("out of memory");
         return -1;
     }
-    if (v->vcpu >= 0)
-        read_as_vcpu(v, v->info.nr_vcpus);
-    return 0;
+    return v->vcpu < 0 ? 0
+                       : xc_vcpu_get_cpuid(xch, domid, (uint32_t)v->vcpu, v->leaves.leaves,
+                                           v->leaves.nr_leaves);
 }
 
 static int run(const struct command *cmd, int argc, char **argv)
@@ -236,8 +198,9 @@ const struct command cmd_cpuid = {
     .name = "cpuid",
     .args = "DOMAIN",
     .summary = "the CPU of a domain",
-    .about = "Prints the CPUID leaves of a domain's policy, or what one of its vCPUs reads before "
-             "it begins to run. Of a PV domain, also what its programs read beyond or short of "
+    .about = "Prints the CPUID leaves of a domain's policy, or what one of its vCPUs reads now "
+             "(of a PV domain, its kernel). Of a PV domain, also what its programs read beyond or "
+             "short of "
              "it: features that the CPU cannot be kept from showing, features that it cannot be "
              "made to show, and what else is the CPU's own; and whether hiding features costs time "
              "at context switches.",

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sim/guest.h>
+#include <sim-abi/guest.h>
 
 #include "json.h"
 #include "out.h"

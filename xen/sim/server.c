@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <sim/protocol.h>
+#include <sim-abi/protocol.h>
 #include <sim/server.h>
 #include <sim/store.h>
 

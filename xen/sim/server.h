@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A simulated host's socket: toolstacks connect, make hypercalls, map memory.  See protocol.h.
+ * A simulated host's socket: toolstacks connect, make hypercalls, map memory.  See
+ * <sim-abi/protocol.h>.
  */
 #ifndef SIM_SERVER_H
 #define SIM_SERVER_H
