@@ -274,7 +274,10 @@ def test_bad_setting_on_the_command_line(ivy):
 
 def test_names_are_unique(ivy):
     ivy.create()
-    assert "there is a domain called 'g' already: it is domain" in ivy.run("create", ivy.config(), status=2).stderr
+    said = "there is a domain called 'g' already: it is domain"
+    assert said in ivy.run("create", ivy.config(), status=2).stderr
+    ivy.run("save", "-c", "g", "g.save")
+    assert said in ivy.run("restore", "g.save", status=2).stderr  # the same words: one function
     ivy.run("destroy", "g")
 
 

@@ -31,11 +31,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "environment.h"
 #include "image.h"
 #include "json.h"
 #include "line.h"
 #include "out.h"
+#include "receive.h"
 #include "util.h"
+#include "view.h"
 #include "xl.h"
 #include "xl_programs.h"
 
@@ -150,7 +153,7 @@ static int send_image(struct migration *m, const struct peer *p, bool *suspended
     const struct xc_save_options options = {.live = m->live,
                                             .checksums = m->checksums,
                                             .by_reference = true,
-                                            .zero_pages = image_zero_pages(true),
+                                            .zero_pages = environment_zero_pages(true),
                                             .patience = (unsigned int)p->patience};
     const struct xc_save_callbacks callbacks = {
         .suspend = view_suspend, .progress = view_progress, .data = &m->view};
@@ -412,7 +415,7 @@ static int receive(xc_handle *xch, int patience)
     struct xc_restore_result *result = xcalloc(1, sizeof(*result));
     struct image_config c = {.name = NULL};
     uint32_t domid;
-    int status = image_restore(xch, &from, &domid, &c, result);
+    int status = receive_domain(xch, &from, &domid, &c, result);
 
     free(result);
     if (status) {
@@ -422,7 +425,7 @@ static int receive(xc_handle *xch, int patience)
         if (hear(STDIN_FILENO, patience) != 'G') {
             warn("the sender has not let go of its copy: this one is destroyed");
             status = STATUS_TROUBLE;
-        } else if (image_take_name(xch, domid, &c) || xc_domain_unpause(xch, domid)) {
+        } else if (receive_take_name(xch, domid, &c) || xc_domain_unpause(xch, domid)) {
             status = STATUS_TROUBLE;
         }
         if (status)

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image.h"
 #include "out.h"
+#include "receive.h"
 #include "xl.h"
 
 static const struct cmd_option options[] = {
@@ -43,8 +43,8 @@ static int run_pause(const struct command *cmd, int argc, char **argv)
 static int unpause(xc_handle *xch, uint32_t domid)
 {
     char *name = xl_domain_name(xch, domid);
-    size_t length = strlen(name), tail = strlen(IMAGE_INCOMING);
-    bool incoming = length > tail && !strcmp(name + length - tail, IMAGE_INCOMING);
+    size_t length = strlen(name), tail = strlen(RECEIVE_INCOMING);
+    bool incoming = length > tail && !strcmp(name + length - tail, RECEIVE_INCOMING);
 
     if (incoming)
         warn("'%s' is not all there, or runs elsewhere: when nobody is sending it any more, "
