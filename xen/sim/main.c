@@ -47,8 +47,7 @@ static const char help[] =
 
 struct settings {
     const char *machine, *socket, *log;
-    unsigned int pcpus;
-    uint64_t memory, seed;
+    struct sim_boot boot;
     bool stepped;
     const struct policy_way *way;
     char cmdline[1024];
@@ -178,13 +177,13 @@ static int parse(int argc, char **argv, struct settings *set)
             break;
         case 'c':
             good = number(optarg, 1, PLATFORM_MAX_PCPUS, &n);
-            set->pcpus = (unsigned int)n;
+            set->boot.nr_pcpus = (unsigned int)n;
             break;
         case MEMORY:
-            good = number(optarg, 1, 1u << 22, &set->memory);
+            good = number(optarg, 1, 1u << 22, &set->boot.memory_mib);
             break;
         case SEED:
-            good = number(optarg, 0, UINT64_MAX, &set->seed);
+            good = number(optarg, 0, UINT64_MAX, &set->boot.seed);
             break;
         case STEPPED:
             set->stepped = true;
@@ -272,7 +271,7 @@ int main(int argc, char **argv)
 {
     static struct sim_machine_file machine;
     static struct sim_host host;
-    struct settings set = {.seed = 1};
+    struct settings set = {.boot = {.seed = 1}};
     char why[512] = "";
     FILE *log = NULL;
     int status = parse(argc, argv, &set);
@@ -286,8 +285,10 @@ int main(int argc, char **argv)
         if (!log)
             return trouble(set.log, strerror(errno));
     }
-    if (sim_host_boot(&host, &machine, set.pcpus, set.memory, set.seed, set.cmdline,
-                      log ? log_line : NULL, log, why, sizeof(why)))
+    set.boot.cmdline = set.cmdline;
+    set.boot.line = log ? log_line : NULL;
+    set.boot.opaque = log;
+    if (sim_host_boot(&host, &machine, &set.boot, why, sizeof(why)))
         return trouble(why, NULL);
     host.hv.policy_way = set.way;
     status = serve(&host, &machine, &set);
