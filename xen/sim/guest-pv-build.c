@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pv.h>
 #include <sim/guest-pv.h>
 #include <sim/guest.h>
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pv.h>
 #include <sim/guest-pv.h>
 
 #include "guest-private.h"

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include <pv.h>
 #include <sim/guest.h>
 
 #include "guest-private.h"

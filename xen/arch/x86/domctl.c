@@ -4,6 +4,7 @@
  */
 #include <ext-domctl.h>
 #include <hypervisor.h>
+#include <pv.h>
 
 #include <xen/errno.h>
 
