@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <sim/machine.h>
+#include <sim/machines-dir.h>
 #include <sim/server.h>
 #include <sim/stock.h>
 
@@ -31,7 +32,7 @@ static const char help[] =
     "and a socket for the toolstack (xl-sim, xenlevel).  It runs until it is switched off (xl-sim\n"
     "poweroff, or SIGTERM) and says \"ready\" on standard output when it can be talked to.\n"
     "\n"
-    "  -m, --machine FILE   a machine file, or the name of an installed one (intel-penryn)\n"
+    "  -m, --machine FILE   a machine file, or the name of a known one (intel-penryn)\n"
     "  -s, --socket PATH    where toolstacks connect (./NAME.sock)\n"
     "  -c, --pcpus N        physical CPUs, 1 to 64 (the machine's)\n"
     "      --memory MIB     memory (the machine's)\n"
@@ -39,7 +40,7 @@ static const char help[] =
     "      --stepped        guests run only when told to: xl-sim run N\n"
     "      --stock[=4.N]    give domains their CPUID policies as stock Xen 4.N does (4.17)\n"
     "      --log FILE       the hypervisor's console as well into FILE (-: standard error)\n"
-    "      --list           the installed machines\n"
+    "      --list           the known machines\n"
     "  -V, --version        the version\n"
     "  -h, --help           this text\n"
     "\n"
@@ -83,9 +84,15 @@ static bool number(const char *text, uint64_t min, uint64_t max, uint64_t *n)
     return *text && *text != '-' && !*end && !errno && *n >= min && *n <= max;
 }
 
+/* Returns only when it fails: the exit status. */
 static int list_machines(void)
 {
-    return execlp("ls", "ls", MACHINES_DIR, (char *)NULL);
+    char dir[PATH_MAX];
+
+    if (sim_machines_dir(dir, sizeof(dir)))
+        return trouble("the machine files", strerror(errno));
+    (void)execlp("ls", "ls", dir, (char *)NULL);
+    return trouble(dir, strerror(errno));
 }
 
 /* "4.20"; NULL stands for 4.17. */
@@ -197,7 +204,7 @@ static int parse(int argc, char **argv, struct settings *set)
             set->log = optarg;
             break;
         case LIST:
-            return list_machines() ? trouble(MACHINES_DIR, strerror(errno)) : STATUS_DONE;
+            return list_machines();
         case 'V':
             (void)printf("xen-sim %s\n", XENLEVEL_VERSION);
             return STATUS_DONE;
@@ -213,14 +220,17 @@ static int parse(int argc, char **argv, struct settings *set)
     return parse_rest(argc, argv, set);
 }
 
-/* A file; or, without a slash and when there is no such file, one of the installed ones. */
+/* A file; or, without a slash and when there is no such file, one of those known by name. */
 static int load_machine(const char *name, struct sim_machine_file *m)
 {
-    char path[PATH_MAX], why[512];
+    char dir[PATH_MAX], path[2 * PATH_MAX], why[512];
 
     (void)snprintf(path, sizeof(path), "%s", name);
-    if (!strchr(name, '/') && access(name, F_OK))
-        (void)snprintf(path, sizeof(path), "%s/%s.ini", MACHINES_DIR, name);
+    if (!strchr(name, '/') && access(name, F_OK)) {
+        if (sim_machines_dir(dir, sizeof(dir)))
+            return trouble("the machine files", strerror(errno));
+        (void)snprintf(path, sizeof(path), "%s/%s.ini", dir, name);
+    }
     return sim_machine_load(path, m, why, sizeof(why)) ? trouble(why, NULL) : 0;
 }
 
