@@ -148,7 +148,7 @@ static void add_to_sum(struct image_config *c, const void *bytes, size_t n)
     c->sum.bytes += n;
 }
 
-static int put(int fd, int patience, struct image_config *c, const void *bytes, size_t n)
+static int put_bytes(int fd, int patience, struct image_config *c, const void *bytes, size_t n)
 {
     add_to_sum(c, bytes, n);
     return line_write(fd, bytes, n, patience);
@@ -171,9 +171,9 @@ int image_write_head(int fd, int patience, struct image_config *c)
     if (json) {
         head.config_length = (uint32_t)len + 1; /* its NUL too, as libxl writes it */
         head.xl.optional_length = (uint32_t)sizeof(head.config_length) + head.config_length;
-        if (!put(fd, patience, c, &head, sizeof(head)) && !put(fd, patience, c, text, len) &&
-            !put(fd, patience, c, "", 1))
-            rc = put(fd, patience, c, &inner, sizeof(inner));
+        if (!put_bytes(fd, patience, c, &head, sizeof(head)) &&
+            !put_bytes(fd, patience, c, text, len) && !put_bytes(fd, patience, c, "", 1))
+            rc = put_bytes(fd, patience, c, &inner, sizeof(inner));
         yajl_gen_free(json);
     }
     if (rc)

@@ -139,7 +139,7 @@ static int print_json(const struct view *v)
 
 /* ---- */
 
-static int look(xc_handle *xch, const char *domain, struct view *v)
+static int find_out(xc_handle *xch, const char *domain, struct view *v)
 {
     uint32_t domid;
 
@@ -161,7 +161,7 @@ static int look(xc_handle *xch, const char *domain, struct view *v)
                                            v->leaves.nr_leaves);
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_cpuid(const struct command *cmd, int argc, char **argv)
 {
     int letter, first, status = STATUS_TROUBLE;
     struct view *v;
@@ -185,7 +185,7 @@ static int run(const struct command *cmd, int argc, char **argv)
         return STATUS_TROUBLE;
     v = xcalloc(1, sizeof(*v));
     v->vcpu = vcpu == UINT64_MAX ? -1 : (long)vcpu;
-    if (!look(xch, argv[first], v))
+    if (!find_out(xch, argv[first], v))
         status = (json ? print_json : print_text)(v);
     xc_leaves_free(&v->leaves);
     free(v->name);
@@ -205,5 +205,5 @@ const struct command cmd_cpuid = {
              "made to show, and what else is the CPU's own; and whether hiding features costs time "
              "at context switches.",
     .options = options,
-    .run = run,
+    .run = run_cpuid,
 };

@@ -32,7 +32,7 @@ static int report_json(const struct guest_config *c, uint32_t domid, bool paused
     return json_end(j);
 }
 
-static int create(xc_handle *xch, const struct guest_config *c, bool paused, bool json)
+static int create_domain(xc_handle *xch, const struct guest_config *c, bool paused, bool json)
 {
     struct xl_programs programs = {.known = false};
     uint32_t domid;
@@ -55,7 +55,7 @@ static int create(xc_handle *xch, const struct guest_config *c, bool paused, boo
     return STATUS_YES;
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_create(const struct command *cmd, int argc, char **argv)
 {
     int letter, first, status = STATUS_TROUBLE;
     bool paused = false, json = false;
@@ -77,7 +77,7 @@ static int run(const struct command *cmd, int argc, char **argv)
     if (!config_read(argv[first], argc - first - 1, argv + first + 1, &c)) {
         xch = xl_open();
         if (xch)
-            status = create(xch, &c, paused, json);
+            status = create_domain(xch, &c, paused, json);
         xc_interface_close(xch);
     }
     config_free(&c);
@@ -101,5 +101,5 @@ const struct command cmd_create = {
         "CPU of one guest, kept by `xenlevel show -o`\n"
         "threads, cores, dies, sockets: the topology of its vCPUs",
     .options = options,
-    .run = run,
+    .run = run_create,
 };

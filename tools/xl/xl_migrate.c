@@ -54,7 +54,7 @@ struct peer {
     int patience; /* ms that an answer may take */
 };
 
-static int start(struct peer *p, const char *command)
+static int start_receiver(struct peer *p, const char *command)
 {
     int down[2] = {-1, -1}, up[2] = {-1, -1};
     const int buffer = SOCKET_BUFFER;
@@ -101,7 +101,7 @@ static bool has_ended(const struct peer *p)
     return false;
 }
 
-static void finish(struct peer *p)
+static void end_receiver(struct peer *p)
 {
     hang_up(p);
     (void)close(p->from);
@@ -117,7 +117,7 @@ static void finish(struct peer *p)
 
 /* One byte of the protocol; 0 when the other side has gone, or is silent for too long (-1: never
  * too long). */
-static char hear(int fd, int patience)
+static char hear_answer(int fd, int patience)
 {
     char c;
 
@@ -130,7 +130,7 @@ static char hear(int fd, int patience)
 static bool hear_banner(const struct peer *p)
 {
     for (size_t i = 0; i < sizeof(banner) - 1; i++)
-        if (hear(p->from, p->patience) != banner[i])
+        if (hear_answer(p->from, p->patience) != banner[i])
             return false;
     return true;
 }
@@ -177,7 +177,7 @@ static int hand_over(struct migration *m, const struct peer *p)
     if (line_write(p->to, "G", 1, p->patience))
         answer = 'F'; /* one byte that was not written was not read */
     else
-        answer = hear(p->from, p->patience);
+        answer = hear_answer(p->from, p->patience);
     if (answer == 'A') {
         /* As whoever uses it sees it: until it runs there, not until the last byte has left. */
         m->stats.elapsed_ns = view_now() - m->begun;
@@ -217,7 +217,7 @@ static int send_domain(struct migration *m, struct peer *p)
             return STATUS_TROUBLE;
         suspended = false;
     }
-    answer = hear(p->from, patience);
+    answer = hear_answer(p->from, patience);
     if (answer == 'R' && suspended)
         return hand_over(m, p);
     if (suspended && xc_domain_resume(m->xch, m->domid))
@@ -229,7 +229,7 @@ static int send_domain(struct migration *m, struct peer *p)
     return answer == 'N' ? STATUS_NO : STATUS_TROUBLE;
 }
 
-static void report(const struct migration *m, bool json)
+static void print_report(const struct migration *m, bool json)
 {
     const struct xc_sr_stats *st = &m->stats;
     struct json *j;
@@ -267,7 +267,7 @@ static void look_at_programs(const struct migration *m)
         out_text(stderr, 2, 4, "Wherever it goes, they may read something else again.");
 }
 
-static int migrate(struct migration *m, const char *command, uint64_t seconds, bool json)
+static int migrate_domain(struct migration *m, const char *command, uint64_t seconds, bool json)
 {
     struct peer p = {.patience = (int)seconds * 1000};
     int status = STATUS_TROUBLE;
@@ -275,12 +275,12 @@ static int migrate(struct migration *m, const char *command, uint64_t seconds, b
     if (image_config_of(m->xch, m->domid, &m->config))
         return STATUS_TROUBLE;
     look_at_programs(m);
-    if (!start(&p, command) && !line_cut_by_signals(p.to, true)) {
+    if (!start_receiver(&p, command) && !line_cut_by_signals(p.to, true)) {
         status = send_domain(m, &p);
-        finish(&p);
+        end_receiver(&p);
     }
     if (!status)
-        report(m, json);
+        print_report(m, json);
     image_config_free(&m->config);
     return status;
 }
@@ -297,7 +297,7 @@ static const struct cmd_option migrate_options[] = {
 };
 
 /* A word for the shell, in single quotes; malloc'ed. */
-static char *quoted(const char *word)
+static char *quote_word(const char *word)
 {
     char *text = xcalloc(strlen(word) + 1, 4), *at = text;
 
@@ -323,10 +323,10 @@ static int parse_timeout(const struct command *cmd, const char *value, uint64_t 
 }
 
 /* What starts it; malloc'ed. */
-static char *receiver(const char *over, const char *where, uint64_t seconds)
+static char *receiver_command(const char *over, const char *where, uint64_t seconds)
 {
-    char *socket = quoted(where);
-    char *program = over ? xstrdup("xl-sim") : quoted(xl_program());
+    char *socket = quote_word(where);
+    char *program = over ? xstrdup("xl-sim") : quote_word(xl_program());
     char *command = xasprintf("%s %s -s %s migrate-receive -t %llu", over ? over : "exec", program,
                               socket, (unsigned long long)seconds);
 
@@ -383,8 +383,8 @@ static int run_migrate(const struct command *cmd, int argc, char **argv)
         if (resume) {
             status = let_go_on(m.xch, m.domid);
         } else {
-            command = receiver(over, argv[first + 1], seconds);
-            status = migrate(&m, command, seconds, json);
+            command = receiver_command(over, argv[first + 1], seconds);
+            status = migrate_domain(&m, command, seconds, json);
             free(command);
         }
     }
@@ -394,7 +394,7 @@ static int run_migrate(const struct command *cmd, int argc, char **argv)
 
 /* ---- receiving ---- */
 
-static void say(char c)
+static void send_answer(char c)
 {
     (void)line_write(STDOUT_FILENO, &c, 1, -1); /* whoever does not hear it has gone */
 }
@@ -403,12 +403,12 @@ static void say(char c)
 static void give_up(xc_handle *xch, uint32_t domid)
 {
     if (!xc_domain_destroy(xch, domid))
-        say('F');
+        send_answer('F');
     else
         warn("domain %u is left behind: `xl-sim destroy %u`", domid, domid);
 }
 
-static int receive(xc_handle *xch, int patience)
+static int receive_and_answer(xc_handle *xch, int patience)
 {
     const struct image_source from = {
         .fd = STDIN_FILENO, .patience = patience, .what = "the stream"};
@@ -419,10 +419,10 @@ static int receive(xc_handle *xch, int patience)
 
     free(result);
     if (status) {
-        say(status == STATUS_NO ? 'N' : 'F');
+        send_answer(status == STATUS_NO ? 'N' : 'F');
     } else {
-        say('R');
-        if (hear(STDIN_FILENO, patience) != 'G') {
+        send_answer('R');
+        if (hear_answer(STDIN_FILENO, patience) != 'G') {
             warn("the sender has not let go of its copy: this one is destroyed");
             status = STATUS_TROUBLE;
         } else if (receive_take_name(xch, domid, &c) || xc_domain_unpause(xch, domid)) {
@@ -431,7 +431,7 @@ static int receive(xc_handle *xch, int patience)
         if (status)
             give_up(xch, domid);
         else
-            say('A');
+            send_answer('A');
     }
     image_config_free(&c);
     return status;
@@ -459,7 +459,7 @@ static int run_receive(const struct command *cmd, int argc, char **argv)
         return STATUS_TROUBLE;
     if (!line_cut_by_signals(STDIN_FILENO, false) &&
         !line_write(STDOUT_FILENO, banner, sizeof(banner) - 1, -1))
-        status = receive(xch, (int)seconds * 1000);
+        status = receive_and_answer(xch, (int)seconds * 1000);
     xc_interface_close(xch);
     return status;
 }

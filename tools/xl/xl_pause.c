@@ -13,8 +13,8 @@ static const struct cmd_option options[] = {
     CMD_END,
 };
 
-static int change(const struct command *cmd, int argc, char **argv,
-                  int (*how)(xc_handle *xch, uint32_t domid))
+static int change_domain(const struct command *cmd, int argc, char **argv,
+                         int (*how)(xc_handle *xch, uint32_t domid))
 {
     int status, rc;
     xc_handle *xch;
@@ -36,11 +36,11 @@ static int change(const struct command *cmd, int argc, char **argv,
 
 static int run_pause(const struct command *cmd, int argc, char **argv)
 {
-    return change(cmd, argc, argv, xc_domain_pause);
+    return change_domain(cmd, argc, argv, xc_domain_pause);
 }
 
 /* What is being received must not run, nor what a receiver that was killed has left. */
-static int unpause(xc_handle *xch, uint32_t domid)
+static int unpause_domain(xc_handle *xch, uint32_t domid)
 {
     char *name = xl_domain_name(xch, domid);
     size_t length = strlen(name), tail = strlen(RECEIVE_INCOMING);
@@ -56,7 +56,7 @@ static int unpause(xc_handle *xch, uint32_t domid)
 
 static int run_unpause(const struct command *cmd, int argc, char **argv)
 {
-    return change(cmd, argc, argv, unpause);
+    return change_domain(cmd, argc, argv, unpause_domain);
 }
 
 const struct command cmd_pause = {

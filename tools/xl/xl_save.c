@@ -53,7 +53,7 @@ static int save_to(xc_handle *xch, uint32_t domid, struct outfile *o, bool check
     return rc ? -1 : 0;
 }
 
-static int save(xc_handle *xch, uint32_t domid, const char *path, bool checksums)
+static int save_domain(xc_handle *xch, uint32_t domid, const char *path, bool checksums)
 {
     struct outfile o;
     int rc = outfile_open(&o, path, 0600);
@@ -89,7 +89,7 @@ static int run_save(const struct command *cmd, int argc, char **argv)
         return STATUS_TROUBLE;
     rc = xc_domain_resolve(xch, argv[first], &domid);
     if (!rc)
-        rc = xl_claim(domid) || save(xch, domid, argv[first + 1], checksums) ? -1 : 0;
+        rc = xl_claim(domid) || save_domain(xch, domid, argv[first + 1], checksums) ? -1 : 0;
     if (!rc)
         rc = go_on ? xc_domain_resume(xch, domid) : xc_domain_destroy(xch, domid);
     xc_interface_close(xch);

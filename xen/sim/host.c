@@ -13,7 +13,7 @@
 #define SLICE_NS 1000000u
 
 /* The host's own chance: splitmix64. */
-static uint64_t chance(struct sim_host *h)
+static uint64_t next_chance(struct sim_host *h)
 {
     uint64_t z = (h->rng += 0x9e3779b97f4a7c15ull);
 
@@ -84,7 +84,7 @@ static bool end_round(struct sim_host *h)
         h->platform.now += h->round_ns ? h->round_ns : 1;
     h->round_ns = 0;
     /* Interrupts and cache misses make slices unequal: between a half and one and a half. */
-    h->hv.slice = h->slice / 2 + chance(h) % (h->slice + 1);
+    h->hv.slice = h->slice / 2 + next_chance(h) % (h->slice + 1);
     return true;
 }
 
@@ -103,7 +103,7 @@ uint64_t sim_host_run(struct sim_host *h, uint64_t n)
             h->idle_pcpus++;
         } else {
             sim_guest_step(&h->hv, h->next_pcpu, v, &ns);
-            ns += chance(h) % (ns / 4 + 1);
+            ns += next_chance(h) % (ns / 4 + 1);
             h->round_ns = ns > h->round_ns ? ns : h->round_ns;
             h->steps++;
             made++;

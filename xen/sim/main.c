@@ -55,9 +55,9 @@ struct settings {
 };
 
 /* One line about foreign text: see xc_text.h. */
-static void say(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void say_line(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-static void say(FILE *f, const char *fmt, ...)
+static void say_line(FILE *f, const char *fmt, ...)
 {
     char line[PATH_MAX + 512];
     va_list ap;
@@ -69,13 +69,13 @@ static void say(FILE *f, const char *fmt, ...)
     (void)fflush(f); /* whoever waits for it reads a pipe */
 }
 
-static int trouble(const char *what, const char *why)
+static int say_trouble(const char *what, const char *why)
 {
-    say(stderr, "xen-sim: %s%s%s", what, why ? ": " : "", why ? why : "");
+    say_line(stderr, "xen-sim: %s%s%s", what, why ? ": " : "", why ? why : "");
     return STATUS_TROUBLE;
 }
 
-static bool number(const char *text, uint64_t min, uint64_t max, uint64_t *n)
+static bool parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *n)
 {
     char *end;
 
@@ -90,9 +90,9 @@ static int list_machines(void)
     char dir[PATH_MAX];
 
     if (sim_machines_dir(dir, sizeof(dir)))
-        return trouble("the machine files", strerror(errno));
+        return say_trouble("the machine files", strerror(errno));
     (void)execlp("ls", "ls", dir, (char *)NULL);
-    return trouble(dir, strerror(errno));
+    return say_trouble(dir, strerror(errno));
 }
 
 /* "4.20"; NULL stands for 4.17. */
@@ -100,13 +100,13 @@ static const struct policy_way *find_way(const char *version)
 {
     uint64_t minor = STOCK_FIRST;
 
-    if (version && (strncmp(version, "4.", 2) != 0 || !number(version + 2, 0, 99, &minor)))
+    if (version && (strncmp(version, "4.", 2) != 0 || !parse_number(version + 2, 0, 99, &minor)))
         return NULL;
     return stock_way((unsigned int)minor);
 }
 
 /* Everything behind `--`, joined again. */
-static bool join(char *dst, size_t size, char **words, int n)
+static bool join_words(char *dst, size_t size, char **words, int n)
 {
     size_t at = 0;
 
@@ -138,16 +138,17 @@ static int parse_rest(int argc, char **argv, struct settings *set)
         return STATUS_TROUBLE;
     }
     if (optind < argc && strcmp(argv[optind - 1], "--") != 0)
-        return trouble("an argument that is no option (the hypervisor's command line stands behind "
-                       "--)",
-                       argv[optind]);
-    if (!join(set->cmdline, sizeof(set->cmdline), argv + optind, argc - optind))
-        return trouble("the hypervisor's command line is too long", NULL);
+        return say_trouble(
+            "an argument that is no option (the hypervisor's command line stands behind "
+            "--)",
+            argv[optind]);
+    if (!join_words(set->cmdline, sizeof(set->cmdline), argv + optind, argc - optind))
+        return say_trouble("the hypervisor's command line is too long", NULL);
     return -1;
 }
 
 /* After '?' of getopt_long(), whose own message would print the word as it is. */
-static int misused(char **argv)
+static int say_misuse(char **argv)
 {
     const char *name = NULL;
 
@@ -155,17 +156,17 @@ static int misused(char **argv)
         if (o->val == optopt)
             name = o->name;
     if (name)
-        say(stderr, "xen-sim: option --%s: its argument is missing, or it takes none", name);
+        say_line(stderr, "xen-sim: option --%s: its argument is missing, or it takes none", name);
     else if (optopt)
-        say(stderr, "xen-sim: there is no option -%c", optopt);
+        say_line(stderr, "xen-sim: there is no option -%c", optopt);
     else
-        say(stderr, "xen-sim: there is no option '%s'", argv[optind - 1]);
+        say_line(stderr, "xen-sim: there is no option '%s'", argv[optind - 1]);
     (void)fputs(usage, stderr);
     return STATUS_TROUBLE;
 }
 
 /* -1: go on; else the exit status. */
-static int parse(int argc, char **argv, struct settings *set)
+static int parse_options(int argc, char **argv, struct settings *set)
 {
     uint64_t n;
     int letter;
@@ -183,14 +184,14 @@ static int parse(int argc, char **argv, struct settings *set)
             set->socket = optarg;
             break;
         case 'c':
-            good = number(optarg, 1, PLATFORM_MAX_PCPUS, &n);
+            good = parse_number(optarg, 1, PLATFORM_MAX_PCPUS, &n);
             set->boot.nr_pcpus = (unsigned int)n;
             break;
         case MEMORY:
-            good = number(optarg, 1, 1u << 22, &set->boot.memory_mib);
+            good = parse_number(optarg, 1, 1u << 22, &set->boot.memory_mib);
             break;
         case SEED:
-            good = number(optarg, 0, UINT64_MAX, &set->boot.seed);
+            good = parse_number(optarg, 0, UINT64_MAX, &set->boot.seed);
             break;
         case STEPPED:
             set->stepped = true;
@@ -198,7 +199,7 @@ static int parse(int argc, char **argv, struct settings *set)
         case STOCK:
             set->way = find_way(optarg);
             if (!set->way)
-                return trouble("not a Xen whose ways are known (4.17 to 4.22)", optarg);
+                return say_trouble("not a Xen whose ways are known (4.17 to 4.22)", optarg);
             break;
         case LOG:
             set->log = optarg;
@@ -212,10 +213,10 @@ static int parse(int argc, char **argv, struct settings *set)
             (void)printf("%s%s", usage, help);
             return STATUS_DONE;
         default:
-            return misused(argv);
+            return say_misuse(argv);
         }
         if (!good)
-            return trouble("not a number that can be used here", optarg);
+            return say_trouble("not a number that can be used here", optarg);
     }
     return parse_rest(argc, argv, set);
 }
@@ -228,17 +229,17 @@ static int load_machine(const char *name, struct sim_machine_file *m)
     (void)snprintf(path, sizeof(path), "%s", name);
     if (!strchr(name, '/') && access(name, F_OK)) {
         if (sim_machines_dir(dir, sizeof(dir)))
-            return trouble("the machine files", strerror(errno));
+            return say_trouble("the machine files", strerror(errno));
         (void)snprintf(path, sizeof(path), "%s/%s.ini", dir, name);
     }
-    return sim_machine_load(path, m, why, sizeof(why)) ? trouble(why, NULL) : 0;
+    return sim_machine_load(path, m, why, sizeof(why)) ? say_trouble(why, NULL) : 0;
 }
 
 static void log_line(void *opaque, const char *text, size_t len)
 {
     FILE *f = opaque;
 
-    say(f, "%.*s", (int)len, text);
+    say_line(f, "%.*s", (int)len, text);
 }
 
 /* Signals that end a host arrive through a descriptor, between requests. */
@@ -255,24 +256,24 @@ static int block_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static int serve(struct sim_host *host, const struct sim_machine_file *m,
-                 const struct settings *set)
+static int serve_host(struct sim_host *host, const struct sim_machine_file *m,
+                      const struct settings *set)
 {
     char path[PATH_MAX], why[512] = "";
     int signals = block_signals(), rc;
     struct sim_server *server;
 
     if (signals < 0)
-        return trouble("signals", strerror(errno));
+        return say_trouble("signals", strerror(errno));
     (void)snprintf(path, sizeof(path), "%s.sock", m->name);
     server = sim_server_open(host, m->name, set->socket ? set->socket : path, set->stepped, why,
                              sizeof(why));
     if (!server)
-        return trouble(why, NULL);
-    say(stdout, "xen-sim: %s is ready at %s", m->name, set->socket ? set->socket : path);
+        return say_trouble(why, NULL);
+    say_line(stdout, "xen-sim: %s is ready at %s", m->name, set->socket ? set->socket : path);
     rc = sim_server_run(server, signals);
     if (rc)
-        rc = trouble("waiting for requests", strerror(errno));
+        rc = say_trouble("waiting for requests", strerror(errno));
     sim_server_close(server);
     return rc;
 }
@@ -284,7 +285,7 @@ int main(int argc, char **argv)
     struct settings set = {.boot = {.seed = 1}};
     char why[512] = "";
     FILE *log = NULL;
-    int status = parse(argc, argv, &set);
+    int status = parse_options(argc, argv, &set);
 
     if (status >= 0)
         return status;
@@ -293,15 +294,15 @@ int main(int argc, char **argv)
     if (set.log) {
         log = strcmp(set.log, "-") != 0 ? fopen(set.log, "we") : stderr;
         if (!log)
-            return trouble(set.log, strerror(errno));
+            return say_trouble(set.log, strerror(errno));
     }
     set.boot.cmdline = set.cmdline;
     set.boot.line = log ? log_line : NULL;
     set.boot.opaque = log;
     if (sim_host_boot(&host, &machine, &set.boot, why, sizeof(why)))
-        return trouble(why, NULL);
+        return say_trouble(why, NULL);
     host.hv.policy_way = set.way;
-    status = serve(&host, &machine, &set);
+    status = serve_host(&host, &machine, &set);
     sim_host_halt(&host);
     return status;
 }
