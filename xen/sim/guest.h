@@ -15,17 +15,18 @@
 #include <sim/platform.h>
 
 /*
- * One step of what this vCPU is doing, on this pCPU: a bounded piece of work that takes *ns of
+ * Make one step of what this vCPU is doing, on this pCPU: a bounded piece of work that takes *ns of
  * its time.  A guest that is broken (no magic, its page gone) is crashed by the platform as
  * hardware would: domain_shutdown(SHUTDOWN_crash), after a line on the console.
  */
 void sim_guest_step(struct hypervisor *hv, unsigned int pcpu, struct vcpu *v, uint64_t *ns);
 
-/* The CPUID instruction as this guest's programs execute it on that pCPU: HVM exits to the
- * hypervisor; PV gets the hardware's answer unless it faults, and then the hypervisor's. */
+/* Execute CPUID as this guest's programs do on that pCPU: an HVM guest exits to the hypervisor; a
+ * PV guest gets the hardware's answer, or the hypervisor's where CPUID faults. */
 void sim_guest_cpuid(struct hypervisor *hv, unsigned int pcpu, struct vcpu *v, uint32_t leaf,
                      uint32_t subleaf, struct cpuid_regs *regs);
-/* As its kernel asks: HVM exits as well; PV by forced emulation. */
+/* Ask for CPUID as its kernel does: an HVM guest exits as well; a PV guest uses forced emulation.
+ */
 void sim_guest_kernel_cpuid(const struct vcpu *v, uint32_t leaf, uint32_t subleaf,
                             struct cpuid_regs *regs);
 

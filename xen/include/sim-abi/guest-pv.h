@@ -27,18 +27,19 @@ struct sim_pv_layout {
     uint64_t start_info, store, console;
 };
 
-/* -1: that is too few for a guest, or more than SIM_GUEST_MAX_PAGES. */
+/* Lay out a guest of nr_pfns PFNs.  0; or -1: they are too few for a guest, or more than
+ * SIM_GUEST_MAX_PAGES. */
 int sim_pv_layout(uint64_t nr_pfns, bool tree, struct sim_pv_layout *l);
-/* How many PFNs a guest has with nr_data of its own use. */
+/* Return how many PFNs a guest has with nr_data of its own use. */
 uint64_t sim_pv_pfns_for(uint64_t nr_data);
-/* Is it a page table? */
+/* Return whether it is a page table. */
 bool sim_pv_is_table(const struct sim_pv_layout *l, uint64_t pfn);
 
-/* What frame pfn (nr_data or above) begins with; mfns[]: the machine frame of every PFN; page: 4096
- * bytes.  shared_info: a machine frame. */
+/* Write what frame pfn (nr_data or above) begins with into page[], of 4096 bytes.  mfns[]: the
+ * machine frame of every PFN; shared_info: a machine frame. */
 void sim_pv_page(const struct sim_pv_layout *l, const uint64_t *mfns, uint64_t shared_info,
                  uint64_t pfn, void *page);
-/* What the guest tells toolstacks about its p2m: into *a. */
+/* Write what the guest tells toolstacks about its p2m into *a. */
 void sim_pv_tell(const struct sim_pv_layout *l, const uint64_t *mfns, struct arch_shared_info *a);
 
 #endif /* SIM_ABI_GUEST_PV_H */
