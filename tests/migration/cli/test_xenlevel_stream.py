@@ -20,7 +20,7 @@ BUILD = Path(os.environ.get("XENLEVEL_BUILD", ROOT / "build"))
 XENLEVEL = BUILD / "tools" / "xenlevel" / "xenlevel"
 MKPOLICY = BUILD / "tests" / "migration" / "gate" / "mkpolicy"
 VERIFY = ROOT / "tools" / "python" / "verify-stream"
-STREAMS = ROOT / "tests" / "data" / "streams"
+STREAMS = ROOT / "tests" / "migration" / "streams"
 
 CAPTURED = ["pvh-cascadelake", "pvh-amd-rich", "hvm-cascadelake", "live-pvh-cascadelake", "pv-cascadelake"]
 RICH, POOR, SMALL = "intel-cascadelake-sp", "intel-sandybridge-ep", "intel-penryn"
