@@ -119,8 +119,6 @@ static size_t register_differences(const struct cpu_policy *a, const struct cpu_
     return n;
 }
 
-static const char *const registers[4] = {"eax", "ebx", "ecx", "edx"};
-
 static void only_in(const struct side *one, const struct side *other, struct featureset *fs)
 {
     featureset_andnot(fs, &one->fs, &other->fs);
@@ -157,10 +155,11 @@ static int print_text(const struct side *a, const struct side *b, bool leaves)
             char where[48], va[16], vb[16];
 
             if (list[i].subleaf == POLICY_NONE)
-                (void)snprintf(where, sizeof(where), "%x.%s", list[i].leaf, registers[list[i].reg]);
+                (void)snprintf(where, sizeof(where), "%x.%s", list[i].leaf,
+                               xc_register_name(list[i].reg));
             else
                 (void)snprintf(where, sizeof(where), "%x.%x.%s", list[i].leaf, list[i].subleaf,
-                               registers[list[i].reg]);
+                               xc_register_name(list[i].reg));
             (void)snprintf(va, sizeof(va), "%08x", list[i].a);
             (void)snprintf(vb, sizeof(vb), "%08x", list[i].b);
             table_row(&t, where, va, vb);
@@ -214,7 +213,7 @@ static int print_json(const struct side *a, const struct side *b)
         json_hex(j, "leaf", list[i].leaf);
         if (list[i].subleaf != POLICY_NONE)
             json_number(j, "subleaf", list[i].subleaf);
-        json_string(j, "register", registers[list[i].reg]);
+        json_string(j, "register", xc_register_name(list[i].reg));
         json_array(j, "values");
         json_hex(j, NULL, list[i].a);
         json_hex(j, NULL, list[i].b);

@@ -25,8 +25,6 @@ static const struct cmd_option options[] = {
     CMD_END,
 };
 
-static const char *const registers[4] = {"eax", "ebx", "ecx", "edx"};
-
 /* A register's 32 characters. */
 struct bits {
     char text[33];
@@ -85,7 +83,7 @@ static void add(struct entries *list, uint32_t leaf, uint32_t subleaf, unsigned 
         (void)snprintf(e->leaf, sizeof(e->leaf), "%#x", leaf);
     else
         (void)snprintf(e->leaf, sizeof(e->leaf), "%#x,%u", leaf, subleaf);
-    e->reg = registers[reg];
+    e->reg = xc_register_name(reg);
     e->bits = *b;
     e->comment = comment;
 }
