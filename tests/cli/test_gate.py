@@ -710,6 +710,19 @@ def broken_policy():
     return headers() + record(CPUID, bytes(leaves)) + record(MSR, policy("msrs")) + record(STATIC_DATA_END) + pages(1) + record(END)
 
 
+@pytest.mark.skipif("asan" in str(BUILD), reason="ASan must be the first library")
+def test_without_memory_for_words(tmp_path):
+    """A refusal stays one, and libxl is told; what passes is not in need of words."""
+    env = {"LD_PRELOAD": str(next(TOOLS.glob("libnomemory*.so")))}
+    run = Run(tmp_path, stream(), cpu=POOR, env=env)
+    assert "'web1': the gate is out of memory" in refused(run)
+    assert run.log_message() == "refused: 'web1': the gate is out of memory"
+    (tmp_path / "passes").mkdir()
+    data = stream()
+    run = passed(Run(tmp_path / "passes", data, env=env), data)
+    assert "passed: 'web1' (PVH, from Xen 4.17)" in run.log.read_text()
+
+
 # ---- the trial ----
 
 BLIND = TOOLS / "gate-no-audit-under-test"

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <levelling-view.h>
 
@@ -14,9 +15,11 @@
 
 struct json;
 
-/* One document on standard output, written by json_end(). */
+/* Begin one document on standard output, indented, with a line end behind it. */
 struct json *json_begin(void);
-/* 0; or 2 after a message when it could not be written. */
+/* Begin one on f, without blanks and line ends. */
+struct json *json_begin_compact(FILE *f);
+/* Write it and free *j; f stays open.  Returns 0; or 2 after a message when it was not written. */
 int json_end(struct json *j);
 
 /* Write what there is so far, so that a long document needs no memory. */

@@ -24,6 +24,16 @@ void out_text(FILE *f, unsigned int indent, unsigned int hanging, const char *fm
 
 /* The same for text of the program's own: it is printed as it is, with its line ends. */
 void out_words(FILE *f, unsigned int indent, unsigned int hanging, const char *text);
+
+/*
+ * The same for a given width: lines are broken at blanks after at most `width` columns (0: never),
+ * and a word that is longer stays whole.  out_wrap() ends no line; out_wrapped() returns the lines
+ * as malloc()'ed text with a line end, or NULL when there is no memory.
+ */
+void out_wrap(FILE *f, unsigned int width, unsigned int indent, unsigned int hanging,
+              const char *text);
+char *out_wrapped(unsigned int width, unsigned int indent, unsigned int hanging, const char *text);
+
 /* As fprintf(): nothing is wrapped, and no line end is added. */
 void out_print(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -42,10 +52,13 @@ int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void out_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void out_line_end(void);
 
-/* A logger for libxenlevel that writes as warn() does. */
+/* Returns a logger for libxenlevel that prints warnings and errors as warn() does. */
 struct xentoollog_logger *out_logger(void);
 
-/* Rows of text; every column but the last is as wide as its widest cell, the last one wraps. */
+/*
+ * Rows of text; every column but the last is as wide as its widest cell, the last one wraps: below
+ * where it begins, or where that is too far to the right, a little to the right of the indent.
+ */
 struct table {
     unsigned int columns, indent;
     size_t rows, room;
@@ -55,8 +68,9 @@ struct table {
 void table_init(struct table *t, unsigned int columns, unsigned int indent);
 /* As many strings as the table has columns; NULL is an empty cell.  Copied, and made safe. */
 void table_row(struct table *t, ...);
-/* Print, and free what the table holds. */
+/* Print, and free what the table holds.  table_print_to() wraps at a given width (0: never). */
 void table_print(struct table *t, FILE *f);
+void table_print_to(struct table *t, FILE *f, unsigned int width);
 
 /* "1 feature", "2 features".  In a buffer of the caller's. */
 const char *plural(char *buf, size_t size, size_t n, const char *one, const char *many);

@@ -11,7 +11,18 @@
 /* What messages begin with: "xenlevel".  Set once, by main(), when it is another program. */
 extern const char *program_name;
 
-/* Memory that is there, or the program ends with status 2: a command has nothing better to do. */
+/*
+ * Call what set_out_of_memory() has set, say on standard error that there is no memory, and end the
+ * program with status 2: a command has nothing better to do.  Does not return.
+ */
+void out_of_memory(void) __attribute__((noreturn));
+/*
+ * Set what out_of_memory() calls first.  end() may say it and end the program in a way of its own;
+ * it must not need memory.  NULL: nothing, as at the beginning.
+ */
+void set_out_of_memory(void (*end)(void));
+
+/* As the functions of the C library; when there is no memory they call out_of_memory(). */
 void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *p, size_t size);
 char *xstrdup(const char *s);

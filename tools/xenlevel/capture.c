@@ -14,6 +14,7 @@
 #include "capture.h"
 #include "dump.h"
 #include "features-gen.h"
+#include "logger.h"
 #include "out.h"
 #include "util.h"
 #include "xc_sim.h"
@@ -83,25 +84,6 @@ static bool not_offered(int err)
     return err == EOPNOTSUPP || err == EINVAL || err == ENOENT;
 }
 
-/* A logger that says nothing, for questions to which "no" is an answer. */
-static void silent(struct xentoollog_logger *logger, xentoollog_level level, int err,
-                   const char *context, const char *fmt, va_list ap)
-{
-    (void)logger;
-    (void)level;
-    (void)err;
-    (void)context;
-    (void)fmt;
-    (void)ap;
-}
-
-static void silent_destroy(struct xentoollog_logger *logger)
-{
-    (void)logger;
-}
-
-static struct xentoollog_logger silent_logger = {silent, NULL, silent_destroy};
-
 /* `type`: for which guests; the raw and host policies must be there in any case. */
 static bool wanted(const char *which, const struct xc_physinfo *info)
 {
@@ -166,6 +148,7 @@ Xenlevel__File *capture_xen(xc_handle *xch, const char *name)
     struct xc_physinfo info;
     struct xc_version v;
     struct xentoollog_logger *logger;
+    struct logger silent;
     Xenlevel__File *file;
     char *failed_before;
     int rc;
@@ -190,7 +173,7 @@ Xenlevel__File *capture_xen(xc_handle *xch, const char *name)
     file->host->levelling_caps = info.levelling_caps;
 
     /* "No such guests here" is an answer, not a failure. */
-    logger = xc_set_logger(xch, &silent_logger);
+    logger = xc_set_logger(xch, logger_init(&silent, NULL, NULL));
     failed_before = xstrdup(xc_last_error(xch));
     rc = capture_featuresets(xch, &info, file->host);
     if (!rc)
