@@ -272,3 +272,53 @@ def test_a_link_to_the_log(tmp_path):
     data = gate.stream()
     gate.passed(gate.Run(tmp_path, data, env={"XENLEVEL_LOG": str(tmp_path / "link")}), data)
     assert "passed" in (tmp_path / "real").read_text() and stat.S_IMODE((tmp_path / "real").stat().st_mode) == 0o600
+
+
+STDERR = {**GIVEN_UP, "XENLEVEL_LOG": "/dev/stderr"}
+
+
+def stderr_is_the_log(text):
+    """Each line is there twice: for who reads along, and with a date in front as in every log."""
+    line = "'web1': rsba: given up by XENLEVEL_ALLOW"
+    assert text.replace("\r", "").replace("\n    ", " ").count(line) == 2 and f"[{os.getpid()}]" not in text
+    assert "T" in text.split(f"xenlevel: {line[:6]}")[1] and "cannot be written to" not in text
+
+
+def test_a_pipe_on_standard_error_is_a_log(tmp_path):
+    data = gate.stream()
+    stderr_is_the_log(gate.passed(gate.Run(tmp_path, data, env=STDERR), data).stderr)
+
+
+def test_a_terminal_on_standard_error_is_a_log(tmp_path):
+    data = gate.stream()
+    ours, theirs = os.openpty()
+    try:
+        gate.passed(gate.Run(tmp_path, data, env=STDERR, stderr=theirs), data)
+        stderr_is_the_log(os.read(ours, 1 << 16).decode())
+    finally:
+        os.close(ours), os.close(theirs)
+
+
+def test_a_file_on_standard_error_is_a_log(tmp_path):
+    """Also when it has no name any more: what its link in /proc says then is none."""
+    data = gate.stream()
+    for name in ("there", "deleted"):
+        with open(tmp_path / name, "w+b") as file:
+            if name == "deleted":
+                (tmp_path / name).unlink()
+            os.set_inheritable(file.fileno(), True)
+            (tmp_path / f"run {name}").mkdir()
+            gate.passed(gate.Run(tmp_path / f"run {name}", data, env=STDERR, stderr=file), data)
+            file.seek(0)
+            stderr_is_the_log(file.read().decode())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["run deleted", "run there", "there"]
+
+
+def test_a_socket_on_standard_error_is_no_log(tmp_path):
+    """It cannot be opened once more."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        run = gate.Run(tmp_path, gate.stream(), env=STDERR, stderr=theirs).finish()
+        text = ours.recv(1 << 16).decode()
+    assert run.p.returncode == 1 and "cannot be written to: No such device or address" in text.replace("\n    ", " ")
+    assert "must be logged" in text.replace("\n    ", " ")

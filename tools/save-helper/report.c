@@ -65,9 +65,7 @@ static int open_log(const char *path)
 
     if (folder < 0)
         return -1;
-    fd = openat(folder, name,
-                O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY,
-                0600);
+    fd = xc_path_openat(folder, name, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY, 0600);
     err = errno;
     if (fd >= 0 && (fstat(fd, &st) || fstat(folder, &dir) || xc_path_is_planted(folder, &st) ||
                     (dir.st_mode & S_IWOTH && S_ISREG(st.st_mode) && st.st_nlink > 1))) {
