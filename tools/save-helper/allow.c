@@ -192,7 +192,7 @@ static bool is_at(const struct policy_fault *f, uint32_t leaf, uint32_t subleaf,
     return f->leaf == leaf && f->subleaf == subleaf && f->reg == reg;
 }
 
-static uint32_t bits(unsigned int shift, unsigned int width)
+static uint32_t bit_mask(unsigned int shift, unsigned int width)
 {
     return (width < 32 ? (1u << width) - 1 : ~0u) << shift;
 }
@@ -241,12 +241,14 @@ static uint32_t named_bits(const struct policy_fault *named, const struct policy
     case FAULT_CLFLUSH:
     case FAULT_MAXPHYSADDR:
     case FAULT_LINEARADDR:
-        return is_at(f, named->leaf, named->subleaf, named->reg) ? bits(named->shift, named->width)
-                                                                 : 0;
+        return is_at(f, named->leaf, named->subleaf, named->reg)
+                   ? bit_mask(named->shift, named->width)
+                   : 0;
     case FAULT_FIELD:
         field = featureset_field_info(named->feature);
         w = field ? featureset_word_info(field->word) : NULL;
-        return w && is_at(f, w->leaf, w->subleaf, w->reg) ? bits(field->shift, field->width) : 0;
+        return w && is_at(f, w->leaf, w->subleaf, w->reg) ? bit_mask(field->shift, field->width)
+                                                          : 0;
     case FAULT_XSTATE_TOTAL:
     case FAULT_XSTATE_MISSING:
     case FAULT_XSTATE_SIZE:

@@ -110,7 +110,7 @@ static bool said_before(const struct findings *found, size_t i, int kind, const 
 
 /* ": missing avx2 bmi1; untold rsba; maxphysaddr".  Fields of leaves, components: once is enough.
  */
-static void summarize(const struct findings *found, struct text *summary)
+static void summarize_findings(const struct findings *found, struct text *summary)
 {
     static const struct {
         int kind; /* -1: every other */
@@ -283,7 +283,7 @@ static void refuse_host(const struct audit_case *c, struct audit *a, size_t veri
         text_add(summary, ": its CPU is a %s, this host's a %s", g, h);
     } else {
         other_lines(&differs, "What else differs:", t);
-        summarize(&all, summary);
+        summarize_findings(&all, summary);
     }
     if (a->given_up)
         text_line(t, 4, "  %u more would have been given up by XENLEVEL_ALLOW.", a->given_up);

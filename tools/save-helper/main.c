@@ -329,7 +329,7 @@ static int restore_here(struct restore *r, char **argv)
     return engine_restore(&e);
 }
 
-static int restore(int argc, char **argv)
+static int restore_domain(int argc, char **argv)
 {
     static struct restore r;
     struct xc_sr_fault fault;
@@ -446,7 +446,7 @@ static bool is_ours(struct save *s, char **argv, struct engine_save *e)
     return true;
 }
 
-static int save(int argc, char **argv)
+static int save_domain(int argc, char **argv)
 {
     char path[PATH_MAX], why[GATE_WHY];
     static struct save s;
@@ -502,8 +502,8 @@ int main(int argc, char **argv)
     heed_sigterm();
     report_open();
     if (argc > ARG_MODE && !strcmp(argv[ARG_MODE], "--restore-domain"))
-        return restore(argc, argv);
+        return restore_domain(argc, argv);
     if (argc > ARG_MODE && !strcmp(argv[ARG_MODE], "--save-domain"))
-        return save(argc, argv);
+        return save_domain(argc, argv);
     return print_usage(stderr, 2);
 }

@@ -96,7 +96,7 @@ static void answer_text(const struct question *q, const struct subject *host, bo
 }
 
 /* STATUS_YES or STATUS_NO. */
-static int ask(const struct question *q, const struct subject *host)
+static int ask_host(const struct question *q, const struct subject *host)
 {
     struct policy_fault *faults = xcalloc(MAX_FAULTS, sizeof(*faults));
     struct policy_report r = {.faults = faults, .max = MAX_FAULTS};
@@ -153,7 +153,7 @@ static int ask_all(struct question *q, int n, char **hosts)
         else if (host->kind != SUBJECT_HOST)
             one = complain("%s is not a host", host->origin);
         else
-            one = ask(q, host);
+            one = ask_host(q, host);
         if (one > status)
             status = one;
         subject_close(host);
@@ -162,7 +162,7 @@ static int ask_all(struct question *q, int n, char **hosts)
     return status;
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_check(const struct command *cmd, int argc, char **argv)
 {
     struct question q = {.type = TYPE_UNKNOWN};
     struct subject *guest, *here;
@@ -226,5 +226,5 @@ const struct command cmd_check = {
         "is a warning, or with --strict a no. Status 0: it can run on all of them; 1: not on "
         "all.",
     .options = options,
-    .run = run,
+    .run = run_check,
 };

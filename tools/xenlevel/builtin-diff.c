@@ -31,8 +31,8 @@ struct side {
 };
 
 /* The policy to compare: hosts as they are when both are hosts, else what guests have. */
-static int choose(struct side *side, bool by_name, enum xc_policy_index index,
-                  enum subject_type type, bool hosts)
+static int choose_policy(struct side *side, bool by_name, enum xc_policy_index index,
+                         enum subject_type type, bool hosts)
 {
     if (side->s.kind == SUBJECT_HOST && (by_name || (hosts && type == TYPE_UNKNOWN))) {
         if (!by_name)
@@ -228,7 +228,7 @@ static int print_json(const struct side *a, const struct side *b)
     return same ? STATUS_YES : STATUS_NO;
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_diff(const struct command *cmd, int argc, char **argv)
 {
     bool by_name = false, leaves = false, json = false, hosts;
     enum xc_policy_index index = XC_POLICY_HOST;
@@ -258,8 +258,8 @@ static int run(const struct command *cmd, int argc, char **argv)
         for (unsigned int i = 0; i < 2 && type == TYPE_UNKNOWN; i++)
             if (sides[i].s.kind == SUBJECT_GUEST)
                 type = sides[i].s.type;
-        if (!choose(&sides[0], by_name, index, type, hosts) &&
-            !choose(&sides[1], by_name, index, type, hosts))
+        if (!choose_policy(&sides[0], by_name, index, type, hosts) &&
+            !choose_policy(&sides[1], by_name, index, type, hosts))
             status =
                 json ? print_json(&sides[0], &sides[1]) : print_text(&sides[0], &sides[1], leaves);
     }
@@ -278,5 +278,5 @@ const struct command cmd_diff = {
              "a guest or a pool, by what guests are born with there. Status 0: the same; 1: they "
              "differ.",
     .options = options,
-    .run = run,
+    .run = run_diff,
 };
