@@ -9,7 +9,8 @@
 
 #include <cpuid-policy/policy.h>
 
-/* "Intel(R) Xeon(R) ..." of a policy, or vendor and numbers when it has no brand; malloc'ed. */
+/* Return "Intel(R) Xeon(R) ..." of a policy, or vendor and numbers when it has no brand;
+ * malloc'ed. */
 char *show_cpu(const struct cpu_policy *p);
 
 /*
@@ -25,7 +26,8 @@ void show_feature_row(struct table *t, unsigned int feature);
 /* Print a table of all of them; numbers in words of features are none. */
 void show_features(FILE *f, unsigned int indent, const struct featureset *fs);
 
-/* Features that are compared: without those that follow run-time state and mirrors. */
+/* Reduce a set to the features that are compared: without mirrors and what follows run-time state.
+ */
 void show_comparable(struct featureset *fs);
 
 #endif /* COMMON_DESCRIBE_H */

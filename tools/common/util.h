@@ -28,12 +28,13 @@ void *xrealloc(void *p, size_t size);
 char *xstrdup(const char *s);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Now, as RFC 3339 in UTC.  20 characters and a NUL.  SOURCE_DATE_EPOCH is respected. */
+/* Write the time as RFC 3339 in UTC, 20 characters and a NUL: SOURCE_DATE_EPOCH, or now. */
 void date_now(char buf[static 21]);
 
-/* The part of a path behind the last '/', without `suffix`; malloc'ed. */
+/* Return the part of a path behind the last '/', without `suffix`; malloc'ed. */
 char *base_name(const char *path, const char *suffix);
 
+/* Return whether s ends with this suffix. */
 bool ends_with(const char *s, const char *suffix);
 
 #endif /* COMMON_UTIL_H */
