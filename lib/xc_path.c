@@ -30,7 +30,7 @@ struct walk {
 };
 
 /* Go on in another folder; -1 when there is none. */
-static int enter(struct walk *w, int folder)
+static int enter_folder(struct walk *w, int folder)
 {
     int err = errno;
 
@@ -43,11 +43,32 @@ static int enter(struct walk *w, int folder)
 
 static int walk_text(struct walk *w, const char *path)
 {
-    return enter(w, open(path[0] == '/' ? "/" : ".", FOLDER_FLAGS));
+    return enter_folder(w, open(path[0] == '/' ? "/" : ".", FOLDER_FLAGS));
 }
 
-/* Put what a link points to in front of what is still to be walked. */
-static int follow(struct walk *w, const char *name, const struct stat *st)
+/* Is the folder /proc/self/fd?  Its links are the kernel's: what they say need not be a path. */
+static bool is_own_descriptors(int folder)
+{
+    struct stat st, own;
+
+    return !fstat(folder, &st) && !stat("/proc/self/fd", &own) && st.st_dev == own.st_dev &&
+           st.st_ino == own.st_ino;
+}
+
+/* Is it one of our descriptors, of what its link's text does not lead to?  (A pipe, a socket, a
+ * file that is deleted, or one in another root.) */
+static bool is_descriptor(const struct walk *w, const char *name, const char *target)
+{
+    struct stat open, named;
+
+    return !*w->rest && is_own_descriptors(w->folder) && !fstatat(w->folder, name, &open, 0) &&
+           (target[0] != '/' || stat(target, &named) || named.st_dev != open.st_dev ||
+            named.st_ino != open.st_ino);
+}
+
+/* Put what a link points to in front of what is still to be walked.  1: it is where the walk ends.
+ */
+static int follow_link(struct walk *w, const char *name, const struct stat *st)
 {
     char target[PATH_MAX], *text = NULL;
     ssize_t n;
@@ -67,7 +88,10 @@ static int follow(struct walk *w, const char *name, const struct stat *st)
         errno = n ? ENAMETOOLONG : ENOENT;
         return -1;
     }
-    if (asprintf(&text, "%.*s%s%s", (int)n, target, *w->rest ? "/" : "", w->rest) < 0) {
+    target[n] = '\0';
+    if (is_descriptor(w, name, target))
+        return 1;
+    if (asprintf(&text, "%s%s%s", target, *w->rest ? "/" : "", w->rest) < 0) {
         errno = ENOMEM;
         return -1;
     }
@@ -97,7 +121,7 @@ static int next_name(struct walk *w, char name[NAME_MAX + 1])
 }
 
 /* 1: name[] is the last; 0: go on; -1. */
-static int step(struct walk *w, char name[NAME_MAX + 1])
+static int walk_step(struct walk *w, char name[NAME_MAX + 1])
 {
     struct stat st;
 
@@ -106,10 +130,10 @@ static int step(struct walk *w, char name[NAME_MAX + 1])
     if (fstatat(w->folder, name, &st, AT_SYMLINK_NOFOLLOW))
         return errno == ENOENT && !*w->rest ? 1 : -1;
     if (S_ISLNK(st.st_mode))
-        return follow(w, name, &st);
+        return follow_link(w, name, &st);
     if (!*w->rest)
         return 1;
-    return enter(w, openat(w->folder, name, FOLDER_FLAGS | O_NOFOLLOW));
+    return enter_folder(w, openat(w->folder, name, FOLDER_FLAGS | O_NOFOLLOW));
 }
 
 int xc_path_open(const char *path, char name[NAME_MAX + 1])
@@ -126,11 +150,18 @@ int xc_path_open(const char *path, char name[NAME_MAX + 1])
         return -1;
     rc = walk_text(&w, path);
     while (!rc)
-        rc = step(&w, name);
+        rc = walk_step(&w, name);
     err = errno;
     if (rc < 0 && w.folder >= 0)
         (void)close(w.folder);
     free(w.memory);
     errno = err;
     return rc < 0 ? -1 : w.folder;
+}
+
+int xc_path_openat(int folder, const char *name, int flags, mode_t mode)
+{
+    if (is_own_descriptors(folder))
+        return openat(folder, name, (flags & ~O_CREAT) | O_CLOEXEC);
+    return openat(folder, name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
 }

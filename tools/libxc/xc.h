@@ -339,7 +339,9 @@ int xc_readconsole(xc_handle *xch, bool clear, char **text, size_t *len);
  */
 #define XC_FAULT_TEXT 256
 int xc_fault_text(const struct policy_fault *fault, char *buf, size_t size);
-/* "avx2  7.0.ebx[5]  256-bit integer SIMD", for a feature by number. */
+/* Write "avx2  7.0.ebx[5]  256-bit integer SIMD", for a feature by number; the same. */
 int xc_feature_text(unsigned int feature, char *buf, size_t size);
+/* Return "eax", "ebx", "ecx" or "edx" for 0 to 3 (struct policy_fault), "" for any other number. */
+const char *xc_register_name(uint32_t reg);
 
 #endif /* XENLEVEL_XC_H */

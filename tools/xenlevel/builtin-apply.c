@@ -164,7 +164,7 @@ static int report_json(const struct application *a)
     return dry || taken ? STATUS_YES : STATUS_NO;
 }
 
-static int apply(struct application *a)
+static int apply_level(struct application *a)
 {
     xc_handle *xch = xc_interface_open(out_logger());
     struct level_change *c = xcalloc(1, sizeof(*c));
@@ -200,7 +200,7 @@ out:
     return status;
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_apply(const struct command *cmd, int argc, char **argv)
 {
     struct subject *domain, *pool;
     int letter, first, status = STATUS_TROUBLE;
@@ -230,7 +230,7 @@ static int run(const struct command *cmd, int argc, char **argv)
         else if (domain->domid == POLICY_NONE)
             status = complain("%s is not a domain", domain->origin);
         else
-            status = apply(&a);
+            status = apply_level(&a);
     }
     subject_close(domain);
     subject_close(pool);
@@ -251,5 +251,5 @@ const struct command cmd_apply = {
              "looks new to the hypervisor, but "
              "its kernel has seen its CPU already: do not apply a level to it.",
     .options = options,
-    .run = run,
+    .run = run_apply,
 };
