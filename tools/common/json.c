@@ -263,6 +263,16 @@ void json_pv_change(struct json *j, const struct pv_change *c, bool move)
     json_close_array(j);
 }
 
+void json_programs(struct json *j, const struct programs *p)
+{
+    json_object(j, "programs");
+    json_bool(j, "known", p->known);
+    json_bool(j, "exact", programs_exact(p));
+    if (p->known)
+        json_pv_change(j, &p->view.beyond, false);
+    json_close_object(j);
+}
+
 void json_levelling_caps(struct json *j, const char *key, uint32_t caps)
 {
     json_array(j, key);

@@ -11,6 +11,7 @@
 
 #include <levelling-view.h>
 
+#include "programs.h"
 #include "xc.h"
 
 struct json;
@@ -43,6 +44,8 @@ void json_features(struct json *j, const char *key, const struct featureset *fs)
 /* Write the members "stays_visible", "cannot_be_shown", "identity_changes", "other_leaves"; of a
  * move "appears" and "vanishes" in the place of the first two. */
 void json_pv_change(struct json *j, const struct pv_change *c, bool move);
+/* Add a member "programs": what the programs of a PV domain read. */
+void json_programs(struct json *j, const struct programs *p);
 void json_fault(struct json *j, const struct policy_fault *fault);
 void json_levelling_caps(struct json *j, const char *key, uint32_t caps);
 void json_leaves(struct json *j, const struct xc_leaves *l); /* members "leaves" and "msrs" */

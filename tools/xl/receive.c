@@ -8,10 +8,10 @@
 #include "cmd.h"
 #include "name.h"
 #include "out.h"
+#include "programs.h"
 #include "util.h"
 #include "view.h"
 #include "xl.h"
-#include "xl_programs.h"
 
 static int fill_domain(xc_handle *xch, const struct image_source *from, uint32_t domid,
                        const struct image_config *c, struct xc_restore_result *result)
@@ -67,10 +67,10 @@ int receive_domain(xc_handle *xch, const struct image_source *from, uint32_t *do
     status = make_domain(xch, from, incoming, domid, c, result);
     free(incoming);
     if (!status && c->type == XC_DOMAIN_PV) {
-        struct xl_programs programs;
+        struct programs programs;
 
-        (void)xl_programs_look(xch, *domid, &programs);
-        xl_programs_print(stderr, &programs, c->name);
+        (void)programs_look_at(xch, *domid, &programs);
+        programs_print(stderr, &programs, c->name);
     }
     return status;
 }

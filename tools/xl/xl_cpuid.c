@@ -15,7 +15,6 @@
 #include "util.h"
 #include "xc_audit.h"
 #include "xl.h"
-#include "xl_programs.h"
 
 static const struct cmd_option options[] = {
     {'n', "vcpu", "N", "as that vCPU reads it now, in its place in the topology"},
@@ -30,7 +29,7 @@ struct view {
     long vcpu; /* -1: the policy itself */
     struct xc_leaves leaves;
     struct featureset visible; /* PV, this and all below */
-    struct xl_programs programs;
+    struct programs programs;
     bool costs_known, costs_switches;
 };
 
@@ -40,7 +39,7 @@ static int find_visible(xc_handle *xch, struct view *v)
 {
     if (v->info.type != XC_DOMAIN_PV)
         return 0;
-    if (xl_programs_look(xch, v->info.domid, &v->programs))
+    if (programs_look_at(xch, v->info.domid, &v->programs))
         return -1;
     v->visible = v->programs.view.beyond.appear;
     featureset_andnot(&v->visible, &v->visible, featureset_merge_mask(MERGE_DYNAMIC));
@@ -130,7 +129,7 @@ static int print_json(const struct view *v)
             json_bool(j, "costs_switches", v->costs_switches);
         else
             json_string(j, "costs_switches", NULL);
-        xl_programs_json(j, &v->programs);
+        json_programs(j, &v->programs);
     }
     json_close_object(j);
     free(cpu);

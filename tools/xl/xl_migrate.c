@@ -36,11 +36,11 @@
 #include "json.h"
 #include "line.h"
 #include "out.h"
+#include "programs.h"
 #include "receive.h"
 #include "util.h"
 #include "view.h"
 #include "xl.h"
-#include "xl_programs.h"
 
 #define SOCKET_BUFFER (4 << 20) /* that we ask for; the system may give less */
 
@@ -257,13 +257,13 @@ static void print_report(const struct migration *m, bool json)
 /* The receiver names what the programs of a PV domain read there; and here? */
 static void look_at_programs(const struct migration *m)
 {
-    struct xl_programs programs;
+    struct programs programs;
 
     if (m->config.type != XC_DOMAIN_PV)
         return;
-    (void)xl_programs_look(m->xch, m->domid, &programs);
-    xl_programs_print(stderr, &programs, m->config.name);
-    if (!xl_programs_exact(&programs))
+    (void)programs_look_at(m->xch, m->domid, &programs);
+    programs_print(stderr, &programs, m->config.name);
+    if (!programs_exact(&programs))
         out_text(stderr, 2, 4, "Wherever it goes, they may read something else again.");
 }
 
