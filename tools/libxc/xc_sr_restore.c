@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "xc_clock.h"
 #include "xc_sim.h"
 #include "xc_sr_check.h"
 #include "xc_sr_pv.h"
@@ -40,14 +40,6 @@ struct restorer {
     void *pages[SR_BATCH];
     struct iovec iov[SR_BATCH];
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* ---- headers ---- */
 
@@ -308,7 +300,7 @@ static int take_pages(struct restorer *s, uint32_t length)
     if (populate(s, n) || read_contents(s, n) || allocate(s, entries, head.count))
         return -1;
     s->result->stats.bytes = s->r.sum.whole_bytes;
-    s->result->stats.elapsed_ns = now_ns() - s->begun;
+    s->result->stats.elapsed_ns = xc_now_ns() - s->begun;
     if (s->cb->progress && s->cb->progress(s->cb->data, &s->result->stats))
         return xc_fail(s->r.xch, ECANCELED, "restoring domain %u was called off", s->domid);
     return 0;
@@ -474,7 +466,7 @@ int xc_domain_restore(xc_handle *xch, int fd, uint32_t domid,
     s->options = options;
     s->cb = callbacks;
     s->result = result;
-    s->begun = now_ns();
+    s->begun = xc_now_ns();
     s->leave = options->ends_soon ? SR_MAX_LEFT : 0;
     rc = restore(s);
     err = errno;

@@ -9,8 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "xc_clock.h"
 #include "xc_sr_pv.h"
 
 #include <xen/memory.h>
@@ -43,14 +43,6 @@ struct saver {
     uint8_t *copy; /* PV, or with checksums: SR_BATCH pages that nobody writes meanwhile */
 };
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* ---- what the caller sees ---- */
 
 static int progress(struct saver *s)
@@ -58,7 +50,7 @@ static int progress(struct saver *s)
     struct xc_sr_stats *st = &s->stats;
 
     st->bytes = s->w.sum.whole_bytes;
-    st->elapsed_ns = now_ns() - s->begun;
+    st->elapsed_ns = xc_now_ns() - s->begun;
     if (st->elapsed_ns)
         st->bytes_per_second = (uint64_t)((double)st->bytes * 1e9 / (double)st->elapsed_ns);
     if (st->bytes_per_second)
@@ -126,7 +118,7 @@ static int suspend(struct saver *s)
 {
     struct xc_domain_info info;
 
-    s->suspended = now_ns();
+    s->suspended = xc_now_ns();
     if (s->cb->suspend(s->cb->data))
         return xc_fail(s->w.xch, errno ? errno : EIO, "domain %u was not suspended", s->domid);
     s->was_suspended = true;
@@ -319,7 +311,7 @@ static int send_batch(struct saver *s, size_t *n)
 static void begin_round(struct saver *s)
 {
     s->stats.sent_in_round = 0;
-    s->round_begun = now_ns();
+    s->round_begun = xc_now_ns();
 }
 
 /* Were as many frames found as the domain has?  -1: that cannot be had. */
@@ -400,7 +392,7 @@ static int take_dirty(struct saver *s)
         return cannot_log(s);
     s->stats.round_pages = s->stats.dirty_count;
     s->stats.dirty_pages_per_second =
-        (uint64_t)((double)s->stats.dirty_count * 1e9 / (double)(now_ns() - s->round_begun + 1));
+        (uint64_t)((double)s->stats.dirty_count * 1e9 / (double)(xc_now_ns() - s->round_begun + 1));
     return 0;
 }
 
@@ -482,7 +474,7 @@ static int save(struct saver *s)
         return -1;
     if (sr_write_record(&s->w, REC_END, end, 0))
         return -1;
-    s->stats.downtime_ns = now_ns() - s->suspended;
+    s->stats.downtime_ns = xc_now_ns() - s->suspended;
     return progress(s);
 }
 
@@ -541,7 +533,7 @@ int xc_domain_save(xc_handle *xch, int fd, uint32_t domid, const struct xc_save_
     s->options = options;
     s->cb = callbacks;
     s->leave = options->ends_soon ? SR_MAX_LEFT : 0;
-    s->begun = s->round_begun = now_ns();
+    s->begun = s->round_begun = xc_now_ns();
     rc = sr_be_patient(&s->w, options->patience) || prepare(s) || save(s) ? -1 : 0;
     err = errno;
     sr_writer_done(&s->w);

@@ -3,26 +3,18 @@
 #include "view.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #include "out.h"
+#include "xc_clock.h"
 
 #define BAR_WIDTH  20u
 #define SHOW_EVERY 100000000u /* ns */
-
-uint64_t view_now(void)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 int view_suspend(void *data)
 {
     struct save_view *v = data;
 
-    v->suspended = view_now();
+    v->suspended = xc_now_ns();
     return xc_domain_suspend(v->xch, v->domid);
 }
 
@@ -43,7 +35,7 @@ static void show_bar(const char *what, uint64_t done, uint64_t all, uint64_t byt
 int view_progress(void *data, const struct xc_sr_stats *st)
 {
     struct save_view *v = data;
-    uint64_t now = view_now();
+    uint64_t now = xc_now_ns();
     char round[32], dirty[96] = "";
 
     if (v->shown && v->round == st->round && now - v->shown < SHOW_EVERY)
@@ -63,7 +55,7 @@ int view_progress(void *data, const struct xc_sr_stats *st)
 int view_restore(void *data, const struct xc_sr_stats *st)
 {
     struct restore_view *v = data;
-    uint64_t now = view_now(), rate = 0;
+    uint64_t now = xc_now_ns(), rate = 0;
 
     if (v->shown && now - v->shown < SHOW_EVERY)
         return 0;

@@ -31,7 +31,4 @@ struct restore_view {
 /* The same of a restore: a xc_restore_callbacks.progress. */
 int view_restore(void *data, const struct xc_sr_stats *stats);
 
-/* Return the time in ns, by a clock that only goes forward. */
-uint64_t view_now(void);
-
 #endif /* XL_SIM_VIEW_H */

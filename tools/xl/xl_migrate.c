@@ -40,6 +40,7 @@
 #include "receive.h"
 #include "util.h"
 #include "view.h"
+#include "xc_clock.h"
 #include "xl.h"
 
 #define SOCKET_BUFFER (4 << 20) /* that we ask for; the system may give less */
@@ -160,7 +161,7 @@ static int send_image(struct migration *m, const struct peer *p, bool *suspended
     int rc;
 
     m->view = (struct save_view){.xch = m->xch, .domid = m->domid};
-    m->begun = view_now();
+    m->begun = xc_now_ns();
     if (image_write_head(p->to, p->patience, &m->config))
         return -1;
     rc = xc_domain_save(m->xch, p->to, m->domid, &options, &callbacks, &m->stats);
@@ -180,8 +181,8 @@ static int hand_over(struct migration *m, const struct peer *p)
         answer = hear_answer(p->from, p->patience);
     if (answer == 'A') {
         /* As whoever uses it sees it: until it runs there, not until the last byte has left. */
-        m->stats.elapsed_ns = view_now() - m->begun;
-        m->stats.downtime_ns = view_now() - m->view.suspended;
+        m->stats.elapsed_ns = xc_now_ns() - m->begun;
+        m->stats.downtime_ns = xc_now_ns() - m->view.suspended;
         return xc_domain_destroy(m->xch, m->domid) ? STATUS_TROUBLE : STATUS_YES;
     }
     if (answer == 'F') {
