@@ -15,7 +15,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <sim-abi/protocol.h>
@@ -24,6 +23,7 @@
 
 #include <xen/xen.h>
 
+#include "xc_clock.h"
 #include "xc_text.h"
 
 #define MAX_CLIENTS   64u
@@ -31,7 +31,6 @@
 #define MAX_FDS       4u        /* that a packet may carry before it is cut */
 #define STEPS_AT_ONCE 64u
 #define BUSY_NS       200000ll /* guests run for so long before requests are looked at */
-#define NS            1000000000ll
 
 struct client {
     int fd;    /* -1: this place is free */
@@ -54,7 +53,7 @@ struct sim_server {
     unsigned int turn; /* the client whose SIM_RUN went on last */
     struct client clients[MAX_CLIENTS];
     struct store store;
-    struct timespec begun;
+    uint64_t begun; /* xc_now_ns() when it was switched on */
     struct sim_request request;
     struct sim_reply reply;
 };
@@ -417,10 +416,7 @@ static void serve_client(struct sim_server *s, struct client *c)
 /* Real time since the host was switched on, ns. */
 static long long elapsed_ns(const struct sim_server *s)
 {
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (now.tv_sec - s->begun.tv_sec) * NS + now.tv_nsec - s->begun.tv_nsec;
+    return (long long)(xc_now_ns() - s->begun);
 }
 
 /* Guests run until simulated time is real time, or for a while when it cannot keep up. */
@@ -604,7 +600,7 @@ struct sim_server *sim_server_open(struct sim_host *host, const char *machine, c
     (void)snprintf(s->machine, sizeof(s->machine), "%s", machine);
     for (unsigned int i = 0; i < MAX_CLIENTS; i++)
         s->clients[i].fd = -1;
-    (void)clock_gettime(CLOCK_MONOTONIC, &s->begun);
+    s->begun = xc_now_ns();
     if (!listen_at(s, path, why, why_size))
         return s;
     err = errno;
