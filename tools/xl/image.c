@@ -7,11 +7,12 @@
 #include <errno.h>
 #include <libdeflate.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yajl/yajl_gen.h>
 #include <yajl/yajl_tree.h>
 
+#include "json.h"
 #include "line.h"
 #include "out.h"
 #include "util.h"
@@ -44,44 +45,37 @@ void image_config_free(struct image_config *c)
     c->name = NULL;
 }
 
-/* In the form of libxl's JSON, as far as it goes; hap stands beside. */
-static void put_number(yajl_gen g, const char *key, uint64_t value)
-{
-    (void)yajl_gen_string(g, (const unsigned char *)key, strlen(key));
-    (void)yajl_gen_integer(g, (long long)value);
-}
-
-static void put_string(yajl_gen g, const char *key, const char *value)
-{
-    (void)yajl_gen_string(g, (const unsigned char *)key, strlen(key));
-    (void)yajl_gen_string(g, (const unsigned char *)value, strlen(value));
-}
-
 static const char *const type_names[] = {
     [XC_DOMAIN_PV] = "pv", [XC_DOMAIN_HVM] = "hvm", [XC_DOMAIN_PVH] = "pvh"};
 
-static yajl_gen config_json(const struct image_config *c, const unsigned char **text, size_t *len)
+/* In the form of libxl's JSON, as far as it goes; hap stands beside.  malloc'ed; NULL with errno.
+ */
+static char *config_text(const struct image_config *c)
 {
-    yajl_gen g = yajl_gen_alloc(NULL);
+    char *text = NULL;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+    struct json *j;
+    int rc;
 
-    if (!g)
+    if (!f)
         return NULL;
-    (void)yajl_gen_map_open(g);
-    (void)yajl_gen_string(g, (const unsigned char *)"c_info", 6);
-    (void)yajl_gen_map_open(g);
-    put_string(g, "type", type_names[c->type]);
-    put_string(g, "name", c->name);
-    put_number(g, "hap", c->hap);
-    (void)yajl_gen_map_close(g);
-    (void)yajl_gen_string(g, (const unsigned char *)"b_info", 6);
-    (void)yajl_gen_map_open(g);
-    put_number(g, "max_vcpus", c->vcpus);
-    put_number(g, "max_memkb", c->memory_kib);
-    (void)yajl_gen_map_close(g);
-    (void)yajl_gen_map_close(g);
-    if (yajl_gen_get_buf(g, text, len) == yajl_gen_status_ok)
-        return g;
-    yajl_gen_free(g);
+    j = json_begin_compact(f);
+    json_object(j, NULL);
+    json_object(j, "c_info");
+    json_string(j, "type", type_names[c->type]);
+    json_string(j, "name", c->name);
+    json_number(j, "hap", c->hap);
+    json_close_object(j);
+    json_object(j, "b_info");
+    json_number(j, "max_vcpus", c->vcpus);
+    json_number(j, "max_memkb", c->memory_kib);
+    json_close_object(j);
+    json_close_object(j);
+    rc = json_end(j);
+    if (!fclose(f) && !rc)
+        return text;
+    free(text);
     return NULL;
 }
 
@@ -161,20 +155,20 @@ int image_write_head(int fd, int patience, struct image_config *c)
     const struct libxl_head inner = {.libxl = {.ident = __builtin_bswap64(XC_SR_LIBXL_IDENT),
                                                .version = __builtin_bswap32(XC_SR_LIBXL_VERSION)},
                                      .context = {.type = LIBXL_REC_LIBXC_CONTEXT}};
-    const unsigned char *text;
-    size_t len;
-    yajl_gen json = config_json(c, &text, &len);
+    char *text = config_text(c);
     int rc = -1;
 
     memcpy(head.xl.magic, XC_SR_XL_MAGIC, sizeof(head.xl.magic));
     c->sum = (struct xc_sr_head_checksum){.algorithm = XC_SR_CHECKSUM_CRC32};
-    if (json) {
-        head.config_length = (uint32_t)len + 1; /* its NUL too, as libxl writes it */
+    if (text) {
+        const size_t len = strlen(text) + 1;
+
+        head.config_length = (uint32_t)len; /* its NUL too, as libxl writes it */
         head.xl.optional_length = (uint32_t)sizeof(head.config_length) + head.config_length;
         if (!put_bytes(fd, patience, c, &head, sizeof(head)) &&
-            !put_bytes(fd, patience, c, text, len) && !put_bytes(fd, patience, c, "", 1))
+            !put_bytes(fd, patience, c, text, len))
             rc = put_bytes(fd, patience, c, &inner, sizeof(inner));
-        yajl_gen_free(json);
+        free(text);
     }
     if (rc)
         warn("writing the image's head: %s", strerror(errno));
