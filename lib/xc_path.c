@@ -165,3 +165,25 @@ int xc_path_openat(int folder, const char *name, int flags, mode_t mode)
         return openat(folder, name, (flags & ~O_CREAT) | O_CLOEXEC);
     return openat(folder, name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
 }
+
+int xc_path_open_log(const char *path)
+{
+    char name[NAME_MAX + 1];
+    int folder = xc_path_open(path, name);
+    struct stat st, dir;
+    int fd, err;
+
+    if (folder < 0)
+        return -1;
+    fd = xc_path_openat(folder, name, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY, 0600);
+    err = errno;
+    if (fd >= 0 && (fstat(fd, &st) || fstat(folder, &dir) || xc_path_is_planted(folder, &st) ||
+                    (dir.st_mode & S_IWOTH && S_ISREG(st.st_mode) && st.st_nlink > 1))) {
+        (void)close(fd);
+        fd = -1;
+        err = EACCES;
+    }
+    (void)close(folder);
+    errno = err;
+    return fd;
+}

@@ -31,6 +31,15 @@ int xc_path_open(const char *path, char name[NAME_MAX + 1]);
 int xc_path_openat(int folder, const char *name, int flags, mode_t mode);
 
 /*
+ * Open a log, to add lines at its end; it is made, with mode 0600, when it is not there.  A FIFO
+ * that nobody reads is not waited for (ENXIO), and neither is one that is full (O_NONBLOCK).
+ * Returns a descriptor; or -1 with errno, EACCES where somebody else's link leads, for a file that
+ * somebody else has put there, and for one that has two names in a folder that everybody may write
+ * to: it may be any file there.
+ */
+int xc_path_open_log(const char *path);
+
+/*
  * May somebody else have put there what *st says, to see what we do with it?  It is in such a
  * folder and belongs neither to us nor to the folder's owner (as with fs.protected_regular).
  */

@@ -15,7 +15,7 @@ import pytest
 import test_gate as gate
 import test_xenlevel_stream as images
 from test_xenlevel import NEW, OLD, XENLEVEL, hosts  # noqa: F401 (a fixture)
-from test_xl_sim import SANDY, Host
+from test_xl_sim import MACHINES, SANDY, XEN_SIM, Host
 
 ROOT = Path(__file__).resolve().parents[2]
 VERIFY = ROOT / "tools/python/verify-stream"
@@ -322,3 +322,29 @@ def test_a_socket_on_standard_error_is_no_log(tmp_path):
         text = ours.recv(1 << 16).decode()
     assert run.p.returncode == 1 and "cannot be written to: No such device or address" in text.replace("\n    ", " ")
     assert "must be logged" in text.replace("\n    ", " ")
+
+
+# ---- the simulated host's log ----
+
+@pytest.mark.parametrize("kind", [kind for kind in BAD_LOGS if kind != "full"])
+def test_the_log_of_a_simulated_host(tmp_path, kind):
+    """Opened as the gate's: it does not wait for a reader, and nothing of somebody else's is emptied."""
+    log = bad_log(tmp_path, kind)
+    argv = [XEN_SIM, "-m", MACHINES / f"{SANDY}.ini", "-s", tmp_path / "sock", "--log", log]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and done.stderr.startswith(f"xen-sim: {log}: ") and done.stderr.count("\n") == 1
+    assert not (tmp_path / "sock").exists()
+    if kind in ("hard link", "link", "bait"):
+        assert "Permission denied" in done.stderr
+        assert not (tmp_path / "target").exists() or (tmp_path / "target").read_text() == "precious"
+
+
+def test_the_log_of_a_simulated_host_is_of_one_run(tmp_path):
+    (tmp_path / "real").write_text("of another run\n" * 1000)
+    (tmp_path / "link").symlink_to("real")
+    for log in ("link", "new"):
+        host = Host(tmp_path, SANDY, "--log", tmp_path / log, cmdline=["loglvl=all"])
+        host.stop()
+        text = (tmp_path / log).read_text()
+        assert "Command line: loglvl=all\n" in text and "of another run" not in text
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600 and (tmp_path / "link").is_symlink()

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <ext-domctl.h>
+#include <pv.h>
 #include <sim/platform.h>
 
 #include <xen/errno.h>

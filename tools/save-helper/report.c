@@ -51,33 +51,6 @@ static int write_all(int fd, const void *buf, size_t size)
     return 0;
 }
 
-/*
- * Open the file XENLEVEL_LOG.  A FIFO that nobody reads is not waited for, nothing is written to
- * where somebody else's link leads (xc_path.h), and nothing to what has two names in a folder that
- * everybody may write to: it may be any file there.  -1 with errno.
- */
-static int open_log(const char *path)
-{
-    char name[NAME_MAX + 1];
-    int folder = xc_path_open(path, name);
-    struct stat st, dir;
-    int fd, err;
-
-    if (folder < 0)
-        return -1;
-    fd = xc_path_openat(folder, name, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY, 0600);
-    err = errno;
-    if (fd >= 0 && (fstat(fd, &st) || fstat(folder, &dir) || xc_path_is_planted(folder, &st) ||
-                    (dir.st_mode & S_IWOTH && S_ISREG(st.st_mode) && st.st_nlink > 1))) {
-        close(fd);
-        fd = -1;
-        err = EACCES;
-    }
-    close(folder);
-    errno = err;
-    return fd;
-}
-
 /* /dev/null, whatever its name is (Linux, Documentation/admin-guide/devices.txt): it keeps nothing.
  */
 static bool is_null(int fd)
@@ -99,7 +72,7 @@ static int to_file(const char *text)
 
     if (!path || !path[0])
         return 1;
-    fd = open_log(path);
+    fd = xc_path_open_log(path);
     if (fd < 0)
         return -1;
     if (is_null(fd)) {

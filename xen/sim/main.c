@@ -3,6 +3,7 @@
  * xen-sim: one simulated host.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <sim/machine.h>
@@ -18,6 +20,7 @@
 #include <sim/server.h>
 #include <sim/stock.h>
 
+#include "xc_path.h"
 #include "xc_text.h"
 
 enum { STATUS_DONE = 0, STATUS_TROUBLE = 2 };
@@ -242,6 +245,27 @@ static void log_line(void *opaque, const char *text, size_t len)
     say_line(f, "%.*s", (int)len, text);
 }
 
+/* A log of this run: what was in the file goes.  A reader that is slow is waited for.  NULL with
+ * errno. */
+static FILE *open_log(const char *path)
+{
+    int fd = xc_path_open_log(path);
+    struct stat st;
+    FILE *f = NULL;
+    int err;
+
+    if (fd < 0)
+        return NULL;
+    if (!fstat(fd, &st) && (!S_ISREG(st.st_mode) || !ftruncate(fd, 0)) &&
+        !fcntl(fd, F_SETFL, O_APPEND))
+        f = fdopen(fd, "a");
+    err = errno;
+    if (!f)
+        (void)close(fd);
+    errno = err;
+    return f;
+}
+
 /* Signals that end a host arrive through a descriptor, between requests. */
 static int block_signals(void)
 {
@@ -292,7 +316,7 @@ int main(int argc, char **argv)
     if (load_machine(set.machine, &machine))
         return STATUS_TROUBLE;
     if (set.log) {
-        log = strcmp(set.log, "-") != 0 ? fopen(set.log, "we") : stderr;
+        log = strcmp(set.log, "-") != 0 ? open_log(set.log) : stderr;
         if (!log)
             return say_trouble(set.log, strerror(errno));
     }
