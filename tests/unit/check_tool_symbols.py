@@ -7,14 +7,19 @@ usage: check_tool_symbols.py NM PROGRAM PROOF ARCHIVE...
 No global symbol that one of the archives defines may be in the program.  PROOF is a symbol that is there: nm must see it.
 """
 
+import re
 import subprocess
 import sys
+
+# What ASan and UBSan put into every object.
+SANITIZERS = re.compile(r"^__(asan|ubsan|sanitizer|odr_asan)_|^asan\.")
 
 
 def defined(nm, file):
     """The global symbols that a program or an archive defines."""
     out = subprocess.run([nm, "--defined-only", "--extern-only", file], capture_output=True, text=True, check=True).stdout
-    return {line.split()[-1] for line in out.splitlines() if len(line.split()) == 3}
+    names = {line.split()[-1] for line in out.splitlines() if len(line.split()) == 3}
+    return {name for name in names if not SANITIZERS.match(name)}
 
 
 def main():
