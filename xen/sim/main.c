@@ -168,60 +168,70 @@ static int say_misuse(char **argv)
     return STATUS_TROUBLE;
 }
 
+/* One option with a number.  -1: go on; else the exit status. */
+static int take_number(int letter, struct settings *set)
+{
+    struct sim_boot *boot = &set->boot;
+    uint64_t n = 0;
+    bool good;
+
+    if (letter == 'c')
+        good = parse_number(optarg, 1, PLATFORM_MAX_PCPUS, &n);
+    else if (letter == MEMORY)
+        good = parse_number(optarg, 1, 1u << 22, &boot->memory_mib);
+    else
+        good = parse_number(optarg, 0, UINT64_MAX, &boot->seed);
+    if (letter == 'c')
+        boot->nr_pcpus = (unsigned int)n;
+    return good ? -1 : say_trouble("not a number that can be used here", optarg);
+}
+
+/* One option.  -1: go on; else the exit status. */
+static int take_option(int letter, char **argv, struct settings *set)
+{
+    switch (letter) {
+    case 'm':
+        set->machine = optarg;
+        return -1;
+    case 's':
+        set->socket = optarg;
+        return -1;
+    case 'c':
+    case MEMORY:
+    case SEED:
+        return take_number(letter, set);
+    case STEPPED:
+        set->stepped = true;
+        return -1;
+    case STOCK:
+        set->way = find_way(optarg);
+        return set->way ? -1 : say_trouble("not a Xen whose ways are known (4.17 to 4.22)", optarg);
+    case LOG:
+        set->log = optarg;
+        return -1;
+    case LIST:
+        return list_machines();
+    case 'V':
+        (void)printf("xen-sim %s\n", XENLEVEL_VERSION);
+        return STATUS_DONE;
+    case 'h':
+        (void)printf("%s%s", usage, help);
+        return STATUS_DONE;
+    default:
+        return say_misuse(argv);
+    }
+}
+
 /* -1: go on; else the exit status. */
 static int parse_options(int argc, char **argv, struct settings *set)
 {
-    uint64_t n;
-    int letter;
+    int letter, status = -1;
 
     opterr = 0;
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
-    while ((letter = getopt_long(argc, argv, "+m:s:c:Vh", options, NULL)) != -1) {
-        bool good = true;
-
-        switch (letter) {
-        case 'm':
-            set->machine = optarg;
-            break;
-        case 's':
-            set->socket = optarg;
-            break;
-        case 'c':
-            good = parse_number(optarg, 1, PLATFORM_MAX_PCPUS, &n);
-            set->boot.nr_pcpus = (unsigned int)n;
-            break;
-        case MEMORY:
-            good = parse_number(optarg, 1, 1u << 22, &set->boot.memory_mib);
-            break;
-        case SEED:
-            good = parse_number(optarg, 0, UINT64_MAX, &set->boot.seed);
-            break;
-        case STEPPED:
-            set->stepped = true;
-            break;
-        case STOCK:
-            set->way = find_way(optarg);
-            if (!set->way)
-                return say_trouble("not a Xen whose ways are known (4.17 to 4.22)", optarg);
-            break;
-        case LOG:
-            set->log = optarg;
-            break;
-        case LIST:
-            return list_machines();
-        case 'V':
-            (void)printf("xen-sim %s\n", XENLEVEL_VERSION);
-            return STATUS_DONE;
-        case 'h':
-            (void)printf("%s%s", usage, help);
-            return STATUS_DONE;
-        default:
-            return say_misuse(argv);
-        }
-        if (!good)
-            return say_trouble("not a number that can be used here", optarg);
-    }
-    return parse_rest(argc, argv, set);
+    while (status < 0 && (letter = getopt_long(argc, argv, "+m:s:c:Vh", options, NULL)) != -1)
+        status = take_option(letter, argv, set);
+    return status < 0 ? parse_rest(argc, argv, set) : status;
 }
 
 /* A file; or, without a slash and when there is no such file, one of those known by name. */
