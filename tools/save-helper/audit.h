@@ -79,6 +79,10 @@ void audit_given_up(const struct audit_case *c, const struct policy_report *name
 /* Refuse because Xen refuses that CPU, or could not be asked. */
 void audit_not_given(const struct audit_case *c, const char *reason, bool late, struct audit *a);
 
+/* Append a line about what has not happened to the domain. */
+struct text;
+void audit_say_untouched(const struct audit_case *c, struct text *t);
+
 /* Cut from a name what `xl migrate` puts behind that of a domain on its way: "--incoming". */
 void audit_strip_name(char *name);
 
