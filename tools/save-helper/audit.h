@@ -14,6 +14,8 @@
 #include "xc.h"
 #include "xc_sr_head.h"
 
+struct text;
+
 /* The policy of a head as the entries that a hypervisor is given: only to be read. */
 static inline struct xc_leaves audit_named(const struct xc_sr_head *head)
 {
@@ -79,8 +81,7 @@ void audit_given_up(const struct audit_case *c, const struct policy_report *name
 /* Refuse because Xen refuses that CPU, or could not be asked. */
 void audit_not_given(const struct audit_case *c, const char *reason, bool late, struct audit *a);
 
-/* Append a line about what has not happened to the domain. */
-struct text;
+/* Append a line to *t: nothing has happened to the domain. */
 void audit_say_untouched(const struct audit_case *c, struct text *t);
 
 /* Cut from a name what `xl migrate` puts behind that of a domain on its way: "--incoming". */
