@@ -79,6 +79,7 @@ struct feature_info {
     uint8_t merge;           /* enum feature_merge */
     uint8_t guests_max;      /* bit (1 << enum guest_type): may be given */
     uint8_t guests_default;  /* bit (1 << enum guest_type): is given without being asked for */
+    bool protects;           /* a guest that is not told leaves out a protection */
 };
 
 /* Where a word lives.  For the MSR words leaf and subleaf are UINT32_MAX and msr is set. */

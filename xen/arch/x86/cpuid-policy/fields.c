@@ -83,7 +83,7 @@ static void check_rule(const struct fields *c, const struct field_rule *f, const
 
     for (; regs; regs &= regs - 1) {
         unsigned int reg = (unsigned int)__builtin_ctz(regs);
-        uint32_t g = reg_value(p->guest, reg) & f->mask, h = reg_value(p->host, reg) & f->mask;
+        uint32_t g = policy_reg(p->guest, reg) & f->mask, h = policy_reg(p->host, reg) & f->mask;
 
         if (g == h)
             continue;

@@ -23,19 +23,4 @@ static inline bool rule_applies(const struct field_rule *f, uint32_t subleaf, ui
     return f->low <= subleaf && subleaf <= f->high && (f->vendors & vendor);
 }
 
-/* 0 EAX .. 3 EDX. */
-static inline uint32_t reg_value(const struct cpuid_regs *r, unsigned int reg)
-{
-    switch (reg) {
-    case 0:
-        return r->a;
-    case 1:
-        return r->b;
-    case 2:
-        return r->c;
-    default:
-        return r->d;
-    }
-}
-
 #endif /* CPUID_POLICY_FIELDS_H */

@@ -50,7 +50,7 @@ static void fit_leaf(struct cpuid_regs *level, const struct cpuid_regs *host, ui
     for (const struct field_rule *f = rules_of(leaf); f->first <= leaf && leaf <= f->last; f++)
         for (unsigned int reg = 0; f->rule < NR_RULES_COMPARED && reg < 4; reg++) {
             uint32_t *l = reg_of(level, reg);
-            uint32_t h = reg_value(host, reg);
+            uint32_t h = policy_reg(host, reg);
 
             if (!((f->registers >> reg) & 1) || !rule_applies(f, subleaf, vendor))
                 continue;

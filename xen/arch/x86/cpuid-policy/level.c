@@ -3,8 +3,8 @@
 #include "policy-private.h"
 #include "features-gen.h"
 
-#define DA1_XSAVEC (1u << X86_FEATURE_XSAVEC % 32)
-#define DA1_XSAVES (1u << X86_FEATURE_XSAVES % 32)
+/* The instructions that save in compacted form, in D.1.EAX. */
+#define COMPACTING (feature_bit(X86_FEATURE_XSAVEC) | feature_bit(X86_FEATURE_XSAVES))
 
 /* Keep only these components: zero the others' subleaves, and recompute the sizes of leaf D. */
 static void set_components(struct cpu_policy *p, uint64_t xcr0, uint64_t xss)
@@ -20,7 +20,7 @@ static void set_components(struct cpu_policy *p, uint64_t xcr0, uint64_t xss)
 
     /* EBX of D.0 and D.1 follow XCR0 and XSS at run time.  Here they are what they are at reset. */
     p->xstate[0].b = xcr0 ? XSTATE_AREA : 0;
-    p->xstate[1].b = p->xstate[1].a & (DA1_XSAVEC | DA1_XSAVES) ? XSTATE_AREA : 0;
+    p->xstate[1].b = p->xstate[1].a & COMPACTING ? XSTATE_AREA : 0;
 }
 
 /* Features whose state cannot be kept, and components whose feature is gone. */
@@ -217,7 +217,7 @@ static void close_caches(struct cpu_policy *p)
  * same for leaves that the table gives to a feature. */
 static void close_tlbs(struct cpu_policy *p)
 {
-    if (!(p->extd[1].d >> (X86_FEATURE_PAGE1GB % 32) & 1))
+    if (!policy_has(p, X86_FEATURE_PAGE1GB))
         p->extd[0x19] = (struct cpuid_regs){0};
 }
 

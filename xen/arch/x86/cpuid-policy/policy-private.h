@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the policy library's files share: families of leaves, reporting.  Never its users; the live
- * patch is built of these files, and so is one.
+ * What the policy library's files share: reporting, walks, the pieces of check and level.  Never
+ * its users; the live patch is built of these files, and so is one.
  */
 #ifndef CPUID_POLICY_POLICY_PRIVATE_H
 #define CPUID_POLICY_POLICY_PRIVATE_H
@@ -66,6 +66,21 @@ static inline bool regs_differ(const struct cpuid_regs *a, const struct cpuid_re
     return ((x[0] ^ y[0]) | (x[1] ^ y[1])) != 0;
 }
 
+/* Returns a register of a leaf: 0 EAX .. 3 EDX. */
+static inline uint32_t policy_reg(const struct cpuid_regs *r, unsigned int reg)
+{
+    switch (reg) {
+    case 0:
+        return r->a;
+    case 1:
+        return r->b;
+    case 2:
+        return r->c;
+    default:
+        return r->d;
+    }
+}
+
 /* The last leaf that is written and must be named: the maximum, as far as policies can hold it. */
 static inline uint32_t policy_last_basic(const struct cpu_policy *p)
 {
@@ -81,26 +96,6 @@ static inline uint32_t policy_last_extd(const struct cpu_policy *p)
         return EXTD_FIRST;
     return last - EXTD_FIRST < POLICY_NR_EXTD ? last : EXTD_FIRST + POLICY_NR_EXTD - 1;
 }
-
-/* Every family of leaves that has subleaves, with room for `count` of them. */
-struct leaf_family {
-    uint32_t leaf;
-    uint16_t offset; /* of its array, in struct cpu_policy */
-    uint16_t count;
-};
-
-#define POLICY_NR_FAMILIES 9
-extern const struct leaf_family policy_families[POLICY_NR_FAMILIES];
-
-/* The first of its subleaves. */
-static inline const struct cpuid_regs *policy_family_regs(const struct cpu_policy *p,
-                                                          const struct leaf_family *f)
-{
-    return (const struct cpuid_regs *)(const void *)((const char *)p + f->offset);
-}
-
-/* The family that the leaf is, or NULL when it has no subleaves. */
-const struct leaf_family *policy_family(uint32_t leaf);
 
 /*
  * How much of the lists without a stated length Xen itself holds (4.14 to 4.22: six caches, two
