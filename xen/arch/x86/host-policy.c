@@ -81,7 +81,7 @@ static void clear_vendor_leaves(struct cpu_policy *p)
 
 static void limit_svm(struct cpu_policy *p)
 {
-    if (!(p->extd[1].c >> (X86_FEATURE_SVM % 32) & 1))
+    if (!policy_has(p, X86_FEATURE_SVM))
         return;
     p->extd[0xa].d = (p->extd[0xa].d & SVM_HARDWARE) | SVM_EMULATED;
 }
@@ -182,7 +182,7 @@ static void add_to_max(const struct cpu_policy *raw, enum guest_type type, struc
         return;
     featureset_set(fs, X86_FEATURE_APIC);
     /* Outside of long mode SYSENTER works, and HVM guests may be there. */
-    if (is_amd(raw) && (raw->basic[1].d >> (X86_FEATURE_SEP % 32) & 1))
+    if (is_amd(raw) && policy_has(raw, X86_FEATURE_SEP))
         featureset_set(fs, X86_FEATURE_SEP);
 }
 
@@ -320,12 +320,12 @@ static void detect_hvm(const struct cpu_policy *raw, bool *has_hvm, bool *has_ha
 {
     unsigned int family, model, stepping;
 
-    if (raw->basic[1].c >> (X86_FEATURE_VMX % 32) & 1) {
+    if (policy_has(raw, X86_FEATURE_VMX)) {
         policy_signature(raw, &family, &model, &stepping);
         *has_hvm = true;
         *has_hap = family == 6 && model >= 0x1a && model != 0x1d;
     } else {
-        *has_hvm = raw->extd[1].c >> (X86_FEATURE_SVM % 32) & 1;
+        *has_hvm = policy_has(raw, X86_FEATURE_SVM);
         *has_hap = *has_hvm && (raw->extd[0xa].d & SVM_NESTED_PAGING);
     }
 }

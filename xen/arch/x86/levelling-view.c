@@ -69,7 +69,7 @@ struct field {
 /* What stands where.  What is in no row is PV_AREA_OTHER; named features are taken out before. */
 static const struct field fields[] = {
     {0x1, ANY_LEAF, EBX, IGNORED, 0xff000000u}, /* APIC id */
-    {0x1, ANY_LEAF, ECX, IGNORED, 1u << (X86_FEATURE_OSXSAVE % 32)},
+    {0x1, ANY_LEAF, ECX, IGNORED, 1u << X86_FEATURE_OSXSAVE % 32},
     {0x7, 0, ECX, IGNORED, 1u << (X86_FEATURE_OSPKE % 32)},
     {0xb, ANY_LEAF, ECX, IGNORED, 0xff}, /* the subleaf's number */
     {0xb, ANY_LEAF, EDX, IGNORED, ALL},  /* x2APIC id */

@@ -143,7 +143,7 @@ static const struct cpuid_regs *last_cache(const struct cpu_policy *p)
 static int read_old(const struct cpu_policy *p, struct topology_map *m)
 {
     uint32_t count = (p->basic[1].b >> 16) & 0xff, cores;
-    bool several = p->basic[1].d & EDX1_HTT;
+    bool several = policy_has(p, X86_FEATURE_HTT);
     const struct cpuid_regs *last = last_cache(p);
 
     m->stock = true;
@@ -159,7 +159,7 @@ static int read_old(const struct cpu_policy *p, struct topology_map *m)
     if (m->amd) {
         uint32_t ecx = p->extd[8].c, bits = (ecx >> 12) & 0xf;
 
-        if (!(p->extd[1].c & E1C_CMP_LEGACY) || (ecx & 0xff) + 1 != count)
+        if (!policy_has(p, X86_FEATURE_CMP_LEGACY) || (ecx & 0xff) + 1 != count)
             return 0;
         m->socket_shift = (uint8_t)(bits ? bits : bits_for(count));
         if (bits_for(count) > m->socket_shift)
@@ -191,7 +191,7 @@ static bool range_is(uint32_t count, uint32_t range, uint32_t limit)
 static int check_leaf_1(const struct cpu_policy *p, const struct topology_map *m, struct where *w)
 {
     uint32_t count = (p->basic[1].b >> 16) & 0xff, all = threads_per_socket(m);
-    bool several = p->basic[1].d & EDX1_HTT;
+    bool several = policy_has(p, X86_FEATURE_HTT);
 
     if (several != (all > 1) || (!several && count > 1) ||
         (several && m->amd && count != min_u32(all, 0xff)) ||
