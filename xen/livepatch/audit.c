@@ -7,7 +7,6 @@
  * rest in silence; this compares everything, and refuses.
  */
 #include "payload.h"
-#include "policy-private.h"
 
 #include <xen/errno.h>
 
@@ -152,7 +151,11 @@ static int check(const void *max, const void *guest, struct policy_report *r)
     }
     /* A maximum that this hypervisor did not have when the payload was built: nothing is known of
      * it. */
-    policy_fault(r, policy_fault_init(FAULT_VENDOR_UNKNOWN));
+    work.faults[0] = (struct policy_fault){.kind = FAULT_VENDOR_UNKNOWN,
+                                           .leaf = POLICY_NONE,
+                                           .subleaf = POLICY_NONE,
+                                           .msr = POLICY_NONE};
+    r->count = 1;
     return -XEN_EINVAL;
 }
 
