@@ -234,7 +234,8 @@ void policy_close(struct cpu_policy *p, struct featureset *dropped);
  * the one that goes with what became of EIBRS.  Identity (family, model, brand, caches) is the
  * first host's. *lost (may be NULL): what accumulates and some host has, and the level cannot
  * carry. Returns 0; -EINVAL for n == 0; -EXDEV when vendors or CLFLUSH sizes differ, with *culprit
- * (may be NULL) = the index of the first host that does not fit the first one.
+ * (may be NULL) = the index of the first host that does not fit the first one; *level says nothing
+ * then.
  */
 int policy_level(const struct policy_host *hosts, size_t n, struct cpu_policy *level,
                  struct featureset *lost, size_t *culprit);

@@ -59,27 +59,17 @@ void policy_close(struct cpu_policy *p, struct featureset *dropped)
         featureset_andnot(dropped, &before, &fs);
 }
 
-/* What has been found common so far. */
+/* What has been found common so far, but for the fields of leaves: fit.c. */
 struct common {
     struct featureset all; /* AND */
     struct featureset any; /* OR, for hazards and what accumulates */
     struct featureset may; /* what accumulates and may be given everywhere */
     uint64_t xcr0, xss;
-    uint64_t platform_info;
-    uint32_t basic, feat, extd; /* maxima */
-    uint32_t phys, linear;
-    uint32_t hv_limit, hv2_limit;
 };
 
 static uint32_t min32(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
-}
-
-/* A limit of 0 means "as Xen chooses", which is more than any number. */
-static uint32_t min_limit(uint32_t a, uint32_t b)
-{
-    return !a ? b : !b ? a : min32(a, b);
 }
 
 static void common_init(struct common *c, const struct cpu_policy *p)
@@ -89,14 +79,6 @@ static void common_init(struct common *c, const struct cpu_policy *p)
     c->may = *featureset_merge_mask(MERGE_ACCUMULATE);
     c->xcr0 = policy_xcr0(p);
     c->xss = policy_xss(p);
-    c->platform_info = p->platform_info;
-    c->basic = policy_max_basic(p);
-    c->feat = p->feat[0].a;
-    c->extd = policy_max_extd(p);
-    c->phys = p->extd[8].a & 0xff;
-    c->linear = (p->extd[8].a >> 8) & 0xff;
-    c->hv_limit = p->hv_limit;
-    c->hv2_limit = p->hv2_limit;
 }
 
 /* Numbers inside words do not AND: each field takes the smaller. */
@@ -128,7 +110,8 @@ static uint64_t same_layout(const struct cpu_policy *a, const struct cpu_policy 
     return set;
 }
 
-static void common_add(struct common *c, const struct cpu_policy *first, const struct cpu_policy *p)
+/* level: holds leaf D as every policy before this one had it, where it still counts. */
+static void common_add(struct common *c, const struct cpu_policy *level, const struct cpu_policy *p)
 {
     struct featureset fs, before = c->all;
 
@@ -138,16 +121,8 @@ static void common_add(struct common *c, const struct cpu_policy *first, const s
         c->any.w[i] |= fs.w[i];
     }
     merge_fields(&c->all, &before, &fs);
-    c->xcr0 = same_layout(first, p, c->xcr0 & policy_xcr0(p));
-    c->xss = same_layout(first, p, c->xss & policy_xss(p));
-    c->platform_info &= p->platform_info;
-    c->basic = min32(c->basic, policy_max_basic(p));
-    c->feat = min32(c->feat, p->feat[0].a);
-    c->extd = min32(c->extd, policy_max_extd(p));
-    c->phys = min32(c->phys, p->extd[8].a & 0xff);
-    c->linear = min32(c->linear, (p->extd[8].a >> 8) & 0xff);
-    c->hv_limit = min_limit(c->hv_limit, p->hv_limit);
-    c->hv2_limit = min_limit(c->hv2_limit, p->hv2_limit);
+    c->xcr0 = same_layout(level, p, c->xcr0 & policy_xcr0(p));
+    c->xss = same_layout(level, p, c->xss & policy_xss(p));
 }
 
 /* What a host cannot give to anybody, nobody at a level with it is told. */
@@ -238,20 +213,12 @@ static void close_widths(struct cpu_policy *p)
     *widths = (*widths & ~0xffffu) | linear << 8 | min32(*widths & 0xff, 48);
 }
 
-/* Write what is common over a policy that gives the identity. */
+/* Write what is common over a policy that has the identity, and the fields of leaves. */
 static void common_store(const struct common *c, struct cpu_policy *p)
 {
     struct featureset fs;
 
     common_features(c, p, &fs);
-
-    p->basic[0].a = c->basic;
-    p->feat[0].a = c->feat;
-    p->extd[0].a = c->extd;
-    p->extd[8].a = (p->extd[8].a & ~0xffffu) | c->linear << 8 | c->phys;
-    p->platform_info = c->platform_info;
-    p->hv_limit = c->hv_limit;
-    p->hv2_limit = c->hv2_limit;
     policy_from_featureset(p, &fs);
     set_components(p, c->xcr0, c->xss);
     policy_trim(p); /* before closing: a word above a maximum is not there to stand on */
@@ -278,20 +245,19 @@ int policy_level(const struct policy_host *hosts, size_t n, struct cpu_policy *l
 
     if (!n)
         return -EINVAL;
-    common_init(&c, hosts[0].deflt);
+    *level = *hosts[0].deflt;
+    common_init(&c, level);
     common_limit(&c, hosts[0].max);
     for (size_t i = 1; i < n; i++) {
-        if (!can_level(hosts[0].deflt, hosts[i].deflt)) {
+        if (!can_level(level, hosts[i].deflt)) {
             if (culprit)
                 *culprit = i;
             return -EXDEV;
         }
-        common_add(&c, hosts[0].deflt, hosts[i].deflt);
+        common_add(&c, level, hosts[i].deflt);
         common_limit(&c, hosts[i].max);
-    }
-    *level = *hosts[0].deflt;
-    for (size_t i = 1; i < n; i++)
         policy_fit_fields(level, hosts[i].deflt, &unshared);
+    }
     common_store(&c, level);
     policy_drop_unbacked(level, &unshared);
     policy_shrink(level);

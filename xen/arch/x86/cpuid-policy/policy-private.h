@@ -69,16 +69,9 @@ static inline bool regs_differ(const struct cpuid_regs *a, const struct cpuid_re
 /* Returns a register of a leaf: 0 EAX .. 3 EDX. */
 static inline uint32_t policy_reg(const struct cpuid_regs *r, unsigned int reg)
 {
-    switch (reg) {
-    case 0:
-        return r->a;
-    case 1:
-        return r->b;
-    case 2:
-        return r->c;
-    default:
-        return r->d;
-    }
+    const uint32_t all[4] = {r->a, r->b, r->c, r->d};
+
+    return all[reg & 3];
 }
 
 /* The last leaf that is written and must be named: the maximum, as far as policies can hold it. */
@@ -110,7 +103,8 @@ uint32_t policy_named_subleaves(const struct cpu_policy *p, const struct leaf_fa
 /* What is no feature, by the LEAF rows of features.def.  fs: the guest's features. */
 void policy_check_fields(const struct cpu_policy *guest, const struct cpu_policy *max,
                          const struct featureset *fs, struct policy_report *r);
-/* Bring the same fields of a level to what this host, too, can give.  They are of one vendor.
+/* Bring all of a level that is no feature and no component to what this host, too, can give: the
+ * LEAF rows' fields, the hypervisor leaves' limits, PLATFORM_INFO.  They are of one vendor.
  * *unshared gains the features whose leaves the two do not share. */
 void policy_fit_fields(struct cpu_policy *level, const struct cpu_policy *host,
                        struct featureset *unshared);
