@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <host-policy.h>
+
 #include "commands.h"
 #include "enforce.h"
 #include "json.h"
@@ -209,6 +211,8 @@ static int run(const struct command *cmd, int argc, char **argv)
     if (!subject_open(argv[first], guest)) {
         q.guest = guest;
         q.policy = subject_guest_policy(guest, &q.type);
+        if (q.policy && guest->kind == SUBJECT_HOST) /* a guest born there */
+            host_policy_for_domain(&guest->policy[subject_default(q.type)]);
     }
     if (q.policy && !find_home(&q, here)) {
         q.type_name = guest->kind == SUBJECT_GUEST && guest->type != TYPE_UNKNOWN

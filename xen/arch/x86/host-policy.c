@@ -310,6 +310,10 @@ void host_policy_for_domain(struct cpu_policy *p)
     p->extd[1].d &= ~mirrors;
     if (is_amd(p))
         p->extd[1].d |= p->basic[1].d & mirrors;
+    if (policy_max_extd(p) >= EXTD_FIRST + 8)
+        p->extd[8].a = (p->extd[8].a & ~0xff00u) | policy_linear_bits(p) << 8;
+    if (!policy_has(p, X86_FEATURE_PAGE1GB))
+        p->extd[0x19] = zero;
 }
 
 /*
@@ -357,6 +361,8 @@ void host_policies_derive(struct cpu_policy policies[static HOST_POLICIES],
                  options, *has_hap ? GUEST_HVM_HAP : GUEST_HVM_SHADOW);
     derive_guest(policies, HOST_POLICY_SHADOW_MAX, HOST_POLICY_SHADOW_DEFAULT, options,
                  GUEST_HVM_SHADOW);
+    policy_restrict_to_shadow(&policies[HOST_POLICY_SHADOW_MAX]);
+    policy_restrict_to_shadow(&policies[HOST_POLICY_SHADOW_DEFAULT]);
 }
 
 /* Masking MSRs of Intel's family 6, by model (SDM vol. 4, tables of models 17H, 1AH and 2AH). */

@@ -213,6 +213,15 @@ int policy_check(const struct cpu_policy *guest, const struct policy_host *host,
                  struct policy_report *r);
 
 /*
+ * Take from a maximum or default policy for HVM guests what no domain with shadow paging gets of
+ * it: Xen has no policies of their own for those.  Features reserved for nested paging; RSBA, RRSBA
+ * and VIRT_SSBD, which Xen puts into its policies and into no mask of features, and so takes from
+ * each such domain whatever it was told (4.17 to 4.22): a guest that was told of them cannot come,
+ * and nobody there can be told; physical addresses above 44 bits, for its frame numbers have 32.
+ */
+void policy_restrict_to_shadow(struct cpu_policy *p);
+
+/*
  * Is what the domain got the CPU that it was told of?  Reports every difference that a guest can
  * see, each feature by its number.  A hypervisor leaf's maximum that is told as 0 is Xen's choice.
  * 0 or -EINVAL.

@@ -68,6 +68,10 @@ static inline uint32_t feature_bit(unsigned int feature)
 /* Has the policy the feature (X86_FEATURE_*)?  For one question; for many there are featuresets. */
 bool policy_has(const struct cpu_policy *p, unsigned int feature);
 
+/* Returns how many bits a linear address of a guest has, by how many levels its paging has: 32, 48,
+ * or 57 with LA57.  (SDM vol. 3A, 4.1.1; Xen makes the width of every guest so.) */
+uint32_t policy_linear_bits(const struct cpu_policy *p);
+
 /* A leaf that has subleaves: a FAMILY row of features.def. */
 struct leaf_family {
     uint32_t leaf;

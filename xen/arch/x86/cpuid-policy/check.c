@@ -15,13 +15,27 @@ static void feature_fault(enum policy_fault_kind kind, unsigned int feature, uin
 }
 
 /*
+ * Hazards that a guest may have been told of though the host's limit has not got them.  How the FPU
+ * behaves Xen takes from the host whatever it is told, and who was told reckons with either.  What
+ * cannot be counted stays as told where the host has leaf A; where it has none, no guest has.  All
+ * others Xen takes away with what else is above its limit: 4.17 to 4.22.
+ */
+static uint32_t tolerated_hazards(unsigned int word, const struct featureset *max)
+{
+    if (word == FEATURESET_7b0)
+        return feature_bit(X86_FEATURE_FDP_EXCP_ONLY) | feature_bit(X86_FEATURE_NO_FPU_SEL);
+    if (word == FEATURESET_Ab && max->w[FEATURESET_Aa])
+        return featureset_merge_mask(MERGE_HAZARD)->w[word];
+    return 0;
+}
+
+/*
  * What the guest has been told of and the host lacks.  Bits without a name count as capabilities:
  * a bit that this table does not know yet must not slip through.
  */
 static void check_missing(const struct featureset *guest, const struct featureset *max,
                           struct policy_report *r)
 {
-    const struct featureset *hazard = featureset_merge_mask(MERGE_HAZARD);
     const struct featureset *dynamic = featureset_merge_mask(MERGE_DYNAMIC);
     const struct featureset *mirror = featureset_merge_mask(MERGE_MIRROR);
     const struct featureset *numbers = featureset_number_bits(); /* check_fields() */
@@ -32,7 +46,7 @@ static void check_missing(const struct featureset *guest, const struct featurese
         missing.w[i] = guest->w[i] & ~max->w[i];
         if (!missing.w[i])
             continue;
-        missing.w[i] &= ~(hazard->w[i] | dynamic->w[i] | mirror->w[i] | numbers->w[i]);
+        missing.w[i] &= ~(dynamic->w[i] | mirror->w[i] | numbers->w[i] | tolerated_hazards(i, max));
         any |= missing.w[i];
     }
     if (!any)
@@ -158,6 +172,33 @@ static void prerequisite_fault(const struct feature_need *n, struct policy_repor
 }
 
 /*
+ * Widths of addresses that Xen makes itself: linear ones as the paging has levels, physical ones of
+ * 36 bits at the least with PAE or PSE36 (32 without).  Both are above a policy without the leaf.
+ */
+static void check_widths(const struct cpu_policy *guest, const struct featureset *fs,
+                         struct policy_report *r)
+{
+    uint32_t phys = guest->extd[8].a & 0xff, linear = guest->extd[8].a >> 8 & 0xff;
+    bool wide = featureset_test(fs, X86_FEATURE_PAE) || featureset_test(fs, X86_FEATURE_PSE36);
+    uint32_t leaf = EXTD_FIRST + 8, least = wide ? 36 : 32;
+
+    if (policy_max_extd(guest) < leaf)
+        return;
+    if (linear != policy_linear_bits(guest))
+        policy_fault(r, policy_fault_at(FAULT_LINEARADDR, leaf, POLICY_NONE, linear,
+                                        policy_linear_bits(guest)));
+    if (phys < least)
+        policy_fault(r, policy_fault_at(FAULT_MAXPHYSADDR, leaf, POLICY_NONE, phys, least));
+}
+
+/* The hypervisor leaves' limits: Xen keeps a byte of each (4.14 to 4.22). */
+static void check_hypervisor_limit(uint32_t leaf, uint32_t limit, struct policy_report *r)
+{
+    if (limit > 0xff)
+        policy_fault(r, policy_fault_at(FAULT_MAX_LEAF, leaf, POLICY_NONE, limit, 0xff));
+}
+
+/*
  * What Xen takes from every guest, whatever its host has: a feature without what it stands on in
  * Xen's eyes, and a state component without its feature.  CPUs may have either, so policy_verify()
  * does not mind.
@@ -184,6 +225,9 @@ static void check_closed(const struct cpu_policy *guest, const struct featureset
             policy_fault(r, f);
         }
     }
+    check_widths(guest, fs, r);
+    check_hypervisor_limit(HV_FIRST, guest->hv_limit, r);
+    check_hypervisor_limit(HV2_FIRST, guest->hv2_limit, r);
 }
 
 static void check_components(const struct cpu_policy *guest, const struct cpu_policy *max,

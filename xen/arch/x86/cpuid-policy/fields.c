@@ -99,7 +99,7 @@ static void check_leaf(const struct fields *c, uint32_t leaf, uint32_t subleaf,
     unsigned int regs = regs_differing(g, h);
 
     for (const struct field_rule *f = rules_of(leaf); f->first <= leaf && leaf <= f->last; f++)
-        if (f->rule < NR_RULES_COMPARED && (f->registers & regs) &&
+        if ((f->rule < NR_RULES_COMPARED || f->feature) && (f->registers & regs) &&
             rule_applies(f, subleaf, c->vendor))
             check_rule(c, f, &p, f->registers & regs);
 }

@@ -382,6 +382,13 @@ bool policy_has(const struct cpu_policy *p, unsigned int feature)
     return word & feature_bit(feature);
 }
 
+uint32_t policy_linear_bits(const struct cpu_policy *p)
+{
+    if (!policy_has(p, X86_FEATURE_LM))
+        return 32;
+    return policy_has(p, X86_FEATURE_LA57) ? 57 : 48;
+}
+
 /* ---- maxima ---- */
 
 void policy_trim(struct cpu_policy *p)

@@ -6,6 +6,8 @@
 /* The instructions that save in compacted form, in D.1.EAX. */
 #define COMPACTING (feature_bit(X86_FEATURE_XSAVEC) | feature_bit(X86_FEATURE_XSAVES))
 
+#define SHADOW_BITS 44u
+
 /* Keep only these components: zero the others' subleaves, and recompute the sizes of leaf D. */
 static void set_components(struct cpu_policy *p, uint64_t xcr0, uint64_t xss)
 {
@@ -187,30 +189,14 @@ static void close_caches(struct cpu_policy *p)
     }
 }
 
-/* TLBs for 1G pages, free as they are, say nothing without such pages: Xen zeroes them in every
- * domain that has not got any, though not in its own policies.  policy_drop_unbacked() does the
- * same for leaves that the table gives to a feature. */
-static void close_tlbs(struct cpu_policy *p)
-{
-    if (!policy_has(p, X86_FEATURE_PAGE1GB))
-        p->extd[0x19] = (struct cpuid_regs){0};
-}
-
-/*
- * Addresses as wide as a domain's: linear ones as its paging has levels, physical ones at most what
- * page tables of 4 levels reach, which is what hypervisors map HVM guests with.  PV guests need no
- * more either.
- */
+/* Addresses as wide as a domain's; and what hypervisors map HVM guests with, page tables of 4
+ * levels, reaches no further than 48 bits.  PV guests need no more either. */
 static void close_widths(struct cpu_policy *p)
 {
-    struct featureset fs;
-    uint32_t linear = 32, *widths = &p->extd[8].a;
+    uint32_t *widths = &p->extd[8].a;
 
-    policy_to_featureset(p, &fs);
-    if (featureset_test(&fs, X86_FEATURE_LM))
-        linear = featureset_test(&fs, X86_FEATURE_LA57) ? 57 : 48;
-    linear = min32(linear, *widths >> 8 & 0xff);
-    *widths = (*widths & ~0xffffu) | linear << 8 | min32(*widths & 0xff, 48);
+    *widths = (*widths & ~0xffffu) | min32(*widths >> 8 & 0xff, policy_linear_bits(p)) << 8 |
+              min32(*widths & 0xff, 48);
 }
 
 /* Write what is common over a policy that has the identity, and the fields of leaves. */
@@ -226,7 +212,6 @@ static void common_store(const struct common *c, struct cpu_policy *p)
         p->extd[1].a = p->basic[1].a; /* AMD repeats family and model: APM vol. 3, E.4.2 */
     policy_close(p, NULL);
     tell_return_stack(p, &c->any);
-    close_tlbs(p);
     close_caches(p);
     close_widths(p);
 }
@@ -294,4 +279,21 @@ int policy_apply_level(struct cpu_policy *guest, const struct cpu_policy *level,
         featureset_andnot(dropped, &before, &after);
     }
     return 0;
+}
+
+void policy_restrict_to_shadow(struct cpu_policy *p)
+{
+    static const uint16_t in_no_mask[] = {X86_FEATURE_RSBA, X86_FEATURE_RRSBA,
+                                          X86_FEATURE_VIRT_SSBD};
+    const struct featureset *hap = featureset_guest_max(GUEST_HVM_HAP);
+    const struct featureset *shadow = featureset_guest_max(GUEST_HVM_SHADOW);
+    struct featureset fs, only_hap;
+
+    featureset_andnot(&only_hap, hap, shadow);
+    policy_to_featureset(p, &fs);
+    featureset_andnot(&fs, &fs, &only_hap);
+    for (size_t i = 0; i < sizeof(in_no_mask) / sizeof(in_no_mask[0]); i++)
+        featureset_clear(&fs, in_no_mask[i]);
+    policy_from_featureset(p, &fs);
+    p->extd[8].a = (p->extd[8].a & ~0xffu) | min32(p->extd[8].a & 0xff, SHADOW_BITS);
 }

@@ -8,6 +8,7 @@
 
 #include <cpuid-policy/policy.h>
 #include <cpuid-policy/vocabulary.h>
+#include "features-gen.h"
 #include "private.h"
 
 /* Count one finding, and keep it if there is room.  r may be NULL. */
