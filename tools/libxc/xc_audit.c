@@ -42,10 +42,8 @@ int xc_guest_limits(xc_handle *xch, enum guest_type type, struct xc_guest_limits
     if (xc_system_policy(xch, pv ? XC_POLICY_PV_MAX : XC_POLICY_HVM_MAX, &l->max) ||
         xc_system_policy(xch, pv ? XC_POLICY_PV_DEFAULT : XC_POLICY_HVM_DEFAULT, &l->deflt))
         return -1;
-    if (type == GUEST_HVM_SHADOW) {
-        policy_restrict_to_shadow(&l->max);
-        policy_restrict_to_shadow(&l->deflt);
-    }
+    policy_restrict(&l->max, type);
+    policy_restrict(&l->deflt, type);
     return 0;
 }
 

@@ -133,8 +133,10 @@ static int ask(const struct question *q, const struct subject *host)
     int status;
 
     if (offered) {
-        struct policy_host h = {.max = &host->policy[max]};
+        struct cpu_policy most = host->policy[max];
+        struct policy_host h = {.max = &most};
 
+        policy_restrict(&most, q->type == TYPE_PV ? GUEST_PV : GUEST_HVM_HAP);
         if (host->have[deflt])
             h.deflt = &host->policy[deflt];
         (void)xc_audit_policy(NULL, q->policy, &h, &r, NULL);

@@ -147,7 +147,7 @@ def _leaves(guest, most, fs, faults):
         faults.append(Fault("leaf", EXTD + 1, NONE, ext[0], one[0]))
 
 
-def _closed(guest, fs, faults):
+def _closed(guest, most, fs, faults):
     """What Xen takes from every guest, and a CPU may have."""
     t = features.table()
     for number, needs in t.xen_needs:
@@ -159,23 +159,24 @@ def _closed(guest, fs, faults):
         number = t.number(name)
         if guest.xcr0 >> component & 1 and not fs >> number & 1:
             faults.append(Fault("xstate-feature", 0xd, component, 1, 0, feature=number))
-    _widths(guest, fs, faults)
+    _widths(guest, most, fs, faults)
     for leaf in (HV, HV2):      # Xen keeps a byte of each
         if guest.reg(leaf)[0] > 0xff:
             faults.append(Fault("max-leaf", leaf, NONE, guest.reg(leaf)[0], 0xff))
 
 
-def _widths(guest, fs, faults):
-    """Of addresses: Xen makes the linear one itself, and the physical one no smaller than this."""
+def _widths(guest, most, fs, faults):
+    """Of addresses: Xen makes the linear one itself, and the physical one no smaller than this; or they are the limit's."""
     t = features.table()
     has = {name: fs >> t.number(name) & 1 for name in ("lm", "la57", "pae", "pse36")}
     physical, linear = guest.reg(EXTD + 8)[0] & 0xff, guest.reg(EXTD + 8)[0] >> 8 & 0xff
     wide, least = (57 if has["la57"] else 48) if has["lm"] else 32, 36 if has["pae"] or has["pse36"] else 32
     if guest.max_extd < EXTD + 8:
         return
-    if linear != wide:
+    limit = most.reg(EXTD + 8)[0]
+    if linear not in (wide, limit >> 8 & 0xff):
         faults.append(Fault("linearaddr", EXTD + 8, NONE, linear, wide))
-    if physical < least:
+    if physical < least and physical != limit & 0xff:
         faults.append(Fault("maxphysaddr", EXTD + 8, NONE, physical, least))
 
 
@@ -203,7 +204,7 @@ def check(guest, most, default=None):
         _hazards(guest, fs, default, faults)
     _fields(fs, max_fs, faults)
     _leaves(guest, most, fs, faults)
-    _closed(guest, fs, faults)
+    _closed(guest, most, fs, faults)
     _components(guest, most, guest.xcr0, most.xcr0, faults)
     _components(guest, most, guest.xss, most.xss, faults)
     if guest.platform_info & ~most.platform_info:

@@ -361,8 +361,8 @@ void host_policies_derive(struct cpu_policy policies[static HOST_POLICIES],
                  options, *has_hap ? GUEST_HVM_HAP : GUEST_HVM_SHADOW);
     derive_guest(policies, HOST_POLICY_SHADOW_MAX, HOST_POLICY_SHADOW_DEFAULT, options,
                  GUEST_HVM_SHADOW);
-    policy_restrict_to_shadow(&policies[HOST_POLICY_SHADOW_MAX]);
-    policy_restrict_to_shadow(&policies[HOST_POLICY_SHADOW_DEFAULT]);
+    policy_restrict(&policies[HOST_POLICY_SHADOW_MAX], GUEST_HVM_SHADOW);
+    policy_restrict(&policies[HOST_POLICY_SHADOW_DEFAULT], GUEST_HVM_SHADOW);
 }
 
 /* Masking MSRs of Intel's family 6, by model (SDM vol. 4, tables of models 17H, 1AH and 2AH). */

@@ -213,13 +213,15 @@ int policy_check(const struct cpu_policy *guest, const struct policy_host *host,
                  struct policy_report *r);
 
 /*
- * Take from a maximum or default policy for HVM guests what no domain with shadow paging gets of
- * it: Xen has no policies of their own for those.  Features reserved for nested paging; RSBA, RRSBA
- * and VIRT_SSBD, which Xen puts into its policies and into no mask of features, and so takes from
- * each such domain whatever it was told (4.17 to 4.22): a guest that was told of them cannot come,
- * and nobody there can be told; physical addresses above 44 bits, for its frame numbers have 32.
+ * Take from a maximum or default policy for guests of the type, as a hypervisor reports it, what no
+ * domain gets of it.  Of every type: linear addresses wider than the paging has levels.  With
+ * shadow paging, for which Xen has no policies of their own: features reserved for nested paging;
+ * RSBA, RRSBA and VIRT_SSBD, which Xen puts into its policies and into no mask of features, and so
+ * takes from each such domain whatever it was told (4.17 to 4.22): a guest that was told of them
+ * cannot come, and nobody there can be told; physical addresses above 44 bits, for its frame
+ * numbers have 32.
  */
-void policy_restrict_to_shadow(struct cpu_policy *p);
+void policy_restrict(struct cpu_policy *p, enum guest_type type);
 
 /*
  * Is what the domain got the CPU that it was told of?  Reports every difference that a guest can

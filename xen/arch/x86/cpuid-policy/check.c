@@ -173,21 +173,23 @@ static void prerequisite_fault(const struct feature_need *n, struct policy_repor
 
 /*
  * Widths of addresses that Xen makes itself: linear ones as the paging has levels, physical ones of
- * 36 bits at the least with PAE or PSE36 (32 without).  Both are above a policy without the leaf.
+ * 36 bits at the least with PAE or PSE36 (32 without).  Whoever builds a domain gives it those of
+ * the limit (4.17's libxl): they are no domain's, but no fault either; policy_restrict().
  */
-static void check_widths(const struct cpu_policy *guest, const struct featureset *fs,
-                         struct policy_report *r)
+static void check_widths(const struct cpu_policy *guest, const struct cpu_policy *max,
+                         const struct featureset *fs, struct policy_report *r)
 {
+    uint32_t limit = max->extd[8].a;
     uint32_t phys = guest->extd[8].a & 0xff, linear = guest->extd[8].a >> 8 & 0xff;
     bool wide = featureset_test(fs, X86_FEATURE_PAE) || featureset_test(fs, X86_FEATURE_PSE36);
     uint32_t leaf = EXTD_FIRST + 8, least = wide ? 36 : 32;
 
     if (policy_max_extd(guest) < leaf)
         return;
-    if (linear != policy_linear_bits(guest))
+    if (linear != policy_linear_bits(guest) && linear != (limit >> 8 & 0xff))
         policy_fault(r, policy_fault_at(FAULT_LINEARADDR, leaf, POLICY_NONE, linear,
                                         policy_linear_bits(guest)));
-    if (phys < least)
+    if (phys < least && phys != (limit & 0xff))
         policy_fault(r, policy_fault_at(FAULT_MAXPHYSADDR, leaf, POLICY_NONE, phys, least));
 }
 
@@ -203,8 +205,8 @@ static void check_hypervisor_limit(uint32_t leaf, uint32_t limit, struct policy_
  * Xen's eyes, and a state component without its feature.  CPUs may have either, so policy_verify()
  * does not mind.
  */
-static void check_closed(const struct cpu_policy *guest, const struct featureset *fs,
-                         struct policy_report *r)
+static void check_closed(const struct cpu_policy *guest, const struct cpu_policy *max,
+                         const struct featureset *fs, struct policy_report *r)
 {
     unsigned int i;
 
@@ -225,7 +227,7 @@ static void check_closed(const struct cpu_policy *guest, const struct featureset
             policy_fault(r, f);
         }
     }
-    check_widths(guest, fs, r);
+    check_widths(guest, max, fs, r);
     check_hypervisor_limit(HV_FIRST, guest->hv_limit, r);
     check_hypervisor_limit(HV2_FIRST, guest->hv2_limit, r);
 }
@@ -295,7 +297,7 @@ int policy_check(const struct cpu_policy *guest, const struct policy_host *host,
         check_hazards(guest, &g, host->deflt, r);
     check_fields(&g, &h, r);
     policy_check_fields(guest, max, &g, r);
-    check_closed(guest, &g, r);
+    check_closed(guest, max, &g, r);
     check_components(guest, max, policy_xcr0(guest), policy_xcr0(max), r);
     check_components(guest, max, policy_xss(guest), policy_xss(max), r);
     check_msrs(guest, max, r);

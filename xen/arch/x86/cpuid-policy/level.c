@@ -6,7 +6,8 @@
 /* The instructions that save in compacted form, in D.1.EAX. */
 #define COMPACTING (feature_bit(X86_FEATURE_XSAVEC) | feature_bit(X86_FEATURE_XSAVES))
 
-#define SHADOW_BITS 44u
+#define SHADOW_BITS      44u
+#define HYPERVISOR_LIMIT 0xffu /* of leaves 40000000 and 40000100: Xen keeps a byte */
 
 /* Keep only these components: zero the others' subleaves, and recompute the sizes of leaf D. */
 static void set_components(struct cpu_policy *p, uint64_t xcr0, uint64_t xss)
@@ -148,6 +149,8 @@ static void common_features(const struct common *c, const struct cpu_policy *p,
 
     for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
         fs->w[i] = (c->all.w[i] & ~accumulate->w[i]) | (c->any.w[i] & (hazard->w[i] | c->may.w[i]));
+    if (!(fs->w[FEATURESET_Aa] & 0xff)) /* a PMU of version 0 is none, and counts nothing */
+        fs->w[FEATURESET_Ab] &= ~hazard->w[FEATURESET_Ab];
     fs->w[FEATURESET_e1d] &= ~mirror->w[FEATURESET_e1d];
     if (vendor_is_amd_like(policy_vendor_id(p))) /* AMD repeats 1.EDX: APM vol. 3, E.4.2 */
         fs->w[FEATURESET_e1d] |= fs->w[FEATURESET_1d] & mirror->w[FEATURESET_e1d];
@@ -214,6 +217,8 @@ static void common_store(const struct common *c, struct cpu_policy *p)
     tell_return_stack(p, &c->any);
     close_caches(p);
     close_widths(p);
+    p->hv_limit = min32(p->hv_limit, HYPERVISOR_LIMIT);
+    p->hv2_limit = min32(p->hv2_limit, HYPERVISOR_LIMIT);
 }
 
 static bool can_level(const struct cpu_policy *a, const struct cpu_policy *b)
@@ -281,19 +286,29 @@ int policy_apply_level(struct cpu_policy *guest, const struct cpu_policy *level,
     return 0;
 }
 
-void policy_restrict_to_shadow(struct cpu_policy *p)
+/* What only nested paging brings, and what no mask of features has. */
+static void drop_unmasked(struct cpu_policy *p)
 {
     static const uint16_t in_no_mask[] = {X86_FEATURE_RSBA, X86_FEATURE_RRSBA,
                                           X86_FEATURE_VIRT_SSBD};
-    const struct featureset *hap = featureset_guest_max(GUEST_HVM_HAP);
-    const struct featureset *shadow = featureset_guest_max(GUEST_HVM_SHADOW);
     struct featureset fs, only_hap;
 
-    featureset_andnot(&only_hap, hap, shadow);
+    featureset_andnot(&only_hap, featureset_guest_max(GUEST_HVM_HAP),
+                      featureset_guest_max(GUEST_HVM_SHADOW));
     policy_to_featureset(p, &fs);
     featureset_andnot(&fs, &fs, &only_hap);
     for (size_t i = 0; i < sizeof(in_no_mask) / sizeof(in_no_mask[0]); i++)
         featureset_clear(&fs, in_no_mask[i]);
     policy_from_featureset(p, &fs);
-    p->extd[8].a = (p->extd[8].a & ~0xffu) | min32(p->extd[8].a & 0xff, SHADOW_BITS);
+}
+
+void policy_restrict(struct cpu_policy *p, enum guest_type type)
+{
+    uint32_t *widths = &p->extd[8].a;
+
+    if (type == GUEST_HVM_SHADOW) {
+        drop_unmasked(p);
+        *widths = (*widths & ~0xffu) | min32(*widths & 0xff, SHADOW_BITS);
+    }
+    *widths = (*widths & ~0xff00u) | min32(*widths >> 8 & 0xff, policy_linear_bits(p)) << 8;
 }
