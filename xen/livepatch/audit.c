@@ -12,15 +12,15 @@
 
 #define MAX_FAULTS 64
 
-/* What a host can do for one type of guest; the hypervisor computes it at boot and never again. */
-static struct {
-    const void *from;
-    struct cpu_policy max, deflt;
-} hosts[2];
+/* What this host can do for one type of guest: the hypervisor's own objects, which are made at boot
+ * and never again. */
+static const struct {
+    const uint8_t *max, *deflt;
+} hosts[] = {{pv_max_cpu_policy, pv_def_cpu_policy}, {hvm_max_cpu_policy, hvm_def_cpu_policy}};
 
 /* Xen's stacks are small: working space is here, one audit at a time. */
 static struct {
-    struct cpu_policy guest;
+    struct cpu_policy guest, max, deflt; /* converted anew for each audit: room is dear */
     struct policy_fault faults[MAX_FAULTS];
     char line[120];
     struct audit_stats stats;
@@ -64,12 +64,6 @@ void convert_policy(struct cpu_policy *to, const void *from)
 
 void audit_prepare(void)
 {
-    hosts[0].from = pv_max_cpu_policy;
-    convert_policy(&hosts[0].max, pv_max_cpu_policy);
-    convert_policy(&hosts[0].deflt, pv_def_cpu_policy);
-    hosts[1].from = hvm_max_cpu_policy;
-    convert_policy(&hosts[1].max, hvm_max_cpu_policy);
-    convert_policy(&hosts[1].deflt, hvm_def_cpu_policy);
     lock();
     work.stats = (struct audit_stats){0};
     unlock();
@@ -141,12 +135,14 @@ static void log_refusal(unsigned int domid, const struct policy_report *r)
 
 static int check(const void *max, const void *guest, struct policy_report *r)
 {
-    for (unsigned int i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
-        const struct policy_host host = {&hosts[i].max, &hosts[i].deflt};
+    const struct policy_host host = {&work.max, &work.deflt};
 
-        if (hosts[i].from != max)
+    for (unsigned int i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        if (hosts[i].max != max)
             continue;
         convert_policy(&work.guest, guest);
+        convert_policy(&work.max, hosts[i].max);
+        convert_policy(&work.deflt, hosts[i].deflt);
         return policy_check(&work.guest, &host, r);
     }
     /* A maximum that this hypervisor did not have when the payload was built: nothing is known of
