@@ -27,19 +27,19 @@ static struct {
     uint32_t lock;
 } work;
 
-static void lock(void)
+static void take_lock(void)
 {
     while (__atomic_exchange_n(&work.lock, 1u, __ATOMIC_ACQUIRE))
         while (__atomic_load_n(&work.lock, __ATOMIC_RELAXED))
             __asm__ volatile("pause");
 }
 
-static void unlock(void)
+static void release_lock(void)
 {
     __atomic_store_n(&work.lock, 0u, __ATOMIC_RELEASE);
 }
 
-static void copy(struct cpuid_regs *to, const uint8_t *from, size_t count)
+static void copy_regs(struct cpuid_regs *to, const uint8_t *from, size_t count)
 {
     const struct cpuid_regs *regs = (const struct cpuid_regs *)(const void *)from;
 
@@ -54,25 +54,25 @@ void convert_policy(struct cpu_policy *to, const void *from)
     _Static_assert(LAYOUT_NR_BASIC <= POLICY_NR_BASIC && LAYOUT_NR_FEAT <= POLICY_NR_FEAT &&
                        LAYOUT_NR_XSTATE <= POLICY_NR_XSTATE && LAYOUT_NR_EXTD <= POLICY_NR_EXTD,
                    "the hypervisor's policy has more leaves than ours");
-    copy(to->basic, p, LAYOUT_NR_BASIC);
-    copy(to->feat, p + LAYOUT_FEAT, LAYOUT_NR_FEAT);
-    copy(to->xstate, p + LAYOUT_XSTATE, LAYOUT_NR_XSTATE);
-    copy(to->extd, p + LAYOUT_EXTD, LAYOUT_NR_EXTD);
+    copy_regs(to->basic, p, LAYOUT_NR_BASIC);
+    copy_regs(to->feat, p + LAYOUT_FEAT, LAYOUT_NR_FEAT);
+    copy_regs(to->xstate, p + LAYOUT_XSTATE, LAYOUT_NR_XSTATE);
+    copy_regs(to->extd, p + LAYOUT_EXTD, LAYOUT_NR_EXTD);
     to->platform_info = *(const uint32_t *)(const void *)(p + LAYOUT_PLATFORM_INFO);
     to->arch_caps = *(const uint64_t *)(const void *)(p + LAYOUT_ARCH_CAPS);
 }
 
 void audit_prepare(void)
 {
-    lock();
+    take_lock();
     work.stats = (struct audit_stats){0};
-    unlock();
+    release_lock();
 }
 
 /* ---- the log ---- */
 
 /* Append to the line; what does not fit is left out. */
-static size_t append(size_t at, const char *text)
+static size_t append_text(size_t at, const char *text)
 {
     while (*text && at + 1 < sizeof(work.line))
         work.line[at++] = *text++;
@@ -107,12 +107,12 @@ static void log_group(unsigned int domid, const char *what, size_t kept, bool fe
             printk(LOG_REFUSAL "xenlevel: d%u: %s%s\n", domid, what, work.line);
             at = 0;
         }
-        at = append(at, " ");
-        at = append(at, fault_label(f));
+        at = append_text(at, " ");
+        at = append_text(at, fault_label(f));
         if (feature && feature_location(f->feature, place, sizeof(place)) > 0) {
-            at = append(at, "(");
-            at = append(at, place);
-            at = append(at, ")");
+            at = append_text(at, "(");
+            at = append_text(at, place);
+            at = append_text(at, ")");
         }
     }
     if (at)
@@ -133,7 +133,7 @@ static void log_refusal(unsigned int domid, const struct policy_report *r)
 
 /* ---- the audit ---- */
 
-static int check(const void *max, const void *guest, struct policy_report *r)
+static int check_policy(const void *max, const void *guest, struct policy_report *r)
 {
     const struct policy_host host = {&work.max, &work.deflt};
 
@@ -162,9 +162,9 @@ int audit(const void *max, const void *guest, struct audit_where *where, const v
     uint64_t begun, cycles;
     int rc;
 
-    lock();
+    take_lock();
     begun = read_tsc();
-    rc = check(max, guest, &r);
+    rc = check_policy(max, guest, &r);
     cycles = read_tsc() - begun;
 
     work.stats.calls++;
@@ -177,7 +177,7 @@ int audit(const void *max, const void *guest, struct audit_where *where, const v
         if (domain)
             log_refusal(*(const uint16_t *)domain, &r);
     }
-    unlock();
+    release_lock();
 
     if (where)
         *where = at;
@@ -186,9 +186,9 @@ int audit(const void *max, const void *guest, struct audit_where *where, const v
 
 void audit_statistics(struct audit_stats *stats)
 {
-    lock();
+    take_lock();
     *stats = work.stats;
-    unlock();
+    release_lock();
 }
 
 /*

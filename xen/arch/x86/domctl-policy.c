@@ -82,7 +82,7 @@ static void log_fault(const struct domain *d, const struct policy_fault *f)
 }
 
 /* The ABI names a leaf or an MSR: a feature's is where its word is. */
-static void blame(struct xen_domctl_cpu_policy *op, const struct policy_fault *f)
+static void blame_fault(struct xen_domctl_cpu_policy *op, const struct policy_fault *f)
 {
     op->err_leaf = f->leaf;
     op->err_subleaf = f->subleaf;
@@ -97,8 +97,8 @@ static void blame(struct xen_domctl_cpu_policy *op, const struct policy_fault *f
     }
 }
 
-static long refuse(const struct domain *d, struct xen_domctl_cpu_policy *op,
-                   const struct policy_report *r)
+static long refuse_policy(const struct domain *d, struct xen_domctl_cpu_policy *op,
+                          const struct policy_report *r)
 {
     size_t n = r->count < r->max ? r->count : r->max;
 
@@ -107,11 +107,11 @@ static long refuse(const struct domain *d, struct xen_domctl_cpu_policy *op,
     if (r->count > n)
         printk(d->hv, "d%u: CPU policy refused: and %lu more", d->id, r->count - n);
     if (n)
-        blame(op, &r->faults[0]);
+        blame_fault(op, &r->faults[0]);
     return -XEN_EINVAL;
 }
 
-static struct policy_host limits(const struct domain *d)
+static struct policy_host limits_of(const struct domain *d)
 {
     const struct hypervisor *hv = d->hv;
 
@@ -131,15 +131,15 @@ static struct policy_host limits(const struct domain *d)
 static long audit_and_set(struct domain *d, struct xen_domctl_cpu_policy *op, struct work *w)
 {
     struct policy_report report = {w->faults, MAX_FAULTS, 0};
-    const struct policy_host here = limits(d);
+    const struct policy_host here = limits_of(d);
     uint32_t leaf, subleaf;
 
     w->policy = d->policy;
     if (policy_merge_leaves(&w->policy, w->leaves, op->nr_leaves, w->msrs, op->nr_msrs, &report))
-        return refuse(d, op, &report);
+        return refuse_policy(d, op, &report);
     policy_trim(&w->policy);
     if (policy_verify(&w->policy, &report) | policy_check(&w->policy, &here, &report))
-        return refuse(d, op, &report);
+        return refuse_policy(d, op, &report);
     if (topology_verify(&w->policy, &leaf, &subleaf)) {
         printk(d->hv, "d%u: CPU policy refused: topology contradicts itself at leaf %x subleaf %x",
                d->id, leaf, subleaf);

@@ -6,7 +6,7 @@
 #define MAX_SOCKET_SHIFT 12u
 
 /* The map of a topology with no bit wasted. */
-static int layout(const struct cpu_topology *t, struct topology_map *m)
+static int lay_out_map(const struct cpu_topology *t, struct topology_map *m)
 {
     if (!t->threads || !t->cores || !t->dies || !t->sockets)
         return -XEN_EINVAL;
@@ -143,7 +143,7 @@ int topology_to_policy(const struct cpu_topology *t, struct cpu_policy *p)
 {
     struct cpu_policy written = *p;
     struct topology_map m;
-    int rc = layout(t, &m);
+    int rc = lay_out_map(t, &m);
 
     if (rc)
         return rc;

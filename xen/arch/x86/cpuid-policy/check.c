@@ -66,7 +66,7 @@ static bool word_visible(const struct cpu_policy *guest, const struct featureset
     const struct featureset_word_info *w = featureset_word_info(word);
 
     if (w->msr != POLICY_NONE)
-        return true; /* told by a feature, which the MSR's bits need: concerns() */
+        return true; /* told by a feature, which the MSR's bits need: hazard_concerns() */
     if (word == FEATURESET_Ab)
         return (fs->w[FEATURESET_Aa] & 0xff) != 0; /* a PMU of version 0 is none */
     if (w->leaf >= EXTD_FIRST)
@@ -78,7 +78,7 @@ static bool word_visible(const struct cpu_policy *guest, const struct featureset
 
 /* A hazard of something that the guest does not have is none for it.  RRSBA is RSBA by another
  * name, weighed already: whoever can read the MSR is concerned. */
-static bool concerns(const struct featureset *fs, unsigned int hazard)
+static bool hazard_concerns(const struct featureset *fs, unsigned int hazard)
 {
     const struct featureset *needs =
         feature_needs(hazard == X86_FEATURE_RRSBA ? X86_FEATURE_RSBA : hazard);
@@ -136,7 +136,7 @@ static void check_hazards(const struct cpu_policy *guest, const struct featurese
         return;
     for (int f = featureset_next(&untold, 0); f >= 0;
          f = featureset_next(&untold, (unsigned int)f + 1))
-        if (concerns(fs, (unsigned int)f))
+        if (hazard_concerns(fs, (unsigned int)f))
             feature_fault(FAULT_HAZARD_UNTOLD, (unsigned int)f, 0, 1, r);
 }
 

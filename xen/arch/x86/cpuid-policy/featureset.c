@@ -175,7 +175,7 @@ const struct feature_info *feature_info(unsigned int feature)
 }
 
 /* Names are compared in lower case, with '-' for '_'. */
-static char fold(char c)
+static char fold_letter(char c)
 {
     if (c >= 'A' && c <= 'Z')
         return (char)(c - 'A' + 'a');
@@ -188,7 +188,7 @@ static char fold(char c)
 static int compare_name(const char *given, size_t len, const char *name)
 {
     for (size_t i = 0; i < len; i++) {
-        int difference = (unsigned char)fold(given[i]) - (unsigned char)fold(name[i]);
+        int difference = (unsigned char)fold_letter(given[i]) - (unsigned char)fold_letter(name[i]);
 
         /* A NUL inside the given name equals the end of the other: it must not run past it. */
         if (difference || !name[i])

@@ -163,7 +163,7 @@ static void take_msrs(struct cpu_policy *p, const xen_msr_entry_t *msrs, size_t 
 }
 
 /* More entries than a policy has slots cannot all be right; the bound keeps hostile input short. */
-static size_t bounded(size_t n, size_t limit, bool is_msr, struct policy_report *r)
+static size_t bound_count(size_t n, size_t limit, bool is_msr, struct policy_report *r)
 {
     struct policy_fault f = policy_fault_init(FAULT_TOO_MANY);
 
@@ -187,8 +187,8 @@ int policy_merge_leaves(struct cpu_policy *p, const xen_cpuid_leaf_t *leaves, si
     if (!r)
         r = &count_only;
     before = r->count;
-    take_leaves(p, leaves, bounded(nr_leaves, POLICY_MAX_LEAVES, false, r), r);
-    take_msrs(p, msrs, bounded(nr_msrs, POLICY_MAX_MSRS, true, r), r);
+    take_leaves(p, leaves, bound_count(nr_leaves, POLICY_MAX_LEAVES, false, r), r);
+    take_msrs(p, msrs, bound_count(nr_msrs, POLICY_MAX_MSRS, true, r), r);
     return r->count == before ? 0 : -EINVAL;
 }
 
