@@ -5,6 +5,7 @@
  * The pre-apply hook runs before anything is patched, and its error keeps the patch from being
  * applied.  It holds what the payload was built on against the running hypervisor.
  */
+#include "features-gen.h"
 #include "payload.h"
 
 #include <xen/errno.h>
@@ -77,10 +78,10 @@ static void mask_dynamic(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *r)
 {
     if (leaf == 1) {
         r->b &= 0x00ffffffu;
-        r->c &= ~(1u << 27);
+        r->c &= ~(1u << X86_FEATURE_OSXSAVE % 32);
     }
     if (leaf == 7 && subleaf == 0)
-        r->c &= ~(1u << 4);
+        r->c &= ~(1u << X86_FEATURE_OSPKE % 32);
     if (leaf == 0xd && subleaf < 2)
         r->b = 0;
 }

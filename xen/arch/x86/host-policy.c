@@ -420,7 +420,7 @@ int host_policy_levelling_caps(const struct cpu_policy *raw, bool platform_info_
     if (is_amd(raw)) {
         *caps = amd_masks(raw, family, model);
         /* CpuidUserDis: 80000021.EAX[17]. */
-        if (raw->extd[0].a >= 0x80000021u && (raw->extd[0x21].a >> 17 & 1))
+        if (policy_max_extd(raw) >= 0x80000021u && policy_has(raw, X86_FEATURE_CPUID_USER_DIS))
             *caps |= XEN_SYSCTL_CPU_LEVELCAP_faulting;
         return 0;
     }

@@ -255,7 +255,7 @@ uint32_t policy_named_subleaves(const struct cpu_policy *p, const struct leaf_fa
     case 0xd: /* 0 and 1, and as far as there are components */
         return components >> 2 ? 64 - (uint32_t)__builtin_clzll(components) : 2;
     case 0xf:
-        return first->d & (1u << 1) ? 2 : 1; /* L3 monitoring: subleaf 1 */
+        return first->d & feature_bit(X86_FEATURE_CMT_L3) ? 2 : 1;
     default:
         return 1;
     }
