@@ -178,12 +178,6 @@ struct vcpu *schedule(struct hypervisor *hv, unsigned int pcpu)
 
 /* ---- changes of state ---- */
 
-void vcpu_yield(struct vcpu *v)
-{
-    if (v->running)
-        v->pcpu->slice_end = platform_now(v->domain->hv->platform);
-}
-
 void vcpu_block(struct vcpu *v, uint64_t wake_time)
 {
     v->blocked = true;

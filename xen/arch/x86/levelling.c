@@ -348,8 +348,3 @@ void levelling_switch(struct hypervisor *hv, unsigned int pcpu, const struct vcp
         switch_masks(hv, pcpu, next);
     }
 }
-
-void levelling_cr4_written(struct hypervisor *hv, unsigned int pcpu, const struct vcpu *v)
-{
-    levelling_switch(hv, pcpu, v);
-}
