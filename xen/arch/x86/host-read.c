@@ -3,10 +3,11 @@
  * The raw policy: everything that CPUID and a policy's MSRs say on pCPU 0.  Only the core has a
  * platform to ask; the tools have dumps.
  */
-#include <host-policy.h>
-#include <platform.h>
+#include <hypervisor.h>
 
 #include <cpuid-policy/vocabulary.h>
+
+#include <xen/sysctl.h>
 
 #include "features-gen.h"
 
@@ -78,4 +79,12 @@ void host_policy_read(struct platform *p, struct cpu_policy *raw)
         read_leaf(p, raw, EXTD_FIRST + i, POLICY_NONE);
     read_msrs(p, raw);
     policy_trim(raw);
+}
+
+uint32_t host_khz(const struct hypervisor *hv)
+{
+    const struct cpu_policy *raw = &hv->policies[XEN_SYSCTL_cpu_policy_raw];
+
+    /* Leaf 16.EAX: base frequency in MHz (SDM vol. 2A, CPUID). */
+    return policy_max_basic(raw) >= 0x16 ? (raw->basic[0x16].a & 0xffff) * 1000 : 0;
 }
