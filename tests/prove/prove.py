@@ -109,18 +109,18 @@ def run(tools, sources, proof, log):
     try:
         folder = sources.variant(proof.rewrites)
         # Each of CBMC and the SAT solver, its child, has the limit.
-        p = subprocess.Popen(["prlimit", f"--cpu={proof.timeout}", *command(tools, proof, folder)],
-                             cwd=sources.work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, text=True, start_new_session=True)
-        try:
-            output, _ = p.communicate()
-        finally:
-            if p.poll() is None:
-                os.killpg(p.pid, 9)
-        log.write_text(output)
+        with log.open("w") as out:
+            p = subprocess.Popen(["prlimit", f"--cpu={proof.timeout}", *command(tools, proof, folder)],
+                                 cwd=sources.work, stdin=subprocess.DEVNULL, stdout=out,
+                                 stderr=subprocess.STDOUT, start_new_session=True)
+            try:
+                p.wait()
+            finally:
+                if p.poll() is None:
+                    os.killpg(p.pid, 9)
         if p.returncode < 0:
             return [f"not finished after {proof.timeout} s (signal {-p.returncode})"], children_seconds() - start
-        return judge(output), children_seconds() - start
+        return judge(log.read_text()), children_seconds() - start
     except RewriteError as error:
         return [str(error)], children_seconds() - start
 

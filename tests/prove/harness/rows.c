@@ -301,7 +301,7 @@ void check_rows(void)
     struct featureset fs = nondet_featureset();
     const struct fields c = {&the_guest, &the_host, &fs, &r, nondet_bool() ? AS_AMD : AS_INTEL};
 
-    PROVE(AS_INTEL == RULE_INTEL && AS_AMD == RULE_AMD, "the library calls them so");
+    PROVE((int)AS_INTEL == (int)RULE_INTEL && (int)AS_AMD == (int)RULE_AMD, "the library calls them so");
     PASTE(ROWS_, GROUP)
     REACHED();
 }
