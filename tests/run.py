@@ -178,11 +178,11 @@ class Steps:
             count.add(Count(failed=1, failures=[f"unit-{name}: no test was run"]))
         return count
 
-    def _pytest(self, name, path, timeout, env=None):
+    def _pytest(self, name, paths, timeout, env=None):
         junit = self.work / f"{name}.xml"
         junit.unlink(missing_ok=True)
         env = {"XENLEVEL_BUILD": str(ROOT / "build"), "PYTHONDONTWRITEBYTECODE": "1", **(env or {})}
-        code = run([PYTHON, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", f"--junitxml={junit}", path], timeout,
+        code = run([PYTHON, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", f"--junitxml={junit}", *paths], timeout,
                    env=env, log=self._log(name))
         count = read_junit(junit) if junit.exists() else Count()
         if code:
@@ -217,11 +217,11 @@ class Steps:
 
     def cli(self):
         """the command and the gate, driven as a user or libxl would"""
-        return self._pytest("cli", "tests/cli", STEP_LIMIT)
+        return self._pytest("cli", ["tests/cli", "tests/migration/cli"], STEP_LIMIT)
 
     def python(self):
         """the stream verifier: real streams, each rule broken once, mutations"""
-        return self._pytest("python", "tests/python", STEP_LIMIT)
+        return self._pytest("python", ["tests/migration/verifier"], STEP_LIMIT)
 
     def fuzz(self):
         """libFuzzer: policies, the stream's head, hypercalls, restoring a stream, images on disk"""
@@ -229,7 +229,7 @@ class Steps:
 
     def lab(self):
         """real Xen hosts"""
-        return self._pytest("lab", "tests/lab", STEP_LIMIT)
+        return self._pytest("lab", ["tests/lab", "tests/migration/lab"], STEP_LIMIT)
 
 
 def main():

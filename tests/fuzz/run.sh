@@ -12,7 +12,7 @@ build=build-fuzz
 if [ ! -e "$build/build.ninja" ]; then
     CC=clang meson setup "$build" -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 fi
-programs="tests/unit/gate/mkpolicy tests/fuzz/mkstreams"
+programs="tests/migration/gate/mkpolicy tests/fuzz/mkstreams"
 for target in $targets; do
     programs="$programs tests/fuzz/fuzz-$target"
 done
@@ -20,7 +20,7 @@ done
 ninja -C "$build" $programs >"$build/fuzz-build.log" || { cat "$build/fuzz-build.log"; exit 1; }
 
 rm -rf "$build/seeds"
-/usr/bin/python3 tests/fuzz/corpus.py "$build/tests/unit/gate/mkpolicy" "$build/tests/fuzz/mkstreams" "$build/seeds"
+/usr/bin/python3 tests/fuzz/corpus.py "$build/tests/migration/gate/mkpolicy" "$build/tests/fuzz/mkstreams" "$build/seeds"
 
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export ASAN_OPTIONS=detect_leaks=1

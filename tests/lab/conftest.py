@@ -1,109 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Fixtures of the lab: `lab`, one fixture for each CPU of the catalogue, and `cascadelake_twin`.
+"""The lab's fixtures, once for the session, whichever of the lab's folders are run."""
 
-Hosts live as long as the session, their guests as long as a test. A test that fails leaves its hosts in an unknown
-state: they are booted afresh for the next one (a second each, from a snapshot), and the logs are kept.
-"""
-
-import os
 import sys
 from pathlib import Path
 
-import pytest
-
 sys.path.insert(0, str(Path(__file__).parent))
 
-from xenlab import HostError, Lab       # noqa: E402
-from xenlab.cpus import CPUS            # noqa: E402
-from xenlab.tools import our_files      # noqa: E402
-
-HOSTS = {name.replace("-", "_"): name for name in CPUS}
-HOSTS["cascadelake_twin"] = "cascadelake"       # for migrations that should change nothing
-
-class Pool:
-    """The session's hosts, booted when they are first wanted, several at once when several are."""
-
-    def __init__(self, lab, files):
-        self.lab, self.files = lab, files
-
-    def spawn(self, names):
-        for name in names:
-            host = self.lab.hosts.get(name)
-            if host and not host.alive():
-                self.lab.remove(host)
-            if name not in self.lab.hosts:
-                self.lab.add(name, HOSTS[name], files=self.files)
-
-    def get(self, name):
-        self.spawn([name])
-        return self.lab.hosts[name].wait_ready()
+from xenlab import fixtures     # noqa: E402
 
 
-@pytest.fixture(scope="session")
-def lab():
-    with Lab(debug=True) as lab:
-        yield lab
-
-
-@pytest.fixture(scope="session")
-def build_directory():
-    """Where ninja built the tools: XENLEVEL_BUILD, else build/ at the top."""
-    return Path(os.environ.get("XENLEVEL_BUILD") or Path(__file__).resolve().parents[2] / "build")
-
-
-@pytest.fixture(scope="session")
-def lab_files(build_directory):
-    """What every host gets at boot; libraries come along. Tests that want more use host.install()."""
-    return our_files(build_directory)
-
-
-@pytest.fixture(scope="session")
-def pool(lab, lab_files):
-    return Pool(lab, lab_files)
-
-
-def _host_fixture(name):
-    @pytest.fixture(name=name)
-    def host(request, pool):
-        pool.spawn([n for n in request.fixturenames if n in HOSTS])     # in parallel
-        return pool.get(name)
-    return host
-
-
-for _name in HOSTS:
-    globals()[f"host_{_name}"] = _host_fixture(_name)
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    outcome = yield
-    report = outcome.get_result()
-    if report.failed:
-        item.session.stash[FAILED] = item.stash[FAILED] = True
-        lab = item.funcargs.get("lab") or getattr(item.funcargs.get("pool"), "lab", None)
-        if lab:
-            lab.keep = True
-            report.sections.append(("lab", f"logs are kept in {lab.directory}"))
-
-
-FAILED = pytest.StashKey()
-
-
-@pytest.fixture(autouse=True)
-def no_guests_left(request):
-    """Between tests there is no guest on any host."""
-    yield
-    names = [n for n in request.fixturenames if n in HOSTS]
-    if not names:
-        return
-    lab = request.getfixturevalue("lab")
-    for name in names:
-        host = lab.hosts.get(name)
-        if host is None:
-            continue
-        try:
-            if request.node.stash.get(FAILED, False):
-                raise HostError("the test failed")
-            host.cleanup()
-        except HostError:
-            lab.remove(host)
+def pytest_configure(config):
+    if not config.pluginmanager.is_registered(fixtures):
+        config.pluginmanager.register(fixtures)

@@ -313,7 +313,7 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc && nr_captures < MAX_CAPTURES; i++)
         load(argv[i]);
     if (argc == 1) {
-        if (glob(HOSTS_DATA "/hosts/*.xlp", 0, NULL, &g))
+        if (glob(TESTS_DIR "/data/hosts/*.xlp", 0, NULL, &g))
             return 2;
         for (size_t i = 0; i < g.gl_pathc && nr_captures < MAX_CAPTURES; i++)
             load(g.gl_pathv[i]);

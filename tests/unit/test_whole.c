@@ -3,7 +3,7 @@
  * policy_whole: what a policy does not name is found and named.
  *
  * Over the policy of every machine file and every captured host, and over the arrays that stock
- * Xen itself wrote into tests/data/streams.
+ * Xen itself wrote into tests/migration/streams.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -191,7 +191,7 @@ static void every_captured_host(void **state)
 
     (void)state;
     written = 0;
-    assert_int_equal(glob(HOSTS_DATA "/hosts/*.xlp", 0, NULL, &g), 0);
+    assert_int_equal(glob(TESTS_DIR "/data/hosts/*.xlp", 0, NULL, &g), 0);
     for (size_t i = 0; i < g.gl_pathc; i++) {
         struct xlp_error error;
         Xenlevel__File *file = xlp_load(g.gl_pathv[i], &error);
@@ -235,7 +235,7 @@ static void every_captured_stream(void **state)
 
     (void)state;
     written = 0;
-    assert_int_equal(glob(HOSTS_DATA "/streams/*.save.xz", 0, NULL, &g), 0);
+    assert_int_equal(glob(TESTS_DIR "/migration/streams/*.save.xz", 0, NULL, &g), 0);
     assert_int_equal(g.gl_pathc, 5);
     for (size_t i = 0; i < g.gl_pathc; i++) {
         struct xc_sr_fault fault = {0};

@@ -2,7 +2,7 @@
 """A CPUID policy: from the stream's arrays, and whether it is a CPU that can exist.
 
 The rules are those of xen/arch/x86/cpuid-policy/{leaves,whole,xstate,verify}.c, in the same order and the same words;
-tests/python/test_policy.py holds the two against each other over many damaged policies.
+tests/migration/verifier/test_policy.py holds the two against each other over many damaged policies.
 """
 
 from . import features

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A vCPU's registers against its policy: the rules of xen/arch/x86/cpuid-policy/state.c, from the same rows of features.def
-(REGISTER and BITS), and in the same words; tests/python/test_state.py holds the two against each other."""
+(REGISTER and BITS), and in the same words; tests/migration/verifier/test_state.py holds the two against each other."""
 
 from . import features
 from .features import bits

@@ -11,7 +11,7 @@ enum { REG_EAX, REG_EBX, REG_ECX, REG_EDX };
 
 /*
  * Bits in which a policy and what Xen reads back may differ though no guest sees another CPU.  Each
- * is shown on real Xen by tests/lab/test_trial.py.
+ * is shown on real Xen by tests/migration/lab/test_trial.py.
  */
 struct own_nature {
     uint32_t leaf, subleaf;

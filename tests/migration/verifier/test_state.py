@@ -31,7 +31,7 @@ def reader(build, tmp_path_factory):
         for i, data in enumerate(streams):
             paths.append(directory / f"{i}.stream")
             paths[-1].write_bytes(data)
-        r = subprocess.run([build / "tests/unit/stream-state", *paths], capture_output=True, text=True, check=True)
+        r = subprocess.run([build / "tests/migration/unit/stream-state", *paths], capture_output=True, text=True, check=True)
         found, said = [], []
         for line in r.stdout.splitlines():
             verdict = re.fullmatch(r"(ok|EPERM|EILSEQ) .*\.stream", line)
@@ -47,7 +47,7 @@ def reader(build, tmp_path_factory):
 
 def test_what_stock_xen_wrote_passes(captured, build):
     for path in captured.values():
-        r = subprocess.run([build / "tests/unit/stream-state", path], capture_output=True, text=True, check=True)
+        r = subprocess.run([build / "tests/migration/unit/stream-state", path], capture_output=True, text=True, check=True)
         assert r.stdout == f"ok {path}\n"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from migration import libxc
 
-STREAMS = Path(__file__).resolve().parents[1] / "data/streams"
+STREAMS = Path(__file__).resolve().parents[1] / "streams"
 PAGE = 4096
 PV, HVM = libxc.PV, libxc.HVM
 

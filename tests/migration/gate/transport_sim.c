@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The gate on a simulated host, which XENLEVEL_HOST names, in the place of transport_xen.c: its own
- * save and restore can then be driven as libxl drives them (tests/cli/test_engine.py).
+ * save and restore can then be driven as libxl drives them (tests/migration/cli/test_engine.py).
  */
 #include <stdlib.h>
 

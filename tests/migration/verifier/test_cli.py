@@ -16,9 +16,9 @@ import writer
 from migration import hvm, libxc, libxl
 from writer import Record
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = ROOT / "tools/python/verify-stream"
-STREAMS = ROOT / "tests/data/streams"
+STREAMS = ROOT / "tests/migration/streams"
 
 
 def run(*args, stdin=b"", env=None):

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Page tables between machine frames and pseudo-physical ones, and where those are kept.  The rest
- * of PV's save and restore is tested on real Xen: tests/lab/test_stream.py. */
+ * of PV's save and restore is tested on real Xen: tests/migration/lab/test_stream.py. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

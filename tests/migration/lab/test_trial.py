@@ -18,7 +18,7 @@ def blind(build_directory):
     """Put it into a host; restore(..., **blind(host)) goes through it."""
     def put(host):
         if host.run(f"[ -x {BLIND} ]").rc:
-            host.install({BLIND: build_directory / "tests/unit/gate/gate-no-audit",
+            host.install({BLIND: build_directory / "tests/migration/gate/gate-no-audit",
                           "/root/drop-feature": build_directory / "tests/lab/drop-feature"})
         return {"LIBXL_SAVE_HELPER": BLIND}
     return put

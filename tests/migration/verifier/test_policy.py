@@ -15,8 +15,8 @@ import writer
 from migration import check, features, policy, xlp
 from migration.libxc import CPUID_POLICY, MSR_POLICY
 
-ROOT = Path(__file__).resolve().parents[2]
-STREAMS = ROOT / "tests/data/streams"
+ROOT = Path(__file__).resolve().parents[3]
+STREAMS = ROOT / "tests/migration/streams"
 CPUS = sorted((ROOT / "xen/sim/machines").glob("*.cpuid"))
 SEED = int(os.environ.get("XENLEVEL_SEED") or random.SystemRandom().randrange(1 << 32))
 DAMAGED = 60        # policies of each origin

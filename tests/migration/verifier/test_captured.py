@@ -13,7 +13,7 @@ from migration.cli import load_hosts
 from streams import stock_verifier
 from writer import hvm_stream, pv_stream
 
-STREAMS = Path(__file__).resolve().parents[1] / "data/streams"
+STREAMS = Path(__file__).resolve().parents[1] / "streams"
 NAMES = sorted(p.name[:-len(".save.xz")] for p in STREAMS.glob("*.save.xz"))
 
 

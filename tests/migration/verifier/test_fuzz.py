@@ -146,7 +146,7 @@ def test_memory_does_not_follow_the_image(tmp_path):
     from pathlib import Path
     path = tmp_path / "large.save"
     large_image(path, 4096)
-    program = Path(__file__).resolve().parents[2] / "tools/python/verify-stream"
+    program = Path(__file__).resolve().parents[3] / "tools/python/verify-stream"
     code = ("import resource, subprocess, sys; r = subprocess.run(sys.argv[1:]); "
             "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(r.returncode)")
     begun = time.monotonic()

@@ -474,7 +474,7 @@ static void pv_stream(bool msr_policy)
     (void)add(REC_X86_PV_P2M_FRAMES, &p2m, sizeof(p2m));
     (void)add(REC_X86_TSC_INFO, &tsc, sizeof(tsc));
     (void)add(REC_SHARED_INFO, page, sizeof(page));
-    basic.c.ctrlreg[4] = 0x50660; /* as Xen has it on a Cascade Lake: tests/data/streams */
+    basic.c.ctrlreg[4] = 0x50660; /* as Xen has it on a Cascade Lake: tests/migration/streams */
     basic_at = add(REC_X86_PV_VCPU_BASIC, &basic, sizeof(basic));
     memcpy(xsave.area + 512, "\7", 1);
     xsave_at = add(REC_X86_PV_VCPU_XSAVE, &xsave, sizeof(xsave));

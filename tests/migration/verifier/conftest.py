@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-STREAMS = ROOT / "tests/data/streams"
+ROOT = Path(__file__).resolve().parents[3]
+STREAMS = ROOT / "tests/migration/streams"
 sys.path[:0] = [str(ROOT / "tools/python"), str(Path(__file__).parent)]
 sys.dont_write_bytecode = True
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Our own save and restore behind libxl's control protocol: this file is libxl, simulated hosts are the hypervisors.
 
-What the messages mean is stock Xen's (facts: tools/save-helper/control.c); the lab has the real libxl (tests/lab/test_stream.py).
+What the messages mean is stock Xen's (facts: tools/save-helper/control.c); the lab has the real libxl (tests/migration/lab/test_stream.py).
 """
 
 import os
@@ -18,7 +18,7 @@ import pytest
 from test_xl_sim import BUILD, CASCADE, Host
 from test_xl_sim_migrate import goes_on
 
-TOOLS = BUILD / "tests/unit/gate"
+TOOLS = BUILD / "tests/migration/gate"
 LOG, PROGRESS, SUSPEND, LOGDIRTY, STATIC_DATA_DONE, RESULTS, COMPLETE = 1, 2, 3, 7, 8, 9, 10
 STRINGS = {LOG: 2, PROGRESS: 2}
 WITH_ANSWER = {SUSPEND, LOGDIRTY, STATIC_DATA_DONE, COMPLETE}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The gate, driven as libxl drives it, between a stream and a stock helper that tells what it got.
 
-The hypervisor is a fake one (tests/unit/gate/fake_xen.c), everything else is real: processes,
+The hypervisor is a fake one (tests/migration/gate/fake_xen.c), everything else is real: processes,
 descriptors, pipes, signals.
 """
 
@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-BUILD = Path(os.environ.get("XENLEVEL_BUILD", Path(__file__).resolve().parents[2] / "build"))
-TOOLS = BUILD / "tests" / "unit" / "gate"
+BUILD = Path(os.environ.get("XENLEVEL_BUILD", Path(__file__).resolve().parents[3] / "build"))
+TOOLS = BUILD / "tests" / "migration" / "gate"
 GATE = TOOLS / "gate-under-test"
 HELPER = TOOLS / "fake-helper"
 

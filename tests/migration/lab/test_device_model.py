@@ -43,7 +43,7 @@ def test_restored_and_migrated(lab, hosts):
     assert_who(here, "ours", "saved")
     assert_who(there, "stock", "restored")
     assert assert_well(there) == digest
-    # Asked for by us, done by libxl: QEMU's log on, then off (tests/cli/test_engine.py sees which is which).
+    # Asked for by us, done by libxl: QEMU's log on, then off (tests/migration/cli/test_engine.py sees which is which).
     assert m.src.err.count("cmd 'xen-set-global-dirty-log'") == 2, m.src.err
     assert b"QEVM" in line, "no device model was in it"
     assert_valid(bytes(line))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The streams that stock Xen once wrote (tests/data/streams), on hosts with the CPUs that wrote them: restored by us,
+"""The streams that stock Xen once wrote (tests/migration/streams), on hosts with the CPUs that wrote them: restored by us,
 saved by us, restored by stock Xen.  (The HVM one: test_device_model.py; the PV one, from which nothing boots:
 test_hostile.py.)"""
 
@@ -12,7 +12,7 @@ import pytest
 from test_stream import LOG, OWN, STOCK, assert_who
 from verifiers import assert_valid
 
-STREAMS = Path(__file__).resolve().parents[1] / "data/streams"
+STREAMS = Path(__file__).resolve().parents[1] / "streams"
 
 
 @pytest.fixture(autouse=True)

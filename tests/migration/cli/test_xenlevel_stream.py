@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 BUILD = Path(os.environ.get("XENLEVEL_BUILD", ROOT / "build"))
 XENLEVEL = BUILD / "tools" / "xenlevel" / "xenlevel"
-MKPOLICY = BUILD / "tests" / "unit" / "gate" / "mkpolicy"
+MKPOLICY = BUILD / "tests" / "migration" / "gate" / "mkpolicy"
 VERIFY = ROOT / "tools" / "python" / "verify-stream"
-STREAMS = ROOT / "tests" / "data" / "streams"
+STREAMS = ROOT / "tests" / "migration" / "streams"
 
 CAPTURED = ["pvh-cascadelake", "pvh-amd-rich", "hvm-cascadelake", "live-pvh-cascadelake", "pv-cascadelake"]
 RICH, POOR, SMALL = "intel-cascadelake-sp", "intel-sandybridge-ep", "intel-penryn"
