@@ -71,15 +71,18 @@ def fit(vendor, name, first, last):
 
 
 TAIL_DROPS = tuple(f"drop:{name}" for name in ("featureset_close", "policy_trim", "feature_fault", "prerequisite_fault",
-                                              "verify_overlap"))
+                                              "verify_overlap", "xstate_standard_size"))
 
 
-def tail(name, what, defines=(), **options):
+COMPONENTS = ("VENDOR=RULE_INTEL", "COMPONENTS")
+
+
+def tail(name, what, defines=(), drops=(), **options):
     """From any state that is related to a host: a part of policy_check(), of policy_verify()."""
     return Proof(name=f"accepted-{name}", harness="accepted.c", unwind=801,
                  function=f"tail_{options.pop('function', name).replace('-', '_')}",
                  defines=("TAIL", *(defines or ("VENDOR=RULE_INTEL",))), bounds=f"any number of hosts: {what}",
-                 flags=ARRAYS, rewrites=("walk", "plain", "count", *TAIL_DROPS), **options)
+                 flags=ARRAYS, rewrites=("walk", "plain", "judge", *TAIL_DROPS, *drops), **options)
 
 
 PROOFS = [
@@ -122,18 +125,19 @@ PROOFS = [
     Proof("accepted-trim", "accepted.c", "accepted_trim", "every policy", defines=("TAIL", "VENDOR=RULE_INTEL"),
           flags=ARRAYS, rewrites=TAIL_DROPS),
     Proof("accepted-shrink", "accepted.c", "accepted_shrink", "every policy", defines=("TAIL", "VENDOR=RULE_INTEL"),
-          flags=ARRAYS, rewrites=("walk", "plain", "count", *TAIL_DROPS)),
+          flags=ARRAYS, rewrites=("walk", "plain", "judge", *TAIL_DROPS)),
     Proof("accepted-visits", "accepted.c", "accepted_visits", "every level and host", defines=("VISITS",),
           unwindset={"policy_fit_fields.0": 38, "policy_fit_fields.3": 42}, rewrites=("plain", "drop:fit_leaf")),
     tail("missing", "what accumulates and every capability is the host's"),
     tail("hazards", "every hazard of the host's is told"),
     tail("numbers", "numbers are at most the host's"),
     tail("closed", "closed as Xen closes it"),
-    tail("components", "components are the host's, in the same place and form"),
+    tail("components", "components are the host's, in the same place and form", COMPONENTS,
+         drops=("drop:close_over_components",)),
     tail("copies", "AMD's copies are its own"),
-    tail("verify-features", "what a feature stands on is there"),
-    tail("verify-lists", "components and caches as a CPU has them"),
-    tail("verify-addresses", "addresses as wide as they can be"),
+    tail("verify-features", "what a feature stands on is there; addresses"),
+    tail("verify-lists", "components and caches as a CPU has them", COMPONENTS,
+         drops=("drop:close_over_components",)),
     *(tail(f"unbacked-{vendor}", "no leaf without its feature", (f"VENDOR=RULE_{vendor.upper()}",), function="unbacked")
       for vendor in ("intel", "amd")),
     *(fit(vendor, *group) for vendor in ("intel", "amd") for group in FIELD_GROUPS),
@@ -232,7 +236,7 @@ BROKEN = [
     Mutation("copies-stay", "level.c", r"^    fs->w\[FEATURESET_e1d\] &= ~mirror.*\n", "", "accepted-copies"),
     Mutation("features-without-state", "level.c", r"XSTATE_OF_FEATURES & ~\*xcr0", "0", "accepted-verify-features"),
     Mutation("any-cache", "level.c", "type >= 1 && type <= 3", "type >= 1", "accepted-verify-lists"),
-    Mutation("half-a-width", "level.c", r"\*widths >> 8 & 0xff", "*widths >> 4 & 0xff", "accepted-verify-addresses"),
+    Mutation("half-a-width", "level.c", r"\*widths >> 8 & 0xff", "*widths >> 4 & 0xff", "accepted-closed"),
     Mutation("only-the-first-subleaf", "fit.c", r"\(family \? family->count : 1u\)", "1u", "accepted-unbacked-intel"),
     Mutation("only-what-is-backed", "fit.c",
              r"if \(!f->feature \|\| featureset_test",

@@ -9,6 +9,8 @@ walk         Iterating over the set bits of a mask becomes: for each bit, if it 
 plain        regs_empty() and regs_differ() compare the registers one by one (proof plain).
 stop         policy_fault() ends the run.  For "the answer is 0": each fault is counted, and no count
              is taken back (proof fault), so a run with one cannot answer 0.
+judge        policy_fault() asks the harness, found(): a finding is what is supposed not to be, or what
+             must not be.  What else it does is proved by itself (proof fault).
 count        policy_fault() only counts: what else it does is proved by itself (proof fault).
 step:NAME    The loops of the function NAME over arrays run one step, any one, from any state: its
              locals that begin with 0 begin with anything, and *p is the harness's to choose.  The
@@ -119,6 +121,8 @@ def rewrite(folder, names):
     for name in names:
         if name == "walk":
             _walk(folder)
+        elif name == "judge":
+            _private_header(folder, FAULT, r"void found(struct policy_report *r);\n\1\n    (void)f;\n    found(r);\n}")
         elif name == "plain":
             _plain(folder)
         elif name == "stop":

@@ -27,7 +27,8 @@ def _statement(row, leaf, register):
     mask = ((1 << row["width"]) - 1) << row["shift"]
     feature = f"X86_FEATURE_{row['feature'].upper().replace('-', '_')}" if row["feature"] else "POLICY_NONE"
     name = f"{leaf:x}.{register}[{row['shift'] + row['width'] - 1}:{row['shift']}] {row['rule']}"
-    return (f"ROW({row['rule'].replace('-', '_')}, {row['low']}, {row['high']}, {register}, {mask:#010x}u, "
+    rule = row["rule"] if row["rule"] in COMPARED else "any"    # with its feature; without it is zero
+    return (f"ROW({rule.replace('-', '_')}, {row['low']}, {row['high']}, {register}, {mask:#010x}u, "
             f'{VENDORS[row["vendors"]]}, {feature}, "{name}")')
 
 
@@ -38,7 +39,7 @@ def write_rows(table_json, groups, out):
     for row in rows:
         if row["rule"] not in COMPARED + OTHERS:
             raise RowsError(f"no meaning is written for the rule {row['rule']}")
-        if row["rule"] in OTHERS:
+        if row["rule"] in OTHERS and not row["feature"]:
             continue
         for leaf in range(row["first"], row["last"] + 1):
             found = [name for name, first, last in groups if first <= leaf <= last]
