@@ -67,7 +67,7 @@ def fit(vendor, name, first, last):
     return Proof(name=f"fit-{vendor}-{name}", harness="accepted.c", function="accepted_fit",
                  defines=(f"GROUP={name}", f"VENDOR=RULE_{vendor.upper()}"),
                  bounds=f"any number of hosts: the rows of leaves {first:x} to {last:x}",
-                 unwindset={"check_rule.0": 5, "fit_leaf.0": 5}, rewrites=("plain", "drop:field_fault"))
+                 unwind=256, unwindset={"check_rule.0": 5, "fit_leaf.0": 5}, rewrites=("plain", "drop:field_fault"))
 
 
 TAIL_DROPS = tuple(f"drop:{name}" for name in ("featureset_close", "policy_trim", "feature_fault", "prerequisite_fault",
