@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tools/python"), str(ROOT / "tests/migration/verifier")]
+sys.path[:0] = [str(ROOT / "tools/python"), str(ROOT / "tests/migration"), str(ROOT / "tests/migration/verifier")]
 sys.dont_write_bytecode = True
 
 from streams import large_image, stock_verifier    # noqa: E402

@@ -7,7 +7,7 @@ import struct
 import sys
 from pathlib import Path
 
-import writer
+import streambuilder
 from migration import libxc
 
 
@@ -24,7 +24,7 @@ def stock_verifier():
 
 def large_image(path, mib, pages=None):
     """A stream of that much memory in records as Xen writes them; `pages`: 4 MiB for each, else they are holes of the file."""
-    s = writer.hvm_stream(layer="xl")
+    s = streambuilder.hvm_stream(layer="xl")
     memory = s.index(libxc.PAGE_DATA)
     first, second = s.at(memory), s.at(s.index(libxc.TSC_INFO))
     data = s.raw()

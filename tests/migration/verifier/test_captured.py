@@ -11,7 +11,7 @@ from harness import found, lines, verify
 from migration import libxc
 from migration.cli import load_hosts
 from streams import stock_verifier
-from writer import hvm_stream, pv_stream
+from streambuilder import hvm_stream, pv_stream
 
 STREAMS = Path(__file__).resolve().parents[1] / "streams"
 NAMES = sorted(p.name[:-len(".save.xz")] for p in STREAMS.glob("*.save.xz"))

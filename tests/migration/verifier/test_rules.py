@@ -6,13 +6,13 @@ import zlib
 
 import pytest
 
-import writer
+import streambuilder
 from harness import found, lines, verify
 from migration import hvm, libxc, libxl, pv, xstate
 from migration.libxc import (CHECKPOINT, CHECKSUM, CPUID_POLICY, DIRTY_PFN_LIST, END, HVM_CONTEXT, HVM_PARAMS, MSR_POLICY,
                              P2M_FRAMES, PAGE_DATA, PV_INFO, SHARED_INFO, STATIC_DATA_END, TOOLSTACK, TSC_INFO, VCPU_BASIC,
                              VCPU_EXTENDED, VCPU_MSRS, VCPU_XSAVE, VERIFY)
-from writer import Record, STREAMS_OF, hvm_context, hvm_entries, page_data
+from streambuilder import Record, STREAMS_OF, hvm_context, hvm_entries, page_data
 
 CASES = []
 ORDER = "Order of records"
@@ -98,13 +98,13 @@ def xl_byte_order(s):
 def head_checksummed(s):
     """HEAD_CHECKSUM behind libxc's stream; its body's offset."""
     head = s.raw()[:s.at("image")]
-    s.after.insert(0, writer.Record(libxl.HEAD_CHECKSUM, struct.pack("<IIQ", 1, zlib.crc32(head), len(head))))
+    s.after.insert(0, streambuilder.Record(libxl.HEAD_CHECKSUM, struct.pack("<IIQ", 1, zlib.crc32(head), len(head))))
     return s.at(("after", 0)) + 8
 
 
 @pytest.mark.parametrize("layer", ["libxl", "xl"])
 def test_head_checksum(layer):
-    s = writer.hvm_stream(layer=layer)
+    s = streambuilder.hvm_stream(layer=layer)
     head_checksummed(s)
     for pipe in (False, True):
         assert found(verify(s.raw(), pipe)) == [], lines(verify(s.raw(), pipe))
@@ -117,7 +117,7 @@ def test_head_checksum(layer):
     if layer == "xl":
         data[s.at("libxl") - 3] ^= 1        # in its configuration
         assert ("checksum", at + 4) in [p[:2] for p in found(verify(bytes(data)))]
-    s.after.insert(0, writer.Record(libxl.HEAD_CHECKSUM, bytes(8)))
+    s.after.insert(0, streambuilder.Record(libxl.HEAD_CHECKSUM, bytes(8)))
     assert {"length", "twice"} <= {p[0] for p in found(verify(s.raw()))}
 
 
@@ -413,7 +413,7 @@ def static_data_end_with_body(s):
 
 @case("hvm", "version", "X86_CPUID_POLICY", version=2)
 def policy_in_version_2(s):
-    s.records.insert(0, Record(CPUID_POLICY, writer.captured_records("pvh-cascadelake")[CPUID_POLICY]))
+    s.records.insert(0, Record(CPUID_POLICY, streambuilder.captured_records("pvh-cascadelake")[CPUID_POLICY]))
     return 0, 0
 
 
@@ -601,7 +601,7 @@ def msr_flags(s):
 
 def test_policy_after_static_data_end():
     """What has come until there is not whole."""
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     i = s.index(STATIC_DATA_END)
     s.records[i - 1], s.records[i] = s.records[i], s.records[i - 1]
     policy = s.at(s.index(CPUID_POLICY)) + 8
@@ -623,7 +623,7 @@ def without(s, leaf, subleaf=None):
     (0xd, None, "leaf D"), (0xd, 1, "leaf D, subleaf 1"), (0xd, 2, "leaf D, subleaf 2"),
     (0x80000001, None, "leaf 80000001"), (0x80000008, None, "leaf 80000008")])
 def test_a_policy_that_does_not_name(leaf, subleaf, words):
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     before = len(s.find(CPUID_POLICY).body)
     without(s, leaf, subleaf)
     assert len(s.find(CPUID_POLICY).body) < before
@@ -634,7 +634,7 @@ def test_a_policy_that_does_not_name(leaf, subleaf, words):
 
 
 def test_a_policy_of_one_leaf():
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     del s.find(CPUID_POLICY).body[24:]
     texts = [p.text for p in verify(s.raw()).report.problems if p.code == "policy-incomplete"]
     assert [t.rsplit(": ", 1)[1] for t in texts[:3]] == ["leaf 1 is not named", "leaf 2 is not named", "leaf 3 is not named"]
@@ -642,15 +642,15 @@ def test_a_policy_of_one_leaf():
 
 
 def test_a_policy_without_msrs_and_msrs_without_a_policy():
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     s.remove(MSR_POLICY)
     texts = [p.text for p in verify(s.raw()).report.problems if p.code == "policy-incomplete"]
     assert [t.rsplit(": ", 1)[1] for t in texts] == ["MSR CE is not named", "MSR 10A is not named"]
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     del s.find(MSR_POLICY).body[:16]
     texts = [p.text for p in verify(s.raw()).report.problems if p.code == "policy-incomplete"]
     assert [t.rsplit(": ", 1)[1] for t in texts] == ["MSR CE is not named"]
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     s.remove(CPUID_POLICY)
     assert found(verify(s.raw())) == [("policy-incomplete", 40, "libxc", 0, "X86_MSR_POLICY")]
 
@@ -1345,7 +1345,7 @@ test_rule = check_rule      # once CASES is full
 
 def test_checksum_of_the_data():
     """A flipped bit in a page: in its batch, and in every whole behind it."""
-    s = writer.hvm_stream().checksummed()
+    s = streambuilder.hvm_stream().checksummed()
     s.find(PAGE_DATA).body[5000] ^= 4
     data = s.raw()
     assert verify(data).report.valid                # page data is not read
@@ -1358,7 +1358,7 @@ def test_checksum_of_the_data():
 
 
 def test_all_problems_at_once():
-    s = writer.pv_stream()
+    s = streambuilder.pv_stream()
     struct.pack_into("<H", s.domain, 6, 1)
     s.find(PAGE_DATA).set(8, "<Q", 6 | 5 << 60)
     s.find(TSC_INFO).set(0, "<I", 9)
@@ -1383,14 +1383,14 @@ def problems(s, **options):
 
 
 def test_pv_info_missing():
-    s = writer.pv_stream()
+    s = streambuilder.pv_stream()
     s.remove(PV_INFO)
     p2m, end = s.index(P2M_FRAMES), s.index(END)
     assert problems(s) == [("order", s.at(p2m), p2m), ("missing", s.at(end), end)]
 
 
 def test_vcpu_0_missing():
-    s = writer.pv_stream()
+    s = streambuilder.pv_stream()
     s.find(VCPU_BASIC).set(0, "<I", 1)
     for kind in (VCPU_EXTENDED, VCPU_XSAVE, VCPU_MSRS):
         s.find(kind).set(0, "<I", 1)
@@ -1401,7 +1401,7 @@ def test_vcpu_0_missing():
 
 
 def test_context_of_a_few_bytes():
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     s.find(HVM_CONTEXT).body += b"abc"
     body = s.find(HVM_CONTEXT).body
     del body[-11:-3]            # END
@@ -1410,13 +1410,13 @@ def test_context_of_a_few_bytes():
 
 
 def test_length_above_the_limit():
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     i = s.insert_before(TSC_INFO, Record(0x80000001, length=(128 << 20) + 1))
     assert problems(s)[0] == ("length", s.at(i) + 4, i)
 
 
 def test_too_many_leaves_and_msrs():
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     s.find(MSR_POLICY).body += struct.pack("<IIQ", 0x10b, 0, 0)
     for n in range(300):
         s.find(CPUID_POLICY).body += struct.pack("<6I", 0x80000028, 0xffffffff, 0, 0, 0, 0)
@@ -1425,7 +1425,7 @@ def test_too_many_leaves_and_msrs():
 
 
 def test_libxc_context_twice():
-    s = writer.hvm_stream(layer="libxl")
+    s = streambuilder.hvm_stream(layer="libxl")
     again = s.before[0].raw() + s.raw()[s.at("image"):s.at(("after", 0))]
     s.after.insert(0, Record(0x80000001))
     v = verify(s.raw()[:s.at(("after", 0))] + again + s.after[1].raw())
@@ -1446,7 +1446,7 @@ def test_checkpoints_of_libxl():
 
 
 def test_many_alike_are_counted():
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     s.find(PAGE_DATA).body[:] = page_data([(15, n | 1 << 54) for n in range(1000)])
     v = verify(s.raw())
     assert v.report.count == 1000
@@ -1456,7 +1456,7 @@ def test_many_alike_are_counted():
 
 def test_cut_everywhere(captured):
     """Wherever a stream ends too early, that is said, and nothing else goes wrong."""
-    for data in (writer.hvm_stream(layer="xl").raw(), writer.pv_stream().checksummed().raw()):
+    for data in (streambuilder.hvm_stream(layer="xl").raw(), streambuilder.pv_stream().checksummed().raw()):
         steps = {*range(0, 2000, 7), *range(2000, len(data), 997)}
         for cut in sorted(steps):
             v = verify(data[:cut])
@@ -1466,7 +1466,7 @@ def test_cut_everywhere(captured):
 
 
 def test_cut_says_what_was_being_read():
-    s = writer.hvm_stream(layer="xl")
+    s = streambuilder.hvm_stream(layer="xl")
     for part, inside, section in (("xl", 40, "xl header"), ("libxl", 9, "libxl header"), (("before", 0), 4, "libxl records"),
                                   ("image", 20, "Image header"), ("domain", 7, "Domain header"), (0, 100, "Records")):
         v = verify(s.raw()[:s.at(part) + inside])
@@ -1478,7 +1478,7 @@ def test_cut_says_what_was_being_read():
 
 def checkpointed(layer):
     """Two checkpoints and an end: what Remus writes."""
-    s = writer.hvm_stream(layer=layer)
+    s = streambuilder.hvm_stream(layer=layer)
     tail = [Record(r.kind, r.body) for r in s.records if r.kind in (TSC_INFO, HVM_CONTEXT, HVM_PARAMS)]
     end = s.records.pop()
     parts = [s.image + s.domain + b"".join(r.raw() for r in s.records + [Record(CHECKPOINT)])]
@@ -1500,7 +1500,7 @@ def test_checkpoints(layer):
 
 
 def test_padding_that_a_newer_xen_may_use():
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     entries = hvm_entries(s.find(HVM_CONTEXT).body)
     struct.pack_into("<I", entries[entry_of(entries, hvm.CPU)][2], hvm.CPU_PAD, 1)
     s.find(HVM_CONTEXT).body[:] = hvm_context(entries)
@@ -1511,7 +1511,7 @@ def test_padding_that_a_newer_xen_may_use():
 
 @pytest.mark.parametrize("size", [1024, 1016])
 def test_registers_of_an_older_xen(size):
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     entries = hvm_entries(s.find(HVM_CONTEXT).body)
     del entries[entry_of(entries, hvm.CPU)][2][size:]
     s.find(HVM_CONTEXT).body[:] = hvm_context(entries)
@@ -1520,7 +1520,7 @@ def test_registers_of_an_older_xen(size):
 
 def test_xsave_areas_that_xen_takes():
     """Too long but zero: Xen up to 4.3 wrote that."""
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     entries = hvm_entries(s.find(HVM_CONTEXT).body)
     xsave_entry(entries, size=832)
     s.find(HVM_CONTEXT).body[:] = hvm_context(entries)
@@ -1530,7 +1530,7 @@ def test_xsave_areas_that_xen_takes():
 
 def pv32_stream():
     """A 32-bit guest: two frames of its list name as many frames as four do of a 64-bit one."""
-    s = writer.pv_stream()
+    s = streambuilder.pv_stream()
     s.find(PV_INFO).set(0, "<BB", 4, 3)
     s.find(P2M_FRAMES).set(0, "<II", 0, 2047)
     s.find(VCPU_BASIC).body[8:] = bytes(2800)
@@ -1550,7 +1550,7 @@ def test_32_bit_guests():
 
 def test_registers_of_a_64_bit_guest_that_are_right():
     """The last frame, the most descriptors; start info is vCPU 0's."""
-    s = writer.pv_stream()
+    s = streambuilder.pv_stream()
     for offset, value in ((616, 1023), (4984 + 24, 1023 << 12 | 0x18), (4984 + 8, 1023 << 12 | 1), (4960, 8192)):
         pv_registers(s, offset, value)
     assert problems(s) == []
@@ -1563,7 +1563,7 @@ def test_registers_of_a_64_bit_guest_that_are_right():
 
 def test_xsave_without_a_policy():
     """x87 and SSE have one size; of others only the policy tells."""
-    s = writer.pv_stream(2)
+    s = streambuilder.pv_stream(2)
     s.find(VCPU_XSAVE).body[24 + 576:] = b""
     for accumulated, size, code in ((3, 576, None), (3, 640, "xstate-size"), (7, 640, None), (7, 832, None)):
         s.find(VCPU_XSAVE).set(8, "<QQ", accumulated, accumulated)
@@ -1573,13 +1573,13 @@ def test_xsave_without_a_policy():
 
 def test_xsave_that_never_was_on():
     """16 bytes and no area."""
-    s = writer.pv_stream()
+    s = streambuilder.pv_stream()
     del s.find(VCPU_XSAVE).body[24:]
     assert problems(s) == []
 
 
 def test_legacy_conversion_is_remarked():
-    s = writer.hvm_stream(layer="libxl")
+    s = streambuilder.hvm_stream(layer="libxl")
     struct.pack_into(">I", s.libxl, 12, 2)
     struct.pack_into("<I", s.domain, 8, 0)
     v = verify(s.raw())
@@ -1587,7 +1587,7 @@ def test_legacy_conversion_is_remarked():
 
 
 def test_names_of_records():
-    s = writer.hvm_stream(layer="libxl")
+    s = streambuilder.hvm_stream(layer="libxl")
     s.after.insert(0, Record(libxl.OPTIONAL | 0x77))
     s.after.insert(0, Record(0x77))
     s.insert_before(TSC_INFO, Record(0x80000077, bytes(8)))
@@ -1601,7 +1601,7 @@ def test_names_of_records():
 @pytest.mark.parametrize("kind", [CPUID_POLICY, PAGE_DATA, END])
 def test_a_run_of_optional_records(kind):
     """1024 are skipped; behind the next one nothing is read, however much there is."""
-    s = writer.hvm_stream(layer="libxl")
+    s = streambuilder.hvm_stream(layer="libxl")
     at = s.index(kind)
     s.records[at:at] = [Record(0x80000077)] * 1024
     assert problems(s) == []
@@ -1615,7 +1615,7 @@ def test_a_run_of_optional_records(kind):
 
 def test_a_run_of_libxls_optional_records():
     for before in (True, False):
-        s = writer.hvm_stream(layer="libxl")
+        s = streambuilder.hvm_stream(layer="libxl")
         records = s.before if before else s.after
         records[0:0] = [Record(0x80000077)] * 1024
         assert verify(s.raw()).report.valid
@@ -1695,7 +1695,7 @@ def test_entry_sizes_are_those_of_the_public_headers(tmp_path):
 
 def xl_stream(optional, flags=3):
     """With this optional data in xl's header."""
-    s = writer.hvm_stream(layer="xl")
+    s = streambuilder.hvm_stream(layer="xl")
     s.xl[32:] = struct.pack("<4I", 0x01020304, flags, 0, len(optional)) + optional
     return s
 
@@ -1717,7 +1717,7 @@ def test_xl_configurations():
 
 
 def test_libxl_without_libxc():
-    s = writer.hvm_stream(layer="libxl")
+    s = streambuilder.hvm_stream(layer="libxl")
     v = verify(bytes(s.libxl))
     assert [(p.code, p.offset, p.layer) for p in v.report.problems] == [("no-end", 16, "libxl")]
     v = verify(bytes(s.libxl) + Record(libxl.CHECKPOINT_END).raw())
@@ -1734,14 +1734,14 @@ def test_libxl_ends_between_checkpoints():
 def test_nothing_is_read_behind_headers_that_say_nothing():
     """Of a big-endian stream no record; that is one problem, also inside libxl's layer."""
     for layer in ("libxc", "libxl", "xl"):
-        s = writer.hvm_stream(layer=layer)
+        s = streambuilder.hvm_stream(layer=layer)
         struct.pack_into(">H", s.image, 16, 1)
         for pipe in (False, True):
             assert [code for code, *_ in found(verify(s.raw(), pipe=pipe))] == ["endian"], layer
 
 
 def test_emulators():
-    s = writer.hvm_stream(layer="libxl")
+    s = streambuilder.hvm_stream(layer="libxl")
     s.after[:0] = [Record(libxl.XENSTORE_DATA, struct.pack("<II", 2, 0) + b"physmap/0/name\0a value, with blanks\0empty\0\0"),
                    Record(libxl.XENSTORE_DATA, struct.pack("<II", 1, 7)), Record(libxl.EMULATOR_CONTEXT, struct.pack("<II", 1, 7) + b"x")]
     v = verify(s.raw())
@@ -1770,7 +1770,7 @@ def checksum_record(bytes, covered):
 
 def test_checksums_over_checkpoints():
     """Bytes of libxl's layer are in none."""
-    s = writer.hvm_stream(layer="libxl")
+    s = streambuilder.hvm_stream(layer="libxl")
     end = s.records.pop()
     tail = b"".join(r.raw() for r in s.records if r.kind in (TSC_INFO, HVM_CONTEXT, HVM_PARAMS))
     head = s.index(PAGE_DATA)
@@ -1791,7 +1791,7 @@ def test_checksums_over_checkpoints():
 
 
 def test_xsave_entry_without_an_area():
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     entries = hvm_entries(s.find(HVM_CONTEXT).body)
     xsave_entry(entries, size=0)
     s.find(HVM_CONTEXT).body[:] = hvm_context(entries)
@@ -1803,7 +1803,7 @@ def test_xsave_entry_without_an_area():
     (hvm.CPU, 1031, False), (hvm.CPU, 1033, False)])
 def test_sizes_of_save_entries(code, size, right):
     """Xen fills up what an older one saved less of, where it grew; others have one size."""
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     entries = hvm_entries(s.find(HVM_CONTEXT).body)
     if code not in [e[0] for e in entries]:
         entries.insert(1, [code, 0, bytearray()])
@@ -1816,7 +1816,7 @@ def test_sizes_of_save_entries(code, size, right):
 
 def test_xsave_longer_than_its_components():
     """Xen up to 4.3: zeros behind them; what they hold is theirs."""
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     entries = hvm_entries(s.find(HVM_CONTEXT).body)
     size = xstate.expected_size(0x203, verify(s.raw()).libxc.policy)
     i = xsave_entry(entries, xcr0=0x203, accumulated=0x203, size=size + 5000, bv=0x203)
@@ -1830,7 +1830,7 @@ def test_xsave_longer_than_its_components():
 def test_one_damaged_word_of_the_image_header():
     """Then the rest can be read; with two it is no stream of libxc's."""
     for damaged, codes in (((0,), ["marker", "tsc-mode"]), ((9,), ["ident", "tsc-mode"]), ((0, 9), ["marker", "ident"])):
-        s = writer.hvm_stream()
+        s = streambuilder.hvm_stream()
         s.find(TSC_INFO).set(0, "<I", 9)
         for at in damaged:
             s.image[at] ^= 0x10
@@ -1839,13 +1839,13 @@ def test_one_damaged_word_of_the_image_header():
 
 @pytest.mark.parametrize("at", range(18, 24))
 def test_reserved_bytes_of_the_image_header(at):
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     s.image[at] = 0x80
     assert problems(s) == [("reserved", 16, None)]
 
 
 def test_converted_streams():
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     struct.pack_into("<I", s.domain, 8, 0)
     assert verify(s.raw()).report.notes == ["converted from a legacy stream"]
     struct.pack_into("<I", s.domain, 8, 1)
@@ -1853,21 +1853,21 @@ def test_converted_streams():
 
 
 def test_pv_info_of_a_few_bytes():
-    s = writer.pv_stream()
+    s = streambuilder.pv_stream()
     del s.find(PV_INFO).body[4:]
     assert problems(s)[0] == ("length", s.at(0) + 4, 0)
 
 
 @pytest.mark.parametrize("at", range(2, 8))
 def test_reserved_bytes_of_pv_info(at):
-    s = writer.pv_stream()
+    s = streambuilder.pv_stream()
     s.find(PV_INFO).body[at] = 0x80
     assert problems(s) == [("reserved", s.at(0) + 10, 0)]
 
 
 def test_lists_of_frames_that_are_right():
     """One entry; and the last frame can hold a part of the list."""
-    s = writer.pv_stream()
+    s = streambuilder.pv_stream()
     s.find(P2M_FRAMES).body[:] = struct.pack("<IIQ", 0, 1023, 1023) + struct.pack("<Q", 7)
     assert problems(s) == []
     s.find(P2M_FRAMES).body[:] = struct.pack("<IIQ", 12, 12, 6)
@@ -1875,7 +1875,7 @@ def test_lists_of_frames_that_are_right():
 
 
 def test_memory_before_its_list_is_said_once():
-    s = writer.pv_stream()
+    s = streambuilder.pv_stream()
     i = s.index(P2M_FRAMES)
     for _ in range(2):
         s.records.insert(i, Record(PAGE_DATA, page_data([(0, 6)])))
@@ -1883,7 +1883,7 @@ def test_memory_before_its_list_is_said_once():
 
 
 def test_empty_records_of_old_senders():
-    s = writer.pv_stream()
+    s = streambuilder.pv_stream()
     for kind in (VCPU_EXTENDED, VCPU_XSAVE, VCPU_MSRS):
         del s.find(kind).body[8:]
     v = verify(s.raw())
@@ -1894,27 +1894,27 @@ def test_empty_records_of_old_senders():
 
 @pytest.mark.parametrize("size, right", [(120, True), (121, True), (128, True), (129, False)])
 def test_sizes_of_vcpu_extended(size, right):
-    s = writer.pv_stream()
+    s = streambuilder.pv_stream()
     s.find(VCPU_EXTENDED).body[8:] = bytes(size)
     assert (problems(s) == []) == right
 
 
 @pytest.mark.parametrize("mode, right", [(0, True), (1, True), (2, True), (3, False)])
 def test_tsc_modes(mode, right):
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     s.find(TSC_INFO).set(0, "<I", mode)
     assert (problems(s) == []) == right
 
 
 def test_no_parameters():
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     s.find(HVM_PARAMS).body[:] = bytes(8)
     v = verify(s.raw())
     assert v.report.valid and v.report.notes == ["an empty HVM_PARAMS record"]
 
 
 def test_small_xsave_areas_are_said_once():
-    s = writer.pv_stream()
+    s = streambuilder.pv_stream()
     del s.find(VCPU_XSAVE).body[8 + 16 + 100:]
     i = s.index(VCPU_XSAVE)
     assert problems(s) == [("xstate-size", s.at(i) + 8 + 8 + 16, i)]
@@ -1926,16 +1926,16 @@ def missing(v):
 
 def test_all_that_is_missing_is_named():
     for guest, version, names in (
-            (writer.HVM, 3, ["STATIC_DATA_END", "PAGE_DATA", "X86_TSC_INFO", "HVM_CONTEXT"]),
-            (writer.HVM, 2, ["PAGE_DATA", "X86_TSC_INFO", "HVM_CONTEXT"]),
-            (writer.PV, 3, ["X86_PV_INFO", "STATIC_DATA_END", "X86_PV_P2M_FRAMES", "PAGE_DATA", "SHARED_INFO", "X86_TSC_INFO",
+            (streambuilder.HVM, 3, ["STATIC_DATA_END", "PAGE_DATA", "X86_TSC_INFO", "HVM_CONTEXT"]),
+            (streambuilder.HVM, 2, ["PAGE_DATA", "X86_TSC_INFO", "HVM_CONTEXT"]),
+            (streambuilder.PV, 3, ["X86_PV_INFO", "STATIC_DATA_END", "X86_PV_P2M_FRAMES", "PAGE_DATA", "SHARED_INFO", "X86_TSC_INFO",
                             "X86_PV_VCPU_BASIC"])):
-        found_ = missing(verify(writer.Stream([Record(END)], guest, version).raw()))
+        found_ = missing(verify(streambuilder.Stream([Record(END)], guest, version).raw()))
         assert [text.split()[3] for text in found_] == names
 
 
 def test_pv_checkpoints():
-    s = writer.pv_stream()
+    s = streambuilder.pv_stream()
     state = [Record(r.kind, r.body) for r in s.records if r.kind in (TSC_INFO, SHARED_INFO, *libxc.VCPU_RECORDS)]
     s.records[-1:] = [Record(CHECKPOINT), Record(P2M_FRAMES, s.find(P2M_FRAMES).body), Record(PAGE_DATA, page_data([(0, 6)])), *state,
                       Record(CHECKPOINT), Record(END)]
