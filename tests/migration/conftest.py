@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Puts what the tests of streams share where they can import it: streambuilder, the table of broken streams, its readers."""
+"""Where what the tests of streams share is: streambuilder, the table of broken streams, verify-stream's package."""
 
+import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(ROOT / "tools/python"), str(HERE / "verifier"), str(HERE)]
+sys.dont_write_bytecode = True
+os.environ.setdefault("XENLEVEL_PROTO", str(Path(os.environ.get("XENLEVEL_BUILD") or ROOT / "build") / "tools/python/cpu_policy.desc"))

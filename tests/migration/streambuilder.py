@@ -28,11 +28,14 @@ OPTIONAL = 0x80000000
 CHECKSUM = OPTIONAL | 0x584C01
 # libxl's
 LIBXL_END, LIBXC_CONTEXT, XENSTORE_DATA, EMULATOR_CONTEXT, CHECKPOINT_END, CHECKPOINT_STATE = range(6)
-HEAD_CHECKSUM = OPTIONAL | 0x584C01
+HEAD_CHECKSUM = OPTIONAL | 0x584C02
+# An entry of an HVM context.
+HVM_XSAVE = 16
 # Types of pages: tables of a level and pinned ones, and what has no contents.
 PIN, BROKEN, XALLOC, XTAB = 8, 13, 14, 15
 # Where registers stand in X86_PV_VCPU_BASIC's context of a 64-bit guest.
 RDX_OF_CONTEXT, CR_OF_CONTEXT, SIZE_OF_CONTEXT = 616, 4984, 5168
+CR4_OF_CONTEXT = CR_OF_CONTEXT + 4 * 8
 
 
 # ---- pieces ----
@@ -119,6 +122,22 @@ def hvm_entries(body):
 
 def hvm_context(entries):
     return b"".join(struct.pack("<HHI", code, instance, len(data)) + data for code, instance, data in entries)
+
+
+def entry_of(entries, typecode):
+    """The number of the first entry of that type."""
+    return next(i for i, e in enumerate(entries) if e[0] == typecode)
+
+
+def xsave_entry(entries, xcr0=3, accumulated=3, size=576, bv=3):
+    """An XSAVE entry in front of END: the probe leaves these registers alone, so its own has none."""
+    entries[:] = [e for e in entries if e[0] != HVM_XSAVE]
+    data = bytearray(24 + size)
+    struct.pack_into("<QQQ", data, 0, accumulated, xcr0, accumulated)
+    if size >= 576:
+        struct.pack_into("<Q", data, 24 + 512, bv)
+    entries.insert(len(entries) - 1, [HVM_XSAVE, 0, data])
+    return len(entries) - 2
 
 
 # ---- checksums ----
@@ -296,10 +315,43 @@ def pv_stream(version=3, layer="libxc"):
                 Record(PAGE_DATA, page_data([(0, 6), (0, 7), (1, 8), (9, 9), (12, 10), (XTAB, 11), (BROKEN, 12)])),
                 Record(TSC_INFO, real[TSC_INFO]), Record(SHARED_INFO, bytes(PAGE)),
                 Record(VCPU_BASIC, struct.pack("<II", 0, 0) + bytes(SIZE_OF_CONTEXT)),
-                Record(VCPU_EXTENDED, struct.pack("<II", 0, 0) + bytes(64)),
+                Record(VCPU_EXTENDED, struct.pack("<IIII", 0, 0, 0, 64) + bytes(56)),
                 Record(VCPU_XSAVE, real[VCPU_XSAVE]),
                 Record(VCPU_MSRS, struct.pack("<II", 0, 0) + msr(0xc0000103)), Record(END)]
-    return Stream(records, PV, version, layer)
+    s = Stream(records, PV, version, layer)
+    s.find(VCPU_BASIC).set(8 + CR_OF_CONTEXT + 3 * 8, "<Q", 10 << 12)      # the pinned table
+    return s
+
+
+def checkpointed(layer):
+    """The bytes of two checkpoints and an end: what Remus writes."""
+    s = hvm_stream(layer=layer)
+    tail = [Record(r.kind, r.body) for r in s.records if r.kind in (TSC_INFO, HVM_CONTEXT, HVM_PARAMS)]
+    end = s.records.pop()
+    parts = [s.image + s.domain + b"".join(r.raw() for r in s.records + [Record(CHECKPOINT)])]
+    parts += [b"".join(r.raw() for r in [Record(PAGE_DATA, page_data([(0, n)])), *tail, last])
+              for n, last in ((1, Record(CHECKPOINT)), (2, end))]
+    if layer == "libxc":
+        return b"".join(parts)
+    between = b"".join(r.raw() for r in (Record(EMULATOR_CONTEXT, struct.pack("<II", 2, 0) + b"QEVM\0\0\0\3"),
+                                         Record(CHECKPOINT_END), Record(CHECKPOINT_STATE, struct.pack("<II", 0, 0))))
+    return s.xl + s.libxl + s.before[0].raw() + between.join(parts) + s.after[0].raw()
 
 
 STREAMS_OF = {"hvm": hvm_stream, "pv": pv_stream}
+
+
+def write_large_image(path, mib, pages=None):
+    """A stream of that much memory in records as Xen writes them; `pages`: 4 MiB for each, else they are holes of the file."""
+    s = hvm_stream(layer="xl")
+    first, second = s.at(s.index(PAGE_DATA)), s.at(s.index(TSC_INFO))
+    data = s.raw()
+    with open(path, "wb") as file:
+        file.write(data[:first])
+        for n in range(mib // 4):
+            file.write(struct.pack("<IIII1024Q", PAGE_DATA, 8 + 8192 + (4 << 20), 1024, 0, *range(n * 1024, n * 1024 + 1024)))
+            if pages:
+                file.write(pages)
+            else:
+                file.seek(4 << 20, os.SEEK_CUR)
+        file.write(data[second:])

@@ -13,7 +13,6 @@ import streambuilder
 from harness import found, verify
 from migration import libxc
 from migration.report import KEPT
-from streams import large_image
 from streambuilder import Record
 
 SEED = int(os.environ.get("XENLEVEL_SEED") or random.SystemRandom().randrange(1 << 32))
@@ -145,7 +144,7 @@ def test_memory_does_not_follow_the_image(tmp_path):
     import sys
     from pathlib import Path
     path = tmp_path / "large.save"
-    large_image(path, 4096)
+    streambuilder.write_large_image(path, 4096)
     program = Path(__file__).resolve().parents[3] / "tools/python/verify-stream"
     code = ("import resource, subprocess, sys; r = subprocess.run(sys.argv[1:]); "
             "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(r.returncode)")
