@@ -19,10 +19,11 @@ def name_of(kind):
     return NAMES.get(kind, hex(kind))
 
 
-def edit(base, code, change, **columns):
+def edit(base, code, change, **options):
     """A row of one line.  verify-stream's first problem must be of that code, wherever it finds it."""
     description, function = change
-    add_row(f"{base}: {description}", base, code, None, columns, function)
+    variant = "".join(f" ({options[name]})" for name in ("version", "layer") if name in options)
+    add_row(f"{base}{variant}: {description}", base, code, None, options, function)
 
 
 def put_header(at, data):
@@ -109,3 +110,22 @@ def optional_run(kind, n):
         s.records[i:i] = [Record(OPTIONAL | 5)] * n
         return i + n - 1, 0
     return f"{n} optional records before {name_of(kind)}", change
+
+
+def insert(kind, body, before, n=1, **lies):
+    """n records in front of the first one of that type; the place is the last of them."""
+    def change(s):
+        i = s.index(before)
+        s.records[i:i] = [Record(kind, body, **lies) for _ in range(n)]
+        return i + n - 1, 0
+    lying = "".join(f", {name} {lie.hex() if isinstance(lie, bytes) else lie}" for name, lie in lies.items())
+    return f"{n} {name_of(kind)} of {len(body)} bytes{lying} before {name_of(before)}", change
+
+
+def put_layer(layer, at, data):
+    """Bytes of xl's or libxl's header."""
+    def change(s):
+        header = getattr(s, layer)
+        header[at:at + len(data)] = data
+        return layer, at
+    return f"{layer} header[{at}] = {data.hex()}", change

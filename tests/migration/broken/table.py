@@ -15,7 +15,7 @@ verify-stream must find exactly this problem there, and name the specification's
     stock   Debian's verify-stream-v2, where it is there
 
 A column is a text that must be in what the reader says when it refuses the stream, or Accepts(reason); of a stream that
-verify-stream accepts, Refuses(text, reason).  A reader that never sees the broken place (sees()) accepts the stream, and
+verify-stream accepts, Refuses(text, reason).  The head's can be At(text, inside), which is also about its place.  A reader that never sees the broken place (sees()) accepts the stream, and
 needs no column.  Anything else is a disagreement that nobody has given a reason for, and fails.
 
 Rows of one line, for changes that many records can have: edits.py.
@@ -29,6 +29,7 @@ from streambuilder import (BUILD, END, HVM_CONTEXT, HVM_PARAMS, LIBXC_CONTEXT, P
                            hvm_stream, parse, pv_stream)
 
 ORDER = "Order of records"
+UNUSABLE = "unusable"       # in the place of a code: verify-stream finds that it is no stream, or none that it knows
 READERS = ["head", "engine", "show", "stock"]
 
 
@@ -38,6 +39,15 @@ class Accepts:
     def __init__(self, reason):
         assert reason
         self.reason = reason
+
+
+class At(str):
+    """What the head's reader says, and where: behind so many bytes of the row's part (None: at the row's own place)."""
+
+    def __new__(cls, text, inside=None):
+        made = super().__new__(cls, text)
+        made.inside = inside
+        return made
 
 
 class Refuses(str):

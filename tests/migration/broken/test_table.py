@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Every row of the table of broken streams, before every reader."""
 
+import copy
 import importlib
 from pathlib import Path
 
 import pytest
 
 from broken import readers
-from broken.table import BASES, READERS, ROWS, Accepts, expected
+from broken.table import At, BASES, READERS, ROWS, UNUSABLE, Accepts, expected
 from harness import found, lines, verify
 from streambuilder import P2M_FRAMES, PAGE_DATA
 
@@ -45,6 +46,8 @@ def test_verify_stream(r):
         v = verify(s.raw(), pipe=pipe)
         if r.code is None or isinstance(r.code, Accepts):
             assert v.report.valid, lines(v)
+        elif r.code == UNUSABLE:
+            assert v.report.unusable and not v.report.problems, lines(v)
         elif r.section is None:
             assert [p.code for p in v.report.problems][:1] == [r.code], lines(v)
         else:
@@ -80,10 +83,28 @@ def test_reader(verdicts, r, reader):
     (verdict, *numbers), said = verdicts[r, reader]
     problem = judge(expected(r, reader), verdict, said)
     assert not problem, f"{reader}: {problem}"
+    if reader == "head" and isinstance(r.columns.get("head"), At):
+        assert list(map(int, numbers)) == place_of_head(r), said
     if reader == "engine" and verdict == "refused" and is_static(r):
         assert numbers == ["0"], "it took memory before it refused what stands before it"
     if reader == "engine" and r.is_good() and r.base is BASES["saved-hvm"]:
         assert numbers[1] == "3", "the store's frame is not what HVM_PARAMS says"
+
+
+def place_of_head(r):
+    """[offset, record, type] (-1: none) where the head's reader must find it"""
+    s, part, inside = r.broken()
+    at = r.columns["head"].inside
+    s = copy.copy(s)
+    s.layer = "xl" if s.layer != "libxc" else s.layer
+    offset = s.at(part) + (inside if at is None else at)
+    if isinstance(part, int):
+        return [offset, part, signed(s.records[part].kind)]
+    return [offset, part[1], signed(s.before[part[1]].kind)] if isinstance(part, tuple) else [offset, -1, -1]
+
+
+def signed(value):
+    return value - (1 << 32) if value >> 31 else value
 
 
 def is_static(r):
