@@ -338,6 +338,77 @@ def checkpointed(layer):
     return s.xl + s.libxl + s.before[0].raw() + between.join(parts) + s.after[0].raw()
 
 
+def small_pv_stream(parts):
+    """A PV guest of 8 frames whose other records are these bytes': what the engine writes before its memory, TSC_INFO and END.
+
+    PFN 1 has the p2m, 2 to 4 are start info and the rings, and 5 to 7 are page tables of four levels, the lowest of which
+    names a frame that has no contents.
+    """
+    p2m, start_info, store, console, top, nr = 1, 2, 3, 4, 5, 8
+    frames = [bytearray(PAGE) for _ in range(nr)]
+    struct.pack_into("<Q8xQ", frames[start_info], 56, store, console)
+    types = {top: PIN | 4, top + 1: 3, top + 2: 2}
+    for table in (top, top + 1):
+        struct.pack_into("<Q", frames[table], 0, table + 1 << 12 | 7)
+    context = bytearray(SIZE_OF_CONTEXT)
+    struct.pack_into("<Q", context, RDX_OF_CONTEXT, start_info)
+    struct.pack_into("<Q", context, CR_OF_CONTEXT + 3 * 8, top << 12)
+    s = parse(parts)
+    i = s.index(TSC_INFO)
+    s.records[i:i] = [Record(P2M_FRAMES, struct.pack("<IIQ", 0, nr - 1, p2m)),
+                      Record(PAGE_DATA, page_data([(types.get(pfn, 0), pfn) for pfn in range(nr)], lambda pfn: frames[pfn]))]
+    s.records[-1:] = [Record(SHARED_INFO, bytes(PAGE)), Record(VCPU_BASIC, bytes(8) + context),
+                      Record(VCPU_XSAVE, struct.pack("<IIQQ", 0, 0, 3, 3) + bytes(576)), Record(END)]
+    return s.raw()
+
+
+# ---- streams that C tests read ----
+
+def small_policy(*leaves):
+    """A policy of a few leaves, which is whole when it says itself that they are all."""
+    return Record(CPUID_POLICY, b"".join(leaves))
+
+
+def heads():
+    """{name: bytes} of the heads that test_head.c reads."""
+    cpu = small_policy(leaf(0, a=1), leaf(1, a=0x306c3), leaf(0x80000000, a=0x80000000))
+    msrs = Record(MSR_POLICY, msr(0xce, 0x80000000) + msr(0x10a, 0x1000))
+    end, info, nothing = Record(STATIC_DATA_END), Record(PV_INFO, pv_info()), Record(OPTIONAL | 5)
+
+    def memory(kind, length):       # the head goes on to its header
+        return Record(kind, length=length)
+
+    def make(*records, version=3, guest=HVM):
+        return headers(version, guest) + b"".join(r.raw() for r in records)
+    config = counted(b"{\n    \"c_info\": {\n        \"type\": \"pvh\",\n        \"name\": \"we\\\"b1\",\n        \"uuid\": 1 } }\0")
+    context = record(LIBXC_CONTEXT)
+    longest = make(cpu) + record(OPTIONAL, bytes(65536)) * 3
+    full = make() + record(OPTIONAL, bytes(65536)) * 3
+    full += record(OPTIONAL, bytes(262144 - len(full) - 16))        # what is behind it has no room in a head
+    made = {
+        "hvm": make(cpu, msrs, end),
+        "pv": make(info, cpu, msrs, end, guest=PV),
+        "pv-32": make(cpu, Record(PV_INFO, pv_info(4, 3)), end, guest=PV),
+        "no-msrs": make(cpu, end),
+        "v2": make(memory(PAGE_DATA, 4112), version=2),
+        "v2-pv": make(info, memory(P2M_FRAMES, 16), version=2, guest=PV),
+        "v2-state": make(Record(TSC_INFO, bytes(24)), Record(OPTIONAL | 9, bytes(5)), Record(HVM_CONTEXT, bytes(70001)),
+                         memory(PAGE_DATA, 8), version=2),
+        "optional": make(nothing, Record(OPTIONAL | 5, bytes(13)), cpu, Record(0xffffffff, bytes(65536)), end),
+        "v2-optional": make(Record(OPTIONAL | 5, bytes(16)), memory(PAGE_DATA, 8), version=2),
+        "xl": xl_header(config) + libxl_header() + context + make(cpu, msrs, end),
+        "xl-no-config": xl_header() + libxl_header() + record(OPTIONAL | 1, bytes(5)) + context + make(cpu, end),
+        "xl-long-config": xl_header(counted(b" " * 100000) + b" " * 50) + libxl_header() + context + make(cpu, end),
+        "no-leaf-2": make(small_policy(leaf(0, a=2), leaf(1, a=0x306c3), leaf(0x80000000, a=0x80000000)), msrs, end),
+        "no-extended": make(small_policy(leaf(0, a=0)), msrs, end),
+        "longest": longest + record(OPTIONAL, bytes(262144 - len(longest) - 16)) + end.raw(),
+        "too-long": full + cpu.raw() + end.raw(),
+    }
+    wrong = {"unsorted": [(1,), (0,)], "duplicate": [(1,), (1,)], "range": [(0,), (0x12345,)], "subleaf-missing": [(0,), (7,)],
+             "subleaf-unexpected": [(0, 0), (1,)]}
+    return made | {f"leaves-{name}": make(small_policy(*(leaf(*l) for l in leaves)), end) for name, leaves in wrong.items()}
+
+
 STREAMS_OF = {"hvm": hvm_stream, "pv": pv_stream}
 
 
