@@ -3,7 +3,7 @@
 
 import struct
 
-from broken.table import BODY, COMING, HYPERVISOR, WALKS, row
+from broken.table import BODY, HYPERVISOR, WALKS, row
 from migration import hvm
 from streambuilder import HVM_CONTEXT, HVM_PARAMS, TSC_INFO, entry_of, hvm_context, hvm_entries, xsave_entry
 
@@ -56,7 +56,7 @@ def params_index(s):
     return s.index(HVM_PARAMS), 16 + 16
 
 
-@row("hvm", "hvm-param", "HVM_PARAMS", engine=COMING, stock=BODY)
+@row("hvm", "hvm-param", "HVM_PARAMS", engine="is there twice", stock=BODY)
 def params_index_twice(s):
     body = s.find(HVM_PARAMS).body
     body[8 + 16:8 + 32] = body[8:8 + 16]

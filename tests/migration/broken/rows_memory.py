@@ -49,14 +49,14 @@ def page_reserved_bits_of_a_hole(s):
     return s.index(PAGE_DATA), 16 + 8 * 2
 
 
-@row("pv", "page-type", "PAGE_DATA", engine="entry 0: a PV domain has no pages of type 5",
+@row("pv", "page-type", "PAGE_DATA", engine="no pages of type 5",
      stock="Invalid type value in pfn[0]: 0x5000000000000000")
 def page_type_unknown(s):
     s.find(PAGE_DATA).set(8, "<Q", 6 | 5 << 60)
     return s.index(PAGE_DATA), 16
 
 
-@row("hvm", "page-type", "PAGE_DATA", engine="entry 0: an HVM domain has no pages of type 2", stock=BODY)
+@row("hvm", "page-type", "PAGE_DATA", engine="no pages of type 2", stock=BODY)
 def page_type_of_pv_in_hvm(s):
     s.find(PAGE_DATA).set(8, "<Q", 0 | 2 << 60)
     return s.index(PAGE_DATA), 16

@@ -3,7 +3,7 @@
 
 import struct
 
-from broken.table import COMING, NO_ACCOUNT, ORDER, WALKS, row
+from broken.table import NO_ACCOUNT, ORDER, WALKS, row
 from streambuilder import (CHECKPOINT, CPUID_POLICY, DIRTY_PFN_LIST, END, HVM_CONTEXT, HVM_PARAMS, MSR_POLICY, P2M_FRAMES,
                            PAGE_DATA, Record, SHARED_INFO, STATIC_DATA_END, TOOLSTACK, TSC_INFO, VCPU_BASIC, VCPU_EXTENDED,
                            VERIFY, captured_records, page_data)
@@ -92,7 +92,7 @@ def dirty_pfn_list(s):
     return s.insert_before(TSC_INFO, Record(DIRTY_PFN_LIST, bytes(8))), 0
 
 
-@row("hvm", "order", ORDER, engine=COMING, show=WALKS, stock=NO_ACCOUNT)
+@row("hvm", "order", ORDER, engine="it stands before any memory", show=WALKS, stock=NO_ACCOUNT)
 def verify_before_memory(s):
     return s.insert_before(PAGE_DATA, Record(VERIFY)), 0
 
@@ -109,7 +109,7 @@ def memory_before_p2m(s):
     return p2m, 0
 
 
-@row("pv", "order", ORDER, engine=COMING, show=WALKS, stock=NO_ACCOUNT)
+@row("pv", "order", ORDER, engine="it stands behind a vCPU's record", show=WALKS, stock=NO_ACCOUNT)
 def memory_after_vcpus(s):
     return s.insert_before(END, Record(PAGE_DATA, page_data([(0, 20)]))), 0
 
@@ -149,3 +149,22 @@ def vcpu_twice(s):
 @row("hvm", "missing", ORDER, engine="the stream is checkpointed (Remus, COLO), which only", show=WALKS, stock=NO_ACCOUNT)
 def checkpoint_without_context(s):
     return s.insert_before(HVM_CONTEXT, Record(CHECKPOINT)), 0
+
+
+@row("hvm", "twice", ORDER, engine="it stands here a second time", show=WALKS, stock=NO_ACCOUNT)
+def empty_hvm_params_twice(s):
+    i = s.index(HVM_PARAMS)
+    s.records.insert(i, Record(HVM_PARAMS, bytes(8)))
+    s.records[i + 1] = Record(HVM_PARAMS, bytes(8))
+    return i + 1, 0
+
+
+@row("pv", "order", None, engine="it stands before X86_PV_P2M_FRAMES", show=WALKS, stock=NO_ACCOUNT)
+def vcpu_before_p2m(s):
+    """And so memory behind a vCPU's."""
+    return s.insert_before(P2M_FRAMES, s.records.pop(s.index(VCPU_EXTENDED))), 0
+
+
+@row("pv", "order", ORDER, engine="it stands behind a vCPU's record", show=WALKS, stock=NO_ACCOUNT)
+def p2m_after_vcpus(s):
+    return s.insert_before(END, Record(P2M_FRAMES, s.find(P2M_FRAMES).body)), 0

@@ -49,7 +49,7 @@ def page_frame_first_too_high(s):
     return s.index(PAGE_DATA), 16 + 16
 
 
-@row("pv", "page-type", "PAGE_DATA", engine="entry 5: a PV domain has no pages of type 6",
+@row("pv", "page-type", "PAGE_DATA", engine="no pages of type 6",
      stock="Invalid type value in pfn[5]: 0x6000000000000000")
 def page_type_unknown_without_data(s):
     """Of a type that nobody knows nobody can say whether it has data; the last frame is the guest's."""

@@ -69,7 +69,6 @@ BODY = Accepts("it does not look into that")
 STOPS = Accepts("it stops at END")
 XL_HEADER = Accepts("it skips xl's header")
 BIG_ENDIAN = Accepts("it reads big-endian streams")
-COMING = Accepts("it is to refuse this, and does not yet")
 HYPERVISOR = Accepts("what that means is the hypervisor's to judge")
 OPTIONAL_HEAD = Refuses("more than 32 records in the head", "a head has 32 records at most")
 NO_OPTIONAL = "Unrecognised record type"        # it knows no optional records
