@@ -287,7 +287,7 @@ static bool has_size(unsigned int kind, uint32_t size)
     case SR_PV_BASIC:
         return size == sizeof(vcpu_guest_context_t);
     case SR_PV_EXTENDED:
-        return size && size <= sizeof(((struct xen_domctl *)0)->u.ext_vcpucontext);
+        return size && size <= sizeof(((struct xen_domctl *)0)->u);
     case SR_PV_XSAVE: /* XCR0, XCR0 accumulated, and the area */
         return size >= 2 * sizeof(uint64_t) && size <= PAGE_SIZE * 4;
     default:
@@ -317,7 +317,7 @@ static int take_vcpu(struct sr_pv_restore *pv, uint32_t type, uint32_t length)
     if (head.vcpu_id >= pv->nr_vcpus)
         return sr_bad(pv->r, "vCPU %u; the domain has %u", head.vcpu_id, pv->nr_vcpus);
     /* Xen 4.6 to 4.12 wrote empty ones of the last two kinds. */
-    if (!length && (kind == SR_PV_XSAVE || kind == SR_PV_MSRS))
+    if (!length && kind != SR_PV_BASIC)
         return 0;
     if (!has_size(kind, length))
         return sr_bad(pv->r, "vCPU %u: %u bytes", head.vcpu_id, length);

@@ -6,7 +6,7 @@ import struct
 from broken.edits import claim, drop, edit, insert, put, put_header, put_layer, resize, twice
 from broken.table import Accepts, At, BIG_ENDIAN, BODY, ENTRIES, NO_ACCOUNT, NO_OPTIONAL, UNUSABLE, XL_HEADER, row
 from streambuilder import (CPUID_POLICY, END, HVM_CONTEXT, HVM_PARAMS, MSR_POLICY, OPTIONAL, P2M_FRAMES, PAGE_DATA, PV_INFO,
-                           Record, SHARED_INFO, STATIC_DATA_END, TSC_INFO, captured_records, counted, pv_info, xl_header)
+                           Record, SHARED_INFO, STATIC_DATA_END, TSC_INFO, captured_records, pv_info, xl_header)
 
 HEAD_MAX, OPTIONAL_MAX, RECORDS_MAX = 262144, 65536, 32     # of a head
 POLICY = captured_records("pvh-cascadelake")[CPUID_POLICY]

@@ -92,11 +92,11 @@ def saved_hvm(version=3, layer="libxc"):
 
 # Entries of an HVM context that simulated hosts have not got: devices, and a local APIC's timer.
 DEVICES = {3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 15, 17, 18, 19}
-HVM_END, LAPIC = 0, 5
+LAPIC = 5
 
 
 def for_simulated_host(body):
-    """An HVM context without what simulated hosts have not got, as far as it is one."""
+    """An HVM context without what simulated hosts have not got."""
     kept, at = b"", 0
     while at + 8 <= len(body):
         code, _, length = struct.unpack_from("<HHI", body, at)
@@ -106,9 +106,7 @@ def for_simulated_host(body):
         if code not in DEVICES:
             kept += entry
         at += 8 + length
-        if code == HVM_END:
-            break
-    return kept + body[at:]
+    return kept
 
 
 class Base:
@@ -143,9 +141,12 @@ class Row:
         return self.base.make(self.version, self.layer)
 
     @cache
-    def broken(self):
-        """(the Stream, the part that is broken, the offset in it)"""
+    def broken(self, simulated=False):
+        """(the Stream, the part that is broken, the offset in it); simulated: as a simulated host can have it"""
         s = self.good()
+        for r in s.records if simulated else []:
+            if r.kind == HVM_CONTEXT:
+                r.body[:] = for_simulated_host(bytes(r.body))
         if self.checksums:
             s.checksummed()
         return s, *(self.break_it(s) or (None, None))
@@ -155,15 +156,9 @@ class Row:
 
     def bytes_for(self, reader):
         """The stream as this reader is given it: images begin with xl's header, where there is a layer of libxl's."""
-        s = self.broken()[0]
-        s = copy.copy(s)
+        s = copy.copy(self.broken(reader == "engine")[0])
         if s.layer != "libxc" and reader in ("head", "show"):
             s.layer = "xl"
-        if reader == "engine":
-            s.records = [copy.copy(r) for r in s.records]
-            for r in s.records:
-                if r.kind == HVM_CONTEXT and r.length is None:
-                    r.body = bytearray(for_simulated_host(bytes(r.body)))
         return s.raw()
 
 

@@ -94,14 +94,6 @@ def test_entry_sizes_are_those_of_the_public_headers(tmp_path):
     assert r.returncode == 0, r.stderr
 
 
-def test_xsave_entry_without_an_area():
-    s = hvm_stream()
-    entries = hvm_entries(s.find(HVM_CONTEXT).body)
-    xsave_entry(entries, size=0)
-    s.find(HVM_CONTEXT).body[:] = hvm_context(entries)
-    assert problems(s) == []
-
-
 @pytest.mark.parametrize("code, size, right", [
     (hvm.LAPIC, 0, False), (hvm.LAPIC, 16, True), (hvm.LAPIC, 25, False), (hvm.MTRR, 239, False), (3, 7, False), (18, 31, True),
     (hvm.CPU, 1031, False), (hvm.CPU, 1033, False)])
