@@ -161,9 +161,10 @@ static int stop(const struct walk *w, const char *why)
 /* May such a record stand behind the head? */
 static int judge_header(struct walk *w)
 {
+    const struct xc_sr_record *record = xc_sr_find_record(w->type);
+
     /* A policy that comes after the audit would be a policy that nobody audited. */
-    if (w->type == REC_X86_CPUID_POLICY || w->type == REC_X86_MSR_POLICY ||
-        w->type == REC_STATIC_DATA_END)
+    if (record && (record->place == XC_SR_PLACE_STATIC || record->place == XC_SR_PLACE_STATIC_END))
         return stop(w, "behind the head of the stream");
     w->run = w->type & REC_OPTIONAL ? w->run + 1 : 0;
     if (w->run > XC_SR_MAX_OPTIONAL_RUN)

@@ -5,8 +5,9 @@ import struct
 
 from broken.edits import claim, drop, edit, insert, put, put_header, put_layer, resize, twice
 from broken.table import Accepts, At, BIG_ENDIAN, BODY, ENTRIES, NO_ACCOUNT, NO_OPTIONAL, UNUSABLE, XL_HEADER, row
-from streambuilder import (CPUID_POLICY, END, HVM_CONTEXT, HVM_PARAMS, MSR_POLICY, OPTIONAL, P2M_FRAMES, PAGE_DATA, PV_INFO,
-                           Record, SHARED_INFO, STATIC_DATA_END, TSC_INFO, captured_records, pv_info, xl_header)
+from streambuilder import (CHECKSUM, CPUID_POLICY, DIRTY_PFN_LIST, END, HEAD_CHECKSUM, HVM_CONTEXT, HVM_PARAMS, MSR_POLICY, OPTIONAL,
+                           P2M_FRAMES, PAGE_DATA, PV_INFO, Record, SHARED_INFO, STATIC_DATA_END, TOOLSTACK, TSC_INFO, VCPU_BASIC,
+                           VERIFY, captured_records, pv_info, xl_header)
 
 HEAD_MAX, OPTIONAL_MAX, RECORDS_MAX = 262144, 65536, 32     # of a head
 POLICY = captured_records("pvh-cascadelake")[CPUID_POLICY]
@@ -109,14 +110,14 @@ edit("hvm", "version", insert(MSR_POLICY, MSRS, PAGE_DATA), version=2, head=NO_S
 edit("hvm", "version", insert(STATIC_DATA_END, b"", PAGE_DATA), version=2, head=NO_SUCH, engine="it does not belong here",
      stock="Static data end record found in v2 stream")
 edit("hvm", "unknown-record", insert(0x7fffffff, b"", PAGE_DATA), version=2, head=At("a mandatory record that is not known"),
-     engine="domain 4 gets this host's default CPU: its stream does", stock="Unrecognised record type 0x7fffffff")
+     engine="no such record (0x7fffffff) can be in an HVM domain's", stock="Unrecognised record type 0x7fffffff")
 edit("hvm", "length", insert(HVM_CONTEXT, b"", PAGE_DATA, length=0xffffffff), version=2, head=At("the head is longer than"),
      engine="a body of 4294967295 bytes; 134217728 are the most", stock="Stream truncated")
-edit("hvm", "length", insert(HVM_PARAMS, b"1", PAGE_DATA, padding=b"\1" + bytes(6)), version=2, head=At("padding is not zero", 9),
-     engine="domain 6 gets this host's default CPU: its stream does", stock="Padding containing non0 bytes found")
+edit("hvm", "hvm-cut", insert(HVM_CONTEXT, b"1", PAGE_DATA, padding=b"\1" + bytes(6)), version=2,
+     head=At("padding is not zero", 9), engine="its padding is not zero", stock="Padding containing non0 bytes found")
 
 
-@row("hvm", "version", None, version=2, head=NO_SUCH, engine="domain 7 gets this host's default CPU: its stream does",
+@row("hvm", "version", None, version=2, head=NO_SUCH, engine="it does not belong here",
      stock="x86 CPUID policy record found in v2 stream")
 def policy_behind_another_record(s):
     """Xen's reader takes such a policy: it applies what it has when the first memory comes."""
@@ -124,7 +125,7 @@ def policy_behind_another_record(s):
     return 1, 0
 
 
-@row("pv", "version", None, version=2, head=NO_SUCH, engine="domain 2 gets this host's default CPU: its stream does",
+@row("pv", "version", None, version=2, head=NO_SUCH, engine="it does not belong here",
      stock="x86 MSR policy record found in v2 stream")
 def policy_of_a_pv_guest_behind_another_record(s):
     i = s.index(P2M_FRAMES)
@@ -132,19 +133,40 @@ def policy_of_a_pv_guest_behind_another_record(s):
     return i + 1, 0
 
 
-@row("hvm", "missing", None, version=2, head=At("stands before any memory"),
-     engine="domain 8 gets this host's default CPU: its stream does", stock=NO_ACCOUNT)
+@row("hvm", "missing", None, version=2, head=At("stands before any memory"), engine="there was no HVM_CONTEXT record",
+     stock=NO_ACCOUNT)
 def no_memory(s):
     s.records[:] = [Record(TSC_INFO, bytes(24)), Record(END)]
     return 1, 0
 
 
-@row("hvm", "hvm-order", None, version=2, head=At("the head is longer than"),
-     engine="domain 9 gets this host's default CPU: its stream does", stock=BODY)
+@row("hvm", "hvm-size", None, version=2, head=At("the head is longer than"), engine="the stream ends before its end",
+     stock=NO_OPTIONAL)
 def long_head_of_version_2(s):
-    s.records[:0] = [Record(HVM_CONTEXT, bytes(40000)), Record(HVM_CONTEXT, bytes(HEAD_MAX - 40000 - 40 - 24 + 1))]
+    s.records[:0] = [Record(OPTIONAL, bytes(40000)), Record(HVM_CONTEXT, length=HEAD_MAX - 40000 - 40 - 24 + 1)]
     return 1, 0
 
+
+edit("hvm", "obsolete", insert(TOOLSTACK, b"", PAGE_DATA), version=2, head=At("no stream from a sender"),
+     engine="no such record (0xb) can be in an HVM domain's stream", stock="Please fix me")
+edit("hvm", "back-channel", insert(DIRTY_PFN_LIST, bytes(8), PAGE_DATA), version=2, head=At("no stream from a sender"),
+     engine="no such record (0xf) can be in an HVM domain's stream", stock="Found checkpoint dirty pfn list record in stream")
+edit("hvm", "twice", insert(TSC_INFO, bytes(24), PAGE_DATA, 2), version=2, head=AGAIN, engine="it stands here a second time",
+     stock=NO_ACCOUNT)
+edit("hvm", "order", insert(VERIFY, b"", PAGE_DATA), version=2, head=At("without PAGE_DATA before it"),
+     engine="it stands before any memory", stock=NO_ACCOUNT)
+edit("hvm", "length", insert(TSC_INFO, bytes(32), PAGE_DATA), version=2, head=At("length 32, must be 24"),
+     engine="32 bytes, must be 24", stock="Length should be 24 bytes")
+edit("hvm", "length", insert(HVM_PARAMS, bytes(16), PAGE_DATA), version=2, head=At("length 16 is not 8 and a multiple of 16"),
+     engine="16 bytes for 0 parameters, of which there can be 64", stock="Length should be 8 bytes")
+edit("hvm", "length", resize(PAGE_DATA, 7), version=2, head=At("length 7, must be at least 8", 0), engine="7 bytes",
+     stock="PAGE_DATA record must be at least 8 bytes long")
+edit("pv", "guest-type", insert(HVM_CONTEXT, bytes(8), P2M_FRAMES), version=2, head=At("in the stream of a PV guest"),
+     engine="no such record (0x9) can be in a PV domain's stream", stock=NO_ACCOUNT)
+edit("pv", "order", insert(VCPU_BASIC, bytes(8), P2M_FRAMES), version=2, head=At("without X86_PV_P2M_FRAMES before it"),
+     engine="it stands before X86_PV_P2M_FRAMES", stock=NO_ACCOUNT)
+edit("hvm", "length", insert(CHECKSUM, bytes(24), CPUID_POLICY), head=At("length 24, must be 32"), engine="24 bytes, must be 32",
+     stock=NO_OPTIONAL)
 
 # ---- optional records ----
 
@@ -221,4 +243,10 @@ def libxl_record_before_the_context(s):
 @row("hvm", "length", None, layer="libxl", head=At("body of 8 bytes"), stock="Libxc context record with non-zero length")
 def libxl_context_of_8_bytes(s):
     s.before[0].body += bytes(8)
+    return ("before", 0), 0
+
+
+@row("hvm", "order", None, layer="libxl", head=At("stands before LIBXC_CONTEXT"), stock="Unrecognised record type 80584c02")
+def libxl_checksum_before_the_context(s):
+    s.before.insert(0, Record(HEAD_CHECKSUM, bytes(16)))
     return ("before", 0), 0

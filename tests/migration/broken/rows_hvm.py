@@ -3,14 +3,15 @@
 
 import struct
 
-from broken.table import BODY, HYPERVISOR, WALKS, row
+from broken.table import BODY, HYPERVISOR, row
 from migration import hvm
 from streambuilder import HVM_CONTEXT, HVM_PARAMS, TSC_INFO, entry_of, hvm_context, hvm_entries, xsave_entry
 
 
 # ---- TSC, parameters ----
 
-@row("hvm", "length", "X86_TSC_INFO", engine="32 bytes, must be 24", show=WALKS, stock="Length should be 24 bytes")
+@row("hvm", "length", "X86_TSC_INFO", engine="32 bytes, must be 24", show="length 32, must be 24",
+     stock="Length should be 24 bytes")
 def tsc_length(s):
     s.find(TSC_INFO).body += bytes(8)
     return s.index(TSC_INFO), 4
@@ -29,14 +30,14 @@ def tsc_reserved(s):
     return s.index(TSC_INFO), 8 + 20
 
 
-@row("hvm", "length", "HVM_PARAMS", engine="144 bytes for 8 parameters, of which there can be 64", show=WALKS,
-     stock="Length should be 136 bytes")
+@row("hvm", "length", "HVM_PARAMS", engine="144 bytes for 8 parameters, of which there can be 64",
+     show="length 144 is not 8 and a multiple of 16", stock="Length should be 136 bytes")
 def params_length(s):
     s.find(HVM_PARAMS).body += bytes(8)
     return s.index(HVM_PARAMS), 4
 
 
-@row("hvm", "length", "HVM_PARAMS", engine="4 bytes, at least 8 are needed", show=WALKS,
+@row("hvm", "length", "HVM_PARAMS", engine="4 bytes, at least 8 are needed", show="length 4 is not 8 and a multiple of 16",
      stock="Length should be at least 8 bytes")
 def params_short(s):
     s.find(HVM_PARAMS).body[4:] = b""
@@ -81,7 +82,8 @@ def context_row(code, section="HVM_CONTEXT", **columns):
     return register
 
 
-@row("hvm", "length", "HVM_CONTEXT", engine="0 bytes; 1 to 16777216 can be", show=WALKS, stock="Zero length HVM context")
+@row("hvm", "length", "HVM_CONTEXT", engine="0 bytes; 1 to 16777216 can be", show="length 0, must be at least 1",
+     stock="Zero length HVM context")
 def context_empty(s):
     s.find(HVM_CONTEXT).body.clear()
     return s.index(HVM_CONTEXT), 4

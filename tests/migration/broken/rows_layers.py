@@ -133,19 +133,21 @@ def libxl_emulator_cut(s):
     return ("after", 0), 16
 
 
-@row("hvm", "length", "EMULATOR_CONTEXT", layer="libxl", show=WALKS, stock="Length must be at least 8 bytes, got 4")
+@row("hvm", "length", "EMULATOR_CONTEXT", layer="libxl", show="length 4, must be at least 9",
+     stock="Length must be at least 8 bytes, got 4")
 def libxl_emulator_short(s):
     s.after.insert(0, Record(EMULATOR_CONTEXT, bytes(4)))
     return ("after", 0), 4
 
 
-@row("hvm", "length", "EMULATOR_CONTEXT", layer="libxl", show=WALKS, stock=BODY)
+@row("hvm", "length", "EMULATOR_CONTEXT", layer="libxl", show="length 8, must be at least 9", stock=BODY)
 def libxl_emulator_empty(s):
     s.after.insert(0, Record(EMULATOR_CONTEXT, struct.pack("<II", 2, 0)))
     return ("after", 0), 4
 
 
-@row("hvm", "length", "EMULATOR_XENSTORE_DATA", layer="libxl", show=WALKS, stock="Length must be at least 8 bytes, got 4")
+@row("hvm", "length", "EMULATOR_XENSTORE_DATA", layer="libxl", show="length 4, must be at least 8",
+     stock="Length must be at least 8 bytes, got 4")
 def libxl_xenstore_short(s):
     s.after.insert(0, Record(XENSTORE_DATA, bytes(4)))
     return ("after", 0), 4
@@ -188,7 +190,8 @@ def libxl_no_end(s):
     return "trailing", 0
 
 
-@row("hvm", "length", "libxl END", layer="libxl", show=WALKS, stock="End record with non-zero length")
+@row("hvm", "length", "libxl END", layer="libxl", show="has a body of 8 bytes, must have none",
+     stock="End record with non-zero length")
 def libxl_end_with_body(s):
     s.after[0].body += bytes(8)
     return ("after", 0), 4

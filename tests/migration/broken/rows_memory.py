@@ -7,7 +7,7 @@ from streambuilder import PAGE_DATA
 
 # ---- memory ----
 
-@row("hvm", "length", "PAGE_DATA", engine="4 bytes", show="a body of 4 bytes, at least 8 are needed",
+@row("hvm", "length", "PAGE_DATA", engine="4 bytes", show="length 4, must be at least 8",
      stock="PAGE_DATA record must be at least 8 bytes long")
 def page_data_short(s):
     s.find(PAGE_DATA).body[4:] = b""

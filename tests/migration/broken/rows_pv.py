@@ -49,7 +49,7 @@ def p2m_too_few_frames(s):
     return s.index(P2M_FRAMES), 4
 
 
-@row("pv", "length", "X86_PV_P2M_FRAMES", engine="4 bytes", show=WALKS,
+@row("pv", "length", "X86_PV_P2M_FRAMES", engine="4 bytes", show="length 4 is not a multiple of 8 above zero",
      stock="x86_pv_p2m_frames: record length must be at least 8")
 def p2m_short(s):
     """Without its range the frames cannot be bounded."""
@@ -64,7 +64,8 @@ def p2m_frame_beyond(s):
     return s.index(P2M_FRAMES), 8 + 16
 
 
-@row("pv", "length", "SHARED_INFO", engine="4104 bytes", show=WALKS, stock="Length expected to be 4906 bytes, not 4104")
+@row("pv", "length", "SHARED_INFO", engine="4104 bytes", show="length 4104, must be 4096",
+     stock="Length expected to be 4906 bytes, not 4104")
 def shared_info_length(s):
     s.find(SHARED_INFO).body += bytes(8)
     return s.index(SHARED_INFO), 4
@@ -129,13 +130,13 @@ def vcpu_number(s):
     return i, 8
 
 
-@row("pv", "length", "X86_PV_VCPU_EXTENDED", engine="vCPU 0: 136 bytes", show=WALKS, stock=BODY)
+@row("pv", "length", "X86_PV_VCPU_EXTENDED", engine="vCPU 0: 136 bytes", show="length 144, must be 8 to 136", stock=BODY)
 def vcpu_extended_length(s):
     s.find(VCPU_EXTENDED).body += bytes(72)
     return s.index(VCPU_EXTENDED), 4
 
 
-@row("pv", "length", "X86_PV_VCPU_EXTENDED", engine="4 bytes", show=WALKS,
+@row("pv", "length", "X86_PV_VCPU_EXTENDED", engine="4 bytes", show="length 4, must be 8 to 136",
      stock="X86_PV_VCPU_extended record length must be at least 8")
 def vcpu_without_header(s):
     i = s.index(VCPU_EXTENDED)
@@ -167,7 +168,7 @@ def vcpu_msrs_faulting(s):
     return s.index(VCPU_MSRS), 8 + 16
 
 
-@row("pv", "length", "X86_PV_VCPU_MSRS", engine="vCPU 0: 24 bytes", show=WALKS, stock=BODY)
+@row("pv", "length", "X86_PV_VCPU_MSRS", engine="vCPU 0: 24 bytes", show="length 32 is not 8 and a multiple of 16", stock=BODY)
 def vcpu_msrs_length(s):
     s.find(VCPU_MSRS).body += bytes(8)
     return s.index(VCPU_MSRS), 4

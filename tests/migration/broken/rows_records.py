@@ -64,7 +64,8 @@ def no_end(s):
     return "trailing", 0
 
 
-@row("hvm", "length", "END", engine="it has a body", show=WALKS, stock="End record with non-zero length")
+@row("hvm", "length", "END", engine="it has a body", show="has a body of 8 bytes, must have none",
+     stock="End record with non-zero length")
 def end_with_body(s):
     s.find(END).body += bytes(8)
     return s.index(END), 4

@@ -48,7 +48,8 @@ edit("saved-hvm", "policy-too-many", resize(MSR_POLICY, 48), head="3 entries, a 
 edit("saved-hvm", "twice", twice(MSR_POLICY), head="stands here a second time", engine="a second time", stock=NO_ACCOUNT)
 edit("saved-hvm", "length", resize(STATIC_DATA_END, 8), head="has a body of 8 bytes, must have none", engine="it has a body",
      stock="End record with non-zero length")
-edit("saved-hvm", "twice", twice(STATIC_DATA_END), engine="does not belong here", show=WALKS, stock=NO_ACCOUNT)
+edit("saved-hvm", "twice", twice(STATIC_DATA_END), engine="does not belong here", show="stands behind the end of the static data",
+     stock=NO_ACCOUNT)
 edit("saved-hvm", "order", first(STATIC_DATA_END), head="X86_CPUID_POLICY is not in it", engine="does not say which CPU",
      show="stands behind the end of the static data", stock=NO_ACCOUNT)
 edit("saved-hvm", "order", drop(STATIC_DATA_END), head="stands before STATIC_DATA_END", engine="before STATIC_DATA_END",
@@ -61,7 +62,7 @@ edit("saved-hvm", "order", first(TSC_INFO), head="stands before STATIC_DATA_END"
      stock=NO_ACCOUNT)
 edit("saved-hvm", "length", claim(PAGE_DATA, 134217729), engine="are the most", show="the image ends here, 134205544 bytes short",
      stock="Stream truncated")
-edit("saved-hvm", "length", resize(PAGE_DATA, 4, 1), engine="4 bytes", show="a body of 4 bytes, at least 8 are needed",
+edit("saved-hvm", "length", resize(PAGE_DATA, 4, 1), engine="4 bytes", show="length 4, must be at least 8",
      stock="PAGE_DATA record must be at least 8 bytes long")
 edit("saved-hvm", "page-count", resize(PAGE_DATA, 8, 1), engine="1 pages in 8 bytes", show=WALKS,
      stock="PAGE_DATA record must be at least 8 bytes long")
@@ -77,33 +78,40 @@ edit("saved-hvm", "page-type", put(PAGE_DATA, 15, "<B", 0xc0), engine="no pages 
 edit("saved-hvm", "page-type", put(PAGE_DATA, 15, "<B", 0x50), engine="no pages of type 5",
      stock="Invalid type value in pfn[0]: 0x5000000000000000")
 edit("saved-hvm", "length", put(PAGE_DATA, 15, "<B", 0xf0), engine="bytes for", stock="Expected 8 + 16 + 4096, got 8216")
-edit("saved-hvm", "guest-type", retype(PAGE_DATA, P2M_FRAMES), engine="an HVM domain's stream", show=WALKS, stock=NO_ACCOUNT)
-edit("saved-hvm", "obsolete", retype(PAGE_DATA, TOOLSTACK), engine="no such record", show=WALKS, stock="Please fix me")
+edit("saved-hvm", "guest-type", retype(PAGE_DATA, P2M_FRAMES), engine="an HVM domain's stream",
+     show="in the stream of an HVM guest", stock=NO_ACCOUNT)
+edit("saved-hvm", "obsolete", retype(PAGE_DATA, TOOLSTACK), engine="no such record",
+     show="no stream from a sender to a receiver has it", stock="Please fix me")
 edit("saved-hvm", "unknown-record", retype(PAGE_DATA, 0x13), engine="no such record (0x13)",
      show="a mandatory record that is not known", stock="Unrecognised record type 0x13")
-edit("saved-hvm", "length", retype(PAGE_DATA, CHECKSUM), engine="must be 32", show=WALKS, stock=NO_OPTIONAL)
-edit("saved-hvm", "length", resize(TSC_INFO, 16), engine="must be 24", show=WALKS, stock="Length should be 24 bytes")
-edit("saved-hvm", "length", resize(TSC_INFO, 32), engine="must be 24", show=WALKS, stock="Length should be 24 bytes")
+edit("saved-hvm", "length", retype(PAGE_DATA, CHECKSUM), engine="must be 32", show="length 8216, must be 32", stock=NO_OPTIONAL)
+edit("saved-hvm", "length", resize(TSC_INFO, 16), engine="must be 24", show="length 16, must be 24",
+     stock="Length should be 24 bytes")
+edit("saved-hvm", "length", resize(TSC_INFO, 32), engine="must be 24", show="length 32, must be 24",
+     stock="Length should be 24 bytes")
 edit("saved-hvm", "reserved", put(TSC_INFO, 20, "<I", 1), engine="reserved",
      stock="Reserved bits set in X86_TSC_INFO: 0x00000001")
-edit("saved-hvm", "twice", twice(TSC_INFO), engine="a second time", show=WALKS, stock=NO_ACCOUNT)
+edit("saved-hvm", "twice", twice(TSC_INFO), engine="a second time", show="stands here a second time", stock=NO_ACCOUNT)
 edit("saved-hvm", "missing", drop(TSC_INFO), engine="no X86_TSC_INFO", show=WALKS, stock=NO_ACCOUNT)
-edit("saved-hvm", "length", resize(HVM_CONTEXT, 0), engine="0 bytes", show=WALKS, stock="Zero length HVM context")
+edit("saved-hvm", "length", resize(HVM_CONTEXT, 0), engine="0 bytes", show="length 0, must be at least 1",
+     stock="Zero length HVM context")
 edit("saved-hvm", "hvm-after-end", claim(HVM_CONTEXT, 16777217), engine="can be",
      show="the image ends here, 16773288 bytes short", stock="Stream truncated")
-edit("saved-hvm", "twice", twice(HVM_CONTEXT), engine="a second time", show=WALKS, stock=NO_ACCOUNT)
+edit("saved-hvm", "twice", twice(HVM_CONTEXT), engine="a second time", show="stands here a second time", stock=NO_ACCOUNT)
 edit("saved-hvm", "missing", drop(HVM_CONTEXT), engine="no HVM_CONTEXT", show=WALKS, stock=NO_ACCOUNT)
 edit("saved-hvm", "hvm-after-end", odd_padding(HVM_CONTEXT), engine="padding is not zero",
      stock="Padding containing non0 bytes found")
 edit("saved-hvm", "hvm-order", put(HVM_CONTEXT, 0, "<H", 0xffff), engine="HEADER is not first", stock=BODY)
-edit("saved-hvm", "length", resize(HVM_PARAMS, 4, 1), engine="at least 8", show=WALKS, stock="Length should be at least 8 bytes")
+edit("saved-hvm", "length", resize(HVM_PARAMS, 4, 1), engine="at least 8", show="length 4 is not 8 and a multiple of 16",
+     stock="Length should be at least 8 bytes")
 edit("saved-hvm", "hvm-param", resize(HVM_PARAMS, 1048, 65), engine="65 parameters", show=WALKS, stock=BODY)
 edit("saved-hvm", "length", put(HVM_PARAMS, 0, "<I", 2), engine="2 parameters", stock="Length should be 40 bytes")
 edit("saved-hvm", "reserved", put(HVM_PARAMS, 4, "<I", 1), engine="parameters", stock="Reserved field not zero (0x0001)")
-edit("saved-hvm", "twice", twice(HVM_PARAMS), engine="a second time", show=WALKS, stock=NO_ACCOUNT)
+edit("saved-hvm", "twice", twice(HVM_PARAMS), engine="a second time", show="stands here a second time", stock=NO_ACCOUNT)
 edit("saved-hvm", "hvm-param", put(HVM_PARAMS, 8, "<I", 0xffff), engine="parameter 65535", stock=BODY)
 edit("saved-hvm", "hvm-param", put(HVM_PARAMS, 12, "<I", 1), engine="there is none", stock=BODY)
-edit("saved-hvm", "length", resize(END, 8), engine="it has a body", show=WALKS, stock="End record with non-zero length")
+edit("saved-hvm", "length", resize(END, 8), engine="it has a body", show="has a body of 8 bytes, must have none",
+     stock="End record with non-zero length")
 edit("saved-hvm", "no-end", drop(END), engine="ends before its end",
      show="the image ends here, without libxc's END", stock="Stream truncated")
 edit("saved-hvm", "optional-run", optional_run(CPUID_POLICY, 1025), head="more than 32 records in the head",

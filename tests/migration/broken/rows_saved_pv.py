@@ -28,7 +28,7 @@ edit("saved-pv", "order", drop(STATIC_DATA_END), head="stands before STATIC_DATA
      stock=NO_ACCOUNT)
 edit("saved-pv", "order", first(P2M_FRAMES), head="stands before STATIC_DATA_END", engine="before STATIC_DATA_END",
      stock=NO_ACCOUNT)
-edit("saved-pv", "length", resize(P2M_FRAMES, 4, 7), engine="4 bytes", show=WALKS,
+edit("saved-pv", "length", resize(P2M_FRAMES, 4, 7), engine="4 bytes", show="length 4 is not a multiple of 8 above zero",
      stock="x86_pv_p2m_frames: record length must be at least 8")
 edit("saved-pv", "length", resize(P2M_FRAMES, 24), engine="24 bytes for", show=WALKS, stock=BODY)
 edit("saved-pv", "length", put(P2M_FRAMES, 4, "<I", 0xffffffff), engine="bytes for the 8388608", stock=BODY)
@@ -36,7 +36,8 @@ edit("saved-pv", "p2m-range", put(P2M_FRAMES, 0, "<I", 9), engine="frames 9 to 7
 edit("saved-pv", WHOLE_LIST, put(P2M_FRAMES, 0, "<Q", 0x3e800000200), engine="begins at frame 200", stock=BODY)
 edit("saved-pv", "p2m-frame", put(P2M_FRAMES, 8, "<Q", 8), engine="frame 8 is beyond the 8", stock=BODY)
 edit("saved-pv", "p2m-frame", put(P2M_FRAMES, 15, "<B", 0xff), engine="is beyond the 8", stock=BODY)
-edit("saved-pv", "order", drop(P2M_FRAMES), engine="frame 0 is beyond the 0", show=WALKS, stock=NO_ACCOUNT)
+edit("saved-pv", "order", drop(P2M_FRAMES), engine="frame 0 is beyond the 0",
+     show="stands here without X86_PV_P2M_FRAMES before it", stock=NO_ACCOUNT)
 edit("saved-pv", "page-frame", put(PAGE_DATA, 8, "<I", 8), engine="frame 8 is beyond the 8", stock=BODY)
 edit("saved-pv", "page-type", put(PAGE_DATA, 15, "<B", 0x80), engine="no pages of type 8",
      stock="Invalid type value in pfn[0]: 0x8000000000000000")
@@ -45,14 +46,15 @@ edit("saved-pv", "length", put(PAGE_DATA, 15, "<B", 0xe0), engine="bytes for 8 e
 edit("saved-pv", PAGES, put(PAGE_DATA, 20552, "<I", 0x8007), engine="entry 0 is 8007", stock=BODY)
 edit("saved-pv", PAGES, put(PAGE_DATA, 20552, "<I", 0x6087), engine="level 4: entry 0", stock=BODY)
 edit("saved-pv", PAGES, put(PAGE_DATA, 28736, "<Q", 0xffffffffffffffff), engine="level 3: entry 511", stock=BODY)
-edit("saved-pv", "guest-type", retype(PAGE_DATA, HVM_CONTEXT), engine="a PV domain's stream", show=WALKS, stock=NO_ACCOUNT)
-edit("saved-pv", "length", resize(SHARED_INFO, 4095), engine="4095 bytes", show=WALKS,
+edit("saved-pv", "guest-type", retype(PAGE_DATA, HVM_CONTEXT), engine="a PV domain's stream", show="in the stream of a PV guest",
+     stock=NO_ACCOUNT)
+edit("saved-pv", "length", resize(SHARED_INFO, 4095), engine="4095 bytes", show="length 4095, must be 4096",
      stock="Length expected to be 4906 bytes, not 4095")
-edit("saved-pv", "length", resize(SHARED_INFO, 4104), engine="4104 bytes", show=WALKS,
+edit("saved-pv", "length", resize(SHARED_INFO, 4104), engine="4104 bytes", show="length 4104, must be 4096",
      stock="Length expected to be 4906 bytes, not 4104")
-edit("saved-pv", "twice", twice(SHARED_INFO), engine="a second time", show=WALKS, stock=NO_ACCOUNT)
+edit("saved-pv", "twice", twice(SHARED_INFO), engine="a second time", show="stands here a second time", stock=NO_ACCOUNT)
 edit("saved-pv", "missing", drop(SHARED_INFO), engine="no SHARED_INFO", show=WALKS, stock=NO_ACCOUNT)
-edit("saved-pv", "length", resize(VCPU_BASIC, 4), engine="4 bytes", show=WALKS,
+edit("saved-pv", "length", resize(VCPU_BASIC, 4), engine="4 bytes", show="length 4, must be at least 8",
      stock="X86_PV_VCPU_basic record length must be at least 8")
 edit("saved-pv", "missing", resize(VCPU_BASIC, 8), engine="vCPU 0: 0 bytes", show=WALKS, stock=NO_ACCOUNT)
 edit("saved-pv", "missing", put(VCPU_BASIC, 0, "<I", 2), engine="vCPU 2; the domain has 2", stock=NO_ACCOUNT)
@@ -61,7 +63,7 @@ edit("saved-pv", "reserved", put(VCPU_BASIC, 4, "<I", 1), engine="reserved",
      stock="Reserved bits set in x86_pv_vcpu_basic record 0x0001")
 edit("saved-pv", "twice", twice(VCPU_BASIC), engine="a second time", show=WALKS, stock=NO_ACCOUNT)
 edit("saved-pv", "missing", drop(VCPU_BASIC), engine="no X86_PV_VCPU_BASIC", show=WALKS, stock=NO_ACCOUNT)
-edit("saved-pv", "length", retype(VCPU_BASIC, VCPU_EXTENDED), engine="vCPU 0:", show=WALKS, stock=BODY)
+edit("saved-pv", "length", retype(VCPU_BASIC, VCPU_EXTENDED), engine="vCPU 0:", show="length 5176, must be 8 to 136", stock=BODY)
 edit("saved-pv", "length", resize(VCPU_XSAVE, 23), engine="vCPU 0: 15 bytes", show=WALKS, stock=BODY)
 edit("saved-pv", "xstate-size", resize(VCPU_XSAVE, 16393), engine="vCPU 0: 16385 bytes", show=WALKS, stock=BODY)
 edit("saved-pv", "twice", twice(VCPU_XSAVE), engine="a second time", show=WALKS, stock=NO_ACCOUNT)
