@@ -94,14 +94,19 @@ struct sr_pv_vcpu {
     struct sr_pv_blob blob[SR_PV_NR_BLOBS];
 };
 
-/* What has come of a PV domain. */
+/* In sr_pv_restore.frames: the MFN and one (0: it has none) in the lower bits, enum xc_sr_page_type
+ * in the highest four. */
+#define SR_PV_FRAME_MFN  ((1ull << 52) - 1)
+#define SR_PV_FRAME_TYPE 60
+
+/* Holds what has come of a PV domain. */
 struct sr_pv_restore {
     struct sr_reader *r;
     uint32_t domid;
     bool have_info;
 
     uint64_t nr_pfns;        /* PFNs are below it */
-    struct sr_sparse frames; /* what is known of each: xc_sr_pv_restore.c */
+    struct sr_sparse frames; /* what is known of each: SR_PV_FRAME_* */
     uint64_t p2m_pfns_n;     /* frames of the guest's own p2m ... */
     uint64_t p2m_pfns_room;
     uint64_t *p2m_pfns; /* ... and which */
@@ -114,9 +119,19 @@ struct sr_pv_restore {
 };
 
 /* Finds the machine frame that a PFN was given; false: it has no memory. */
-bool sr_pv_get_mfn(struct sr_pv_restore *pv, uint64_t pfn, uint64_t *mfn);
+static inline bool sr_pv_get_mfn(struct sr_pv_restore *pv, uint64_t pfn, uint64_t *mfn)
+{
+    uint64_t frame = pfn < pv->nr_pfns ? sr_sparse_get(&pv->frames, pfn) & SR_PV_FRAME_MFN : 0;
+
+    *mfn = frame - 1;
+    return frame;
+}
+
 /* Returns what kind of page the stream says it is: enum xc_sr_page_type. */
-uint8_t sr_pv_get_type(struct sr_pv_restore *pv, uint64_t pfn);
+static inline uint8_t sr_pv_get_type(struct sr_pv_restore *pv, uint64_t pfn)
+{
+    return (uint8_t)(sr_sparse_get(&pv->frames, pfn) >> SR_PV_FRAME_TYPE);
+}
 
 /* ---- xc_sr_pv_apply.c ---- */
 

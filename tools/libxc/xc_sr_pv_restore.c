@@ -11,11 +11,6 @@
 #include "xc_sr_pv.h"
 #include "xc_sr_restore.h"
 
-/* In sr_pv_restore.frames: MFN and one (0: it has none) in the lower bits, enum xc_sr_page_type
- * above. */
-#define FRAME_MFN  ((1ull << 52) - 1)
-#define FRAME_TYPE 60
-
 static int out_of_memory(struct sr_pv_restore *pv)
 {
     return xc_fail(pv->r->xch, ENOMEM, "out of memory for the frames of domain %u", pv->domid);
@@ -60,14 +55,6 @@ static void close_pv(struct sr_restore *s)
 
 /* ---- frames ---- */
 
-bool sr_pv_get_mfn(struct sr_pv_restore *pv, uint64_t pfn, uint64_t *mfn)
-{
-    uint64_t frame = pfn < pv->nr_pfns ? sr_sparse_get(&pv->frames, pfn) & FRAME_MFN : 0;
-
-    *mfn = frame - 1;
-    return frame;
-}
-
 static bool is_populated(struct sr_restore *s, uint64_t pfn)
 {
     uint64_t mfn;
@@ -78,11 +65,6 @@ static bool is_populated(struct sr_restore *s, uint64_t pfn)
 static bool has_page_type(unsigned int type)
 {
     return type == XC_SR_PAGE_NOTAB || sr_pv_level(type);
-}
-
-uint8_t sr_pv_get_type(struct sr_pv_restore *pv, uint64_t pfn)
-{
-    return (uint8_t)(sr_sparse_get(&pv->frames, pfn) >> FRAME_TYPE);
 }
 
 /*
@@ -105,17 +87,17 @@ static int populate_pfns(struct sr_pv_restore *pv, const uint64_t *pfns, const u
         if (!frame)
             return out_of_memory(pv);
         if (types)
-            *frame = (*frame & FRAME_MFN) | (uint64_t)types[i] << FRAME_TYPE;
-        if (*frame & FRAME_MFN)
+            *frame = (*frame & SR_PV_FRAME_MFN) | (uint64_t)types[i] << SR_PV_FRAME_TYPE;
+        if (*frame & SR_PV_FRAME_MFN)
             continue;
-        *frame |= FRAME_MFN; /* taken: the list may have it twice */
+        *frame |= SR_PV_FRAME_MFN; /* taken: the list may have it twice */
         where[nr] = frame;
         fresh[nr++] = pfns[i];
     }
     if (nr && xc_pv_populate(pv->r->xch, pv->domid, fresh, nr))
         return -1;
     for (size_t i = 0; i < nr; i++)
-        *where[i] = (*where[i] & ~FRAME_MFN) | ((fresh[i] + 1) & FRAME_MFN);
+        *where[i] = (*where[i] & ~SR_PV_FRAME_MFN) | ((fresh[i] + 1) & SR_PV_FRAME_MFN);
     for (size_t i = 0; i < n && mfns; i++)
         (void)sr_pv_get_mfn(pv, pfns[i], &mfns[i]);
     return 0;
