@@ -9,4 +9,5 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT / "tools/python"), str(HERE / "verifier"), str(HERE)]
 sys.dont_write_bytecode = True
-os.environ.setdefault("XENLEVEL_PROTO", str(Path(os.environ.get("XENLEVEL_BUILD") or ROOT / "build") / "tools/python/cpu_policy.desc"))
+BUILD = Path(os.environ.get("XENLEVEL_BUILD") or ROOT / "build")
+os.environ.setdefault("XENLEVEL_PROTO", str(BUILD / "tools/python/cpu_policy.desc"))

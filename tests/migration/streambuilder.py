@@ -302,7 +302,8 @@ def static_records(real):
 def hvm_stream(version=3, layer="libxc"):
     real = captured_records("pvh-cascadelake")
     records = static_records(real) if version == 3 else []
-    records += [Record(PAGE_DATA, page_data([(0, 0), (0, 1), (XTAB, 2), (0, 3)])), Record(PAGE_DATA, page_data([(XTAB, 4), (XTAB, 5)])),
+    records += [Record(PAGE_DATA, page_data([(0, 0), (0, 1), (XTAB, 2), (0, 3)])),
+                Record(PAGE_DATA, page_data([(XTAB, 4), (XTAB, 5)])),
                 Record(TSC_INFO, real[TSC_INFO]), Record(HVM_CONTEXT, real[HVM_CONTEXT]), Record(HVM_PARAMS, real[HVM_PARAMS]),
                 Record(END)]
     return Stream(records, HVM, version, layer)
@@ -380,7 +381,7 @@ def heads():
 
     def make(*records, version=3, guest=HVM):
         return headers(version, guest) + b"".join(r.raw() for r in records)
-    config = counted(b"{\n    \"c_info\": {\n        \"type\": \"pvh\",\n        \"name\": \"we\\\"b1\",\n        \"uuid\": 1 } }\0")
+    config = counted(b'{\n    "c_info": {\n        "type": "pvh",\n        "name": "we\\"b1",\n        "uuid": 1 } }\0')
     context = record(LIBXC_CONTEXT)
     longest = make(cpu) + record(OPTIONAL, bytes(65536)) * 3
     full = make() + record(OPTIONAL, bytes(65536)) * 3

@@ -37,7 +37,10 @@ def read_heads(paths):
 
 
 def restore(machine, guest, vcpus, version, paths):
-    """A stream of version 2 has no policy, so it is taken unverified.  Its verdicts have the domain's pages, and of a stream that was taken the store's frame, behind them."""
+    """A stream of version 2 has no policy, so it is taken unverified.
+
+    Verdicts have the domain's pages, and of a stream that was taken the store's frame, behind them.
+    """
     return parse_blocks(paths, run(PROGRAMS / "restore-streams", machine, guest, vcpus,
                                    "verified" if version == 3 else "unverified", *paths))
 
@@ -60,9 +63,10 @@ def show(paths):
 
 def find_stock_verifier():
     """The directory of Debian's xen-utils with verify-stream-v2, from the lab's cache or the system; None when there is none."""
-    cache = Path(os.environ.get("XENLAB_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xenlevel/lab")
+    cache = Path(os.environ.get("XENLAB_CACHE") or
+                 Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xenlevel/lab")
     for base, pattern in ((cache, "unpacked/xen-utils-4*/usr/lib/xen-*"), (Path("/usr/lib"), "xen-*")):
-        for directory in sorted(base.glob(pattern), reverse=True):
+        for directory in sorted(base.glob(pattern)):     # the oldest, which is Debian 12's
             if (directory / "bin/verify-stream-v2").exists():
                 return directory
     return None

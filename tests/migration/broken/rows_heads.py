@@ -5,9 +5,9 @@ import struct
 
 from broken.edits import claim, drop, edit, insert, put, put_header, put_layer, resize, twice
 from broken.table import Accepts, At, BIG_ENDIAN, BODY, ENTRIES, NO_ACCOUNT, NO_OPTIONAL, UNUSABLE, XL_HEADER, row
-from streambuilder import (CHECKSUM, CPUID_POLICY, DIRTY_PFN_LIST, END, HEAD_CHECKSUM, HVM_CONTEXT, HVM_PARAMS, MSR_POLICY, OPTIONAL,
-                           P2M_FRAMES, PAGE_DATA, PV_INFO, Record, SHARED_INFO, STATIC_DATA_END, TOOLSTACK, TSC_INFO, VCPU_BASIC,
-                           VERIFY, captured_records, pv_info, xl_header)
+from streambuilder import (CHECKSUM, CPUID_POLICY, DIRTY_PFN_LIST, END, HEAD_CHECKSUM, HVM_CONTEXT, HVM_PARAMS, MSR_POLICY,
+                           OPTIONAL, P2M_FRAMES, PAGE_DATA, PV_INFO, Record, SHARED_INFO, STATIC_DATA_END, TOOLSTACK, TSC_INFO,
+                           VCPU_BASIC, VERIFY, captured_records, pv_info, xl_header)
 
 HEAD_MAX, OPTIONAL_MAX, RECORDS_MAX = 262144, 65536, 32     # of a head
 POLICY = captured_records("pvh-cascadelake")[CPUID_POLICY]

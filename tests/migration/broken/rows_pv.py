@@ -5,7 +5,8 @@ import struct
 
 from broken.table import BODY, NO_ACCOUNT, ORDER, WALKS, row
 from harness import pv_registers
-from streambuilder import CR4_OF_CONTEXT, P2M_FRAMES, PV_INFO, Record, SHARED_INFO, VCPU_BASIC, VCPU_EXTENDED, VCPU_MSRS, VCPU_XSAVE
+from streambuilder import (CR4_OF_CONTEXT, P2M_FRAMES, PV_INFO, Record, SHARED_INFO, VCPU_BASIC, VCPU_EXTENDED, VCPU_MSRS,
+                           VCPU_XSAVE)
 
 
 # ---- PV ----

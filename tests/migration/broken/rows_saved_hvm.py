@@ -3,7 +3,8 @@
 
 from broken.edits import claim, drop, edit, first, odd_padding, optional_run, put, put_header, resize, retype, twice
 from broken.table import Accepts, BIG_ENDIAN, BODY, ENTRIES, NO_ACCOUNT, NO_OPTIONAL, OPTIONAL_HEAD, OPTIONAL_STOCK, WALKS
-from streambuilder import CHECKSUM, CPUID_POLICY, END, HVM_CONTEXT, HVM_PARAMS, MSR_POLICY, P2M_FRAMES, PAGE_DATA, PV_INFO, STATIC_DATA_END, TOOLSTACK, TSC_INFO
+from streambuilder import (CHECKSUM, CPUID_POLICY, END, HVM_CONTEXT, HVM_PARAMS, MSR_POLICY, P2M_FRAMES, PAGE_DATA, PV_INFO,
+                           STATIC_DATA_END, TOOLSTACK, TSC_INFO)
 
 HOST_LIMIT = Accepts("the format's limit is 2^40; that no host has so much memory is the engine's own")
 

@@ -15,8 +15,9 @@ verify-stream must find exactly this problem there, and name the specification's
     stock   Debian's verify-stream-v2, where it is there
 
 A column is a text that must be in what the reader says when it refuses the stream, or Accepts(reason); of a stream that
-verify-stream accepts, Refuses(text, reason).  The head's can be At(text, inside), which is also about its place.  A reader that never sees the broken place (sees()) accepts the stream, and
-needs no column.  Anything else is a disagreement that nobody has given a reason for, and fails.
+verify-stream accepts, Refuses(text, reason).  The head's can be At(text, inside), which is also about the place.  A reader
+that never sees the broken place (sees()) accepts the stream, and needs no column.  Anything else is a disagreement that
+nobody has given a reason for, and fails.
 
 Rows of one line, for changes that many records can have: edits.py.
 """
@@ -61,7 +62,7 @@ class Refuses(str):
 
 
 # Reasons that many rows share.
-WALKS = Accepts("behind the head it walks from record to record, and takes any that are known")
+WALKS = Accepts("behind the head it judges each record by records.def: not bodies, nor whether all have come")
 POLICY = Accepts("it reads the policy's arrays; whether such a CPU can exist `xenlevel verify` says")
 ENTRIES = Accepts("it reads no entries of the policy")
 NO_ACCOUNT = Accepts("it keeps no account of which records there have been")
@@ -75,17 +76,17 @@ NO_OPTIONAL = "Unrecognised record type"        # it knows no optional records
 OPTIONAL_STOCK = Refuses(NO_OPTIONAL, "it knows no optional records")
 
 
-def saved(name, version=3, layer="libxc"):
-    """A stream that xc_domain_save() wrote on a simulated host (tests/fuzz/mkstreams.c); the file's first byte is the fuzzer's."""
+def load_saved(name, version=3, layer="libxc"):
+    """A stream that xc_domain_save() wrote on a simulated host (tests/fuzz/mkstreams.c); the first byte is the fuzzer's."""
     assert version == 3
     s = parse((BUILD / "tests/fuzz" / name).read_bytes()[1:])
     s.layer = layer
     return s
 
 
-def saved_hvm(version=3, layer="libxc"):
+def load_saved_hvm(version=3, layer="libxc"):
     """A PVH guest of 2 vCPUs and 2 pages, with a store."""
-    s = saved("plain", version, layer)
+    s = load_saved("plain", version, layer)
     s.insert_before(END, Record(HVM_PARAMS, struct.pack("<IIQQ", 1, 0, 1, 3)))
     return s
 
@@ -121,8 +122,8 @@ BASES = {
     "hvm": Base(hvm_stream, "intel-cascadelake-sp", "hvm", 1),
     "pv": Base(pv_stream, "intel-cascadelake-sp", "pv", 1),
     # What Xenlevel's engine wrote.
-    "saved-hvm": Base(saved_hvm, "intel-haswell-ep", "hvm", 2),
-    "saved-pv": Base(partial(saved, "pv"), "intel-haswell-ep", "pv", 2),
+    "saved-hvm": Base(load_saved_hvm, "intel-haswell-ep", "hvm", 2),
+    "saved-pv": Base(partial(load_saved, "pv"), "intel-haswell-ep", "pv", 2),
 }
 
 

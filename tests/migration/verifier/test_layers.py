@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""xl's and libxl's layers, and what is no stream at all: beside the table of broken streams, what more is said, and what is right."""
+"""xl's and libxl's layers, and what is no stream at all: what more is said than a verdict, and what is right."""
 
 import struct
 
