@@ -25,7 +25,8 @@ build: $(BUILD)/build.ninja
 
 demo:
 	@scripts/ensure-packages.sh build lab
-	@$(MAKE) --no-print-directory build >/dev/null
+	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
+	    if ! $(MAKE) --no-print-directory build >"$$log" 2>&1; then cat "$$log" >&2; exit 1; fi
 	@$(PYTHON) tests/lab/demo.py --build $(BUILD)
 
 check:
