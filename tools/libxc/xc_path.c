@@ -30,7 +30,7 @@ struct walk {
 };
 
 /* Go on in another folder; -1 when there is none. */
-static int enter(struct walk *w, int folder)
+static int enter_folder(struct walk *w, int folder)
 {
     int err = errno;
 
@@ -43,11 +43,11 @@ static int enter(struct walk *w, int folder)
 
 static int walk_text(struct walk *w, const char *path)
 {
-    return enter(w, open(path[0] == '/' ? "/" : ".", FOLDER_FLAGS));
+    return enter_folder(w, open(path[0] == '/' ? "/" : ".", FOLDER_FLAGS));
 }
 
 /* Put what a link points to in front of what is still to be walked. */
-static int follow(struct walk *w, const char *name, const struct stat *st)
+static int follow_link(struct walk *w, const char *name, const struct stat *st)
 {
     char target[PATH_MAX], *text = NULL;
     ssize_t n;
@@ -97,7 +97,7 @@ static int next_name(struct walk *w, char name[NAME_MAX + 1])
 }
 
 /* 1: name[] is the last; 0: go on; -1. */
-static int step(struct walk *w, char name[NAME_MAX + 1])
+static int step_into_name(struct walk *w, char name[NAME_MAX + 1])
 {
     struct stat st;
 
@@ -106,10 +106,10 @@ static int step(struct walk *w, char name[NAME_MAX + 1])
     if (fstatat(w->folder, name, &st, AT_SYMLINK_NOFOLLOW))
         return errno == ENOENT && !*w->rest ? 1 : -1;
     if (S_ISLNK(st.st_mode))
-        return follow(w, name, &st);
+        return follow_link(w, name, &st);
     if (!*w->rest)
         return 1;
-    return enter(w, openat(w->folder, name, FOLDER_FLAGS | O_NOFOLLOW));
+    return enter_folder(w, openat(w->folder, name, FOLDER_FLAGS | O_NOFOLLOW));
 }
 
 int xc_path_open(const char *path, char name[NAME_MAX + 1])
@@ -126,7 +126,7 @@ int xc_path_open(const char *path, char name[NAME_MAX + 1])
         return -1;
     rc = walk_text(&w, path);
     while (!rc)
-        rc = step(&w, name);
+        rc = step_into_name(&w, name);
     err = errno;
     if (rc < 0 && w.folder >= 0)
         (void)close(w.folder);

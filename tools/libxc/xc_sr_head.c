@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "xc_bytes.h"
 #include "xc_sr_head.h"
 
 enum state {
@@ -97,36 +98,6 @@ const char *xc_sr_libxl_record_name(uint32_t type)
 }
 
 /* ---- bytes ---- */
-
-static uint16_t le16(const uint8_t *b)
-{
-    return (uint16_t)(b[0] | b[1] << 8);
-}
-
-static uint32_t le32(const uint8_t *b)
-{
-    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
-}
-
-static uint64_t le64(const uint8_t *b)
-{
-    return le32(b) | (uint64_t)le32(b + 4) << 32;
-}
-
-static uint16_t be16(const uint8_t *b)
-{
-    return (uint16_t)(b[0] << 8 | b[1]);
-}
-
-static uint32_t be32(const uint8_t *b)
-{
-    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
-}
-
-static uint64_t be64(const uint8_t *b)
-{
-    return (uint64_t)be32(b) << 32 | be32(b + 4);
-}
 
 /* Bodies are padded to a multiple of 8.  64 bits, so that a length near 4 GiB does not wrap. */
 static uint64_t padded(uint32_t length)

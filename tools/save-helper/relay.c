@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "gate.h"
+#include "xc_bytes.h"
 
 enum {
     PIPE_SIZE = 1 << 20,
@@ -168,11 +169,6 @@ static int judge_header(struct walk *w)
     if (w->run > XC_SR_MAX_OPTIONAL_RUN)
         return stop(w, "behind 1024 optional ones");
     return 0;
-}
-
-static uint32_t le32(const uint8_t *b)
-{
-    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
 }
 
 /*

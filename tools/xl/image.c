@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <yajl/yajl_gen.h>
 #include <yajl/yajl_tree.h>
@@ -19,6 +18,7 @@
 #include "line.h"
 #include "out.h"
 #include "util.h"
+#include "xc_clock.h"
 #include "xl.h"
 #include "xl_programs.h"
 
@@ -287,10 +287,7 @@ int image_read_tail(const struct image_source *from, const struct image_config *
 
 uint64_t view_now(void)
 {
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+    return xc_now_ns();
 }
 
 int view_suspend(void *data)
