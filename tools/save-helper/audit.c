@@ -34,12 +34,16 @@ static void head_lines(const struct audit_case *c, const char *verb, struct text
     text_add(summary, "%s", who);
 }
 
+void audit_say_untouched(const struct audit_case *c, struct text *t)
+{
+    text_line(t, 4,
+              c->from_file ? "  Nothing was restored; the saved image is as it was."
+                           : "  Nothing was transferred; the domain keeps running where it was.");
+}
+
 static void tail_lines(const struct audit_case *c, bool which, struct text *t)
 {
-    if (c->from_file)
-        text_line(t, 4, "  Nothing was restored; the saved image is as it was.");
-    else
-        text_line(t, 4, "  Nothing was transferred; the domain keeps running where it was.");
+    audit_say_untouched(c, t);
     if (which) {
         char word[1024];
         size_t n = xc_text_shell(c->domain, word, sizeof(word));

@@ -14,6 +14,8 @@
 #include "xc.h"
 #include "xc_sr_head.h"
 
+struct text;
+
 /* The policy of a head as the entries that a hypervisor is given: only to be read. */
 static inline struct xc_leaves audit_named(const struct xc_sr_head *head)
 {
@@ -78,6 +80,9 @@ void audit_given_up(const struct audit_case *c, const struct policy_report *name
                     struct audit *a);
 /* Refuse because Xen refuses that CPU, or could not be asked. */
 void audit_not_given(const struct audit_case *c, const char *reason, bool late, struct audit *a);
+
+/* Append a line to *t: nothing has happened to the domain. */
+void audit_say_untouched(const struct audit_case *c, struct text *t);
 
 /* Cut from a name what `xl migrate` puts behind that of a domain on its way: "--incoming". */
 void audit_strip_name(char *name);

@@ -54,9 +54,7 @@ static void tell_view(const struct audit_case *c, const struct pv_view *view, bo
     }
     if (!strict)
         return;
-    text_line(&t, 4, "  %s",
-              c->from_file ? "Nothing was restored; the saved image is as it was."
-                           : "Nothing was transferred; the domain keeps running where it was.");
+    audit_say_untouched(c, &t);
     text_line(&t, 4, "  XENLEVEL_PV=strict on this host asks for that.");
 }
 

@@ -10,7 +10,7 @@
 #ifndef XENLEVEL_REWRITE_H
 #define XENLEVEL_REWRITE_H
 
-#include "image.h"
+#include "walk.h"
 
 struct edit {
     /* Leave out every optional record of libxc's and libxl's layers.  CHECKSUM records are held

@@ -5,7 +5,7 @@
 #ifndef XENLEVEL_STREAM_SHOW_H
 #define XENLEVEL_STREAM_SHOW_H
 
-#include "image.h"
+#include "walk.h"
 
 struct tally {
     uint64_t count, bytes, first; /* first: the offset of the first one */

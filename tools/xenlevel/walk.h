@@ -4,8 +4,8 @@
  * layers (docs/specs/libxc-migration-stream).  Bodies are not read, and nothing is kept, so the
  * size of an image does not matter.
  */
-#ifndef XENLEVEL_IMAGE_H
-#define XENLEVEL_IMAGE_H
+#ifndef XENLEVEL_WALK_H
+#define XENLEVEL_WALK_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -67,4 +67,4 @@ int image_fault(const struct image *im, const struct image_item *it, uint64_t of
 const char *image_layer_name(enum image_layer layer);
 const char *image_record_name(const struct image_item *it);
 
-#endif /* XENLEVEL_IMAGE_H */
+#endif /* XENLEVEL_WALK_H */
