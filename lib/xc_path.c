@@ -121,7 +121,7 @@ static int next_name(struct walk *w, char name[NAME_MAX + 1])
 }
 
 /* 1: name[] is the last; 0: go on; -1. */
-static int walk_step(struct walk *w, char name[NAME_MAX + 1])
+static int step_into_name(struct walk *w, char name[NAME_MAX + 1])
 {
     struct stat st;
 
@@ -150,7 +150,7 @@ int xc_path_open(const char *path, char name[NAME_MAX + 1])
         return -1;
     rc = walk_text(&w, path);
     while (!rc)
-        rc = walk_step(&w, name);
+        rc = step_into_name(&w, name);
     err = errno;
     if (rc < 0 && w.folder >= 0)
         (void)close(w.folder);

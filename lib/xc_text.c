@@ -17,7 +17,7 @@ struct sink {
 };
 
 /* Add a unit that must not be cut. */
-static void put(struct sink *s, const char *unit, size_t n)
+static void put_unit(struct sink *s, const char *unit, size_t n)
 {
     s->full |= n >= s->size || s->len > s->size - 1 - n;
     if (!s->full)
@@ -27,7 +27,7 @@ static void put(struct sink *s, const char *unit, size_t n)
     s->len += n;
 }
 
-static size_t finish(const struct sink *s)
+static size_t finish_text(const struct sink *s)
 {
     if (s->size)
         s->out[s->len < s->size ? s->len : s->size - 1] = '\0';
@@ -38,7 +38,7 @@ static size_t finish(const struct sink *s)
  * Decode the character at p[0..n), n > 0.  Returns its length and *c; 0 when these bytes are no
  * UTF-8 (Unicode Standard, table 3-7).
  */
-static size_t decode(const unsigned char *p, size_t n, uint32_t *c)
+static size_t decode_char(const unsigned char *p, size_t n, uint32_t *c)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     size_t len = p[0] < 0x80 ? 1 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
@@ -70,7 +70,7 @@ static void put_escaped(struct sink *s, unsigned char byte)
     static const char digits[] = "0123456789abcdef";
     const char escape[4] = {'\\', 'x', digits[byte >> 4], digits[byte & 0xf]};
 
-    put(s, escape, sizeof(escape));
+    put_unit(s, escape, sizeof(escape));
 }
 
 static void put_safe(struct sink *s, const char *in, size_t len)
@@ -79,10 +79,10 @@ static void put_safe(struct sink *s, const char *in, size_t len)
 
     while (len) {
         uint32_t c;
-        size_t n = decode(p, len, &c);
+        size_t n = decode_char(p, len, &c);
 
         if (n && !is_active(c)) {
-            put(s, (const char *)p, n);
+            put_unit(s, (const char *)p, n);
         } else {
             n = n ? n : 1;
             for (size_t i = 0; i < n; i++)
@@ -98,7 +98,7 @@ size_t xc_text_safe(const char *in, size_t len, char *out, size_t size)
     struct sink s = {out, size, 0, false};
 
     put_safe(&s, in, len);
-    return finish(&s);
+    return finish_text(&s);
 }
 
 bool xc_text_is_utf8(const char *in, size_t len)
@@ -107,7 +107,7 @@ bool xc_text_is_utf8(const char *in, size_t len)
     uint32_t c;
 
     for (size_t n; len; p += n, len -= n) {
-        n = decode(p, len, &c);
+        n = decode_char(p, len, &c);
         if (!n)
             return false;
     }
@@ -191,7 +191,7 @@ static struct spec parse_spec(const char **fmt, struct arguments *args)
 }
 
 /* "%-*.*" and what stands behind it; the width and the precision are arguments. */
-static void rebuild(const struct spec *s, const char *size, char text[static 24])
+static void rebuild_spec(const struct spec *s, const char *size, char text[static 24])
 {
     (void)snprintf(text, 24, "%%%s*.*%s%c", s->flags, size, s->conversion);
 }
@@ -229,10 +229,10 @@ static void put_string(struct sink *o, const struct spec *s, const char *in)
     len = xc_text_safe(in, n, NULL, 0);
     pad = s->width > 0 && (size_t)s->width > len ? (size_t)s->width - len : 0;
     for (size_t i = 0; i < pad && !strchr(s->flags, '-'); i++)
-        put(o, " ", 1);
+        put_unit(o, " ", 1);
     put_safe(o, in, n);
     for (size_t i = 0; i < pad && strchr(s->flags, '-'); i++)
-        put(o, " ", 1);
+        put_unit(o, " ", 1);
 }
 
 /* NOLINTBEGIN(bugprone-branch-clone): types that are one only on this ABI */
@@ -291,24 +291,24 @@ static bool put_one(struct sink *o, const struct spec *s, struct arguments *args
         put_safe(o, &c, 1);
         return true;
     case '%':
-        put(o, "%", 1);
+        put_unit(o, "%", 1);
         return true;
     case 'd':
     case 'i':
-        rebuild(s, "j", format);
+        rebuild_spec(s, "j", format);
         n = snprintf(text, sizeof(text), format, width, s->precision, signed_argument(s, args));
         break;
     case 'u':
     case 'x':
     case 'X':
     case 'o':
-        rebuild(s, "j", format);
+        rebuild_spec(s, "j", format);
         n = snprintf(text, sizeof(text), format, width, s->precision, unsigned_argument(s, args));
         break;
     case 'f':
     case 'e':
     case 'g':
-        rebuild(s, "", format);
+        rebuild_spec(s, "", format);
         n = snprintf(text, sizeof(text), format, width, s->precision, va_arg(args->ap, double));
         break;
     case 'p':
@@ -319,7 +319,7 @@ static bool put_one(struct sink *o, const struct spec *s, struct arguments *args
         return false;
     }
     for (int i = 0; i < n && i < (int)sizeof(text) - 1; i++)
-        put(o, text + i, 1);
+        put_unit(o, text + i, 1);
     return true;
 }
 
@@ -330,9 +330,9 @@ static const char *put_literal(struct sink *o, const char *fmt)
 {
     while (*fmt && *fmt != '%') {
         uint32_t c;
-        size_t n = decode((const unsigned char *)fmt, strnlen(fmt, 4), &c);
+        size_t n = decode_char((const unsigned char *)fmt, strnlen(fmt, 4), &c);
 
-        put(o, fmt, n ? n : 1);
+        put_unit(o, fmt, n ? n : 1);
         fmt += n ? n : 1;
     }
     return fmt;
@@ -350,11 +350,11 @@ size_t xc_text_vprint(char *out, size_t size, const char *fmt, va_list ap)
 
         if (put_one(&o, &s, &args))
             continue;
-        put(&o, begin, strlen(begin));
+        put_unit(&o, begin, strlen(begin));
         break;
     }
     va_end(args.ap);
-    return finish(&o);
+    return finish_text(&o);
 }
 
 size_t xc_text_print(char *out, size_t size, const char *fmt, ...)
@@ -385,40 +385,40 @@ static void put_ansi_c(struct sink *s, const char *name)
 {
     const unsigned char *p = (const unsigned char *)name;
 
-    put(s, "$'", 2);
+    put_unit(s, "$'", 2);
     while (*p) {
         uint32_t c;
-        size_t n = decode(p, strnlen((const char *)p, 4), &c);
+        size_t n = decode_char(p, strnlen((const char *)p, 4), &c);
 
         if (n && !is_active(c) && c != '\'' && c != '\\') {
-            put(s, (const char *)p, n);
+            put_unit(s, (const char *)p, n);
         } else {
             n = n ? n : 1;
             for (size_t i = 0; i < n; i++)
                 put_escaped(s, p[i]);
             /* \xNN takes as many digits as there are: one that follows must not be taken for one */
             if (isxdigit(p[n]))
-                put(s, "'$'", 3);
+                put_unit(s, "'$'", 3);
         }
         p += n;
     }
-    put(s, "'", 1);
+    put_unit(s, "'", 1);
 }
 
 static void put_quoted(struct sink *s, const char *name)
 {
-    put(s, "'", 1);
+    put_unit(s, "'", 1);
     for (size_t n; *name; name += n) {
         uint32_t c;
 
-        n = decode((const unsigned char *)name, strnlen(name, 4), &c);
+        n = decode_char((const unsigned char *)name, strnlen(name, 4), &c);
         n = n ? n : 1;
         if (*name == '\'')
-            put(s, "'\\''", 4);
+            put_unit(s, "'\\''", 4);
         else
-            put(s, name, n);
+            put_unit(s, name, n);
     }
-    put(s, "'", 1);
+    put_unit(s, "'", 1);
 }
 
 size_t xc_text_shell(const char *name, char *out, size_t size)
@@ -429,10 +429,10 @@ size_t xc_text_shell(const char *name, char *out, size_t size)
     size_t len = strlen(name);
 
     if (len && strspn(name, plain) == len)
-        put(&s, name, len);
+        put_unit(&s, name, len);
     else if (xc_text_safe(name, len, NULL, 0) != len)
         put_ansi_c(&s, name);
     else
         put_quoted(&s, name);
-    return finish(&s);
+    return finish_text(&s);
 }

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "gate.h"
+#include "xc_bytes.h"
 
 enum {
     PIPE_SIZE = 1 << 20,
@@ -160,19 +161,15 @@ static int stop_relay(const struct walk *w, const char *why)
 /* May such a record stand behind the head? */
 static int judge_header(struct walk *w)
 {
+    const struct xc_sr_record *record = xc_sr_find_record(w->type);
+
     /* A policy that comes after the audit would be a policy that nobody audited. */
-    if (w->type == REC_X86_CPUID_POLICY || w->type == REC_X86_MSR_POLICY ||
-        w->type == REC_STATIC_DATA_END)
+    if (record && (record->place == XC_SR_PLACE_STATIC || record->place == XC_SR_PLACE_STATIC_END))
         return stop_relay(w, "behind the head of the stream");
     w->run = w->type & REC_OPTIONAL ? w->run + 1 : 0;
     if (w->run > XC_SR_MAX_OPTIONAL_RUN)
         return stop_relay(w, "behind 1024 optional ones");
     return 0;
-}
-
-static uint32_t get_le32(const uint8_t *b)
-{
-    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
 }
 
 /*
@@ -204,8 +201,8 @@ static int walk_records(const struct relay *r)
 
             if (get_header(&w, header))
                 return -1;
-            w.type = get_le32(header);
-            length = get_le32(header + 4);
+            w.type = le32(header);
+            length = le32(header + 4);
             w.record++;
             if (judge_header(&w) || put_bytes(header, sizeof(header)))
                 return -1;

@@ -11,8 +11,8 @@ struct tally {
     uint64_t count, bytes, first; /* first: the offset of the first one */
 };
 
-#define NR_LIBXC_TYPES (REC_X86_MSR_POLICY + 1)
-#define NR_LIBXL_TYPES (LIBXL_REC_CHECKPOINT_STATE + 1)
+#define NR_LIBXC_TYPES XC_SR_TYPES
+#define NR_LIBXL_TYPES XC_SR_LIBXL_TYPES
 
 /* One walk through all of it. */
 struct image_summary {

@@ -81,7 +81,7 @@ int image_read(const struct image *im, uint64_t offset, void *buf, size_t len)
 }
 
 /* Which kind of image its first bytes say it is. */
-static int recognise(struct image *im)
+static int recognise_format(struct image *im)
 {
     static const char marker[8] = "\xff\xff\xff\xff\xff\xff\xff\xff";
     char first[8];
@@ -123,7 +123,7 @@ int image_open(struct image *im, const char *path)
     } else {
         im->size = (uint64_t)im->st.st_size;
         im->head = xcalloc(1, sizeof(*im->head));
-        if (!recognise(im) && !take_head(im)) {
+        if (!recognise_format(im) && !take_head(im)) {
             image_rewind(im);
             return 0;
         }
@@ -146,14 +146,15 @@ void image_rewind(struct image *im)
     im->state = im->format == XC_SR_XL ? AT_XL : AT_IMAGE_HEADER;
     im->at = 0;
     memset(im->next, 0, sizeof(im->next));
-    im->static_end = im->in_checkpoint = false;
-    im->run = 0;
+    im->order = (struct xc_sr_order){.version = im->head->version, .guest = im->head->guest};
+    im->in_checkpoint = false;
+    im->run = im->seen = 0;
 }
 
 /* ---- headers: the head's parser has judged them ---- */
 
-static int header(struct image *im, struct image_item *it, enum image_layer layer, uint64_t size,
-                  int next)
+static int next_header(struct image *im, struct image_item *it, enum image_layer layer,
+                       uint64_t size, int next)
 {
     *it = (struct image_item){.layer = layer, .header = true, .offset = im->at};
     it->body = it->end = im->at += size;
@@ -161,13 +162,13 @@ static int header(struct image *im, struct image_item *it, enum image_layer laye
     return 1;
 }
 
-static int xl_header(struct image *im, struct image_item *it)
+static int next_xl_header(struct image *im, struct image_item *it)
 {
     struct xc_sr_xl_hdr hdr;
 
     if (image_read(im, 0, &hdr, sizeof(hdr)))
         return -1;
-    return header(im, it, IMAGE_XL, sizeof(hdr) + hdr.optional_length, AT_LIBXL_HEADER);
+    return next_header(im, it, IMAGE_XL, sizeof(hdr) + hdr.optional_length, AT_LIBXL_HEADER);
 }
 
 /* ---- records ---- */
@@ -200,31 +201,34 @@ static int take_record(struct image *im, struct image_item *it, enum image_layer
     return 1;
 }
 
-static bool is_static(uint32_t type)
+/* May it stand here, and be so long? */
+static int judge_record(struct image *im, const struct image_item *it)
 {
-    return type == REC_X86_PV_INFO || type == REC_X86_CPUID_POLICY || type == REC_X86_MSR_POLICY;
-}
+    const struct xc_sr_record *record = xc_sr_find_record(it->type), *other = NULL;
+    enum xc_sr_order_wrong wrong = xc_sr_check_order(&im->order, it->type, &other);
+    char text[XC_SR_RULE_TEXT];
 
-static int libxc_record(struct image *im, struct image_item *it)
-{
-    struct xc_sr_page_data pages;
-
-    if (take_record(im, it, IMAGE_LIBXC) < 0)
-        return -1;
     if (it->length > XC_SR_MAX_LENGTH)
         return image_fault(im, it, it->offset + 4, "a body of %u bytes; %u are the most",
                            it->length, XC_SR_MAX_LENGTH);
-    if (!(it->type & REC_OPTIONAL) && it->type > REC_X86_MSR_POLICY)
-        return image_fault(im, it, it->offset, "a mandatory record that is not known");
-    if (is_static(it->type) && im->static_end)
-        return image_fault(im, it, it->offset, "stands behind the end of the static data");
+    if (wrong)
+        return image_fault(im, it, it->offset, "%s",
+                           xc_sr_order_text(&im->order, wrong, other, &text));
+    if (record && !xc_sr_length_fits(record, it->length))
+        return image_fault(im, it, it->offset + 4, "%s",
+                           xc_sr_length_text(record, it->length, &text));
+    xc_sr_note_record(&im->order, it->type);
+    return 0;
+}
+
+static int next_libxc_record(struct image *im, struct image_item *it)
+{
+    struct xc_sr_page_data pages;
+
+    if (take_record(im, it, IMAGE_LIBXC) < 0 || judge_record(im, it))
+        return -1;
     switch (it->type) {
     case REC_PAGE_DATA:
-        if (it->length < sizeof(pages))
-            return image_fault(im, it, it->offset + 4,
-                               "a body of %u bytes, at least %zu are "
-                               "needed",
-                               it->length, sizeof(pages));
         if (image_read(im, it->body, &pages, sizeof(pages)))
             return -1;
         it->pages = pages.count;
@@ -241,9 +245,6 @@ static int libxc_record(struct image *im, struct image_item *it)
     default:
         break;
     }
-    if (it->type == REC_STATIC_DATA_END ||
-        (im->head->version < XC_SR_VERSION && !is_static(it->type) && !(it->type & REC_OPTIONAL)))
-        im->static_end = true;
     return 1;
 }
 
@@ -259,22 +260,39 @@ static bool libxc_goes_on(const struct image *im)
     return hdr.type != LIBXL_REC_CHECKPOINT_STATE;
 }
 
-static int libxl_record(struct image *im, struct image_item *it)
+/* The same for one of libxl's; that LIBXC_CONTEXT is the first the head's parser has judged. */
+static int judge_libxl_record(struct image *im, const struct image_item *it)
 {
-    if (take_record(im, it, IMAGE_LIBXL) < 0)
+    const struct xc_sr_record *record = xc_sr_find_libxl_record(it->type);
+    uint32_t bit;
+    char text[XC_SR_RULE_TEXT];
+
+    if (!record)
+        return it->type & REC_OPTIONAL
+                   ? 0
+                   : image_fault(im, it, it->offset, "a mandatory record that is not known");
+    bit = 1u << (record - xc_sr_libxl_records);
+    if (record->often == XC_SR_OFTEN_ONCE && im->seen & bit)
+        return image_fault(im, it, it->offset, "stands here a second time");
+    if (record->place == XC_SR_PLACE_CHECKPOINTED && !im->in_checkpoint)
+        return image_fault(im, it, it->offset, "no CHECKPOINT of libxc stands before it");
+    if (!xc_sr_length_fits(record, it->length))
+        return image_fault(im, it, it->offset + 4, "%s",
+                           xc_sr_length_text(record, it->length, &text));
+    im->seen |= bit;
+    return 0;
+}
+
+static int next_libxl_record(struct image *im, struct image_item *it)
+{
+    if (take_record(im, it, IMAGE_LIBXL) < 0 || judge_libxl_record(im, it))
         return -1;
-    if (it->type & REC_OPTIONAL)
-        return 1;
     switch (it->type) {
     case LIBXL_REC_LIBXC_CONTEXT:
-        if (im->next[IMAGE_LIBXC])
-            return image_fault(im, it, it->offset, "stands here a second time");
         im->state = AT_IMAGE_HEADER;
         break;
     case LIBXL_REC_CHECKPOINT_END:
     case LIBXL_REC_CHECKPOINT_STATE:
-        if (!im->in_checkpoint)
-            return image_fault(im, it, it->offset, "no CHECKPOINT of libxc stands before it");
         im->state = libxc_goes_on(im) ? AT_LIBXC : AT_LIBXL;
         break;
     case LIBXL_REC_END:
@@ -282,16 +300,13 @@ static int libxl_record(struct image *im, struct image_item *it)
             return image_fault(im, it, it->offset, "libxc's stream has not ended");
         im->state = AT_TRAILER;
         break;
-    case LIBXL_REC_EMULATOR_XENSTORE_DATA:
-    case LIBXL_REC_EMULATOR_CONTEXT:
-        break;
     default:
-        return image_fault(im, it, it->offset, "a mandatory record that is not known");
+        break;
     }
     return 1;
 }
 
-static int trailer(struct image *im, struct image_item *it)
+static int next_trailer(struct image *im, struct image_item *it)
 {
     char text[sizeof(permission)];
 
@@ -301,7 +316,7 @@ static int trailer(struct image *im, struct image_item *it)
         if (image_read(im, im->at, text, sizeof(text)))
             return -1;
         if (!memcmp(text, permission, sizeof(text)))
-            return header(im, it, IMAGE_XL, sizeof(text), AT_END);
+            return next_header(im, it, IMAGE_XL, sizeof(text), AT_END);
     }
     return image_fault(im, NULL, im->at, "%" PRIu64 " bytes stand behind the end of the image",
                        im->size - im->at);
@@ -311,19 +326,19 @@ int image_next(struct image *im, struct image_item *it)
 {
     switch (im->state) {
     case AT_XL:
-        return xl_header(im, it);
+        return next_xl_header(im, it);
     case AT_LIBXL_HEADER:
-        return header(im, it, IMAGE_LIBXL, sizeof(struct xc_sr_libxl_hdr), AT_LIBXL);
+        return next_header(im, it, IMAGE_LIBXL, sizeof(struct xc_sr_libxl_hdr), AT_LIBXL);
     case AT_LIBXL:
-        return libxl_record(im, it);
+        return next_libxl_record(im, it);
     case AT_IMAGE_HEADER:
-        return header(im, it, IMAGE_LIBXC, sizeof(struct xc_sr_ihdr), AT_DOMAIN_HEADER);
+        return next_header(im, it, IMAGE_LIBXC, sizeof(struct xc_sr_ihdr), AT_DOMAIN_HEADER);
     case AT_DOMAIN_HEADER:
-        return header(im, it, IMAGE_LIBXC, sizeof(struct xc_sr_dhdr), AT_LIBXC);
+        return next_header(im, it, IMAGE_LIBXC, sizeof(struct xc_sr_dhdr), AT_LIBXC);
     case AT_LIBXC:
-        return libxc_record(im, it);
+        return next_libxc_record(im, it);
     case AT_TRAILER:
-        return trailer(im, it);
+        return next_trailer(im, it);
     default:
         return 0;
     }

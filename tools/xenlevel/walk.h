@@ -42,7 +42,9 @@ struct image {
     uint64_t at;
     uint32_t next[IMAGE_LAYERS]; /* records' numbers */
     uint32_t run;                /* optional records that have come one behind the other */
-    bool static_end, in_checkpoint;
+    struct xc_sr_order order;    /* of libxc's records */
+    uint32_t seen;               /* libxl's records: bits of xc_sr_libxl_records */
+    bool in_checkpoint;
 };
 
 /* Open a file and read its head.  Returns 0; or -1 after a message, with nothing to close. */

@@ -16,6 +16,7 @@
 #include "line.h"
 #include "out.h"
 #include "util.h"
+#include "xc_sr_rules.h"
 
 #define MAX_CONFIG 65536u
 #define MAX_VCPUS  128u
@@ -202,16 +203,17 @@ int image_read_head(const struct image_source *from, struct image_config *c)
     const char *what = from->what;
     struct head head;
     struct libxl_head inner;
+    enum xc_sr_header_wrong outer;
     char *text;
     int rc;
 
     memset(c, 0, sizeof(*c));
     if (line_read(from->fd, &head, sizeof(head), from->patience))
         return bad_head(what, errno == EPIPE ? "it ends within its head" : strerror(errno));
-    if (memcmp(head.xl.magic, XC_SR_XL_MAGIC, sizeof(head.xl.magic)) != 0)
+    outer = xc_sr_check_xl_header(&head.xl).what;
+    if (outer == XC_SR_HEADER_MAGIC)
         return bad_head(what, "offset 0: this is not a domain that xl saved");
-    if (head.xl.byteorder != XC_SR_XL_BYTEORDER ||
-        head.xl.mandatory_flags != (XC_SR_XL_FLAG_JSON | XC_SR_XL_FLAG_STREAM_V2))
+    if (outer || !(head.xl.mandatory_flags & XC_SR_XL_FLAG_JSON))
         return bad_head(what, "offset 32: its flags are not those of libxl's stream version 2");
     if (head.config_length < 2 || head.config_length > MAX_CONFIG ||
         head.xl.optional_length != sizeof(head.config_length) + head.config_length)
@@ -221,8 +223,7 @@ int image_read_head(const struct image_source *from, struct image_config *c)
          line_read(from->fd, &inner, sizeof(inner), from->patience);
     if (rc)
         (void)bad_head(what, errno == EPIPE ? "it ends within its head" : strerror(errno));
-    else if (inner.libxl.ident != __builtin_bswap64(XC_SR_LIBXL_IDENT) ||
-             inner.libxl.version != __builtin_bswap32(XC_SR_LIBXL_VERSION) ||
+    else if (xc_sr_check_libxl_header(&inner.libxl).what ||
              inner.context.type != LIBXL_REC_LIBXC_CONTEXT || inner.context.length)
         rc = bad_head(what, "libxl's stream does not begin behind its configuration");
     else

@@ -628,12 +628,16 @@ def test_a_policy_that_is_not_whole(tmp_path, how, unverified):
         assert words in run.log_message()
 
 
-def test_policy_behind_the_head_stops_the_stream(tmp_path):
+@pytest.mark.parametrize("kind, name", [(CPUID, "X86_CPUID_POLICY"), (MSR, "X86_MSR_POLICY"), (2, "X86_PV_INFO"),
+                                        (STATIC_DATA_END, "STATIC_DATA_END")])
+def test_policy_behind_the_head_stops_the_stream(tmp_path, kind, name):
+    """And all other static data."""
+    body = {CPUID: policy("leaves"), MSR: policy("msrs"), 2: bytes([8, 4]) + bytes(6)}.get(kind, b"")
     good = head() + pages(2)
-    run = Run(tmp_path, good + record(CPUID, policy("leaves")) + pages(2) + record(END), "relay-pipe").finish()
+    run = Run(tmp_path, good + record(kind, body) + pages(2) + record(END), "relay-pipe").finish()
     assert run.p.returncode == 3  # the helper saw its stream end
     assert run.file("stream") == good
-    assert "stopped: record X86_CPUID_POLICY" in run.stderr
+    assert f"stopped: record {name}" in run.stderr
 
 
 def test_optional_records_without_an_end(tmp_path):

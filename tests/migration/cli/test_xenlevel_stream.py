@@ -541,7 +541,7 @@ def test_strip_refuses_what_does_not_match(make):
 def test_checksums_that_nobody_knows(make):
     """Of another length or algorithm: what they cover cannot be said."""
     cpu = policy_records(SMALL)
-    for body, why in ((struct.pack("<IIQQIIQ", 1, 0, 0, 0, 0, 0, 0), "a body of 40 bytes, must be 32"),
+    for body, why in ((struct.pack("<IIQQIIQ", 1, 0, 0, 0, 0, 0, 0), "length 40, must be 32"),
                       (struct.pack("<IIQQII", 2, 0, 0, 0, 0, 0), "algorithm 2; 1 (CRC-32) is known")):
         image = make(summed([*cpu, (STATIC_END, b""), (CHECKSUM, body), page(0), *HVM_TAIL]))
         before = image.read_bytes()
@@ -597,6 +597,34 @@ def test_bad_structure_is_named_with_its_place(make):
     assert "no CHECKPOINT" in bad(make, None, stream=wrap(hvm(SMALL), after=record(4)))
     assert "neither" in bad(make, None, stream=b"something else entirely")
     assert show(make(wrap(hvm(SMALL)) + GO), "--records")["records"][-1]["length"] == len(GO)
+
+
+@pytest.mark.parametrize("records, text", [
+    ([(TSC, bytes(24)), (TSC, bytes(24))], "record 5 (X86_TSC_INFO, type 0x8): stands here a second time"),
+    ([(TSC, bytes(32))], "length 32, must be 24"),
+    ([(10, bytes(16))], "record 4 (HVM_PARAMS, type 0xa): length 16 is not 8 and a multiple of 16"),
+    ([(CONTEXT, b"")], "length 0, must be at least 1"),
+    ([(13, bytes(8))], "record 4 (VERIFY, type 0xd): has a body of 8 bytes, must have none"),
+    ([(VCPU_EXTENDED, bytes(8))], "record 4 (X86_PV_VCPU_EXTENDED, type 0x5): in the stream of an HVM guest"),
+    ([(11, b"")], "record 4 (TOOLSTACK, type 0xb): no stream from a sender to a receiver has it"),
+    ([(15, bytes(8))], "record 4 (CHECKPOINT_DIRTY_PFN_LIST, type 0xf): no stream from a sender to a receiver has it"),
+    ([(STATIC_END, b"")], "record 4 (STATIC_DATA_END, type 0x10): stands behind the end of the static data"),
+])
+def test_what_no_reader_takes_the_command_refuses(make, records, text):
+    """As the engine and verify-stream do; and so it says which record it is."""
+    image = make(summed([*policy_records(SMALL), (STATIC_END, b""), page(0), *records, *HVM_TAIL]))
+    assert text in refused("show", image)
+    verify(image, status=1)
+
+
+def test_what_no_reader_takes_of_libxl(make):
+    for after, text in ((record(0x80584C02, bytes(8)) + record(0), "libxl record 1 (HEAD_CHECKSUM, type 0x80584c02): length 8, must be 16"),
+                        (2 * record(0x80584C02, bytes(16)) + record(0), "libxl record 2 (HEAD_CHECKSUM, type 0x80584c02): stands here"),
+                        (record(2, bytes(4)) + record(0), "libxl record 1 (EMULATOR_XENSTORE_DATA, type 0x2): length 4, must be at"),
+                        (record(0, bytes(8)), "libxl record 1 (END, type 0x0): has a body of 8 bytes, must have none")):
+        image = make(wrap(hvm(SMALL), after=after))
+        assert text in refused("show", image)
+        verify(image, status=1)
 
 
 def test_long_records_need_no_reading(make, tmp_path):

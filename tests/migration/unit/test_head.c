@@ -558,7 +558,7 @@ static void m_v2_no_memory(void)
 static void m_v2_long(void)
 {
     headers(2, 2);
-    empty(REC_HVM_CONTEXT, 40000);
+    empty(REC_OPTIONAL, 40000);
     rec(REC_HVM_CONTEXT, XC_SR_HEAD_MAX - 40000 - 40 - 24 + 1);
 }
 static void m_v2_wraps(void)
@@ -600,7 +600,7 @@ static void m_padding(void)
 static void m_padding_v2(void)
 {
     headers(2, 2);
-    empty(REC_HVM_PARAMS, 1);
+    empty(REC_HVM_CONTEXT, 1);
     stream[length - 7] = 1;
 }
 /* The policy stands behind as many optional records as a head can hold. */
@@ -732,6 +732,71 @@ static void m_libxl_context_body(void)
     libxl_header(2, 0);
     rec(1, 8);
 }
+/* What Xenlevel's engine and verify-stream refuse, the gate refuses. */
+static void m_v2_other_guest(void)
+{
+    headers(2, 1);
+    pv_info(8, 4);
+    empty(REC_HVM_CONTEXT, 8);
+    rec(REC_X86_PV_P2M_FRAMES, 16);
+}
+static void m_v2_retired(void)
+{
+    headers(2, 2);
+    rec(REC_TOOLSTACK, 0);
+}
+static void m_v2_back_channel(void)
+{
+    headers(2, 2);
+    rec(REC_CHECKPOINT_DIRTY_PFN_LIST, 8);
+}
+static void m_v2_twice(void)
+{
+    headers(2, 2);
+    empty(REC_X86_TSC_INFO, 24);
+    empty(REC_X86_TSC_INFO, 24);
+    rec(REC_PAGE_DATA, 8);
+}
+static void m_v2_verify(void)
+{
+    headers(2, 2);
+    rec(REC_VERIFY, 0);
+}
+static void m_v2_vcpu(void)
+{
+    headers(2, 1);
+    pv_info(8, 4);
+    rec(REC_X86_PV_VCPU_BASIC, 8);
+}
+static void m_v2_tsc_length(void)
+{
+    headers(2, 2);
+    empty(REC_X86_TSC_INFO, 32);
+    rec(REC_PAGE_DATA, 8);
+}
+static void m_v2_params_length(void)
+{
+    headers(2, 2);
+    empty(REC_HVM_PARAMS, 16);
+    rec(REC_PAGE_DATA, 8);
+}
+static void m_v2_page_length(void)
+{
+    headers(2, 2);
+    rec(REC_PAGE_DATA, 7);
+}
+static void m_checksum_length(void)
+{
+    headers(3, 2);
+    empty(REC_CHECKSUM, 24);
+}
+static void m_libxl_early_sum(void)
+{
+    begin();
+    xl_header(3, 0);
+    libxl_header(2, 0);
+    empty(LIBXL_REC_HEAD_CHECKSUM, 16);
+}
 
 #define NONE        XC_SR_NO_RECORD
 #define POLICY_SIZE (8 + 72)
@@ -806,7 +871,7 @@ static const struct bad bads[] = {
     {"PV info's reserved bytes", m_pv_info_reserved, 50, 0, REC_X86_PV_INFO, "reserved bytes",
      XC_SR_LIBXC},
     {"padding", m_padding, 48 + 15, 0, REC_OPTIONAL, "padding is not zero", XC_SR_LIBXC},
-    {"padding in version 2", m_padding_v2, 48 + 1, 0, REC_HVM_PARAMS, "padding is not zero",
+    {"padding in version 2", m_padding_v2, 48 + 1, 0, REC_HVM_CONTEXT, "padding is not zero",
      XC_SR_LIBXC},
     {"head too long by its policy", m_long_policy, XC_SR_HEAD_MAX - 8, 4, REC_X86_CPUID_POLICY,
      "the head is longer than 262144 bytes", XC_SR_LIBXC},
@@ -838,6 +903,27 @@ static const struct bad bads[] = {
     {"libxl: legacy", m_libxl_legacy, 60, NONE, NONE, "converted from a legacy", XC_SR_XL},
     {"libxl: record before LIBXC_CONTEXT", m_libxl_early, 64, 0, 2, "EMULATOR_XENSTORE_DATA",
      XC_SR_XL},
+    {"version 2: of another guest", m_v2_other_guest, 56, 1, REC_HVM_CONTEXT,
+     "in the stream of a PV guest", XC_SR_LIBXC},
+    {"version 2: retired", m_v2_retired, 40, 0, REC_TOOLSTACK, "no stream from a sender",
+     XC_SR_LIBXC},
+    {"version 2: of the back-channel", m_v2_back_channel, 40, 0, REC_CHECKPOINT_DIRTY_PFN_LIST,
+     "no stream from a sender", XC_SR_LIBXC},
+    {"version 2: twice", m_v2_twice, 72, 1, REC_X86_TSC_INFO, "a second time", XC_SR_LIBXC},
+    {"version 2: VERIFY without memory", m_v2_verify, 40, 0, REC_VERIFY,
+     "without PAGE_DATA before it", XC_SR_LIBXC},
+    {"version 2: a vCPU without the list", m_v2_vcpu, 56, 1, REC_X86_PV_VCPU_BASIC,
+     "without X86_PV_P2M_FRAMES before it", XC_SR_LIBXC},
+    {"version 2: length of TSC_INFO", m_v2_tsc_length, 40, 0, REC_X86_TSC_INFO,
+     "length 32, must be 24", XC_SR_LIBXC},
+    {"version 2: length of HVM_PARAMS", m_v2_params_length, 40, 0, REC_HVM_PARAMS,
+     "length 16 is not 8 and a multiple of 16", XC_SR_LIBXC},
+    {"version 2: length of PAGE_DATA", m_v2_page_length, 40, 0, REC_PAGE_DATA,
+     "length 7, must be at least 8", XC_SR_LIBXC},
+    {"length of CHECKSUM", m_checksum_length, 40, 0, REC_CHECKSUM, "length 24, must be 32",
+     XC_SR_LIBXC},
+    {"libxl: HEAD_CHECKSUM before LIBXC_CONTEXT", m_libxl_early_sum, 64, 0, LIBXL_REC_HEAD_CHECKSUM,
+     "stands before LIBXC_CONTEXT", XC_SR_XL},
     {"libxl: LIBXC_CONTEXT with a body", m_libxl_context_body, 64, 0, 1, "body of 8 bytes",
      XC_SR_XL},
 };
