@@ -67,7 +67,8 @@ def fit(vendor, name, first, last):
     return Proof(name=f"fit-{vendor}-{name}", harness="accepted.c", function="accepted_fit",
                  defines=(f"GROUP={name}", f"VENDOR=RULE_{vendor.upper()}"),
                  bounds=f"any number of hosts: the rows of leaves {first:x} to {last:x}",
-                 unwind=256, unwindset={"check_rule.0": 5, "fit_leaf.0": 5}, rewrites=("plain", "drop:field_fault"))
+                 unwind=256, unwindset={"check_rule.0": 5, "fit_leaf.0": 5}, flags=("--object-bits", "12"),
+                 rewrites=("plain", "drop:field_fault"))
 
 
 TAIL_DROPS = tuple(f"drop:{name}" for name in ("featureset_close", "policy_trim", "feature_fault", "prerequisite_fault",
@@ -142,7 +143,7 @@ PROOFS = [
       for vendor in ("intel", "amd")),
     *(fit(vendor, *group) for vendor in ("intel", "amd") for group in FIELD_GROUPS),
     Proof("check-return-stack", "returns.c", "check_return_stack", "every guest and host's default", unwind=801,
-          rewrites=("walk", "drop:feature_fault", "drop:concerns")),
+          rewrites=("walk", "drop:feature_fault", "drop:hazard_concerns")),
 ]
 
 # Each changes one line, and is a mistake that somebody could make.

@@ -309,7 +309,6 @@ static void make_level(void)
     common = nondet_common();
     ASSUME(features_related(&common, &fd, &fm) && components_related(&common, &level, &deflt));
     ASSUME(level.extd[0].a < 0x80000008u || wide_enough(&common.all));
-    ASSUME(level.hv_limit <= 0xff && level.hv2_limit <= 0xff);
     common_store(&common, &level);
     policy_drop_unbacked(&level, &unshared);
     lower_maxima(&level);
@@ -356,14 +355,16 @@ void tail_numbers(void)
     check_fields(&fd, &fm, &r);
     supposed = false;
     check_fields(&fl, &fm, &r);
-    PROVE((fl.w[FEATURESET_Aa] & 0xff) || !fl.w[FEATURESET_Ab], "no PMU, no events to miss");
+    PROVE((fl.w[FEATURESET_Aa] & 0xff) ||
+              !(fl.w[FEATURESET_Ab] & features_by_merge[MERGE_HAZARD].w[FEATURESET_Ab]),
+          "no PMU, no events to miss");
     REACHED();
 }
 
 void tail_closed(void)
 {
     make_level();
-    check_closed(&level, &fl, &r);
+    check_closed(&level, &max, &fl, &r);
     REACHED();
 }
 
@@ -629,10 +630,14 @@ static struct cpuid_regs at_end(uint32_t leaf, const struct cpuid_regs *l,
     return end;
 }
 
-/* Proof accepted-numbers: a number is at most every host's, and without a PMU A.EBX says nothing. */
+/* Proofs accepted-numbers and -missing: a number is at most every host's, a bit of A.EBX without a
+ * name is every host's, and without a PMU no events are missing. */
 static bool words_follow(const struct cpuid_regs *words, const struct cpuid_regs *host)
 {
-    return ((words->a & 0xff) || !words->b) && (!silent(host) || !words->a);
+    uint32_t events = features_by_merge[MERGE_HAZARD].w[FEATURESET_Ab];
+
+    return ((words->a & 0xff) || !(words->b & events)) &&
+           (!silent(host) || (!words->a && !(words->b & ~events)));
 }
 
 /* 80000008.EAX of hosts that have what stands on so many bits: any numbers. */
