@@ -77,7 +77,7 @@ static const struct wrong wrongs[] = {
     {REC_STATIC_DATA_END, TWICE, 0, 0, 0, "does not belong here"},
     {REC_STATIC_DATA_END, FIRST, 0, 0, 0, "does not say which CPU"},
     {REC_STATIC_DATA_END, DROP, 0, 0, 0, "before STATIC_DATA_END"},
-    {REC_STATIC_DATA_END, TYPE, 0, REC_X86_PV_INFO, 0, "before STATIC_DATA_END"},
+    {REC_STATIC_DATA_END, TYPE, 0, REC_X86_PV_INFO, 0, "an HVM domain's stream"},
     {REC_PAGE_DATA, FIRST, 0, 0, 0, "before STATIC_DATA_END"},
     {REC_X86_TSC_INFO, FIRST, 0, 0, 0, "before STATIC_DATA_END"},
     {REC_PAGE_DATA, CLAIM, XC_SR_MAX_LENGTH + 1, 0, 0, "are the most"},
@@ -95,6 +95,8 @@ static const struct wrong wrongs[] = {
      "bytes for"}, /* its page is one too many */
     {REC_PAGE_DATA, TYPE, 0, REC_X86_PV_P2M_FRAMES, 0, "an HVM domain's stream"},
     {REC_PAGE_DATA, TYPE, 0, REC_TOOLSTACK, 0, "no such record"},
+    {REC_PAGE_DATA, TYPE, 0, REC_CHECKPOINT_DIRTY_PFN_LIST, 0, "no such record (0xf)"},
+    {REC_PAGE_DATA, TYPE, 0, REC_VERIFY, 0, "without PAGE_DATA before it"},
     {REC_PAGE_DATA, TYPE, 0, 0x13, 0, "no such record (0x13)"},
     {REC_PAGE_DATA, TYPE, 0, REC_CHECKSUM, 0, "must be 32"},
     {REC_X86_TSC_INFO, LENGTH, 16, 0, 0, "must be 24"},
@@ -140,7 +142,8 @@ static const struct wrong pv_wrongs[] = {
     {REC_X86_PV_P2M_FRAMES, SET, 0, 512 | 1000ull << 32, 8, "begins at frame 200"},
     {REC_X86_PV_P2M_FRAMES, SET, 8, 8, 8, "frame 8 is beyond the 8"},
     {REC_X86_PV_P2M_FRAMES, SET, 15, 0xff, 1, "is beyond the 8"},
-    {REC_X86_PV_P2M_FRAMES, DROP, 0, 0, 0, "frame 0 is beyond the 0"},
+    {REC_X86_PV_P2M_FRAMES, DROP, 0, 0, 0, "without X86_PV_P2M_FRAMES before it"},
+    {REC_X86_PV_P2M_FRAMES, TYPE, 0, REC_X86_PV_VCPU_BASIC, 0, "without X86_PV_P2M_FRAMES"},
     {REC_PAGE_DATA, SET, 8, 8, 4, "frame 8 is beyond the 8"},
     {REC_PAGE_DATA, SET, 8 + 7, 8 << 4, 1, "no pages of type 8"},
     {REC_PAGE_DATA, SET, 8 + 7, XC_SR_PAGE_XALLOC << 4, 1, "bytes for 8 entries"},
@@ -305,6 +308,53 @@ static void runs(const struct domain *d, const uint8_t *bytes, size_t size)
     }
 }
 
+/* A version 2 stream of these records of the stream, ended by REC_OPTIONAL. */
+static void make_v2(const uint8_t *bytes, size_t size, const uint32_t *types)
+{
+    uint8_t *out = malloc(2 * size), *end = out;
+
+    assert_non_null(out);
+    end = (uint8_t *)memcpy(out, bytes, HEADERS) + HEADERS;
+    out[15] = XC_SR_VERSION_2;
+    for (; *types != REC_OPTIONAL; types++) {
+        size_t length = 0, at = find(bytes, size, *types, &length);
+
+        end = (uint8_t *)memcpy(end, bytes + at, length) + length;
+    }
+    srpair_replace(&p, out, (size_t)(end - out));
+    free(out);
+}
+
+/* The first memory ends the static data of version 2, whatever stands before it. */
+static void version_2(const struct domain *d, const uint8_t *bytes, size_t size)
+{
+    static const struct {
+        uint32_t types[8];
+        const char *says; /* NULL: it is restored */
+    } rows[] = {
+        {{REC_PAGE_DATA, REC_X86_TSC_INFO, REC_HVM_CONTEXT, REC_END, REC_OPTIONAL}, NULL},
+        {{REC_X86_TSC_INFO, REC_HVM_CONTEXT, REC_PAGE_DATA, REC_END, REC_OPTIONAL}, NULL},
+        {{REC_X86_TSC_INFO, REC_HVM_CONTEXT, REC_END, REC_OPTIONAL}, "before any memory"},
+        {{REC_X86_TSC_INFO, REC_X86_CPUID_POLICY, REC_PAGE_DATA, REC_END, REC_OPTIONAL},
+         "does not belong here"},
+        {{REC_X86_CPUID_POLICY, REC_PAGE_DATA, REC_END, REC_OPTIONAL}, "does not belong here"},
+        {{REC_STATIC_DATA_END, REC_PAGE_DATA, REC_END, REC_OPTIONAL}, "does not belong here"},
+        {{REC_X86_TSC_INFO, REC_X86_TSC_INFO, REC_PAGE_DATA, REC_OPTIONAL}, "a second time"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct xc_restore_result result;
+        struct domain *there;
+        int rc;
+
+        make_v2(bytes, size, rows[i].types);
+        there = srpair_receive(&p, d, true, &rc, &result);
+        if (rc != (rows[i].says ? -1 : 0) || (rows[i].says && !inproc_said(rows[i].says)))
+            fail_msg("version 2, row %zu: %d, it said: %s", i, rc, inproc_log());
+        domain_destroy(there);
+    }
+}
+
 static void hvm(void **state)
 {
     const struct xc_save_options options = {.live = false};
@@ -326,6 +376,7 @@ static void hvm(void **state)
         refused(d, &wrongs[i], i);
     }
     runs(d, bytes, size);
+    version_2(d, bytes, size);
     /* And without any of that it is a good one. */
     srpair_replace(&p, bytes, size);
     there = srpair_receive(&p, d, false, &rc, &result);
