@@ -221,7 +221,7 @@ class Steps:
 
     def python(self):
         """the stream verifier: real streams, each rule broken once, mutations"""
-        return self._pytest("python", ["tests/migration/verifier"], STEP_LIMIT)
+        return self._pytest("python", ["tests/migration/verifier", "tests/migration/broken"], STEP_LIMIT)
 
     def fuzz(self):
         """libFuzzer: policies, the stream's head, hypercalls, restoring a stream, images on disk"""

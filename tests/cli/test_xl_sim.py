@@ -274,7 +274,10 @@ def test_bad_setting_on_the_command_line(ivy):
 
 def test_names_are_unique(ivy):
     ivy.create()
-    assert "there is a domain called 'g' already: it is domain" in ivy.run("create", ivy.config(), status=2).stderr
+    said = "there is a domain called 'g' already: it is domain"
+    assert said in ivy.run("create", ivy.config(), status=2).stderr
+    ivy.run("save", "-c", "g", "g.save")
+    assert said in ivy.run("restore", "g.save", status=2).stderr  # the same words: one function
     ivy.run("destroy", "g")
 
 
@@ -412,6 +415,27 @@ def test_topology(start, machine):
     assert len({i >> shift for i in ids}) == 2  # sockets
     assert [int(view["0x00000001", None]["ebx"], 16) >> 24 for view in leaves] == ids
     host.run("cpuid", "g", "--vcpu", 8, status=2)
+
+
+def leaf_one(host, *args):
+    return next(l for l in host.ask("cpuid", "g", *args)["leaves"] if l["leaf"] == "0x00000001")
+
+
+@pytest.mark.parametrize("options", [(), ("--stock",)])
+@pytest.mark.parametrize("kind", ["pv", "pvh"])
+def test_what_a_vcpu_reads_now(start, kind, options):
+    """The host answers from the vCPU itself: OSXSAVE follows its CR4, the policy does not say it."""
+    host = start(CASCADE, *options)
+    host.create("-p", type=kind, vcpus=2)
+    osxsave = 1 << 27
+
+    before = leaf_one(host), leaf_one(host, "--vcpu", 0)
+    assert not int(before[1]["ecx"], 16) & osxsave
+    host.run("unpause", "g")
+    host.run("run", 20)
+    after = leaf_one(host), leaf_one(host, "--vcpu", 0)
+    assert after[0] == before[0]
+    assert int(after[1]["ecx"], 16) == int(before[1]["ecx"], 16) | osxsave
 
 
 def test_what_stays_visible(start):

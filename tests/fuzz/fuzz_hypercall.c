@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <ext-domctl.h>
+#include <pv.h>
 #include <sim/platform.h>
 
 #include <xen/errno.h>
@@ -237,6 +238,7 @@ static void domctl(struct input *in)
         XEN_DOMCTL_settscinfo,
         XEN_DOMCTL_gettscinfo,
         XENLEVEL_DOMCTL_get_visible,
+        XENLEVEL_DOMCTL_get_vcpu_cpuid,
     };
     struct xen_domctl op = {.interface_version = XEN_DOMCTL_INTERFACE_VERSION};
     uint8_t which = u8(in);

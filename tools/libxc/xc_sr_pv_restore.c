@@ -105,6 +105,10 @@ static int populate_pfns(struct sr_pv_restore *pv, const uint64_t *pfns, const u
 
 static int populate_batch(struct sr_restore *s, size_t n)
 {
+    const struct sr_pv_restore *pv = s->guest;
+
+    if (pv->have_vcpu)
+        return sr_bad(&s->r, "it stands behind a vCPU's record");
     return populate_pfns(s->guest, s->gfns, s->types, n, s->frames);
 }
 
@@ -229,6 +233,8 @@ static int take_p2m_frames(struct sr_pv_restore *pv, uint32_t length)
     struct xc_sr_p2m_frames head;
     uint64_t first, n;
 
+    if (pv->have_vcpu)
+        return sr_bad(pv->r, "it stands behind a vCPU's record");
     if (length < sizeof(head))
         return sr_bad(pv->r, "%u bytes", length);
     if (sr_read(pv->r, &head, sizeof(head)) || check_p2m_frames(pv, &head, length) ||
@@ -263,7 +269,7 @@ static bool has_size(unsigned int kind, uint32_t size)
     case SR_PV_BASIC:
         return size == sizeof(vcpu_guest_context_t);
     case SR_PV_EXTENDED:
-        return size && size <= sizeof(((struct xen_domctl *)0)->u.ext_vcpucontext);
+        return size && size <= sizeof(((struct xen_domctl *)0)->u);
     case SR_PV_XSAVE: /* XCR0, XCR0 accumulated, and the area */
         return size >= 2 * sizeof(uint64_t) && size <= PAGE_SIZE * 4;
     default:
@@ -280,6 +286,9 @@ static int take_vcpu(struct sr_pv_restore *pv, uint32_t type, uint32_t length)
     struct xc_sr_vcpu head;
     struct sr_pv_blob *b;
 
+    if (!pv->nr_pfns)
+        return sr_bad(pv->r, "it stands before X86_PV_P2M_FRAMES");
+    pv->have_vcpu = true;
     if (length < sizeof(head))
         return sr_bad(pv->r, "%u bytes", length);
     if (sr_read(pv->r, &head, sizeof(head)))
@@ -290,7 +299,7 @@ static int take_vcpu(struct sr_pv_restore *pv, uint32_t type, uint32_t length)
     if (head.vcpu_id >= pv->nr_vcpus)
         return sr_bad(pv->r, "vCPU %u; the domain has %u", head.vcpu_id, pv->nr_vcpus);
     /* Xen 4.6 to 4.12 wrote empty ones of the last two kinds. */
-    if (!length && (kind == SR_PV_XSAVE || kind == SR_PV_MSRS))
+    if (!length && kind != SR_PV_BASIC)
         return 0;
     if (!has_size(kind, length))
         return sr_bad(pv->r, "vCPU %u: %u bytes", head.vcpu_id, length);

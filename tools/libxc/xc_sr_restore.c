@@ -229,6 +229,8 @@ static int take_verify(struct sr_restore *s, uint32_t length)
 {
     if (length || s->verifying)
         return sr_bad(&s->r, length ? "it has a body" : "there was one before");
+    if (!s->result->stats.bytes)
+        return sr_bad(&s->r, "it stands before any memory");
     s->copy = malloc((size_t)SR_BATCH * PAGE_SIZE);
     if (!s->copy)
         return xc_fail(s->r.xch, ENOMEM, "out of memory for pages to compare");

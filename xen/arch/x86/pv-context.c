@@ -5,6 +5,8 @@
  * What the core itself uses is in struct vcpu_regs; the rest (trap table, descriptor tables,
  * segments, debug registers) is kept as it came and goes out the same.
  */
+#include <pv.h>
+
 #include "registers.h"
 
 #include <xen/errno.h>

@@ -10,6 +10,7 @@
  * run, so nothing is counted as real Xen does.
  */
 #include <hypervisor.h>
+#include <pv.h>
 
 #include <xen/errno.h>
 
