@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+LIMIT = 600     # seconds for one file, which takes a few
 
 
 def sources(build):
@@ -17,12 +18,15 @@ def sources(build):
     entries = json.loads((build / "compile_commands.json").read_text())
     files = {(build / e["file"]).resolve() for e in entries}
     return sorted(f for f in files if f.is_relative_to(ROOT) and not f.is_relative_to(build)
-                  and f.relative_to(ROOT).parts[0] in ("xen", "tools"))
+                  and f.relative_to(ROOT).parts[0] in ("lib", "xen", "tools"))
 
 
 def tidy(build, file):
-    r = subprocess.run(["clang-tidy", "--quiet", "-p", str(build), "--extra-arg=-Wno-unknown-warning-option", str(file)],
-                       cwd=ROOT, capture_output=True, text=True)
+    try:
+        r = subprocess.run(["clang-tidy", "--quiet", "-p", str(build), "--extra-arg=-Wno-unknown-warning-option", str(file)],
+                           cwd=ROOT, capture_output=True, text=True, timeout=LIMIT)
+    except subprocess.TimeoutExpired as e:
+        return file, 1, str(e)
     return file, r.returncode, r.stdout + r.stderr
 
 

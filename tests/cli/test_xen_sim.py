@@ -11,6 +11,7 @@ import fcntl
 import mmap
 import os
 import random
+import shutil
 import signal
 import socket
 import stat
@@ -610,7 +611,7 @@ def test_other_users_are_refused(start):
             os.chmod(parent, parent.stat().st_mode | 0o011)
     done = subprocess.run(["/usr/bin/python3", "-c", "import socket, sys; s = socket.socket(socket.AF_UNIX, "
                            "socket.SOCK_SEQPACKET); s.connect(sys.argv[1]); sys.exit(len(s.recv(1)))",
-                           host.socket], user=65534, group=65534, timeout=20, stderr=subprocess.PIPE, text=True)
+                           host.socket], user=65534, group=65534, timeout=60, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 0 or "ConnectionResetError" in done.stderr, done.stderr
     wait_for(lambda: host.errors())
     assert host.errors() == ["xen-sim: client 1 is dropped: it belongs to another user"]
@@ -637,7 +638,7 @@ def test_killed_and_restarted(start):
 
 
 def refused(path, *options, machine=MACHINES / f"{MACHINE}.ini"):
-    done = subprocess.run([*map(str, [XEN_SIM, "--machine", machine, "--socket", path, *options])], timeout=20,
+    done = subprocess.run([*map(str, [XEN_SIM, "--machine", machine, "--socket", path, *options])], timeout=60,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 2 and done.stdout == "" and done.stderr.startswith("xen-sim: ")
     assert done.stderr.count("\n") == 1
@@ -668,13 +669,13 @@ def test_path_that_is_too_long(tmp_path):
 
 def test_help_and_version():
     for option, text in (("--help", "usage: xen-sim --machine FILE"), ("--version", "xen-sim 0.")):
-        done = subprocess.run([XEN_SIM, option], stdout=subprocess.PIPE, text=True, timeout=20)
+        done = subprocess.run([XEN_SIM, option], stdout=subprocess.PIPE, text=True, timeout=60)
         assert done.returncode == 0 and done.stdout.startswith(text)
 
 
 @pytest.mark.parametrize("options", [[], ["--bogus"], ["--machine"]])
 def test_usage(options):
-    done = subprocess.run([XEN_SIM, *options], stderr=subprocess.PIPE, text=True, timeout=20)
+    done = subprocess.run([XEN_SIM, *options], stderr=subprocess.PIPE, text=True, timeout=60)
     assert done.returncode == 2 and "usage:" in done.stderr
 
 
@@ -719,6 +720,41 @@ def test_every_machine_boots(start, machine):
     assert c.works() and c.info()[4].rstrip(b"\0") == machine.encode()
     assert "Command line: loglvl=all" in (host.path / "log").read_text()
     assert host.errors() == []
+
+
+def known(program, cwd):
+    done = subprocess.run([program, "--list"], stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=cwd, timeout=30)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def boots_by_name(program, name, cwd):
+    with subprocess.Popen([program, "-m", name, "-s", "sock"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, cwd=cwd) as process:
+        ready = process.stdout.readline()
+        process.terminate()
+        assert not ready or process.wait(30) == 0
+        return ready == f"xen-sim: {name} is ready at sock\n"
+
+
+def test_machine_by_name_out_of_the_build_folder(tmp_path):
+    assert {f"{MACHINE}.ini", f"{MACHINE}.cpuid"} <= known(XEN_SIM, tmp_path)
+    assert boots_by_name(XEN_SIM, MACHINE, tmp_path)
+    assert not boots_by_name(XEN_SIM, "no-such-machine", tmp_path)
+
+
+def test_machine_by_name_where_it_is_installed(tmp_path):
+    """What stands beside the program comes before the source tree; wherever both were moved."""
+    program, machines = tmp_path / "bin" / "xen-sim", tmp_path / "share" / "xenlevel" / "machines"
+    program.parent.mkdir()
+    machines.mkdir(parents=True)
+    shutil.copy(XEN_SIM, program)
+    text = (MACHINES / f"{MACHINE}.ini").read_text()
+    (machines / "mine.ini").write_text(text.replace(f"name = {MACHINE}\n", "name = mine\n"))
+    shutil.copy(MACHINES / f"{MACHINE}.cpuid", machines)
+    assert known(program, tmp_path) == {"mine.ini", f"{MACHINE}.cpuid"}
+    assert boots_by_name(program, "mine", tmp_path)
+    assert not boots_by_name(program, MACHINE, tmp_path)
 
 
 # ---- stock mode ----

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The specification's record tables, the code's and the verifier's are one.
 
-usage: test_spec.py SPECIFICATION STREAM_FORMAT_H PACKAGE_DIRECTORY FEATURES_MD
+usage: test_spec.py SPECIFICATION STREAM_FORMAT_H PACKAGE_DIRECTORY FEATURES_MD RECORDS_H RECORDS_MD
 """
 
 import re
@@ -41,13 +41,37 @@ def field_rules(text, page):
     return len(lines) - 2
 
 
-def main(spec, header, package, features):
-    text, code = Path(spec).read_text(), Path(header).read_text()
+def same_rows(text, page):
+    """The specification's tables of records are those that are generated from records.def, line for line."""
+    for table in page.strip().split("\n\n"):
+        for line in table.splitlines():
+            assert line in text.splitlines(), f"the specification lacks: {line}"
+        assert f"\n\n{table}\n\n" in text, "the specification's records stand in another order, or there are more"
+
+
+def record_sizes(reader, structs):
+    """A record that has a struct begins with it: its shortest body is that struct."""
+    found = 0
+    for kind, (low, step, _) in reader.TABLE.size.items():
+        name = reader.NAMES[kind]
+        if name.startswith("X86_PV_VCPU_"):
+            name = "X86_PV_VCPU_*"
+        elif name.startswith("EMULATOR_"):
+            name = "EMULATOR_*"
+        if name in structs:     # a context has a byte at least behind that
+            assert low in (structs[name], structs[name] + (reader.NAMES[kind] == "EMULATOR_CONTEXT")), (name, low)
+            found += 1
+    return found
+
+
+def main(spec, header, package, features, records_h, records_md):
+    text, code, records = (Path(path).read_text() for path in (spec, header, records_h))
     libxc, libxl = tables(text)
-    optional = int(re.search(r"#define REC_CHECKSUM (0x[0-9a-f]+)u", code)[1], 16)
-    assert libxc == {**enum(code, "xc_sr_record_type", "REC_"), optional: "CHECKSUM"}, libxc
-    optional = int(re.search(r"#define LIBXL_REC_HEAD_CHECKSUM (0x[0-9a-f]+)u", code)[1], 16)
-    assert libxl == {**enum(code, "xc_sr_libxl_record_type", "LIBXL_REC_"), optional: "HEAD_CHECKSUM"}, libxl
+    same_rows(text, Path(records_md).read_text())
+    optional = int(re.search(r"#define REC_CHECKSUM (0x[0-9a-f]+)u", records)[1], 16)
+    assert libxc == {**enum(records, "xc_sr_record_type", "REC_"), optional: "CHECKSUM"}, libxc
+    optional = int(re.search(r"#define LIBXL_REC_HEAD_CHECKSUM (0x[0-9a-f]+)u", records)[1], 16)
+    assert libxl == {**enum(records, "xc_sr_libxl_record_type", "LIBXL_REC_"), optional: "HEAD_CHECKSUM"}, libxl
 
     sys.path.insert(0, str(Path(package).parent))
     from migration import libxc as reader, libxl as outer
@@ -64,6 +88,7 @@ def main(spec, header, package, features):
             assert offset == at, f"{section}: a field at {offset}, the one before ends at {at}"
             at = offset + size
         assert at == structs[struct], f"{section}: {at} bytes, the struct has {structs[struct]}"
+    assert record_sizes(reader, structs) == 10 and record_sizes(outer, structs) == 3
     limit = eval(re.search(r"XC_SR_MAX_LENGTH +\((.*?)\)", code)[1].replace("u", ""))
     assert f"`{limit:#x}`" in text and limit == reader.MAX_LENGTH
     limit = int(re.search(r"XC_SR_MAX_OPTIONAL_RUN +(\d+)u", code)[1])

@@ -35,7 +35,7 @@ const char *xc_policy_name(enum xc_policy_index index)
 }
 
 /* Log what failed, unless xc_sysctl() or xc_domctl() has already said why. */
-static int failed(xc_handle *xch, const char *what, const char *which)
+static int fail_to_get(xc_handle *xch, const char *what, const char *which)
 {
     int err = errno;
 
@@ -73,14 +73,14 @@ int xc_get_cpu_featureset(xc_handle *xch, enum xc_featureset_index index, uint32
         return xc_fail(xch, EINVAL, "%s: there is no number %u", what, (unsigned int)index);
     /* Without a buffer the answer is the length. */
     if (featureset_call(xch, index, NULL, &nr) < 0)
-        return failed(xch, what, which);
+        return fail_to_get(xch, what, which);
     room = nr;
     buffer = xch->ops->alloc(xch->state, (room ? room : 1) * sizeof(*buffer));
     if (!buffer)
-        return failed(xch, what, which);
+        return fail_to_get(xch, what, which);
     rc = featureset_call(xch, index, buffer, &nr);
     if (rc < 0) {
-        rc = failed(xch, what, which);
+        rc = fail_to_get(xch, what, which);
     } else if (nr > room) {
         rc = xc_fail(xch, EIO, "%s (%s): %u words in a buffer of %u", what, which, nr, room);
     } else {
@@ -89,7 +89,7 @@ int xc_get_cpu_featureset(xc_handle *xch, enum xc_featureset_index index, uint32
             memcpy(*words, buffer, nr * sizeof(**words));
             *n = nr;
         } else {
-            rc = failed(xch, what, which);
+            rc = fail_to_get(xch, what, which);
         }
     }
     room = (uint32_t)errno;
@@ -221,10 +221,10 @@ int xc_get_system_cpu_policy(xc_handle *xch, enum xc_policy_index index, struct 
         return xc_fail(xch, EINVAL, "%s: there is no number %u", what, (unsigned int)index);
     if (policy_sizes(xch, index, &sizes) < 0 ||
         buffers_alloc(xch, &b, sizes.nr_leaves, sizes.nr_msrs))
-        return failed(xch, what, which);
+        return fail_to_get(xch, what, which);
     rc = system_policy_call(xch, index, &b);
     if (rc < 0)
-        rc = failed(xch, what, which);
+        rc = fail_to_get(xch, what, which);
     else
         rc = take_answer(xch, &b, sizes.nr_leaves, sizes.nr_msrs, l);
     buffers_release(xch, &b);
@@ -243,10 +243,10 @@ int xc_get_domain_cpu_policy(xc_handle *xch, uint32_t domid, struct xc_leaves *l
     /* The domctl's own size query is not documented; the host's sizes hold for every policy. */
     if (policy_sizes(xch, XC_POLICY_HOST, &sizes) < 0 ||
         buffers_alloc(xch, &b, sizes.nr_leaves, sizes.nr_msrs))
-        return failed(xch, what, which);
+        return fail_to_get(xch, what, which);
     rc = domain_policy_call(xch, XEN_DOMCTL_get_cpu_policy, domid, &b, NULL);
     if (rc < 0)
-        rc = failed(xch, what, which);
+        rc = fail_to_get(xch, what, which);
     else
         rc = take_answer(xch, &b, sizes.nr_leaves, sizes.nr_msrs, l);
     buffers_release(xch, &b);

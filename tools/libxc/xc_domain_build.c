@@ -25,7 +25,7 @@
 #define SUPERPAGE_ORDER 9
 #define SUPERPAGE       (1u << SUPERPAGE_ORDER)
 
-static int failed(xc_handle *xch, uint32_t domid, const char *what)
+static int fail_at_step(xc_handle *xch, uint32_t domid, const char *what)
 {
     if (errno == EPROTO)
         return -1;
@@ -58,21 +58,21 @@ int xc_domain_create(xc_handle *xch, const struct xc_domain_config *config, uint
     return 0;
 }
 
-static int simple(xc_handle *xch, uint32_t domid, uint32_t cmd, const char *what)
+static int call_simple_domctl(xc_handle *xch, uint32_t domid, uint32_t cmd, const char *what)
 {
     struct xen_domctl op = {.cmd = cmd, .domain = (domid_t)domid};
 
-    return xc_domctl(xch, &op) < 0 ? failed(xch, domid, what) : 0;
+    return xc_domctl(xch, &op) < 0 ? fail_at_step(xch, domid, what) : 0;
 }
 
 int xc_domain_pause(xc_handle *xch, uint32_t domid)
 {
-    return simple(xch, domid, XEN_DOMCTL_pausedomain, "pausing");
+    return call_simple_domctl(xch, domid, XEN_DOMCTL_pausedomain, "pausing");
 }
 
 int xc_domain_unpause(xc_handle *xch, uint32_t domid)
 {
-    return simple(xch, domid, XEN_DOMCTL_unpausedomain, "unpausing");
+    return call_simple_domctl(xch, domid, XEN_DOMCTL_unpausedomain, "unpausing");
 }
 
 int xc_domain_destroy(xc_handle *xch, uint32_t domid)
@@ -82,7 +82,7 @@ int xc_domain_destroy(xc_handle *xch, uint32_t domid)
     /* A large domain goes in pieces: EAGAIN means that there are more. */
     while (xc_domctl(xch, &op) < 0)
         if (errno != EAGAIN && errno != ERESTART)
-            return failed(xch, domid, "destroying");
+            return fail_at_step(xch, domid, "destroying");
     return 0;
 }
 
@@ -91,7 +91,7 @@ int xc_domain_max_vcpus(xc_handle *xch, uint32_t domid, uint32_t max)
     struct xen_domctl op = {.cmd = XEN_DOMCTL_max_vcpus, .domain = (domid_t)domid};
 
     op.u.max_vcpus.max = max;
-    return xc_domctl(xch, &op) < 0 ? failed(xch, domid, "making the vCPUs of") : 0;
+    return xc_domctl(xch, &op) < 0 ? fail_at_step(xch, domid, "making the vCPUs of") : 0;
 }
 
 int xc_domain_max_mem(xc_handle *xch, uint32_t domid, uint64_t kib)
@@ -99,7 +99,7 @@ int xc_domain_max_mem(xc_handle *xch, uint32_t domid, uint64_t kib)
     struct xen_domctl op = {.cmd = XEN_DOMCTL_max_mem, .domain = (domid_t)domid};
 
     op.u.max_mem.max_memkb = kib;
-    return xc_domctl(xch, &op) < 0 ? failed(xch, domid, "setting the memory of") : 0;
+    return xc_domctl(xch, &op) < 0 ? fail_at_step(xch, domid, "setting the memory of") : 0;
 }
 
 /* The number of extents, each 2^order frames, that there are now, of n from `first` on; or -1. */
@@ -142,7 +142,7 @@ int xc_domain_populate(xc_handle *xch, uint32_t domid, uint64_t first_gfn, uint6
         int done = populate_chunk(xch, domid, first_gfn, chunk, order);
 
         if (done < 0)
-            return failed(xch, domid, "giving memory to");
+            return fail_at_step(xch, domid, "giving memory to");
         first_gfn += (uint64_t)done << order;
         n -= (uint64_t)done << order;
         /* Less than asked for is how it says that there is no more. */
@@ -162,7 +162,7 @@ void *xc_map_foreign_pages(xc_handle *xch, uint32_t domid, const uint64_t *gfns,
     void *mapping = xch->ops->map(xch->state, domid, gfns, n, write, pages);
 
     if (!mapping)
-        (void)failed(xch, domid, "mapping memory of");
+        (void)fail_at_step(xch, domid, "mapping memory of");
     return mapping;
 }
 
@@ -184,7 +184,7 @@ int xc_domain_get_visible(xc_handle *xch, uint32_t domid, struct featureset *vis
     memset(visible, 0, sizeof(*visible));
     *costs_switches = false;
     if (!words)
-        return failed(xch, domid, "asking what stays visible to");
+        return fail_at_step(xch, domid, "asking what stays visible to");
     v->nr_words = FEATURESET_WORDS;
     v->words = (uintptr_t)words;
     rc = xc_domctl(xch, &op);
@@ -200,5 +200,5 @@ int xc_domain_get_visible(xc_handle *xch, uint32_t domid, struct featureset *vis
     errno = err;
     if (rc < 0 && (errno == ENOSYS || errno == EOPNOTSUPP))
         return -1; /* a stock hypervisor: the caller knows what to do */
-    return rc < 0 ? failed(xch, domid, "asking what stays visible to") : 0;
+    return rc < 0 ? fail_at_step(xch, domid, "asking what stays visible to") : 0;
 }

@@ -5,11 +5,12 @@
  */
 #include <errno.h>
 
-#include "xc_sr_private.h"
+#include "xc_gnttab.h"
+#include "xc_private.h"
 
 #include <xen/grant_table.h>
 
-static void grant(grant_entry_v1_t *table, unsigned int ref, uint32_t domid, uint64_t gfn)
+static void grant_frame(grant_entry_v1_t *table, unsigned int ref, uint32_t domid, uint64_t gfn)
 {
     if (!gfn)
         return; /* it has no such ring */
@@ -30,8 +31,8 @@ int xc_gnttab_seed(xc_handle *xch, uint32_t domid, const struct xc_guest_ends *e
     if (!mapping)
         return xc_fail(xch, errno, "the grant table of domain %u: %s", domid,
                        xc_reason(xch, errno));
-    grant(page, GNTTAB_RESERVED_CONSOLE, ends->console_domid, console_gfn);
-    grant(page, GNTTAB_RESERVED_XENSTORE, ends->store_domid, store_gfn);
+    grant_frame(page, GNTTAB_RESERVED_CONSOLE, ends->console_domid, console_gfn);
+    grant_frame(page, GNTTAB_RESERVED_XENSTORE, ends->store_domid, store_gfn);
     xch->ops->unmap_grants(xch->state, mapping);
     return 0;
 }

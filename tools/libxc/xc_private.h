@@ -45,6 +45,13 @@ int xc_fail(xc_handle *xch, int err, const char *fmt, ...) __attribute__((format
 int xc_sysctl(xc_handle *xch, struct xen_sysctl *op);
 int xc_domctl(xc_handle *xch, struct xen_domctl *op);
 
+/*
+ * Reads, or sets, parameter HVM_PARAM_* of an HVM domain.  Returns 0; or -1 with errno, EINVAL
+ * where the hypervisor has no such parameter.  Logs nothing: the caller says what it was for.
+ */
+int xc_hvm_get_param(xc_handle *xch, uint32_t domid, uint32_t index, uint64_t *value);
+int xc_hvm_set_param(xc_handle *xch, uint32_t domid, uint32_t index, uint64_t value);
+
 /* The reason to give people for a failed call of the transport: "not permitted: ..." */
 const char *xc_reason(xc_handle *xch, int err);
 

@@ -66,15 +66,15 @@ int xc_pv_shared_frame(xc_handle *xch, uint32_t domid, uint64_t *mfn)
 
 int xc_pv_frames(xc_handle *xch, uint32_t domid, uint64_t *frames, size_t n)
 {
-    struct sr_pv_save *pv = sr_pv_open(xch, domid);
-    int rc = pv ? 0 : -1, err;
+    struct sr_pv_p2m *p2m = sr_pv_open_p2m(xch, domid);
+    int rc = p2m ? 0 : -1, err;
 
     for (size_t i = 0; i < n && !rc; i++)
-        if (!sr_pv_mfn(pv, frames[i], &frames[i]))
+        if (!sr_pv_find_mfn(p2m, frames[i], &frames[i]))
             rc = xc_fail(xch, ENOENT, "domain %u has nothing at frame %llx", domid,
                          (unsigned long long)frames[i]);
     err = errno;
-    sr_pv_close(pv);
+    sr_pv_close_p2m(p2m);
     errno = err;
     return rc;
 }

@@ -30,8 +30,8 @@ int sr_write_policy(struct sr_writer *w, uint32_t domid)
 }
 
 /* The entries of one record, malloc'ed: a policy has no more than `most`. */
-static int take(struct sr_reader *r, uint32_t length, size_t size, size_t most, void **entries,
-                size_t *n)
+static int read_entries(struct sr_reader *r, uint32_t length, size_t size, size_t most,
+                        void **entries, size_t *n)
 {
     if (!length || length % size || length / size > most)
         return sr_bad(r, "%u bytes; it has 1 to %zu entries of %zu", length, most, size);
@@ -47,19 +47,17 @@ int sr_take_policy(struct sr_reader *r, struct sr_policy *p, const struct xc_sr_
     bool cpuid = header->type == REC_X86_CPUID_POLICY;
     bool *have = cpuid ? &p->have_cpuid : &p->have_msr;
 
-    if (*have)
-        return sr_bad(r, "it stands here a second time");
     *have = true;
     if (cpuid)
-        return take(r, header->length, sizeof(*p->leaves.leaves), POLICY_MAX_LEAVES,
-                    (void **)&p->leaves.leaves, &p->leaves.nr_leaves);
-    return take(r, header->length, sizeof(*p->leaves.msrs), POLICY_MAX_MSRS,
-                (void **)&p->leaves.msrs, &p->leaves.nr_msrs);
+        return read_entries(r, header->length, sizeof(*p->leaves.leaves), POLICY_MAX_LEAVES,
+                            (void **)&p->leaves.leaves, &p->leaves.nr_leaves);
+    return read_entries(r, header->length, sizeof(*p->leaves.msrs), POLICY_MAX_MSRS,
+                        (void **)&p->leaves.msrs, &p->leaves.nr_msrs);
 }
 
 /* Every finding a line; *result has the first of them. */
-static int refuse(struct sr_reader *r, const struct policy_report *report, const char *what,
-                  int err, struct xc_restore_result *result)
+static int refuse_policy(struct sr_reader *r, const struct policy_report *report, const char *what,
+                         int err, struct xc_restore_result *result)
 {
     char text[XC_FAULT_TEXT];
 
@@ -85,8 +83,8 @@ struct audit {
 };
 
 /* May it come? */
-static int audit(struct sr_reader *r, const struct sr_policy *p, uint32_t domid, struct audit *a,
-                 struct xc_restore_result *result)
+static int audit_policy(struct sr_reader *r, const struct sr_policy *p, uint32_t domid,
+                        struct audit *a, struct xc_restore_result *result)
 {
     struct policy_report report = report_into(result);
     const struct policy_host here = xc_limits_host(&a->limits);
@@ -95,31 +93,32 @@ static int audit(struct sr_reader *r, const struct sr_policy *p, uint32_t domid,
 
     if (policy_from_leaves(&a->told, p->leaves.leaves, p->leaves.nr_leaves, p->leaves.msrs,
                            p->leaves.nr_msrs, &report))
-        return refuse(r, &report, "the stream's CPU policy cannot be", EILSEQ, result);
+        return refuse_policy(r, &report, "the stream's CPU policy cannot be", EILSEQ, result);
     if (xc_domain_getinfo(r->xch, domid, &info) ||
         xc_guest_limits(r->xch, xc_domain_guest_type(&info), &a->limits))
         return -1;
     if (!xc_audit_policy(&p->leaves, &a->told, &here, &report, &checked))
         return 0;
-    return checked ? refuse(r, &report, "the stream's CPU policy cannot be", EILSEQ, result)
-                   : refuse(r, &report, "this host cannot give the domain its CPU", EPERM, result);
+    return checked ? refuse_policy(r, &report, "the stream's CPU policy cannot be", EILSEQ, result)
+                   : refuse_policy(r, &report, "this host cannot give the domain its CPU", EPERM,
+                                   result);
 }
 
 /* Does the hypervisor give it?  It decides, whatever the audit thinks. */
-static int try_out(struct sr_reader *r, const struct sr_policy *p, uint32_t domid, struct audit *a,
-                   struct xc_restore_result *result)
+static int try_policy(struct sr_reader *r, const struct sr_policy *p, uint32_t domid,
+                      struct audit *a, struct xc_restore_result *result)
 {
     struct policy_report report = report_into(result);
     int rc = xc_trial_policy(r->xch, domid, &p->leaves, &a->told, &a->given, &report, NULL);
 
     if (rc == XC_GIVEN_OTHERWISE)
-        return refuse(r, &report, "Xen gave the domain another CPU than it was told of", EPERM,
-                      result);
+        return refuse_policy(r, &report, "Xen gave the domain another CPU than it was told of",
+                             EPERM, result);
     return rc;
 }
 
 /* What the registers will be held against, and the domain once more at the end. */
-static int keep(struct sr_reader *r, struct sr_policy *p, const struct audit *a)
+static int keep_policy(struct sr_reader *r, struct sr_policy *p, const struct audit *a)
 {
     p->guest = malloc(sizeof(*p->guest));
     if (!p->guest)
@@ -170,11 +169,11 @@ int sr_apply_policy(struct sr_reader *r, struct sr_policy *p, uint32_t domid, bo
     a = malloc(sizeof(*a));
     if (!a)
         return xc_fail(r->xch, ENOMEM, "out of memory for the audit");
-    rc = audit(r, p, domid, a, result);
+    rc = audit_policy(r, p, domid, a, result);
     if (!rc)
-        rc = try_out(r, p, domid, a, result);
+        rc = try_policy(r, p, domid, a, result);
     if (!rc)
-        rc = keep(r, p, a);
+        rc = keep_policy(r, p, a);
     free(a);
     return rc;
 }

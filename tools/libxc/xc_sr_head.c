@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "xc_bytes.h"
 #include "xc_sr_head.h"
 
 enum state {
@@ -36,7 +37,6 @@ enum state {
 /* Sizes of the pieces, in bytes. */
 enum {
     MARKER_SIZE = sizeof(uint64_t),
-    IMAGE_HEADER_SIZE = sizeof(struct xc_sr_ihdr) - MARKER_SIZE,
 };
 
 /* Every record that is kept, as long as it can be, has room in a head. */
@@ -47,89 +47,10 @@ _Static_assert(sizeof(struct xc_sr_ihdr) + sizeof(struct xc_sr_dhdr) +
                    XC_SR_HEAD_MAX,
                "a whole policy must have room in a head");
 
-static const char *const record_names[] = {
-    [REC_END] = "END",
-    [REC_PAGE_DATA] = "PAGE_DATA",
-    [REC_X86_PV_INFO] = "X86_PV_INFO",
-    [REC_X86_PV_P2M_FRAMES] = "X86_PV_P2M_FRAMES",
-    [REC_X86_PV_VCPU_BASIC] = "X86_PV_VCPU_BASIC",
-    [REC_X86_PV_VCPU_EXTENDED] = "X86_PV_VCPU_EXTENDED",
-    [REC_X86_PV_VCPU_XSAVE] = "X86_PV_VCPU_XSAVE",
-    [REC_SHARED_INFO] = "SHARED_INFO",
-    [REC_X86_TSC_INFO] = "X86_TSC_INFO",
-    [REC_HVM_CONTEXT] = "HVM_CONTEXT",
-    [REC_HVM_PARAMS] = "HVM_PARAMS",
-    [REC_TOOLSTACK] = "TOOLSTACK",
-    [REC_X86_PV_VCPU_MSRS] = "X86_PV_VCPU_MSRS",
-    [REC_VERIFY] = "VERIFY",
-    [REC_CHECKPOINT] = "CHECKPOINT",
-    [REC_CHECKPOINT_DIRTY_PFN_LIST] = "CHECKPOINT_DIRTY_PFN_LIST",
-    [REC_STATIC_DATA_END] = "STATIC_DATA_END",
-    [REC_X86_CPUID_POLICY] = "X86_CPUID_POLICY",
-    [REC_X86_MSR_POLICY] = "X86_MSR_POLICY",
-};
-
-#define NR_RECORD_NAMES (sizeof(record_names) / sizeof(record_names[0]))
-
-const char *xc_sr_record_name(uint32_t type)
-{
-    if (type < NR_RECORD_NAMES)
-        return record_names[type];
-    if (type == REC_CHECKSUM)
-        return "CHECKSUM";
-    return type & REC_OPTIONAL ? "optional" : "unknown";
-}
-
-const char *xc_sr_libxl_record_name(uint32_t type)
-{
-    static const char *const names[] = {
-        [LIBXL_REC_END] = "END",
-        [LIBXL_REC_LIBXC_CONTEXT] = "LIBXC_CONTEXT",
-        [LIBXL_REC_EMULATOR_XENSTORE_DATA] = "EMULATOR_XENSTORE_DATA",
-        [LIBXL_REC_EMULATOR_CONTEXT] = "EMULATOR_CONTEXT",
-        [LIBXL_REC_CHECKPOINT_END] = "CHECKPOINT_END",
-        [LIBXL_REC_CHECKPOINT_STATE] = "CHECKPOINT_STATE",
-    };
-
-    if (type < sizeof(names) / sizeof(names[0]))
-        return names[type];
-    return type & REC_OPTIONAL ? "optional" : "unknown";
-}
-
 /* ---- bytes ---- */
 
-static uint16_t le16(const uint8_t *b)
-{
-    return (uint16_t)(b[0] | b[1] << 8);
-}
-
-static uint32_t le32(const uint8_t *b)
-{
-    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
-}
-
-static uint64_t le64(const uint8_t *b)
-{
-    return le32(b) | (uint64_t)le32(b + 4) << 32;
-}
-
-static uint16_t be16(const uint8_t *b)
-{
-    return (uint16_t)(b[0] << 8 | b[1]);
-}
-
-static uint32_t be32(const uint8_t *b)
-{
-    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
-}
-
-static uint64_t be64(const uint8_t *b)
-{
-    return (uint64_t)be32(b) << 32 | be32(b + 4);
-}
-
 /* Bodies are padded to a multiple of 8.  64 bits, so that a length near 4 GiB does not wrap. */
-static uint64_t padded(uint32_t length)
+static uint64_t padded_length(uint32_t length)
 {
     return ((uint64_t)length + 7) & ~7ull;
 }
@@ -173,7 +94,7 @@ static int fail_at(struct xc_sr_parser *p, uint64_t offset, const char *fmt, ...
 }
 
 /* What comes next: `size` bytes that are to be judged in `state`. */
-static int expect(struct xc_sr_parser *p, enum state state, size_t size)
+static int expect_piece(struct xc_sr_parser *p, enum state state, size_t size)
 {
     p->state = state;
     p->need = size;
@@ -188,10 +109,10 @@ static int expect(struct xc_sr_parser *p, enum state state, size_t size)
     return 0;
 }
 
-static int done(struct xc_sr_parser *p)
+static int finish_head(struct xc_sr_parser *p)
 {
     p->head->length = p->offset;
-    return expect(p, ST_DONE, 0);
+    return expect_piece(p, ST_DONE, 0);
 }
 
 /* ---- records of both layers ---- */
@@ -199,7 +120,7 @@ static int done(struct xc_sr_parser *p)
 /* The body has come; behind it stand zeros up to a multiple of 8. */
 static int expect_padding(struct xc_sr_parser *p)
 {
-    return expect(p, ST_PADDING, (size_t)(padded(p->length) - p->length));
+    return expect_piece(p, ST_PADDING, (size_t)(padded_length(p->length) - p->length));
 }
 
 static int on_padding(struct xc_sr_parser *p)
@@ -207,36 +128,50 @@ static int on_padding(struct xc_sr_parser *p)
     for (size_t i = 0; i < p->have; i++)
         if (p->buf[i])
             return fail_at(p, p->item_offset + i, "its padding is not zero");
-    return expect(p, p->libxl_layer ? ST_LIBXL_RECORD : ST_RECORD, sizeof(struct xc_sr_rhdr));
+    return expect_piece(p, p->libxl_layer ? ST_LIBXL_RECORD : ST_RECORD, sizeof(struct xc_sr_rhdr));
 }
 
 /* ---- xl's and libxl's layers ---- */
 
+/* A header that is not right: the fault in the words of its layer.  at: where the header begins. */
+static int refuse_xl_header(struct xc_sr_parser *p, struct xc_sr_header_fault f)
+{
+    uint64_t at = p->item_offset + f.at;
+
+    switch (f.what) {
+    case XC_SR_HEADER_ENDIAN:
+        return fail_at(p, at, "byte order is 0x%08x, not 0x%08x: saved on another architecture",
+                       f.value, XC_SR_XL_BYTEORDER);
+    case XC_SR_HEADER_OPTIONS:
+        return fail_at(p, at, "unknown mandatory flags 0x%x of xl: saved by a newer one", f.value);
+    case XC_SR_HEADER_LEGACY:
+        return fail_at(p, at, "a legacy stream, of Xen 4.5 or older: it holds no CPU policy");
+    default:
+        return fail_at(p, at, "not an image made by `xl save`: its magic is not there");
+    }
+}
+
 static int on_xl_header(struct xc_sr_parser *p)
 {
-    const uint8_t *b = p->buf;
-    uint32_t optdata = le32(b + 44);
+    struct xc_sr_header_fault fault;
+    struct xc_sr_xl_hdr header;
+    uint32_t optdata;
 
-    if (memcmp(b, XC_SR_XL_MAGIC, 32) != 0)
-        return fail_at(p, 0, "not an image made by `xl save`: its magic is not there");
-    if (le32(b + 32) != XC_SR_XL_BYTEORDER)
-        return fail_at(p, 32, "byte order is 0x%08x, not 0x%08x: saved on another architecture",
-                       le32(b + 32), XC_SR_XL_BYTEORDER);
-    p->head->xl_flags = le32(b + 36);
-    if (p->head->xl_flags & ~(XC_SR_XL_FLAG_JSON | XC_SR_XL_FLAG_STREAM_V2))
-        return fail_at(p, 36, "unknown mandatory flags 0x%x of xl: saved by a newer one",
-                       p->head->xl_flags & ~(XC_SR_XL_FLAG_JSON | XC_SR_XL_FLAG_STREAM_V2));
-    if (!(p->head->xl_flags & XC_SR_XL_FLAG_STREAM_V2))
-        return fail_at(p, 36, "a legacy stream, of Xen 4.5 or older: it holds no CPU policy");
+    memcpy(&header, p->buf, sizeof(header));
+    fault = xc_sr_check_xl_header(&header);
+    if (fault.what)
+        return refuse_xl_header(p, fault);
+    p->head->xl_flags = header.mandatory_flags;
+    optdata = header.optional_length;
     if (optdata > XC_SR_MAX_OPTDATA)
         return fail_at(p, 44, "optional data of %u bytes; at most %d are taken", optdata,
                        XC_SR_MAX_OPTDATA);
     if (!optdata)
-        return expect(p, ST_LIBXL_HEADER, sizeof(struct xc_sr_libxl_hdr));
+        return expect_piece(p, ST_LIBXL_HEADER, sizeof(struct xc_sr_libxl_hdr));
     if (optdata < 4)
         return fail_at(p, 44, "optional data of %u bytes cannot hold a length", optdata);
     p->optdata_left = optdata - 4;
-    return expect(p, ST_XL_OPTDATA, 4);
+    return expect_piece(p, ST_XL_OPTDATA, 4);
 }
 
 static int on_xl_optdata(struct xc_sr_parser *p)
@@ -250,7 +185,7 @@ static int on_xl_optdata(struct xc_sr_parser *p)
     if (length > XC_SR_MAX_CONFIG)
         length = XC_SR_MAX_CONFIG;
     p->optdata_left -= length;
-    return expect(p, ST_XL_CONFIG, length);
+    return expect_piece(p, ST_XL_CONFIG, length);
 }
 
 /* Where the configuration has the domain's name: { "c_info": { ... "name": "web1" ...  */
@@ -277,32 +212,44 @@ static void find_name(struct xc_sr_head *head)
 static int on_xl_config(struct xc_sr_parser *p)
 {
     find_name(p->head);
-    return expect(p, ST_XL_SKIP, p->optdata_left);
+    return expect_piece(p, ST_XL_SKIP, p->optdata_left);
 }
 
 static int on_xl_skip(struct xc_sr_parser *p)
 {
-    return expect(p, ST_LIBXL_HEADER, sizeof(struct xc_sr_libxl_hdr));
+    return expect_piece(p, ST_LIBXL_HEADER, sizeof(struct xc_sr_libxl_hdr));
+}
+
+static int refuse_libxl_header(struct xc_sr_parser *p, struct xc_sr_header_fault f)
+{
+    uint64_t at = p->item_offset + f.at;
+
+    switch (f.what) {
+    case XC_SR_HEADER_VERSION:
+        return fail_at(p, at, "version %u of libxl's stream; only %u is known", f.value,
+                       XC_SR_LIBXL_VERSION);
+    case XC_SR_HEADER_ENDIAN:
+        return fail_at(p, at, "libxl's stream is big-endian");
+    case XC_SR_HEADER_LEGACY:
+        return fail_at(p, at, "converted from a legacy stream: it holds no CPU policy");
+    case XC_SR_HEADER_OPTIONS:
+        return fail_at(p, at, "options 0x%08x: reserved bits are not zero", f.value);
+    default:
+        return fail_at(p, at, "libxl's stream does not begin here: no \"LibxlFmt\"");
+    }
 }
 
 static int on_libxl_header(struct xc_sr_parser *p)
 {
-    uint64_t at = p->item_offset;
-    uint32_t options = be32(p->buf + 12);
+    struct xc_sr_header_fault fault;
+    struct xc_sr_libxl_hdr header;
 
-    if (be64(p->buf) != XC_SR_LIBXL_IDENT)
-        return fail_at(p, at, "libxl's stream does not begin here: no \"LibxlFmt\"");
-    if (be32(p->buf + 8) != XC_SR_LIBXL_VERSION)
-        return fail_at(p, at + 8, "version %u of libxl's stream; only %u is known",
-                       be32(p->buf + 8), XC_SR_LIBXL_VERSION);
-    if (options & XC_SR_LIBXL_OPT_BIG_ENDIAN)
-        return fail_at(p, at + 12, "libxl's stream is big-endian");
-    if (options & XC_SR_LIBXL_OPT_LEGACY)
-        return fail_at(p, at + 12, "converted from a legacy stream: it holds no CPU policy");
-    if (options)
-        return fail_at(p, at + 12, "options 0x%08x: reserved bits are not zero", options);
+    memcpy(&header, p->buf, sizeof(header));
+    fault = xc_sr_check_libxl_header(&header);
+    if (fault.what)
+        return refuse_libxl_header(p, fault);
     p->libxl_layer = true;
-    return expect(p, ST_LIBXL_RECORD, sizeof(struct xc_sr_rhdr));
+    return expect_piece(p, ST_LIBXL_RECORD, sizeof(struct xc_sr_rhdr));
 }
 
 static int on_libxl_record(struct xc_sr_parser *p)
@@ -316,9 +263,10 @@ static int on_libxl_record(struct xc_sr_parser *p)
         p->libxl_layer = false;
         p->record = XC_SR_NO_RECORD;
         p->head->libxc_offset = p->offset;
-        return expect(p, ST_MARKER, MARKER_SIZE);
+        return expect_piece(p, ST_MARKER, MARKER_SIZE);
     }
-    if (!(p->type & REC_OPTIONAL))
+    /* An optional record that is known has its place, too. */
+    if (!(p->type & REC_OPTIONAL) || xc_sr_find_libxl_record(p->type))
         return fail_at(p, p->record_offset, "stands before LIBXC_CONTEXT");
     if (p->length > XC_SR_MAX_OPTIONAL)
         return fail_at(p, p->record_offset, "an optional record of %u bytes; at most %d are taken",
@@ -326,57 +274,88 @@ static int on_libxl_record(struct xc_sr_parser *p)
     if (p->record >= XC_SR_MAX_RECORDS)
         return fail_at(p, p->record_offset, "more than %d records before LIBXC_CONTEXT",
                        XC_SR_MAX_RECORDS);
-    return expect(p, ST_LIBXL_SKIP, p->length);
+    return expect_piece(p, ST_LIBXL_SKIP, p->length);
 }
 
 /* ---- libxc's layer: headers ---- */
 
+static int refuse_image_header(struct xc_sr_parser *p, struct xc_sr_header_fault f)
+{
+    uint64_t at = p->item_offset + f.at;
+
+    switch (f.what) {
+    case XC_SR_HEADER_IDENT:
+        return fail_at(p, at, "not a Xen migration stream: its id is 0x%08x, not \"XENF\"",
+                       f.value);
+    case XC_SR_HEADER_VERSION:
+        return fail_at(p, at, "version %u of the stream; 2 and 3 are known", f.value);
+    case XC_SR_HEADER_ENDIAN:
+        return fail_at(p, at, "the stream is big-endian");
+    case XC_SR_HEADER_OPTIONS:
+        return fail_at(p, at, "options 0x%04x: reserved bits are not zero", f.value);
+    case XC_SR_HEADER_RESERVED:
+        return fail_at(p, at, "reserved bytes of the image header are not zero");
+    default:
+        return fail_at(p, at,
+                       "not a Xen migration stream: the marker of 8 bytes 0xff is not there");
+    }
+}
+
+/* Whatever is no stream is refused by its first 8 bytes.  They stay in buf. */
 static int on_marker(struct xc_sr_parser *p)
 {
-    if (be64(p->buf) != XC_SR_MARKER)
-        return fail_at(p, p->item_offset,
-                       "not a Xen migration stream: the marker of 8 bytes 0xff is not there");
-    return expect(p, ST_IMAGE_HEADER, IMAGE_HEADER_SIZE);
+    struct xc_sr_header_fault fault;
+    uint64_t marker = 0;
+
+    memcpy(&marker, p->buf, p->have);
+    fault = xc_sr_check_marker(marker);
+    if (fault.what)
+        return refuse_image_header(p, fault);
+    p->state = ST_IMAGE_HEADER;
+    p->need = sizeof(struct xc_sr_ihdr) - MARKER_SIZE;
+    return 0;
 }
 
 static int on_image_header(struct xc_sr_parser *p)
 {
-    uint64_t at = p->item_offset;
-    uint32_t version = be32(p->buf + 4);
-    unsigned int options = be16(p->buf + 8);
+    struct xc_sr_header_fault fault;
+    struct xc_sr_ihdr header;
 
-    if (be32(p->buf) != XC_SR_IDENT)
-        return fail_at(p, at, "not a Xen migration stream: its id is 0x%08x, not \"XENF\"",
-                       be32(p->buf));
-    if (version != XC_SR_VERSION_2 && version != XC_SR_VERSION)
-        return fail_at(p, at + 4, "version %u of the stream; 2 and 3 are known", version);
-    if (options & XC_SR_OPT_BIG_ENDIAN)
-        return fail_at(p, at + 8, "the stream is big-endian");
-    if (options)
-        return fail_at(p, at + 8, "options 0x%04x: reserved bits are not zero", options);
-    if (be16(p->buf + 10) || be32(p->buf + 12))
-        return fail_at(p, at + 10, "reserved bytes of the image header are not zero");
-    p->head->version = version;
-    return expect(p, ST_DOMAIN_HEADER, sizeof(struct xc_sr_dhdr));
+    memcpy(&header, p->buf, sizeof(header));
+    fault = xc_sr_check_image_header(&header);
+    if (fault.what)
+        return refuse_image_header(p, fault);
+    p->head->version = p->order.version = xc_sr_image_version(&header);
+    return expect_piece(p, ST_DOMAIN_HEADER, sizeof(struct xc_sr_dhdr));
+}
+
+static int refuse_domain_header(struct xc_sr_parser *p, struct xc_sr_header_fault f)
+{
+    uint64_t at = p->item_offset + f.at;
+
+    switch (f.what) {
+    case XC_SR_HEADER_PAGES:
+        return fail_at(p, at, "pages of 2^%u bytes; x86 has 2^%d", f.value, XC_SR_PAGE_SHIFT);
+    case XC_SR_HEADER_RESERVED:
+        return fail_at(p, at, "the reserved field of the domain header is not zero");
+    default:
+        return fail_at(p, at, "guest type %u; 1 (x86 PV) and 2 (x86 HVM) are known", f.value);
+    }
 }
 
 static int on_domain_header(struct xc_sr_parser *p)
 {
-    uint64_t at = p->item_offset;
-    uint32_t guest = le32(p->buf);
-    unsigned int page_shift = le16(p->buf + 4);
+    struct xc_sr_header_fault fault;
+    struct xc_sr_dhdr header;
 
-    if (guest != XC_SR_GUEST_PV && guest != XC_SR_GUEST_HVM)
-        return fail_at(p, at, "guest type %u; 1 (x86 PV) and 2 (x86 HVM) are known", guest);
-    if (page_shift != XC_SR_PAGE_SHIFT)
-        return fail_at(p, at + 4, "pages of 2^%u bytes; x86 has 2^%d", page_shift,
-                       XC_SR_PAGE_SHIFT);
-    if (le16(p->buf + 6))
-        return fail_at(p, at + 6, "the reserved field of the domain header is not zero");
-    p->head->guest = (enum xc_sr_guest)guest;
-    p->head->xen_major = le32(p->buf + 8);
-    p->head->xen_minor = le32(p->buf + 12);
-    return expect(p, ST_RECORD, sizeof(struct xc_sr_rhdr));
+    memcpy(&header, p->buf, sizeof(header));
+    fault = xc_sr_check_domain_header(&header);
+    if (fault.what)
+        return refuse_domain_header(p, fault);
+    p->head->guest = p->order.guest = (enum xc_sr_guest)header.type;
+    p->head->xen_major = header.xen_major;
+    p->head->xen_minor = header.xen_minor;
+    return expect_piece(p, ST_RECORD, sizeof(struct xc_sr_rhdr));
 }
 
 /* ---- libxc's layer: records ---- */
@@ -387,38 +366,10 @@ static int on_domain_header(struct xc_sr_parser *p)
  */
 static int expect_body(struct xc_sr_parser *p, enum state state)
 {
-    if (p->offset - p->head->libxc_offset + padded(p->length) + sizeof(struct xc_sr_rhdr) >
+    if (p->offset - p->head->libxc_offset + padded_length(p->length) + sizeof(struct xc_sr_rhdr) >
         XC_SR_HEAD_MAX)
         return fail_at(p, p->record_offset, "the head is longer than %d bytes", XC_SR_HEAD_MAX);
-    return expect(p, state, p->length);
-}
-
-/* The checks that a policy record must pass before a byte of its body is read. */
-static int check_policy_record(struct xc_sr_parser *p, bool seen, size_t entry, size_t max)
-{
-    if (p->head->version < 3)
-        return fail_at(p, p->record_offset, "a version 2 stream has no such record");
-    if (seen)
-        return fail_at(p, p->record_offset, "stands here a second time");
-    if (!p->length || p->length % entry)
-        return fail_at(p, p->record_offset, "length %u is not a multiple of %zu above zero",
-                       p->length, entry);
-    if (p->length / entry > max)
-        return fail_at(p, p->record_offset, "%zu entries; no policy has more than %zu",
-                       p->length / entry, max);
-    return expect_body(p, ST_BODY);
-}
-
-static int on_pv_info_header(struct xc_sr_parser *p)
-{
-    if (p->head->guest != XC_SR_GUEST_PV)
-        return fail_at(p, p->record_offset, "in the stream of an HVM guest");
-    if (p->head->has_pv_info)
-        return fail_at(p, p->record_offset, "stands here a second time");
-    if (p->length != sizeof(struct xc_sr_pv_info))
-        return fail_at(p, p->record_offset, "length %u, must be %zu", p->length,
-                       sizeof(struct xc_sr_pv_info));
-    return expect_body(p, ST_BODY);
+    return expect_piece(p, state, p->length);
 }
 
 /* What must be there once the head ends, whichever way it ends. */
@@ -430,16 +381,16 @@ static int end_of_head(struct xc_sr_parser *p)
     if (p->head->has_msrs && !p->head->has_cpuid)
         return fail_at(p, p->record_offset,
                        "the head ends with X86_MSR_POLICY and without X86_CPUID_POLICY");
-    return done(p);
+    return finish_head(p);
 }
 
-static int on_static_data_end(struct xc_sr_parser *p)
+/* A policy has no more than `max` entries. */
+static int on_policy(struct xc_sr_parser *p, size_t entry, size_t max)
 {
-    if (p->head->version < 3)
-        return fail_at(p, p->record_offset, "a version 2 stream has no such record");
-    if (p->length)
-        return fail_at(p, p->record_offset, "has a body of %u bytes, must have none", p->length);
-    return end_of_head(p);
+    if (p->length / entry > max)
+        return fail_at(p, p->record_offset, "%zu entries; no policy has more than %zu",
+                       p->length / entry, max);
+    return expect_body(p, ST_BODY);
 }
 
 static int on_optional(struct xc_sr_parser *p)
@@ -459,7 +410,7 @@ static int on_other_v2(struct xc_sr_parser *p)
 {
     if (p->type == REC_END)
         return fail_at(p, p->record_offset, "stands before any memory");
-    if (p->type != REC_PAGE_DATA && p->type != REC_X86_PV_P2M_FRAMES)
+    if (!p->order.static_end)
         return expect_body(p, ST_SKIP);
     p->head->inferred_end = true;
     p->head->next_type = p->type;
@@ -467,38 +418,42 @@ static int on_other_v2(struct xc_sr_parser *p)
     return end_of_head(p);
 }
 
-/* A record that is not part of the static data. */
-static int on_other(struct xc_sr_parser *p)
+/* A record that may stand here, and whose body can have that length. */
+static int on_known_record(struct xc_sr_parser *p)
 {
-    if (p->type >= NR_RECORD_NAMES)
-        return fail_at(p, p->record_offset, "a mandatory record that is not known");
-    if (p->head->version >= 3)
-        return fail_at(p, p->record_offset, "stands before STATIC_DATA_END");
-    return on_other_v2(p);
+    switch (p->type) {
+    case REC_X86_PV_INFO:
+        return expect_body(p, ST_BODY);
+    case REC_X86_CPUID_POLICY:
+        return on_policy(p, sizeof(xen_cpuid_leaf_t), POLICY_MAX_LEAVES);
+    case REC_X86_MSR_POLICY:
+        return on_policy(p, sizeof(xen_msr_entry_t), XC_SR_MAX_MSRS);
+    case REC_STATIC_DATA_END:
+        return end_of_head(p);
+    default:
+        return on_other_v2(p);
+    }
 }
 
 static int on_record(struct xc_sr_parser *p)
 {
+    const struct xc_sr_record *record, *other = NULL;
+    enum xc_sr_order_wrong wrong;
+    char text[XC_SR_RULE_TEXT];
+
     p->type = le32(p->buf);
     p->length = le32(p->buf + 4);
     p->head->nr_records = p->record + 1;
     if (p->record >= XC_SR_MAX_RECORDS)
         return fail_at(p, p->record_offset, "more than %d records in the head", XC_SR_MAX_RECORDS);
-    if (p->type & REC_OPTIONAL)
-        return on_optional(p);
-    switch (p->type) {
-    case REC_X86_PV_INFO:
-        return on_pv_info_header(p);
-    case REC_X86_CPUID_POLICY:
-        return check_policy_record(p, p->head->has_cpuid, sizeof(xen_cpuid_leaf_t),
-                                   POLICY_MAX_LEAVES);
-    case REC_X86_MSR_POLICY:
-        return check_policy_record(p, p->head->has_msrs, sizeof(xen_msr_entry_t), XC_SR_MAX_MSRS);
-    case REC_STATIC_DATA_END:
-        return on_static_data_end(p);
-    default:
-        return on_other(p);
-    }
+    wrong = xc_sr_check_order(&p->order, p->type, &other);
+    if (wrong)
+        return fail_at(p, p->record_offset, "%s", xc_sr_order_text(&p->order, wrong, other, &text));
+    xc_sr_note_record(&p->order, p->type);
+    record = xc_sr_find_record(p->type);
+    if (record && !xc_sr_length_fits(record, p->length))
+        return fail_at(p, p->record_offset, "%s", xc_sr_length_text(record, p->length, &text));
+    return p->type & REC_OPTIONAL ? on_optional(p) : on_known_record(p);
 }
 
 static int on_pv_info(struct xc_sr_parser *p)
@@ -509,8 +464,9 @@ static int on_pv_info(struct xc_sr_parser *p)
         return fail_at(p, p->item_offset,
                        "words of %u bytes with %u page table levels; x86 has 4 with 3 and 8 with 4",
                        width, levels);
-    if (be16(p->buf + 2) || be32(p->buf + 4))
-        return fail_at(p, p->item_offset + 2, "its reserved bytes are not zero");
+    for (size_t i = 2; i < p->have; i++)
+        if (p->buf[i])
+            return fail_at(p, p->item_offset + 2, "its reserved bytes are not zero");
     p->head->has_pv_info = true;
     p->head->pv_width = (uint8_t)width;
     p->head->pv_levels = (uint8_t)levels;
@@ -585,9 +541,9 @@ void xc_sr_parser_init(struct xc_sr_parser *p, enum xc_sr_layer layer, struct xc
     p->record = XC_SR_NO_RECORD;
     p->type = XC_SR_NO_RECORD;
     if (layer == XC_SR_XL)
-        expect(p, ST_XL_HEADER, sizeof(struct xc_sr_xl_hdr));
+        expect_piece(p, ST_XL_HEADER, sizeof(struct xc_sr_xl_hdr));
     else
-        expect(p, ST_MARKER, MARKER_SIZE);
+        expect_piece(p, ST_MARKER, MARKER_SIZE);
 }
 
 size_t xc_sr_needs(const struct xc_sr_parser *p)
@@ -596,7 +552,7 @@ size_t xc_sr_needs(const struct xc_sr_parser *p)
 }
 
 /* Put bytes of the current piece where they are kept, if they are. */
-static void keep(struct xc_sr_parser *p, const uint8_t *bytes, size_t n)
+static void keep_bytes(struct xc_sr_parser *p, const uint8_t *bytes, size_t n)
 {
     if (p->state == ST_XL_CONFIG)
         memcpy(p->head->config + p->have, bytes, n);
@@ -615,7 +571,7 @@ ssize_t xc_sr_feed(struct xc_sr_parser *p, const void *bytes, size_t len)
     while (!p->failed && used < len && p->need) {
         size_t n = len - used < p->need ? len - used : p->need;
 
-        keep(p, b + used, n);
+        keep_bytes(p, b + used, n);
         used += n;
         /* A piece may be empty: then its handler's turn comes at once. */
         while (!p->failed && !p->need && p->state != ST_DONE)

@@ -21,7 +21,7 @@
 
 #include <cpuid-policy/policy.h>
 
-#include "xc_sr_stream_format.h"
+#include "xc_sr_rules.h"
 
 #define XC_SR_NO_RECORD 0xffffffffu /* in place of a record's number or type: there is none */
 
@@ -99,6 +99,7 @@ struct xc_sr_parser {
     uint32_t record; /* number of the current record */
     uint32_t type, length;
     uint32_t optdata_left;
+    struct xc_sr_order order; /* of libxc's records */
     /* The longest piece that is kept whole: a CPUID policy with its padding. */
     uint8_t buf[POLICY_MAX_LEAVES * sizeof(xen_cpuid_leaf_t) + 8];
 };
@@ -137,9 +138,5 @@ int xc_sr_head_read(int fd, enum xc_sr_layer layer, struct xc_sr_head *head,
  * (policy_whole). */
 int xc_sr_head_policy(const struct xc_sr_head *head, struct cpu_policy *policy,
                       struct policy_report *r);
-
-/* "X86_CPUID_POLICY"; "optional" or "unknown" for others.  "LIBXC_CONTEXT" for libxl's layer. */
-const char *xc_sr_record_name(uint32_t type);
-const char *xc_sr_libxl_record_name(uint32_t type);
 
 #endif /* XC_SR_HEAD_H */

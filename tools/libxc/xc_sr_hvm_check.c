@@ -47,13 +47,13 @@ static const char *name_of(uint16_t typecode)
 }
 
 /* "entry 4 (CPU_XSAVE, instance 1): ..."; -1 with EILSEQ. */
-static int bad(const struct entry *e, const char *why)
+static int refuse_entry(const struct entry *e, const char *why)
 {
     return sr_refuse(e->r, e->at, EILSEQ, "entry %u (%s, instance %u): %s", e->index,
                      name_of(e->desc.typecode), e->desc.instance, why);
 }
 
-static int bad_length(const struct entry *e)
+static int refuse_length(const struct entry *e)
 {
     return sr_refuse(e->r, e->at, EILSEQ, "entry %u (%s, instance %u): its length is %u bytes",
                      e->index, name_of(e->desc.typecode), e->desc.instance, e->desc.length);
@@ -64,10 +64,10 @@ static int check_header(const struct entry *e)
     struct hvm_save_header h;
 
     if (e->desc.length != sizeof(h))
-        return bad_length(e);
+        return refuse_length(e);
     memcpy(&h, e->data, sizeof(h));
     if (h.magic != HVM_FILE_MAGIC || h.version != HVM_FILE_VERSION)
-        return bad(e, "it is not of this format");
+        return refuse_entry(e, "it is not of this format");
     return 0;
 }
 
@@ -79,7 +79,7 @@ static int check_cpu(const struct entry *e)
 
     if (length != sizeof(c) && length != CPU_WITHOUT_FLAGS &&
         length != sizeof(struct hvm_hw_cpu_compat))
-        return bad_length(e);
+        return refuse_length(e);
     memset(&c, 0, sizeof(c));
     memcpy(&c, e->data, length); /* the oldest one differs behind EFER */
     if (length == sizeof(struct hvm_hw_cpu_compat))
@@ -107,7 +107,7 @@ static int check_lapic(const struct entry *e)
     struct sr_findings f;
 
     if (!length || (length > LAPIC_LENGTH && length != LAPIC_LENGTH_ESR))
-        return bad_length(e);
+        return refuse_length(e);
     memcpy(&apic_base, e->data, length < sizeof(apic_base) ? length : sizeof(apic_base));
     (void)state_check_msr(e->p, MSR_APIC_BASE, apic_base, sr_findings(&f));
     return sr_refuse_state(e->r, e->at, e->desc.instance, &f);
@@ -120,7 +120,7 @@ static int check_xsave(const struct entry *e)
     struct sr_findings f;
 
     if (e->desc.length < XSAVE_AREA)
-        return bad_length(e);
+        return refuse_length(e);
     memcpy(&head, e->data, XSAVE_AREA);
     x.xcr0 = head.xcr0;
     x.xcr0_accum = head.xcr0_accum;
@@ -134,11 +134,11 @@ static int check_msrs(const struct entry *e)
     uint32_t count;
 
     if (e->desc.length < MSRS)
-        return bad_length(e);
+        return refuse_length(e);
     memcpy(&count, e->data, sizeof(count));
     if ((e->desc.length - MSRS) / sizeof(struct hvm_one_msr) != count ||
         (e->desc.length - MSRS) % sizeof(struct hvm_one_msr))
-        return bad_length(e);
+        return refuse_length(e);
     return sr_check_msrs(e->r, e->at, e->p, e->desc.instance, e->data + MSRS, count);
 }
 
@@ -169,7 +169,7 @@ static int check_entry(const struct entry *e, uint32_t nr_vcpus, seen_t seen)
                              "entry %u (%s) is of vCPU %u, and the domain has %u", e->index,
                              name_of(e->desc.typecode), n, nr_vcpus);
         if (seen[k][n / 8] >> n % 8 & 1)
-            return bad(e, "it is there a second time");
+            return refuse_entry(e, "it is there a second time");
         seen[k][n / 8] = (uint8_t)(seen[k][n / 8] | 1u << n % 8);
         return kinds[k].check(e);
     }
@@ -177,7 +177,7 @@ static int check_entry(const struct entry *e, uint32_t nr_vcpus, seen_t seen)
 }
 
 /* The next entry, at *pos. */
-static int next(struct entry *e, const uint8_t *context, size_t size, size_t *pos)
+static int find_next_entry(struct entry *e, const uint8_t *context, size_t size, size_t *pos)
 {
     if (size - *pos < sizeof(e->desc))
         return sr_refuse(e->r, e->at, EILSEQ, "it ends without an END, behind %u entries",
@@ -186,10 +186,10 @@ static int next(struct entry *e, const uint8_t *context, size_t size, size_t *po
     *pos += sizeof(e->desc);
     e->data = context + *pos;
     if (e->desc.length > size - *pos)
-        return bad_length(e);
+        return refuse_length(e);
     *pos += e->desc.length;
     if ((e->index == 0) != (e->desc.typecode == HVM_SAVE_CODE(HEADER)))
-        return bad(e, "HEADER is not first, or there twice");
+        return refuse_entry(e, "HEADER is not first, or there twice");
     return 0;
 }
 
@@ -203,7 +203,7 @@ int sr_hvm_check(struct sr_reader *r, const struct sr_place *at, const struct cp
 
     memset(seen, 0, sizeof(seen));
     for (;; e.index++) {
-        if (next(&e, context, size, &pos))
+        if (find_next_entry(&e, context, size, &pos))
             return -1;
         if (e.desc.typecode == HVM_SAVE_CODE(END))
             break;
@@ -212,7 +212,7 @@ int sr_hvm_check(struct sr_reader *r, const struct sr_place *at, const struct cp
         any_cpu |= e.desc.typecode == HVM_SAVE_CODE(CPU);
     }
     if (e.desc.length)
-        return bad_length(&e);
+        return refuse_length(&e);
     if (pos != size)
         return sr_refuse(r, at, EILSEQ, "%zu bytes stand behind its END", size - pos);
     if (!any_cpu)

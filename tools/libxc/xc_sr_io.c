@@ -14,6 +14,7 @@
 
 #include "xc_sr_head.h"
 #include "xc_sr_private.h"
+#include "xc_sr_wait.h"
 
 #define SKIP_BYTES 65536u
 
@@ -31,7 +32,7 @@ static void count_bytes(struct sr_sum *sum, size_t n)
 }
 
 /* Step over n bytes of the vector. */
-static void advance(struct iovec **iov, size_t *n, size_t done)
+static void step_over(struct iovec **iov, size_t *n, size_t done)
 {
     while (*n && done >= (*iov)->iov_len) {
         done -= (*iov)->iov_len;
@@ -42,29 +43,6 @@ static void advance(struct iovec **iov, size_t *n, size_t done)
         (*iov)->iov_base = (char *)(*iov)->iov_base + done;
         (*iov)->iov_len -= done;
     }
-}
-
-int sr_wait(xc_handle *xch, int fd, short events, unsigned int patience)
-{
-    struct pollfd p = {.fd = fd, .events = events};
-    int n;
-
-    do
-        n = poll(&p, 1, patience && patience < INT_MAX ? (int)patience : -1);
-    while (n < 0 && errno == EINTR);
-    if (n > 0) /* an error too is something: the call itself says which */
-        return 0;
-    if (n < 0)
-        return xc_fail(xch, errno, "waiting for the stream: %s", strerror(errno));
-    if (events == POLLOUT)
-        return xc_fail(xch, ETIMEDOUT,
-                       "writing the stream: the line is stalled, it has taken "
-                       "nothing for %u ms",
-                       patience);
-    return xc_fail(xch, ETIMEDOUT,
-                   "reading the stream: the line is stalled, nothing has come for "
-                   "%u ms",
-                   patience);
 }
 
 void sr_unmap(xc_handle *xch, void *mapping, size_t n, uint64_t *leave)
@@ -107,7 +85,7 @@ int sr_writev(struct sr_writer *w, struct iovec *iov, size_t n)
             sum_bytes(&w->sum, iov[i].iov_base, iov[i].iov_len);
         count_bytes(&w->sum, iov[i].iov_len);
     }
-    advance(&iov, &n, 0);
+    step_over(&iov, &n, 0);
     while (n) {
         ssize_t done = writev(w->fd, iov, n < IOV_MAX ? (int)n : IOV_MAX);
 
@@ -120,7 +98,7 @@ int sr_writev(struct sr_writer *w, struct iovec *iov, size_t n)
         }
         if (done < 0)
             return xc_fail(w->xch, errno, "writing the stream: %s", strerror(errno));
-        advance(&iov, &n, (size_t)done);
+        step_over(&iov, &n, (size_t)done);
     }
     return 0;
 }
@@ -179,8 +157,8 @@ int sr_write_checksum(struct sr_writer *w)
 
 /* ---- reading ---- */
 
-static int refuse(struct sr_reader *r, const struct sr_place *at, int err, const char *fmt,
-                  va_list ap)
+static int refuse_place(struct sr_reader *r, const struct sr_place *at, int err, const char *fmt,
+                        va_list ap)
 {
     char text[384];
 
@@ -197,7 +175,7 @@ int sr_refuse(struct sr_reader *r, const struct sr_place *at, int err, const cha
     va_list ap;
 
     va_start(ap, fmt);
-    (void)refuse(r, at, err, fmt, ap);
+    (void)refuse_place(r, at, err, fmt, ap);
     va_end(ap);
     return -1;
 }
@@ -208,7 +186,7 @@ int sr_bad(struct sr_reader *r, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    (void)refuse(r, &here, EILSEQ, fmt, ap);
+    (void)refuse_place(r, &here, EILSEQ, fmt, ap);
     va_end(ap);
     return -1;
 }
@@ -222,7 +200,7 @@ int sr_readv(struct sr_reader *r, struct iovec *iov, size_t n)
     memcpy(whole, iov, n * sizeof(*iov));
     for (size_t i = 0; i < n; i++)
         total += iov[i].iov_len;
-    advance(&left, &nr_left, 0);
+    step_over(&left, &nr_left, 0);
     while (nr_left) {
         ssize_t got;
 
@@ -240,7 +218,7 @@ int sr_readv(struct sr_reader *r, struct iovec *iov, size_t n)
             return xc_fail(r->xch, errno, "reading the stream: %s", strerror(errno));
         if (!got)
             return sr_bad(r, "the stream ends before its end");
-        advance(&left, &nr_left, (size_t)got);
+        step_over(&left, &nr_left, (size_t)got);
     }
     for (size_t i = 0; i < n && !r->unsummed; i++)
         sum_bytes(&r->sum, whole[i].iov_base, whole[i].iov_len);
@@ -287,7 +265,7 @@ int sr_read_padding(struct sr_reader *r, uint32_t length)
     return 0;
 }
 
-static int skip(struct sr_reader *r, uint32_t length)
+static int skip_body(struct sr_reader *r, uint32_t length)
 {
     uint8_t buf[SKIP_BYTES];
 
@@ -356,7 +334,7 @@ int sr_next(struct sr_reader *r, struct xc_sr_rhdr *header)
             return sr_bad(r, "more than %u optional records one behind the other",
                           XC_SR_MAX_OPTIONAL_RUN);
         rc = header->type == REC_CHECKSUM ? compare_checksum(r, &before, header->length)
-                                          : skip(r, header->length);
+                                          : skip_body(r, header->length);
         if (rc || sr_read_padding(r, header->length))
             return -1;
     }

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A PV domain's own state on its way in.  Nothing in the stream is trusted: every PFN is looked up
- * before it is used, and what the hypervisor is given it checks again.
- *
- * Start info, shared info, vCPU contexts: <xen/xen.h>, <xen/arch-x86/xen.h>.
+ * Restoring PV domains: their frames and records.  Nothing in the stream is trusted: every PFN is
+ * looked up before it is used.  What is made of it at the end is in xc_sr_pv_apply.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,81 +9,42 @@
 
 #include "xc_sr_check.h"
 #include "xc_sr_pv.h"
-
-#include <xen/memory.h>
-
-#define PIN_BATCH 512u
-
-/* The vCPU records' kinds. */
-enum { BASIC, EXTENDED, XSAVE, MSRS, NR_BLOBS };
-
-struct blob {
-    void *bytes;
-    uint32_t size;
-    struct sr_place at;
-};
-
-struct vcpu {
-    struct blob blob[NR_BLOBS];
-};
-
-struct sr_pv_restore {
-    struct sr_reader *r;
-    uint32_t domid;
-    bool have_info;
-
-    uint64_t nr_pfns;        /* PFNs are below it */
-    struct sr_sparse frames; /* what is known of each: below */
-    uint64_t p2m_pfns_n;     /* frames of the guest's own p2m ... */
-    uint64_t p2m_pfns_room;
-    uint64_t *p2m_pfns; /* ... and which */
-
-    shared_info_t *shared;
-    uint32_t nr_vcpus; /* that the domain has */
-    uint64_t shared_frame, tot_pages;
-    struct vcpu *vcpus;
-};
-
-/* In frames: MFN and one (0: it has none) in the lower bits, enum xc_sr_page_type above. */
-#define FRAME_MFN  ((1ull << 52) - 1)
-#define FRAME_TYPE 60
+#include "xc_sr_restore.h"
 
 static int out_of_memory(struct sr_pv_restore *pv)
 {
     return xc_fail(pv->r->xch, ENOMEM, "out of memory for the frames of domain %u", pv->domid);
 }
 
-struct sr_pv_restore *sr_pv_new(struct sr_reader *r, uint32_t domid)
+static int open_pv(struct sr_restore *s)
 {
-    struct xen_domctl op = {.cmd = XEN_DOMCTL_getdomaininfo, .domain = (domid_t)domid};
-    struct sr_pv_restore *pv;
+    struct sr_pv_restore *pv = calloc(1, sizeof(*pv));
 
-    if (xc_domctl(r->xch, &op) < 0) {
-        (void)xc_fail(r->xch, errno, "domain %u: %s", domid, xc_reason(r->xch, errno));
-        return NULL;
-    }
-    pv = calloc(1, sizeof(*pv));
-    if (pv && op.u.getdomaininfo.max_vcpu_id < SR_PV_MAX_VCPUS) {
-        pv->nr_vcpus = op.u.getdomaininfo.max_vcpu_id + 1;
-        pv->shared_frame = op.u.getdomaininfo.shared_info_frame;
-        pv->vcpus = calloc(pv->nr_vcpus, sizeof(*pv->vcpus));
-    }
-    if (!pv || !pv->vcpus) {
-        free(pv);
-        (void)xc_fail(r->xch, ENOMEM, "out of memory for restoring a PV domain");
-        return NULL;
-    }
-    pv->r = r;
-    pv->domid = domid;
-    return pv;
+    s->guest = pv;
+    if (!pv)
+        return xc_fail(s->r.xch, ENOMEM, "out of memory for restoring a PV domain");
+    pv->r = &s->r;
+    pv->domid = s->domid;
+    if (!s->nr_vcpus || s->nr_vcpus > SR_PV_MAX_VCPUS)
+        return xc_fail(s->r.xch, EINVAL, "domain %u has %u vCPUs; 1 to %u can be", s->domid,
+                       s->nr_vcpus, SR_PV_MAX_VCPUS);
+    if (xc_pv_shared_frame(s->r.xch, s->domid, &pv->shared_frame))
+        return -1;
+    pv->vcpus = calloc(s->nr_vcpus, sizeof(*pv->vcpus));
+    if (!pv->vcpus)
+        return xc_fail(s->r.xch, ENOMEM, "out of memory for restoring a PV domain");
+    pv->nr_vcpus = s->nr_vcpus;
+    return 0;
 }
 
-void sr_pv_free(struct sr_pv_restore *pv)
+static void close_pv(struct sr_restore *s)
 {
+    struct sr_pv_restore *pv = s->guest;
+
     if (!pv)
         return;
     for (uint32_t i = 0; i < pv->nr_vcpus; i++)
-        for (unsigned int k = 0; k < NR_BLOBS; k++)
+        for (unsigned int k = 0; k < SR_PV_NR_BLOBS; k++)
             free(pv->vcpus[i].blob[k].bytes);
     free(pv->vcpus);
     free(pv->shared);
@@ -94,35 +53,26 @@ void sr_pv_free(struct sr_pv_restore *pv)
     free(pv);
 }
 
-bool sr_pv_has_info(const struct sr_pv_restore *pv)
-{
-    return pv->have_info;
-}
-
 /* ---- frames ---- */
 
-static bool mfn_of(struct sr_pv_restore *pv, uint64_t pfn, uint64_t *mfn)
-{
-    uint64_t frame = pfn < pv->nr_pfns ? sr_sparse_get(&pv->frames, pfn) & FRAME_MFN : 0;
-
-    *mfn = frame - 1;
-    return frame;
-}
-
-bool sr_pv_is_populated(struct sr_pv_restore *pv, uint64_t pfn)
+static bool is_populated(struct sr_restore *s, uint64_t pfn)
 {
     uint64_t mfn;
 
-    return mfn_of(pv, pfn, &mfn);
+    return sr_pv_get_mfn(s->guest, pfn, &mfn);
 }
 
-static uint8_t type_of(struct sr_pv_restore *pv, uint64_t pfn)
+static bool has_page_type(unsigned int type)
 {
-    return (uint8_t)(sr_sparse_get(&pv->frames, pfn) >> FRAME_TYPE);
+    return type == XC_SR_PAGE_NOTAB || sr_pv_level(type);
 }
 
-int sr_pv_populate(struct sr_pv_restore *pv, const uint64_t *pfns, const uint8_t *types, size_t n,
-                   uint64_t *mfns)
+/*
+ * Gives memory to the PFNs that have none yet, and notes what kind of pages they are (types[], enum
+ * xc_sr_page_type; NULL: no page table).  mfns[], unless it is NULL, gets the machine frames.
+ */
+static int populate_pfns(struct sr_pv_restore *pv, const uint64_t *pfns, const uint8_t *types,
+                         size_t n, uint64_t *mfns)
 {
     uint64_t fresh[SR_BATCH], *where[SR_BATCH];
     size_t nr = 0;
@@ -137,27 +87,36 @@ int sr_pv_populate(struct sr_pv_restore *pv, const uint64_t *pfns, const uint8_t
         if (!frame)
             return out_of_memory(pv);
         if (types)
-            *frame = (*frame & FRAME_MFN) | (uint64_t)types[i] << FRAME_TYPE;
-        if (*frame & FRAME_MFN)
+            *frame = (*frame & SR_PV_FRAME_MFN) | (uint64_t)types[i] << SR_PV_FRAME_TYPE;
+        if (*frame & SR_PV_FRAME_MFN)
             continue;
-        *frame |= FRAME_MFN; /* taken: the list may have it twice */
+        *frame |= SR_PV_FRAME_MFN; /* taken: the list may have it twice */
         where[nr] = frame;
         fresh[nr++] = pfns[i];
     }
     if (nr && xc_pv_populate(pv->r->xch, pv->domid, fresh, nr))
         return -1;
     for (size_t i = 0; i < nr; i++)
-        *where[i] = (*where[i] & ~FRAME_MFN) | ((fresh[i] + 1) & FRAME_MFN);
+        *where[i] = (*where[i] & ~SR_PV_FRAME_MFN) | ((fresh[i] + 1) & SR_PV_FRAME_MFN);
     for (size_t i = 0; i < n && mfns; i++)
-        (void)mfn_of(pv, pfns[i], &mfns[i]);
+        (void)sr_pv_get_mfn(pv, pfns[i], &mfns[i]);
     return 0;
+}
+
+static int populate_batch(struct sr_restore *s, size_t n)
+{
+    const struct sr_pv_restore *pv = s->guest;
+
+    if (pv->have_vcpu)
+        return sr_bad(&s->r, "it stands behind a vCPU's record");
+    return populate_pfns(s->guest, s->gfns, s->types, n, s->frames);
 }
 
 /* ---- page tables ---- */
 
-static bool to_mfn(void *data, uint64_t pfn, uint64_t *mfn)
+static bool translate_to_mfn(void *data, uint64_t pfn, uint64_t *mfn)
 {
-    return mfn_of(data, pfn, mfn);
+    return sr_pv_get_mfn(data, pfn, mfn);
 }
 
 struct gathering {
@@ -166,8 +125,8 @@ struct gathering {
     size_t n;
 };
 
-/* Note what a table names; nothing is translated. */
-static bool gather(void *data, uint64_t pfn, uint64_t *to)
+/* Notes what a table names; nothing is translated. */
+static bool gather_pfn(void *data, uint64_t pfn, uint64_t *to)
 {
     struct gathering *g = data;
     uint64_t mfn;
@@ -175,37 +134,46 @@ static bool gather(void *data, uint64_t pfn, uint64_t *to)
     *to = pfn;
     if (pfn >= g->pv->nr_pfns)
         return false;
-    if (!mfn_of(g->pv, pfn, &mfn))
+    if (!sr_pv_get_mfn(g->pv, pfn, &mfn))
         g->pfns[g->n++] = pfn;
     return true;
 }
 
-int sr_pv_localise(struct sr_pv_restore *pv, uint64_t pfn, unsigned int level, uint64_t *table)
+/* The PFNs of a page table, which was read as it is in the stream, to MFNs. */
+static int localise_table(struct sr_pv_restore *pv, uint64_t pfn, unsigned int level,
+                          uint64_t *table)
 {
     struct gathering g = {.pv = pv, .n = 0};
     unsigned int bad;
 
     /* Frames whose contents come later, or never. */
-    if (sr_pv_translate_table(level, table, table, gather, &g, &bad))
+    if (sr_pv_translate_table(level, table, table, gather_pfn, &g, &bad))
         goto fail;
-    if (g.n && sr_pv_populate(pv, g.pfns, NULL, g.n, NULL))
+    if (g.n && populate_pfns(pv, g.pfns, NULL, g.n, NULL))
         return -1;
-    if (!sr_pv_translate_table(level, table, table, to_mfn, pv, &bad))
+    if (!sr_pv_translate_table(level, table, table, translate_to_mfn, pv, &bad))
         return 0;
 fail:
     return sr_bad(pv->r, "frame %llx, a page table of level %u: entry %u is %llx",
                   (unsigned long long)pfn, level, bad, (unsigned long long)table[bad]);
 }
 
+static int localise_page(struct sr_restore *s, size_t i, void *page)
+{
+    unsigned int level = sr_pv_level(s->types[i]);
+
+    return level ? localise_table(s->guest, s->gfns[i], level, page) : 0;
+}
+
 /* ---- records ---- */
 
-int sr_pv_take_info(struct sr_pv_restore *pv, uint32_t length)
+static int take_info(struct sr_pv_restore *pv, uint32_t length)
 {
     struct xc_sr_pv_info info;
     static const uint8_t zeros[sizeof(info.reserved)];
 
-    if (length != sizeof(info) || pv->have_info)
-        return sr_bad(pv->r, pv->have_info ? "it stands here a second time" : "%u bytes", length);
+    if (length != sizeof(info))
+        return sr_bad(pv->r, "%u bytes", length);
     if (sr_read(pv->r, &info, sizeof(info)))
         return -1;
     if (memcmp(info.reserved, zeros, sizeof(zeros)) != 0)
@@ -239,7 +207,7 @@ static int check_p2m_frames(struct sr_pv_restore *pv, const struct xc_sr_p2m_fra
 }
 
 /* Room for the frames 0 to n - 1. */
-static int grow(struct sr_pv_restore *pv, uint64_t n)
+static int grow_p2m(struct sr_pv_restore *pv, uint64_t n)
 {
     uint64_t nr_frames = (n + SR_PV_PER_FRAME - 1) / SR_PV_PER_FRAME, room = nr_frames;
     uint64_t *more;
@@ -260,15 +228,17 @@ static int grow(struct sr_pv_restore *pv, uint64_t n)
     return 0;
 }
 
-int sr_pv_take_p2m_frames(struct sr_pv_restore *pv, uint32_t length)
+static int take_p2m_frames(struct sr_pv_restore *pv, uint32_t length)
 {
     struct xc_sr_p2m_frames head;
     uint64_t first, n;
 
+    if (pv->have_vcpu)
+        return sr_bad(pv->r, "it stands behind a vCPU's record");
     if (length < sizeof(head))
         return sr_bad(pv->r, "%u bytes", length);
     if (sr_read(pv->r, &head, sizeof(head)) || check_p2m_frames(pv, &head, length) ||
-        grow(pv, (uint64_t)head.end_pfn + 1))
+        grow_p2m(pv, (uint64_t)head.end_pfn + 1))
         return -1;
     first = head.start_pfn / SR_PV_PER_FRAME;
     n = head.end_pfn / SR_PV_PER_FRAME - first + 1;
@@ -277,16 +247,16 @@ int sr_pv_take_p2m_frames(struct sr_pv_restore *pv, uint32_t length)
     for (uint64_t i = first; i < first + n; i += SR_BATCH) {
         uint64_t chunk = first + n - i < SR_BATCH ? first + n - i : SR_BATCH;
 
-        if (sr_pv_populate(pv, pv->p2m_pfns + i, NULL, chunk, NULL))
+        if (populate_pfns(pv, pv->p2m_pfns + i, NULL, chunk, NULL))
             return -1;
     }
     return 0;
 }
 
-int sr_pv_take_shared_info(struct sr_pv_restore *pv, uint32_t length)
+static int take_shared_info(struct sr_pv_restore *pv, uint32_t length)
 {
-    if (length != PAGE_SIZE || pv->shared)
-        return sr_bad(pv->r, pv->shared ? "it stands here a second time" : "%u bytes", length);
+    if (length != PAGE_SIZE)
+        return sr_bad(pv->r, "%u bytes", length);
     pv->shared = malloc(PAGE_SIZE);
     if (!pv->shared)
         return out_of_memory(pv);
@@ -296,26 +266,29 @@ int sr_pv_take_shared_info(struct sr_pv_restore *pv, uint32_t length)
 static bool has_size(unsigned int kind, uint32_t size)
 {
     switch (kind) {
-    case BASIC:
+    case SR_PV_BASIC:
         return size == sizeof(vcpu_guest_context_t);
-    case EXTENDED:
-        return size && size <= sizeof(((struct xen_domctl *)0)->u.ext_vcpucontext);
-    case XSAVE: /* XCR0, XCR0 accumulated, and the area */
+    case SR_PV_EXTENDED:
+        return size && size <= sizeof(((struct xen_domctl *)0)->u);
+    case SR_PV_XSAVE: /* XCR0, XCR0 accumulated, and the area */
         return size >= 2 * sizeof(uint64_t) && size <= PAGE_SIZE * 4;
     default:
         return size && size <= PAGE_SIZE && size % sizeof(xen_domctl_vcpu_msr_t) == 0;
     }
 }
 
-int sr_pv_take_vcpu(struct sr_pv_restore *pv, uint32_t type, uint32_t length)
+static int take_vcpu(struct sr_pv_restore *pv, uint32_t type, uint32_t length)
 {
-    const unsigned int kind = type == REC_X86_PV_VCPU_BASIC      ? BASIC
-                              : type == REC_X86_PV_VCPU_EXTENDED ? EXTENDED
-                              : type == REC_X86_PV_VCPU_XSAVE    ? XSAVE
-                                                                 : MSRS;
+    const unsigned int kind = type == REC_X86_PV_VCPU_BASIC      ? SR_PV_BASIC
+                              : type == REC_X86_PV_VCPU_EXTENDED ? SR_PV_EXTENDED
+                              : type == REC_X86_PV_VCPU_XSAVE    ? SR_PV_XSAVE
+                                                                 : SR_PV_MSRS;
     struct xc_sr_vcpu head;
-    struct blob *b;
+    struct sr_pv_blob *b;
 
+    if (!pv->nr_pfns)
+        return sr_bad(pv->r, "it stands before X86_PV_P2M_FRAMES");
+    pv->have_vcpu = true;
     if (length < sizeof(head))
         return sr_bad(pv->r, "%u bytes", length);
     if (sr_read(pv->r, &head, sizeof(head)))
@@ -326,7 +299,7 @@ int sr_pv_take_vcpu(struct sr_pv_restore *pv, uint32_t type, uint32_t length)
     if (head.vcpu_id >= pv->nr_vcpus)
         return sr_bad(pv->r, "vCPU %u; the domain has %u", head.vcpu_id, pv->nr_vcpus);
     /* Xen 4.6 to 4.12 wrote empty ones of the last two kinds. */
-    if (!length && (kind == XSAVE || kind == MSRS))
+    if (!length && kind != SR_PV_BASIC)
         return 0;
     if (!has_size(kind, length))
         return sr_bad(pv->r, "vCPU %u: %u bytes", head.vcpu_id, length);
@@ -341,247 +314,43 @@ int sr_pv_take_vcpu(struct sr_pv_restore *pv, uint32_t type, uint32_t length)
     return sr_read(pv->r, b->bytes, length);
 }
 
-/* ---- into the domain: frames ---- */
-
-/* Tables that were pinned are pinned again; that checks each, and all below it. */
-static int pin_tables(struct sr_pv_restore *pv)
+static int take_record(struct sr_restore *s, const struct xc_sr_rhdr *header)
 {
-    static const unsigned int commands[] = {0, MMUEXT_PIN_L1_TABLE, MMUEXT_PIN_L2_TABLE,
-                                            MMUEXT_PIN_L3_TABLE, MMUEXT_PIN_L4_TABLE};
-    struct mmuext_op ops[PIN_BATCH];
-    unsigned int n = 0;
+    struct sr_pv_restore *pv = s->guest;
 
-    for (uint64_t pfn = 0; pfn < pv->nr_pfns; pfn++) {
-        uint8_t type = type_of(pv, pfn);
-        uint64_t mfn;
-
-        if (type < XC_SR_PAGE_L1TAB_PIN || type > XC_SR_PAGE_L4TAB_PIN)
-            continue;
-        ops[n] = (struct mmuext_op){.cmd = commands[sr_pv_level(type)]};
-        (void)mfn_of(pv, pfn, &mfn);
-        ops[n++].arg1.mfn = mfn;
-        if (n == PIN_BATCH) {
-            if (xc_pv_pin(pv->r->xch, pv->domid, ops, n))
-                return -1;
-            n = 0;
-        }
+    switch (header->type) {
+    case REC_X86_PV_INFO:
+        return take_info(pv, header->length);
+    case REC_X86_PV_P2M_FRAMES:
+        return take_p2m_frames(pv, header->length);
+    case REC_SHARED_INFO:
+        return take_shared_info(pv, header->length);
+    case REC_X86_PV_VCPU_BASIC:
+    case REC_X86_PV_VCPU_EXTENDED:
+    case REC_X86_PV_VCPU_XSAVE:
+    case REC_X86_PV_VCPU_MSRS:
+        return take_vcpu(pv, header->type, header->length);
+    default:
+        return sr_bad(&s->r, "no such record (%#x) can be in a PV domain's stream", header->type);
     }
-    return n ? xc_pv_pin(pv->r->xch, pv->domid, ops, n) : 0;
 }
 
-/* Map one frame that has to be the guest's data, to be written. */
-static void *map_pfn(struct sr_pv_restore *pv, uint64_t pfn, const char *what, void **mapping)
+static int require_info(struct sr_restore *s)
 {
-    uint64_t mfn;
-    void *page;
+    const struct sr_pv_restore *pv = s->guest;
 
-    *mapping = NULL;
-    if (!mfn_of(pv, pfn, &mfn) || type_of(pv, pfn) != XC_SR_PAGE_NOTAB) {
-        (void)sr_bad(pv->r, "%s would be in frame %llx, which %s", what, (unsigned long long)pfn,
-                     mfn_of(pv, pfn, &mfn) ? "is a page table" : "is not there");
-        return NULL;
-    }
-    *mapping = xc_map_foreign_pages(pv->r->xch, pv->domid, &mfn, 1, true, &page);
-    if (*mapping && !page) {
-        xc_unmap_foreign_pages(pv->r->xch, *mapping);
-        *mapping = NULL;
-        (void)xc_fail(pv->r->xch, EFAULT, "%s (frame %llx) cannot be mapped", what,
-                      (unsigned long long)pfn);
-    }
-    return *mapping ? page : NULL;
+    return pv->have_info ? 0 : sr_bad(&s->r, "there was no X86_PV_INFO");
 }
 
-/* The guest's own p2m: the new machine frames. */
-static int write_p2m(struct sr_pv_restore *pv)
+static int check_vcpus(struct sr_restore *s)
 {
-    for (uint64_t i = 0; i < pv->p2m_pfns_n; i++) {
-        void *mapping;
-        uint64_t *page = map_pfn(pv, pv->p2m_pfns[i], "the p2m", &mapping);
+    const struct sr_pv_restore *pv = s->guest;
+    const struct cpu_policy *p = s->policy.guest;
 
-        if (!page)
-            return -1;
-        for (unsigned int k = 0; k < SR_PV_PER_FRAME; k++) {
-            uint64_t mfn;
-
-            page[k] = mfn_of(pv, i * SR_PV_PER_FRAME + k, &mfn) ? mfn : UINT64_MAX;
-        }
-        xc_unmap_foreign_pages(pv->r->xch, mapping);
-    }
-    return 0;
-}
-
-/* ---- into the domain: what it shares with the outside ---- */
-
-/* A ring's frame: in the stream its PFN (the guest has seen to that before it was suspended). */
-static int ring(struct sr_pv_restore *pv, const char *what, uint64_t pfn, uint64_t *mfn)
-{
-    if (mfn_of(pv, pfn, mfn) && type_of(pv, pfn) == XC_SR_PAGE_NOTAB)
-        return 0;
-    return sr_bad(pv->r, "%s would be in frame %llx, which is not there", what,
-                  (unsigned long long)pfn);
-}
-
-static int write_start_info(struct sr_pv_restore *pv, vcpu_guest_context_t *c,
-                            const struct xc_guest_ends *ends, struct xc_restore_result *result)
-{
-    struct xen_domctl op = {.cmd = XEN_DOMCTL_getdomaininfo, .domain = (domid_t)pv->domid};
-    uint64_t store = 0, console = 0;
-    start_info_t *start;
-    void *mapping;
-    int rc = 0;
-
-    if (xc_domctl(pv->r->xch, &op) < 0)
-        return xc_fail(pv->r->xch, errno, "domain %u: %s", pv->domid, xc_reason(pv->r->xch, errno));
-    start = map_pfn(pv, c->user_regs.rdx, "start info", &mapping);
-    if (!start)
-        return -1;
-    if (ring(pv, "xenstore's ring", start->store_mfn, &store) ||
-        ring(pv, "the console's ring", start->console.domU.mfn, &console))
-        rc = -1;
-    if (!rc) {
-        start->nr_pages = op.u.getdomaininfo.tot_pages;
-        start->shared_info = pv->shared_frame << 12;
-        start->flags = 0;
-        start->store_mfn = store;
-        start->store_evtchn = ends ? ends->store_evtchn : 0;
-        start->console.domU.mfn = console;
-        start->console.domU.evtchn = ends ? ends->console_evtchn : 0;
-        (void)mfn_of(pv, c->user_regs.rdx, &c->user_regs.rdx);
-        result->store_gfn = store;
-        result->console_gfn = console;
-    }
-    xc_unmap_foreign_pages(pv->r->xch, mapping);
-    return rc;
-}
-
-/* What is the guest's in it; its event channels are all gone, and Xen keeps the time. */
-static int write_shared_info(struct sr_pv_restore *pv)
-{
-    void *page,
-        *mapping = xc_map_foreign_pages(pv->r->xch, pv->domid, &pv->shared_frame, 1, true, &page);
-    shared_info_t *s = page;
-
-    if (!mapping)
-        return -1;
-    if (!page) {
-        xc_unmap_foreign_pages(pv->r->xch, mapping);
-        return xc_fail(pv->r->xch, EFAULT, "the shared info of domain %u cannot be mapped",
-                       pv->domid);
-    }
-    memcpy(s->vcpu_info, pv->shared->vcpu_info, sizeof(s->vcpu_info));
-    s->arch = pv->shared->arch;
-    /* Both are machine frames of the old host; the guest says them anew when it goes on. */
-    s->arch.pfn_to_mfn_frame_list_list = 0;
-    s->arch.p2m_cr3 = 0;
-    memset(s->evtchn_pending, 0, sizeof(s->evtchn_pending));
-    memset(s->evtchn_mask, 0xff, sizeof(s->evtchn_mask));
-    for (size_t i = 0; i < sizeof(s->vcpu_info) / sizeof(s->vcpu_info[0]); i++)
-        s->vcpu_info[i].evtchn_pending_sel = 0;
-    xc_unmap_foreign_pages(pv->r->xch, mapping);
-    return 0;
-}
-
-/* ---- into the domain: vCPUs ---- */
-
-static int localise_mfn(struct sr_pv_restore *pv, uint32_t vcpu, const char *what, uint64_t pfn,
-                        bool top_table, uint64_t *mfn)
-{
-    if (!mfn_of(pv, pfn, mfn))
-        return sr_bad(pv->r, "vCPU %u: %s would be in frame %llx, which is not there", vcpu, what,
-                      (unsigned long long)pfn);
-    if (top_table && sr_pv_level(type_of(pv, pfn)) != SR_PV_LEVELS)
-        return sr_bad(pv->r, "vCPU %u: %s would be frame %llx, which is no top-level table", vcpu,
-                      what, (unsigned long long)pfn);
-    return 0;
-}
-
-static int localise_context(struct sr_pv_restore *pv, uint32_t vcpu, vcpu_guest_context_t *c)
-{
-    uint64_t frames = (c->gdt_ents + 511) / 512, mfn = 0;
-
-    if (c->gdt_ents > 8192 || frames > sizeof(c->gdt_frames) / sizeof(c->gdt_frames[0]))
-        return sr_bad(pv->r, "vCPU %u: a GDT of %lu entries", vcpu, (unsigned long)c->gdt_ents);
-    for (uint64_t i = 0; i < frames; i++) {
-        if (localise_mfn(pv, vcpu, "its GDT", c->gdt_frames[i], false, &mfn))
-            return -1;
-        c->gdt_frames[i] = mfn;
-    }
-    if (localise_mfn(pv, vcpu, "its page table", xen_cr3_to_pfn(c->ctrlreg[3]), true, &mfn))
-        return -1;
-    c->ctrlreg[3] = xen_pfn_to_cr3(mfn);
-    if (c->ctrlreg[1] & 1) {
-        if (localise_mfn(pv, vcpu, "its user page table", c->ctrlreg[1] >> 12, true, &mfn))
-            return -1;
-        c->ctrlreg[1] = mfn << 12;
-    } else if (c->ctrlreg[1]) {
-        return sr_bad(pv->r, "vCPU %u: %#lx for its user page table: no frame of the stream's",
-                      vcpu, (unsigned long)c->ctrlreg[1]);
-    }
-    return 0;
-}
-
-/* One of the set calls, whose argument is a buffer with these bytes. */
-static int give(struct sr_pv_restore *pv, uint32_t vcpu, const char *what, struct xen_domctl *op,
-                const struct blob *b, void **handle)
-{
-    xc_handle *xch = pv->r->xch;
-    void *buffer = xch->ops->alloc(xch->state, b->size);
-    int rc = 0;
-
-    if (!buffer)
-        return out_of_memory(pv);
-    memcpy(buffer, b->bytes, b->size);
-    *handle = buffer;
-    if (xc_domctl(xch, op) < 0)
-        rc = xc_fail(xch, errno, "vCPU %u: the hypervisor does not take its %s: %s", vcpu, what,
-                     xc_reason(xch, errno));
-    xch->ops->release(xch->state, buffer);
-    return rc;
-}
-
-static int set_basic(struct sr_pv_restore *pv, uint32_t vcpu, const struct blob *b)
-{
-    struct xen_domctl op = {.cmd = XEN_DOMCTL_setvcpucontext, .domain = (domid_t)pv->domid};
-
-    op.u.vcpucontext.vcpu = vcpu;
-    return give(pv, vcpu, "registers", &op, b, (void **)&op.u.vcpucontext.ctxt.p);
-}
-
-static int set_extended(struct sr_pv_restore *pv, uint32_t vcpu, const struct blob *b)
-{
-    struct xen_domctl op = {.cmd = XEN_DOMCTL_set_ext_vcpucontext, .domain = (domid_t)pv->domid};
-
-    memcpy(&op.u.ext_vcpucontext, b->bytes, b->size);
-    op.u.ext_vcpucontext.vcpu = vcpu;
-    if (xc_domctl(pv->r->xch, &op) < 0)
-        return xc_fail(pv->r->xch, errno, "vCPU %u: the hypervisor does not take its callbacks: %s",
-                       vcpu, xc_reason(pv->r->xch, errno));
-    return 0;
-}
-
-static int set_xsave(struct sr_pv_restore *pv, uint32_t vcpu, const struct blob *b)
-{
-    struct xen_domctl op = {.cmd = XEN_DOMCTL_setvcpuextstate, .domain = (domid_t)pv->domid};
-
-    op.u.vcpuextstate.vcpu = vcpu;
-    op.u.vcpuextstate.size = b->size;
-    return give(pv, vcpu, "XSAVE state", &op, b, (void **)&op.u.vcpuextstate.buffer.p);
-}
-
-static int set_msrs(struct sr_pv_restore *pv, uint32_t vcpu, const struct blob *b)
-{
-    struct xen_domctl op = {.cmd = XEN_DOMCTL_set_vcpu_msrs, .domain = (domid_t)pv->domid};
-
-    op.u.vcpu_msrs.vcpu = vcpu;
-    op.u.vcpu_msrs.msr_count = b->size / (uint32_t)sizeof(xen_domctl_vcpu_msr_t);
-    return give(pv, vcpu, "MSRs", &op, b, (void **)&op.u.vcpu_msrs.msrs.p);
-}
-
-int sr_pv_check(struct sr_pv_restore *pv, const struct cpu_policy *p)
-{
     for (uint32_t n = 0; n < pv->nr_vcpus; n++) {
-        const struct blob *basic = &pv->vcpus[n].blob[BASIC], *xsave = &pv->vcpus[n].blob[XSAVE],
-                          *msrs = &pv->vcpus[n].blob[MSRS];
+        const struct sr_pv_blob *basic = &pv->vcpus[n].blob[SR_PV_BASIC],
+                                *xsave = &pv->vcpus[n].blob[SR_PV_XSAVE],
+                                *msrs = &pv->vcpus[n].blob[SR_PV_MSRS];
 
         if ((basic->bytes && sr_pv_check_basic(pv->r, &basic->at, p, n, basic->bytes)) ||
             (xsave->bytes &&
@@ -593,40 +362,22 @@ int sr_pv_check(struct sr_pv_restore *pv, const struct cpu_policy *p)
     return 0;
 }
 
-static int set_vcpu(struct sr_pv_restore *pv, uint32_t n)
+static int apply_state(struct sr_restore *s)
 {
-    const struct blob *b = pv->vcpus[n].blob;
-
-    if (!b[BASIC].bytes)
-        return b[EXTENDED].bytes || b[XSAVE].bytes || b[MSRS].bytes
-                   ? sr_bad(pv->r, "vCPU %u has no X86_PV_VCPU_BASIC", n)
-                   : 0; /* it was not online */
-    if (localise_context(pv, n, b[BASIC].bytes) || set_basic(pv, n, &b[BASIC]))
-        return -1;
-    if (b[EXTENDED].bytes && set_extended(pv, n, &b[EXTENDED]))
-        return -1;
-    if (b[XSAVE].bytes && set_xsave(pv, n, &b[XSAVE]))
-        return -1;
-    return b[MSRS].bytes ? set_msrs(pv, n, &b[MSRS]) : 0;
+    return sr_pv_apply(s->guest, s->options->ends, s->result);
 }
 
-int sr_pv_apply(struct sr_pv_restore *pv, const struct xc_guest_ends *ends,
-                struct xc_restore_result *result)
-{
-    if (!pv->have_info || !pv->nr_pfns || !pv->shared || !pv->vcpus[0].blob[BASIC].bytes)
-        return sr_bad(pv->r, "there was no %s record",
-                      !pv->have_info ? "X86_PV_INFO"
-                      : !pv->nr_pfns ? "X86_PV_P2M_FRAMES"
-                      : !pv->shared  ? "SHARED_INFO"
-                                     : "X86_PV_VCPU_BASIC");
-    if (write_start_info(pv, pv->vcpus[0].blob[BASIC].bytes, ends, result) || write_shared_info(pv))
-        return -1;
-    for (uint32_t n = 0; n < pv->nr_vcpus; n++)
-        if (set_vcpu(pv, n))
-            return -1;
-    if (pin_tables(pv) || write_p2m(pv))
-        return -1;
-    return ends
-               ? xc_gnttab_seed(pv->r->xch, pv->domid, ends, result->store_gfn, result->console_gfn)
-               : 0;
-}
+const struct sr_restore_ops sr_restore_pv = {
+    .name = "PV",
+    .may_leave_mapped = false, /* what is mapped to be written can be no page table */
+    .open = open_pv,
+    .close = close_pv,
+    .take_record = take_record,
+    .check_static_data = require_info,
+    .has_page_type = has_page_type,
+    .is_populated = is_populated,
+    .populate = populate_batch,
+    .localise_page = localise_page,
+    .check_state = check_vcpus,
+    .apply = apply_state,
+};

@@ -5,98 +5,69 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "xc_clock.h"
 #include "xc_sim.h"
-#include "xc_sr_check.h"
-#include "xc_sr_pv.h"
-
-#include <xen/hvm/params.h>
-
-struct restorer {
-    struct sr_reader r;
-    uint32_t domid;
-    uint32_t nr_vcpus; /* that the domain has */
-    const struct xc_restore_options *options;
-    const struct xc_restore_callbacks *cb;
-    struct xc_restore_result *result;
-    uint64_t begun; /* ns */
-    uint64_t leave; /* frames that may stay mapped */
-    uint32_t version;
-    struct sr_policy policy;
-    struct sr_tsc tsc;
-    struct sr_hvm hvm;
-    struct sr_pv_restore *pv; /* NULL: an HVM domain's */
-    bool static_done;
-    bool verifying;             /* VERIFY has come: memory is compared, not written */
-    uint64_t different;         /* pages that were */
-    uint8_t *copy;              /* SR_BATCH pages of the stream, when they are compared */
-    struct sr_sparse populated; /* a bit a gfn */
-
-    /* One batch. */
-    uint64_t gfns[SR_BATCH];
-    uint64_t frames[SR_BATCH]; /* what the hypervisor calls them: PV's machine frames, or gfns */
-    uint8_t types[SR_BATCH];
-    void *pages[SR_BATCH];
-    struct iovec iov[SR_BATCH];
-};
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
+#include "xc_sr_restore.h"
 
 /* ---- headers ---- */
 
-static int read_headers(struct restorer *s)
+static int refuse_image_header(struct sr_reader *r, struct xc_sr_header_fault f)
+{
+    switch (f.what) {
+    case XC_SR_HEADER_MAGIC:
+        return sr_bad(r, "this is no migration stream, or an image of Xen 4.5 or older: Xen 4.6 to "
+                         "4.19 can still restore those");
+    case XC_SR_HEADER_IDENT:
+        return sr_bad(r, "its id is not XENF");
+    case XC_SR_HEADER_VERSION:
+        return sr_bad(r, "version %u; 2 and 3 are known", f.value);
+    default:
+        return sr_bad(r, "it is big-endian, or reserved bits of its header are not zero");
+    }
+}
+
+static int read_headers(struct sr_restore *s)
 {
     struct sr_reader *r = &s->r;
     struct xc_sr_ihdr image;
     struct xc_sr_dhdr domain;
+    struct xc_sr_header_fault fault;
     struct xc_domain_info info;
+    const struct sr_restore_ops *ops;
 
     if (sr_read(r, &image, sizeof(image)))
         return -1;
-    if (image.marker != XC_SR_MARKER)
-        return sr_bad(r, "this is no migration stream, or an image of Xen 4.5 or older: Xen 4.6 to "
-                         "4.19 can still restore those");
-    if (image.id != __builtin_bswap32(XC_SR_IDENT))
-        return sr_bad(r, "its id is not XENF");
-    s->version = __builtin_bswap32(image.version);
-    if (s->version != XC_SR_VERSION && s->version != XC_SR_VERSION_2)
-        return sr_bad(r, "version %u; 2 and 3 are known", s->version);
-    if (image.options || image.reserved1 || image.reserved2)
-        return sr_bad(r, "it is big-endian, or reserved bits of its header are not zero");
+    fault = xc_sr_check_image_header(&image);
+    if (fault.what)
+        return refuse_image_header(r, fault);
     if (sr_read(r, &domain, sizeof(domain)))
         return -1;
-    if ((domain.type != XC_SR_GUEST_HVM && domain.type != XC_SR_GUEST_PV) ||
-        domain.page_shift != XC_SR_PAGE_SHIFT || domain.reserved)
-        return sr_bad(r, "guest type %u with pages of 2^%u bytes", domain.type, domain.page_shift);
+    if (xc_sr_check_domain_header(&domain).what)
+        return sr_bad(r, "guest type %u with pages of 2^%u bytes%s", domain.type, domain.page_shift,
+                      domain.reserved ? ", and reserved bits that are not zero" : "");
+    s->order.version = xc_sr_image_version(&image);
+    s->order.guest = (enum xc_sr_guest)domain.type;
     s->result->hvm = domain.type == XC_SR_GUEST_HVM;
+    ops = s->result->hvm ? &sr_restore_hvm : &sr_restore_pv;
     if (xc_domain_getinfo(r->xch, s->domid, &info))
         return -1;
     s->nr_vcpus = info.nr_vcpus;
     if (s->result->hvm == (info.type == XC_DOMAIN_PV))
-        return sr_bad(r, "it is a %s domain's, and domain %u is %s", s->result->hvm ? "HVM" : "PV",
-                      s->domid, xc_domain_type_name(info.type));
-    if (s->result->hvm)
-        return 0;
-    s->pv = sr_pv_new(r, s->domid);
-    return s->pv ? 0 : -1;
+        return sr_bad(r, "it is a %s domain's, and domain %u is %s", ops->name, s->domid,
+                      xc_domain_type_name(info.type));
+    s->ops = ops;
+    return ops->open(s);
 }
 
 /* ---- static data ---- */
 
-static int end_of_static(struct restorer *s)
+static int end_of_static(struct sr_restore *s)
 {
     unsigned int missing = (s->policy.have_cpuid ? 0 : 1u) | (s->policy.have_msr ? 0 : 2u);
 
-    s->static_done = true;
-    if (s->pv && !sr_pv_has_info(s->pv))
-        return sr_bad(&s->r, "there was no X86_PV_INFO");
+    if (s->ops->check_static_data(s))
+        return -1;
     if (s->policy.have_msr && !s->policy.have_cpuid)
         return sr_bad(&s->r, "there was X86_MSR_POLICY, and no X86_CPUID_POLICY");
     if (sr_apply_policy(&s->r, &s->policy, s->domid, s->options->unverified, s->result))
@@ -108,69 +79,25 @@ static int end_of_static(struct restorer *s)
 
 /* ---- memory ---- */
 
-/* Was this frame there already?  Now it is.  -1: out of memory. */
-static int test_and_set(struct restorer *s, uint64_t gfn)
-{
-    uint64_t bit = 1ull << (gfn % 64), *word = sr_sparse_at(&s->populated, gfn / 64);
-    bool was;
-
-    if (!word)
-        return xc_fail(s->r.xch, ENOMEM, "out of memory for the frames of domain %u", s->domid);
-    was = *word & bit;
-    *word |= bit;
-    return was;
-}
-
-/* Frames that were never there before, a hypercall for each run of them. */
-static int populate(struct restorer *s, size_t n)
-{
-    uint64_t first = 0, count = 0;
-
-    if (s->pv)
-        return sr_pv_populate(s->pv, s->gfns, s->types, n, s->frames);
-    memcpy(s->frames, s->gfns, n * sizeof(s->gfns[0]));
-    for (size_t i = 0; i < n; i++) {
-        int was = test_and_set(s, s->gfns[i]);
-
-        if (was < 0)
-            return -1;
-        if (was)
-            continue;
-        if (count && s->gfns[i] == first + count) {
-            count++;
-            continue;
-        }
-        if (count && xc_domain_populate(s->r.xch, s->domid, first, count))
-            return -1;
-        first = s->gfns[i];
-        count = 1;
-    }
-    return count ? xc_domain_populate(s->r.xch, s->domid, first, count) : 0;
-}
-
 /* Where page i of the batch is read to: the domain's frame, or aside. */
-static void *target(struct restorer *s, size_t i)
+static void *find_target(struct sr_restore *s, size_t i)
 {
     return s->verifying ? s->copy + i * PAGE_SIZE : s->pages[i];
 }
 
-/* Page tables have been read as they are in the stream. */
-static int localise(struct restorer *s, size_t n)
+static int localise_pages(struct sr_restore *s, size_t n)
 {
-    for (size_t i = 0; s->pv && i < n; i++) {
-        unsigned int level = sr_pv_level(s->types[i]);
-
-        if (level && sr_pv_localise(s->pv, s->gfns[i], level, target(s, i)))
+    for (size_t i = 0; i < n; i++)
+        if (s->ops->localise_page(s, i, find_target(s, i)))
             return -1;
-    }
     return 0;
 }
 
 /* A self-test of the sender's: differences are told, the first of them by name, and no more. */
-static void compare(struct restorer *s, size_t n)
+static void compare_pages(struct sr_restore *s, size_t n)
 {
     for (size_t i = 0; s->verifying && i < n; i++) {
-        if (!memcmp(target(s, i), s->pages[i], PAGE_SIZE))
+        if (!memcmp(find_target(s, i), s->pages[i], PAGE_SIZE))
             continue;
         if (s->different++ < SR_MAX_TOLD)
             xtl_log(s->r.xch->logger, XTL_WARN, -1, "xenlevel",
@@ -180,7 +107,7 @@ static void compare(struct restorer *s, size_t n)
 }
 
 /* Contents from the stream straight into the domain's frames; behind VERIFY, beside them. */
-static int read_contents(struct restorer *s, size_t n)
+static int read_contents(struct sr_restore *s, size_t n)
 {
     void *mapping;
     size_t nr = 0;
@@ -195,32 +122,25 @@ static int read_contents(struct restorer *s, size_t n)
         if (!s->pages[i])
             rc = sr_bad(&s->r, "frame %llx cannot be written", (unsigned long long)s->gfns[i]);
         else
-            sr_add_page(s->iov, &nr, target(s, i));
+            sr_add_page(s->iov, &nr, find_target(s, i));
     }
     if (!rc)
         rc = sr_read_pages(&s->r, s->iov, nr);
     if (!rc)
-        rc = localise(s, n);
+        rc = localise_pages(s, n);
     if (!rc)
-        compare(s, n);
-    if (s->pv) /* what is mapped to be written can be no page table */
-        xc_unmap_foreign_pages(s->r.xch, mapping);
-    else
+        compare_pages(s, n);
+    if (s->ops->may_leave_mapped)
         sr_unmap(s->r.xch, mapping, n, &s->leave);
+    else
+        xc_unmap_foreign_pages(s->r.xch, mapping);
     s->result->stats.sent_pages += n;
     return rc;
 }
 
-static bool is_populated(struct restorer *s, uint64_t gfn)
-{
-    if (s->pv)
-        return sr_pv_is_populated(s->pv, gfn);
-    return sr_sparse_get(&s->populated, gfn / 64) >> (gfn % 64) & 1;
-}
-
 /* Zeros into new frames, gfns[0..n).  Those of a simulated host have them; a real one's mostly do,
  * but a debug build of Xen leaves a pattern. */
-static int clear(struct restorer *s, size_t n)
+static int clear_frames(struct sr_restore *s, size_t n)
 {
     void *mapping;
     int rc = 0;
@@ -241,7 +161,7 @@ static int clear(struct restorer *s, size_t n)
 }
 
 /* Frames without contents that the domain has all the same: zeros, unless they were there. */
-static int allocate(struct restorer *s, const uint64_t *entries, uint32_t count)
+static int allocate_frames(struct sr_restore *s, const uint64_t *entries, uint32_t count)
 {
     bool fresh[SR_BATCH];
     size_t n = 0, nr_fresh = 0;
@@ -251,10 +171,10 @@ static int allocate(struct restorer *s, const uint64_t *entries, uint32_t count)
             continue;
         s->types[n] = XC_SR_PAGE_NOTAB;
         s->gfns[n] = entries[i] & XC_SR_PFN_MASK;
-        fresh[n] = !is_populated(s, s->gfns[n]);
+        fresh[n] = !s->ops->is_populated(s, s->gfns[n]);
         n++;
     }
-    if (populate(s, n))
+    if (s->ops->populate(s, n))
         return -1;
     for (size_t i = 0; i < n; i++)
         if (fresh[i]) {
@@ -262,11 +182,11 @@ static int allocate(struct restorer *s, const uint64_t *entries, uint32_t count)
             s->frames[nr_fresh++] = s->frames[i];
         }
     s->result->stats.zero_pages += nr_fresh;
-    return clear(s, nr_fresh);
+    return clear_frames(s, nr_fresh);
 }
 
 /* The frames of one record's entries that have contents, into s->gfns and s->types. */
-static int take_entries(struct restorer *s, const uint64_t *entries, uint32_t count, size_t *n)
+static int take_entries(struct sr_restore *s, const uint64_t *entries, uint32_t count, size_t *n)
 {
     *n = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -278,18 +198,18 @@ static int take_entries(struct restorer *s, const uint64_t *entries, uint32_t co
         if (gfn >= SR_MAX_PFN)
             return sr_bad(&s->r, "entry %u: frame %llx is beyond all memory", i,
                           (unsigned long long)gfn);
-        if (type == XC_SR_PAGE_NOTAB || (s->pv && sr_pv_level((unsigned int)type))) {
+        if (s->ops->has_page_type((unsigned int)type)) {
             s->types[*n] = (uint8_t)type;
             s->gfns[(*n)++] = gfn;
         } else if (type < XC_SR_PAGE_BROKEN) {
-            return sr_bad(&s->r, "entry %u: %s domain has no pages of type %u", i,
-                          s->pv ? "a PV" : "an HVM", (unsigned int)type);
+            return sr_bad(&s->r, "entry %u: %s domains have no pages of type %u", i, s->ops->name,
+                          (unsigned int)type);
         }
     }
     return 0;
 }
 
-static int take_pages(struct restorer *s, uint32_t length)
+static int take_pages(struct sr_restore *s, uint32_t length)
 {
     uint64_t entries[SR_BATCH];
     struct xc_sr_page_data head;
@@ -305,20 +225,20 @@ static int take_pages(struct restorer *s, uint32_t length)
         return -1;
     if (length != sizeof(head) + head.count * sizeof(entries[0]) + n * PAGE_SIZE)
         return sr_bad(&s->r, "%u bytes for %u entries and %zu pages", length, head.count, n);
-    if (populate(s, n) || read_contents(s, n) || allocate(s, entries, head.count))
+    if (s->ops->populate(s, n) || read_contents(s, n) || allocate_frames(s, entries, head.count))
         return -1;
     s->result->stats.bytes = s->r.sum.whole_bytes;
-    s->result->stats.elapsed_ns = now_ns() - s->begun;
+    s->result->stats.elapsed_ns = xc_now_ns() - s->begun;
     if (s->cb->progress && s->cb->progress(s->cb->data, &s->result->stats))
         return xc_fail(s->r.xch, ECANCELED, "restoring domain %u was called off", s->domid);
     return 0;
 }
 
 /* From here on memory comes a second time. */
-static int take_verify(struct restorer *s, uint32_t length)
+static int take_verify(struct sr_restore *s, uint32_t length)
 {
-    if (length || s->verifying)
-        return sr_bad(&s->r, length ? "it has a body" : "there was one before");
+    if (length)
+        return sr_bad(&s->r, "it has a body");
     s->copy = malloc((size_t)SR_BATCH * PAGE_SIZE);
     if (!s->copy)
         return xc_fail(s->r.xch, ENOMEM, "out of memory for pages to compare");
@@ -326,7 +246,7 @@ static int take_verify(struct restorer *s, uint32_t length)
     return 0;
 }
 
-static void say_different(const struct restorer *s)
+static void say_different(const struct sr_restore *s)
 {
     if (s->different)
         xtl_log(s->r.xch->logger, XTL_WARN, -1, "xenlevel",
@@ -336,65 +256,56 @@ static void say_different(const struct restorer *s)
 
 /* ---- records ---- */
 
-static int take_hvm_record(struct restorer *s, const struct xc_sr_rhdr *header)
+/* May such a record stand here? */
+static int judge_record(struct sr_restore *s, uint32_t type)
 {
-    switch (header->type) {
-    case REC_HVM_CONTEXT:
-        return sr_hvm_take_context(&s->r, &s->hvm, header->length);
-    case REC_HVM_PARAMS:
-        return sr_hvm_take_params(&s->r, &s->hvm, header->length);
+    const struct xc_sr_record *other = NULL;
+    enum xc_sr_order_wrong wrong = xc_sr_check_order(&s->order, type, &other);
+    char text[XC_SR_RULE_TEXT];
+
+    switch (wrong) {
+    case XC_SR_ORDER_RIGHT:
+        break;
+    case XC_SR_ORDER_UNKNOWN:
+    case XC_SR_ORDER_NEVER:
+        return sr_bad(&s->r, "no such record (%#x) can be in a stream", type);
+    case XC_SR_ORDER_GUEST:
+        return sr_bad(&s->r, "no such record (%#x) can be in %s domain's stream", type,
+                      s->order.guest == XC_SR_GUEST_PV ? "a PV" : "an HVM");
+    case XC_SR_ORDER_VERSION:
+    case XC_SR_ORDER_LATE:
+        return sr_bad(&s->r, "it does not belong here");
     default:
-        return sr_bad(&s->r, "no such record (%#x) can be in an HVM domain's stream", header->type);
+        return sr_bad(&s->r, "it %s", xc_sr_order_text(&s->order, wrong, other, &text));
     }
+    if (type == REC_END && !s->order.static_end) /* of version 2 */
+        return sr_bad(&s->r, "it stands before any memory");
+    return 0;
 }
 
-static int take_pv_record(struct restorer *s, const struct xc_sr_rhdr *header)
-{
-    switch (header->type) {
-    case REC_X86_PV_P2M_FRAMES:
-        return sr_pv_take_p2m_frames(s->pv, header->length);
-    case REC_SHARED_INFO:
-        return sr_pv_take_shared_info(s->pv, header->length);
-    case REC_X86_PV_VCPU_BASIC:
-    case REC_X86_PV_VCPU_EXTENDED:
-    case REC_X86_PV_VCPU_XSAVE:
-    case REC_X86_PV_VCPU_MSRS:
-        return sr_pv_take_vcpu(s->pv, header->type, header->length);
-    default:
-        return sr_bad(&s->r, "no such record (%#x) can be in a PV domain's stream", header->type);
-    }
-}
-
-static int take_record(struct restorer *s, const struct xc_sr_rhdr *header)
+static int take_record(struct sr_restore *s, const struct xc_sr_rhdr *header)
 {
     struct sr_reader *r = &s->r;
-    bool is_policy = header->type == REC_X86_CPUID_POLICY || header->type == REC_X86_MSR_POLICY;
+    bool had_ended = s->order.static_end;
 
-    if (s->pv && header->type == REC_X86_PV_INFO) {
-        if (s->static_done)
-            return sr_bad(r, "it does not belong here");
-        return sr_pv_take_info(s->pv, header->length);
-    }
-    if (is_policy || header->type == REC_STATIC_DATA_END) {
-        if (s->version < XC_SR_VERSION || s->static_done)
-            return sr_bad(r, "it does not belong here");
-        if (is_policy)
-            return sr_take_policy(r, &s->policy, header);
-        return header->length ? sr_bad(r, "it has a body") : 0;
-    }
-    if (!s->static_done) {
-        if (s->version >= XC_SR_VERSION)
-            return sr_bad(r, "it stands before STATIC_DATA_END");
-        if (end_of_static(s)) /* version 2 does not say where its static data ends */
-            return -1;
-    }
+    if (judge_record(s, header->type))
+        return -1;
+    xc_sr_note_record(&s->order, header->type);
+    /* Version 2 does not say where its static data ends: here memory begins. */
+    if (s->order.static_end && !had_ended && header->type != REC_STATIC_DATA_END &&
+        end_of_static(s))
+        return -1;
     switch (header->type) {
+    case REC_X86_CPUID_POLICY:
+    case REC_X86_MSR_POLICY:
+        return sr_take_policy(r, &s->policy, header);
     case REC_PAGE_DATA:
         return take_pages(s, header->length);
     case REC_VERIFY:
         return take_verify(s, header->length);
     case REC_X86_TSC_INFO:
         return sr_take_tsc(r, &s->tsc, header->length);
+    case REC_STATIC_DATA_END:
     case REC_END:
         return header->length ? sr_bad(r, "it has a body") : 0;
     case REC_CHECKPOINT:
@@ -402,24 +313,12 @@ static int take_record(struct restorer *s, const struct xc_sr_rhdr *header)
                        "the stream is checkpointed (Remus, COLO), which only stock Xen's own "
                        "restore can read");
     default:
-        return s->pv ? take_pv_record(s, header) : take_hvm_record(s, header);
+        return s->ops->take_record(s, header);
     }
 }
 
-/* Before the hypervisor is given anything of the vCPUs: are they of the domain's CPU? */
-static int check_state(struct restorer *s)
-{
-    if (!s->policy.guest)
-        return 0;
-    if (s->pv)
-        return sr_pv_check(s->pv, s->policy.guest);
-    return s->hvm.context ? sr_hvm_check(&s->r, &s->hvm.context_at, s->policy.guest, s->nr_vcpus,
-                                         s->hvm.context, s->hvm.context_size)
-                          : 0; /* said when it would be applied */
-}
-
 /* Everything of the stream into the domain. */
-static int take_stream(struct restorer *s)
+static int take_stream(struct sr_restore *s)
 {
     struct xc_sr_rhdr header;
 
@@ -433,26 +332,10 @@ static int take_stream(struct restorer *s)
             return -1;
     } while (header.type != REC_END);
     say_different(s);
-    if (check_state(s) || sr_apply_tsc(&s->r, &s->tsc, s->domid))
+    /* Before the hypervisor is given anything of the vCPUs: are they of the domain's CPU? */
+    if (s->policy.guest && s->ops->check_state(s))
         return -1;
-    if (s->pv)
-        return sr_pv_apply(s->pv, s->options->ends, s->result);
-    if (sr_hvm_apply(&s->r, &s->hvm, s->domid, s->options->ends))
-        return -1;
-    for (uint32_t i = 0; i < s->hvm.nr_params; i++) {
-        if (s->hvm.params[i].index == HVM_PARAM_STORE_PFN)
-            s->result->store_gfn = s->hvm.params[i].value;
-        if (s->hvm.params[i].index == HVM_PARAM_CONSOLE_PFN)
-            s->result->console_gfn = s->hvm.params[i].value;
-    }
-    return 0;
-}
-
-static int restore(struct restorer *s)
-{
-    if (take_stream(s))
-        return -1;
-    return sr_look_again(&s->r, &s->policy, s->domid, s->result);
+    return sr_apply_tsc(&s->r, &s->tsc, s->domid) || s->ops->apply(s) ? -1 : 0;
 }
 
 int xc_domain_restore(xc_handle *xch, int fd, uint32_t domid,
@@ -460,7 +343,7 @@ int xc_domain_restore(xc_handle *xch, int fd, uint32_t domid,
                       const struct xc_restore_callbacks *callbacks,
                       struct xc_restore_result *result)
 {
-    struct restorer *s = calloc(1, sizeof(*s));
+    struct sr_restore *s = calloc(1, sizeof(*s));
     int rc, err;
 
     memset(result, 0, sizeof(*result));
@@ -474,17 +357,18 @@ int xc_domain_restore(xc_handle *xch, int fd, uint32_t domid,
     s->options = options;
     s->cb = callbacks;
     s->result = result;
-    s->begun = now_ns();
+    s->begun = xc_now_ns();
     s->leave = options->ends_soon ? SR_MAX_LEFT : 0;
-    rc = restore(s);
+    rc = take_stream(s);
+    if (!rc)
+        rc = sr_look_again(&s->r, &s->policy, domid, result);
     err = errno;
     sr_splice_close(&s->r.splice);
     xc_leaves_free(&s->policy.leaves);
     free(s->policy.guest);
-    free(s->hvm.context);
-    sr_pv_free(s->pv);
+    if (s->ops)
+        s->ops->close(s);
     free(s->copy);
-    sr_sparse_free(&s->populated);
     free(s);
     errno = err;
     return rc;

@@ -19,7 +19,7 @@ _Static_assert(1ull << (TOP_SHIFT + SR_SPARSE_BITS) == SR_SPARSE_MAX, "levels");
 
 /* Where the piece is named that has number i; or, where the first table on the way there is that
  * does not exist: then *size is what it would have. */
-static void **walk(struct sr_sparse *s, uint64_t i, size_t *size)
+static void **find_slot(struct sr_sparse *s, uint64_t i, size_t *size)
 {
     void **table = s->top;
 
@@ -39,7 +39,7 @@ static uint64_t *leaf_of(struct sr_sparse *s, uint64_t i)
     size_t size;
 
     if (!s->last || i / LEAF != s->last_index) {
-        s->last = *walk(s, i, &size);
+        s->last = *find_slot(s, i, &size);
         s->last_index = i / LEAF;
     }
     return s->last;
@@ -51,7 +51,7 @@ uint64_t *sr_sparse_at(struct sr_sparse *s, uint64_t i)
 
     while (!(leaf = leaf_of(s, i))) {
         size_t size;
-        void **slot = walk(s, i, &size);
+        void **slot = find_slot(s, i, &size);
 
         *slot = calloc(1, size);
         if (!*slot)

@@ -14,12 +14,13 @@
 #include <unistd.h>
 
 #include "xc_sr_private.h"
+#include "xc_sr_wait.h"
 
 #define PIPE_BYTES (1 << 20) /* what an unprivileged process may have, if it was not forbidden */
 #define COPY_BYTES 65536u
 
 /* Which way is there for this end of the stream? */
-static void choose(struct sr_splice *s, int fd, bool by_reference)
+static void choose_way(struct sr_splice *s, int fd, bool by_reference)
 {
     struct stat st;
     int flags = fcntl(fd, F_GETFL);
@@ -58,7 +59,7 @@ bool sr_splice_find(struct sr_splice *s, xc_handle *xch, int fd, bool by_referen
 {
     s->xch = xch;
     if (s->how == SR_SPLICE_UNKNOWN)
-        choose(s, fd, by_reference);
+        choose_way(s, fd, by_reference);
     if (s->how == SR_SPLICE_NEVER || !xch->ops->file)
         return false;
     s->nr_runs = 0;
@@ -78,7 +79,8 @@ bool sr_splice_find(struct sr_splice *s, xc_handle *xch, int fd, bool by_referen
 }
 
 /* splice(), which is not interrupted. */
-static ssize_t move(int from, off_t *from_at, int to, off_t *to_at, size_t size, unsigned int flags)
+static ssize_t move_bytes(int from, off_t *from_at, int to, off_t *to_at, size_t size,
+                          unsigned int flags)
 {
     ssize_t n;
 
@@ -123,10 +125,10 @@ static int copy_out(struct sr_splice *s, int from, int fd, size_t size)
 }
 
 /* What stands in our pipe, all of it, into the stream. */
-static int pour(struct sr_splice *s, int fd, size_t size)
+static int empty_pipe(struct sr_splice *s, int fd, size_t size)
 {
     while (size) {
-        ssize_t n = move(s->pipe[0], NULL, fd, NULL, size, 0);
+        ssize_t n = move_bytes(s->pipe[0], NULL, fd, NULL, size, 0);
 
         if (n < 0 && errno == EINVAL)
             return copy_out(s, s->pipe[0], fd, size);
@@ -147,10 +149,11 @@ static int write_through(struct sr_splice *s, int fd)
         struct sr_run run = s->runs[i];
 
         while (run.size) {
-            ssize_t n = move(run.file, &run.at, s->pipe[1], NULL, run.size, SPLICE_F_NONBLOCK);
+            ssize_t n =
+                move_bytes(run.file, &run.at, s->pipe[1], NULL, run.size, SPLICE_F_NONBLOCK);
 
             if (n < 0 && errno == EAGAIN && held) {
-                if (pour(s, fd, held))
+                if (empty_pipe(s, fd, held))
                     return -1;
                 held = 0;
                 continue;
@@ -161,7 +164,7 @@ static int write_through(struct sr_splice *s, int fd)
             held += (size_t)n;
         }
     }
-    return pour(s, fd, held);
+    return empty_pipe(s, fd, held);
 }
 
 static int write_direct(struct sr_splice *s, int fd)
@@ -170,7 +173,7 @@ static int write_direct(struct sr_splice *s, int fd)
         struct sr_run run = s->runs[i];
 
         while (run.size) {
-            ssize_t n = move(run.file, &run.at, fd, NULL, run.size, 0);
+            ssize_t n = move_bytes(run.file, &run.at, fd, NULL, run.size, 0);
 
             if (n < 0 && errno == EAGAIN && !wait_for(s, fd, POLLOUT))
                 continue;
@@ -196,20 +199,21 @@ int sr_splice_write(struct sr_splice *s, int fd)
 
 /* Up to `size` bytes from a pipe into the runs from *run on, which become shorter.  0: the end of
  * the pipe. */
-static ssize_t fill(struct sr_run **run, int from, size_t size)
+static ssize_t fill_run(struct sr_run **run, int from, size_t size)
 {
     ssize_t n;
 
     while (!(*run)->size)
         ++*run;
-    n = move(from, NULL, (*run)->file, &(*run)->at, size < (*run)->size ? size : (*run)->size, 0);
+    n = move_bytes(from, NULL, (*run)->file, &(*run)->at, size < (*run)->size ? size : (*run)->size,
+                   0);
     if (n > 0)
         (*run)->size -= (size_t)n;
     return n;
 }
 
 /* The next bytes of the stream: into the runs, or into our pipe.  As splice(). */
-static ssize_t take(struct sr_splice *s, struct sr_run **run, int fd, size_t size)
+static ssize_t take_bytes(struct sr_splice *s, struct sr_run **run, int fd, size_t size)
 {
     ssize_t n;
 
@@ -218,8 +222,8 @@ static ssize_t take(struct sr_splice *s, struct sr_run **run, int fd, size_t siz
         if (s->patience && wait_for(s, fd, POLLIN))
             return -1;
         n = s->how == SR_SPLICE_DIRECT
-                ? fill(run, fd, size)
-                : move(fd, NULL, s->pipe[1], NULL, size < PIPE_BYTES ? size : PIPE_BYTES, 0);
+                ? fill_run(run, fd, size)
+                : move_bytes(fd, NULL, s->pipe[1], NULL, size < PIPE_BYTES ? size : PIPE_BYTES, 0);
     } while (n < 0 && errno == EAGAIN && !wait_for(s, fd, POLLIN));
     return n;
 }
@@ -234,7 +238,7 @@ static ssize_t read_runs(struct sr_splice *s, int fd)
         total += s->runs[i].size;
     left = total;
     while (left) {
-        ssize_t n = take(s, &run, fd, left);
+        ssize_t n = take_bytes(s, &run, fd, left);
 
         if (n < 0 && errno == EINVAL && left == total) {
             sr_splice_close(s); /* a file system that does not know it */
@@ -244,7 +248,7 @@ static ssize_t read_runs(struct sr_splice *s, int fd)
             return n;
         left -= (size_t)n;
         while (s->how == SR_SPLICE_THROUGH && n) {
-            ssize_t done = fill(&run, s->pipe[0], (size_t)n);
+            ssize_t done = fill_run(&run, s->pipe[0], (size_t)n);
 
             if (done <= 0)
                 return -1;

@@ -2,7 +2,8 @@
 /*
  * What a migration stream is made of: numbers and layouts, of libxc's layer and of the two around
  * it.  docs/specs/libxc-migration-stream says what they mean; tests/unit/test_spec.py holds that
- * text's tables against this file.
+ * text's tables against this file.  The types of records are those of records.def, by way of
+ * xc_sr_records.h.
  *
  * Every layout is what stands in the stream.  Headers marked "big-endian" are in network order;
  * all else is in the order of the sender, which on x86 is little-endian.
@@ -11,6 +12,8 @@
 #define XC_SR_STREAM_FORMAT_H
 
 #include <stdint.h>
+
+#include "xc_sr_records.h"
 
 /* ---- libxc's layer: headers ---- */
 
@@ -66,31 +69,6 @@ struct xc_sr_rhdr {
 /* So many of them may stand one behind the other, in either layer.  Each costs a reader more than
  * it costs whoever makes it up. */
 #define XC_SR_MAX_OPTIONAL_RUN 1024u
-
-enum xc_sr_record_type {
-    REC_END = 0x00000000,
-    REC_PAGE_DATA = 0x00000001,
-    REC_X86_PV_INFO = 0x00000002,
-    REC_X86_PV_P2M_FRAMES = 0x00000003,
-    REC_X86_PV_VCPU_BASIC = 0x00000004,
-    REC_X86_PV_VCPU_EXTENDED = 0x00000005,
-    REC_X86_PV_VCPU_XSAVE = 0x00000006,
-    REC_SHARED_INFO = 0x00000007,
-    REC_X86_TSC_INFO = 0x00000008,
-    REC_HVM_CONTEXT = 0x00000009,
-    REC_HVM_PARAMS = 0x0000000a,
-    REC_TOOLSTACK = 0x0000000b,
-    REC_X86_PV_VCPU_MSRS = 0x0000000c,
-    REC_VERIFY = 0x0000000d,
-    REC_CHECKPOINT = 0x0000000e,
-    REC_CHECKPOINT_DIRTY_PFN_LIST = 0x0000000f,
-    REC_STATIC_DATA_END = 0x00000010,
-    REC_X86_CPUID_POLICY = 0x00000011,
-    REC_X86_MSR_POLICY = 0x00000012,
-};
-
-/* Ours.  Not of the enum: with bit 31 set it is no int. */
-#define REC_CHECKSUM 0x80584c01u
 
 /* PAGE_DATA: this, an entry for each page, and the contents of the pages that have any. */
 struct xc_sr_page_data {
@@ -186,19 +164,7 @@ struct xc_sr_libxl_hdr {
     uint32_t options;
 };
 
-/* Their headers are struct xc_sr_rhdr too, and REC_OPTIONAL means the same. */
-enum xc_sr_libxl_record_type {
-    LIBXL_REC_END = 0x00000000,
-    LIBXL_REC_LIBXC_CONTEXT = 0x00000001, /* no body: libxc's stream follows */
-    LIBXL_REC_EMULATOR_XENSTORE_DATA = 0x00000002,
-    LIBXL_REC_EMULATOR_CONTEXT = 0x00000003,
-    LIBXL_REC_CHECKPOINT_END = 0x00000004,
-    LIBXL_REC_CHECKPOINT_STATE = 0x00000005,
-};
-
-/* Ours, optional: of all in front of libxc's stream. */
-#define LIBXL_REC_HEAD_CHECKSUM 0x80584c02u
-
+/* HEAD_CHECKSUM: of all in front of libxc's stream. */
 struct xc_sr_head_checksum {
     uint32_t algorithm; /* XC_SR_CHECKSUM_CRC32 */
     uint32_t crc;

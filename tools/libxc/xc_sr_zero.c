@@ -20,7 +20,7 @@ bool sr_page_is_zero(const void *page)
 
 /* Which piece of the file is `at` in, and is it a hole?  lseek() moves the file's position, which
  * nobody uses. */
-static void look(struct sr_zero *z, int file, off_t at)
+static void find_piece(struct sr_zero *z, int file, off_t at)
 {
     off_t data = lseek(file, at, SEEK_DATA), end;
 
@@ -41,6 +41,6 @@ bool sr_zero_find(struct sr_zero *z, xc_handle *xch, const void *page)
     if (file < 0)
         return sr_page_is_zero(page);
     if (file != z->file || at < z->from || at >= z->to)
-        look(z, file, at);
+        find_piece(z, file, at);
     return z->hole || sr_page_is_zero(page);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The transport to a simulated host: xen/sim/protocol.h over its Unix socket.
+ * The transport to a simulated host: xen/include/sim-abi/protocol.h over its Unix socket.
  *
  * The host is another process, which may die, hang or lie.  Whatever it does wrong, the call fails
  * with EIO, why() says what it was, and from then on every call fails in the same way: after a
@@ -43,9 +43,10 @@ struct sim_state {
     struct sim_reply reply;
 };
 
-static int broken(struct sim_state *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static int set_broken(struct sim_state *s, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
-static int broken(struct sim_state *s, const char *fmt, ...)
+static int set_broken(struct sim_state *s, const char *fmt, ...)
 {
     int len;
     va_list ap;
@@ -88,10 +89,11 @@ static int send_request(struct sim_state *s, int fd)
     if (n == (ssize_t)sizeof(s->request))
         return 0;
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-        return broken(s, "takes no requests");
+        return set_broken(s, "takes no requests");
     if (n < 0 && (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN))
-        return broken(s, "is gone (it was switched off, has crashed, or does not take this user)");
-    return broken(s, "cannot be reached: %s", n < 0 ? strerror(errno) : "a request was cut");
+        return set_broken(s,
+                          "is gone (it was switched off, has crashed, or does not take this user)");
+    return set_broken(s, "cannot be reached: %s", n < 0 ? strerror(errno) : "a request was cut");
 }
 
 /* The first file descriptor of a message; others, which nobody asked for, are closed. */
@@ -140,15 +142,16 @@ static int receive_reply(struct sim_state *s, size_t least, int *fd)
     if (n > 0)
         *fd = take_fd(&m);
     if (n == 0 || (n < 0 && errno == ECONNRESET))
-        return broken(s, "is gone (it was switched off, has crashed, or does not take this user)");
+        return set_broken(s,
+                          "is gone (it was switched off, has crashed, or does not take this user)");
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-        return broken(s, "has not answered within %d seconds", ANSWER_SECONDS);
+        return set_broken(s, "has not answered within %d seconds", ANSWER_SECONDS);
     if (n < 0)
-        return broken(s, "cannot be reached: %s", strerror(errno));
+        return set_broken(s, "cannot be reached: %s", strerror(errno));
     if (m.msg_flags & MSG_TRUNC)
-        return broken(s, "answers with more than a reply has");
+        return set_broken(s, "answers with more than a reply has");
     if ((size_t)n < sizeof(s->reply.result) || (s->reply.result >= 0 && (size_t)n < least))
-        return broken(s, "answers with %zd bytes where there should be %zu", n, least);
+        return set_broken(s, "answers with %zd bytes where there should be %zu", n, least);
     return 0;
 }
 
@@ -156,7 +159,7 @@ static int receive_reply(struct sim_state *s, size_t least, int *fd)
  * Send s->request and have s->reply.  `least`: bytes that a reply without an error has.  0 with
  * *result >= 0; or -1 with the host's errno, or EIO.  *fd_out (may be NULL): what came with it.
  */
-static int ask(struct sim_state *s, uint32_t kind, int fd_in, int *fd_out, size_t least)
+static int ask_host(struct sim_state *s, uint32_t kind, int fd_in, int *fd_out, size_t least)
 {
     int fd;
 
@@ -178,14 +181,15 @@ static int ask(struct sim_state *s, uint32_t kind, int fd_in, int *fd_out, size_
     }
     if (fd >= 0 && (!fd_out || s->reply.result < 0)) {
         (void)close(fd);
-        return broken(s, "sends a file descriptor that nobody asked for");
+        return set_broken(s, "sends a file descriptor that nobody asked for");
     }
     if (fd_out)
         *fd_out = fd;
     if (s->reply.result >= 0)
         return 0;
     if (s->reply.result < -MAX_ERRNO)
-        return broken(s, "answers with error %lld, which there is not", (long long)s->reply.result);
+        return set_broken(s, "answers with error %lld, which there is not",
+                          (long long)s->reply.result);
     errno = (int)-s->reply.result;
     return -1;
 }
@@ -204,34 +208,35 @@ static int map_memory(struct sim_state *s, int fd)
 
     s->nr_pages = s->reply.u.hello.nr_pages;
     if (!s->nr_pages || s->nr_pages > SIZE_MAX / 2 / PAGE)
-        return broken(s, "says that it has %llu pages of memory", (unsigned long long)s->nr_pages);
+        return set_broken(s, "says that it has %llu pages of memory",
+                          (unsigned long long)s->nr_pages);
     if (seals < 0 || !(seals & F_SEAL_SHRINK))
-        return broken(s, "passes memory that is not sealed against shrinking");
+        return set_broken(s, "passes memory that is not sealed against shrinking");
     if (fstat(fd, &st) || st.st_size < 0 || (uint64_t)st.st_size / PAGE < s->nr_pages)
-        return broken(s, "passes less memory than it says it has");
+        return set_broken(s, "passes less memory than it says it has");
     memory =
         mmap(NULL, s->nr_pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
     if (memory == MAP_FAILED)
-        return broken(s, "has memory that cannot be mapped: %s", strerror(errno));
+        return set_broken(s, "has memory that cannot be mapped: %s", strerror(errno));
     s->memory = memory;
     s->memory_fd = fd;
     return 0;
 }
 
-static int greet(struct sim_state *s)
+static int greet_host(struct sim_state *s)
 {
     int fd = -1, rc;
 
     memset(&s->request, 0, sizeof(s->request));
     s->request.u.hello.base = (uintptr_t)s->window.base;
     s->request.u.hello.size = SIM_MAX_BUFFER;
-    if (ask(s, SIM_HELLO, s->window.fd, &fd, REPLY_OF(hello))) {
+    if (ask_host(s, SIM_HELLO, s->window.fd, &fd, REPLY_OF(hello))) {
         if (!s->broken)
-            (void)broken(s, "does not take this toolstack: %s", strerror(errno));
+            (void)set_broken(s, "does not take this toolstack: %s", strerror(errno));
         return -1;
     }
     if (fd < 0)
-        return broken(s, "passes no memory");
+        return set_broken(s, "passes no memory");
     rc = map_memory(s, fd);
     if (rc) {
         (void)close(fd);
@@ -240,7 +245,8 @@ static int greet(struct sim_state *s)
     return rc;
 }
 
-static int refuse(char *why, size_t why_size, const char *where, int err, const char *reason)
+static int refuse_to_open(char *why, size_t why_size, const char *where, int err,
+                          const char *reason)
 {
     (void)snprintf(why, why_size, "no simulated host at %s: %s", where, reason);
     errno = err;
@@ -257,30 +263,30 @@ static int connect_to(struct sim_state *s, const char *where, char *why, size_t 
     int err;
 
     if (!where || !where[0])
-        return refuse(why, why_size, "nowhere", EINVAL, "the path of its socket is needed");
+        return refuse_to_open(why, why_size, "nowhere", EINVAL, "the path of its socket is needed");
     if (strlen(where) >= sizeof(address.sun_path))
-        return refuse(why, why_size, where, ENAMETOOLONG,
-                      "a socket's path has at most 107 characters");
+        return refuse_to_open(why, why_size, where, ENAMETOOLONG,
+                              "a socket's path has at most 107 characters");
     memcpy(address.sun_path, where, strlen(where));
     memcpy(s->path, where, strlen(where) + 1);
     s->sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (s->sock < 0)
-        return refuse(why, why_size, where, errno, strerror(errno));
+        return refuse_to_open(why, why_size, where, errno, strerror(errno));
     if (connect(s->sock, (struct sockaddr *)&address, sizeof(address))) {
         err = errno;
-        return refuse(why, why_size, where, err,
-                      err == ECONNREFUSED ? "nothing listens there any more"
-                      : err == EPROTOTYPE ? "that is another kind of socket"
-                                          : strerror(err));
+        return refuse_to_open(why, why_size, where, err,
+                              err == ECONNREFUSED ? "nothing listens there any more"
+                              : err == EPROTOTYPE ? "that is another kind of socket"
+                                                  : strerror(err));
     }
     /* It will read what we put into hypercalls: it must be ours, or root's. */
     if (getsockopt(s->sock, SOL_SOCKET, SO_PEERCRED, &peer, &size))
-        return refuse(why, why_size, where, errno, strerror(errno));
+        return refuse_to_open(why, why_size, where, errno, strerror(errno));
     if (peer.uid != geteuid() && peer.uid != 0)
-        return refuse(why, why_size, where, EACCES, "it belongs to another user");
+        return refuse_to_open(why, why_size, where, EACCES, "it belongs to another user");
     if (setsockopt(s->sock, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ||
         setsockopt(s->sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)))
-        return refuse(why, why_size, where, errno, strerror(errno));
+        return refuse_to_open(why, why_size, where, errno, strerror(errno));
     return 0;
 }
 
@@ -301,7 +307,7 @@ static int sim_open(void **state, const char *where, char *why, size_t why_size)
                        strerror(errno));
         goto fail;
     }
-    if (!greet(s)) {
+    if (!greet_host(s)) {
         *state = s;
         return 0;
     }
@@ -352,10 +358,10 @@ static long sim_hypercall(void *state, unsigned int op, const uint64_t args[XC_H
     memset(&s->request, 0, sizeof(s->request));
     s->request.u.hypercall.op = op;
     memcpy(s->request.u.hypercall.args, args, sizeof(s->request.u.hypercall.args));
-    if (ask(s, SIM_HYPERCALL, -1, NULL, REPLY_BARE))
+    if (ask_host(s, SIM_HYPERCALL, -1, NULL, REPLY_BARE))
         return -1;
     if (s->reply.result > INT_MAX)
-        return broken(s, "answers a hypercall with %lld", (long long)s->reply.result);
+        return set_broken(s, "answers a hypercall with %lld", (long long)s->reply.result);
     return (long)s->reply.result;
 }
 
@@ -387,10 +393,10 @@ static int sim_store_read(void *state, const char *path, char **value)
     struct sim_state *s = state;
 
     *value = NULL;
-    if (store_request(s, path, "") || ask(s, SIM_STORE_READ, -1, NULL, REPLY_BARE + 4))
+    if (store_request(s, path, "") || ask_host(s, SIM_STORE_READ, -1, NULL, REPLY_BARE + 4))
         return -1;
     if (s->reply.u.store.size > sizeof(s->reply.u.store.value))
-        return broken(s, "says that a value of its store has %u bytes", s->reply.u.store.size);
+        return set_broken(s, "says that a value of its store has %u bytes", s->reply.u.store.size);
     *value = strndup(s->reply.u.store.value, s->reply.u.store.size);
     return *value ? 0 : -1;
 }
@@ -401,7 +407,7 @@ static int sim_store_write(void *state, const char *path, const char *value)
 
     if (store_request(s, path, value ? value : ""))
         return -1;
-    if (!ask(s, SIM_STORE_WRITE, -1, NULL, REPLY_BARE))
+    if (!ask_host(s, SIM_STORE_WRITE, -1, NULL, REPLY_BARE))
         return 0;
     return !value && errno == ENOENT ? 0 : -1;
 }
@@ -416,32 +422,32 @@ struct sim_mapping {
 };
 
 /* Up to SIM_TRANSLATE_MAX frames in one request. */
-static int frames(struct sim_state *s, uint32_t kind, uint32_t domid, const uint64_t *gfns,
-                  size_t n)
+static int send_frames(struct sim_state *s, uint32_t kind, uint32_t domid, const uint64_t *gfns,
+                       size_t n)
 {
     memset(&s->request, 0, sizeof(s->request));
     s->request.u.frames.domid = domid;
     s->request.u.frames.count = (uint32_t)n;
     memcpy(s->request.u.frames.gfns, gfns, n * sizeof(*gfns));
-    return ask(s, kind, -1, NULL, kind == SIM_TRANSLATE ? REPLY_BARE + n * 8 : REPLY_BARE);
+    return ask_host(s, kind, -1, NULL, kind == SIM_TRANSLATE ? REPLY_BARE + n * 8 : REPLY_BARE);
 }
 
-static size_t chunk(size_t left)
+static size_t limit_chunk(size_t left)
 {
     return left < SIM_TRANSLATE_MAX ? left : SIM_TRANSLATE_MAX;
 }
 
-static int translate(struct sim_state *s, uint32_t domid, const uint64_t *gfns, size_t n,
-                     void **pages)
+static int translate_frames(struct sim_state *s, uint32_t domid, const uint64_t *gfns, size_t n,
+                            void **pages)
 {
-    if (frames(s, SIM_TRANSLATE, domid, gfns, n))
+    if (send_frames(s, SIM_TRANSLATE, domid, gfns, n))
         return -1;
     for (size_t i = 0; i < n; i++) {
         uint64_t mfn = s->reply.u.frames.mfns[i];
 
         if (mfn != UINT64_MAX && mfn >= s->nr_pages)
-            return broken(s, "says that a domain has frame %llx, where it has no memory",
-                          (unsigned long long)mfn);
+            return set_broken(s, "says that a domain has frame %llx, where it has no memory",
+                              (unsigned long long)mfn);
         pages[i] = mfn == UINT64_MAX ? NULL : s->memory + mfn * PAGE;
     }
     return 0;
@@ -459,8 +465,8 @@ static void *sim_map(void *state, uint32_t domid, const uint64_t *gfns, size_t n
     m->write = write;
     m->n = n;
     memcpy(m->gfns, gfns, n * sizeof(*gfns));
-    for (size_t at = 0; at < n; at += chunk(n - at))
-        if (translate(s, domid, gfns + at, chunk(n - at), pages + at)) {
+    for (size_t at = 0; at < n; at += limit_chunk(n - at))
+        if (translate_frames(s, domid, gfns + at, limit_chunk(n - at), pages + at)) {
             int err = errno;
 
             free(m);
@@ -477,8 +483,8 @@ static void sim_unmap(void *state, void *mapping)
     int err = errno;
 
     /* A domain that is gone has nothing to be dirty. */
-    for (size_t at = 0; m->write && at < m->n; at += chunk(m->n - at))
-        (void)frames(s, SIM_DIRTIED, m->domid, m->gfns + at, chunk(m->n - at));
+    for (size_t at = 0; m->write && at < m->n; at += limit_chunk(m->n - at))
+        (void)send_frames(s, SIM_DIRTIED, m->domid, m->gfns + at, limit_chunk(m->n - at));
     free(m);
     errno = err;
 }
@@ -543,7 +549,7 @@ static int sim_only(xc_handle *xch, const char *what, uint32_t kind, uint64_t st
         return xc_fail(xch, EOPNOTSUPP, "%s: this is not a simulated host", what);
     memset(&s->request, 0, sizeof(s->request));
     s->request.u.run.steps = steps;
-    if (ask(s, kind, -1, NULL, kind == SIM_POWER_OFF ? REPLY_BARE : REPLY_OF(info)))
+    if (ask_host(s, kind, -1, NULL, kind == SIM_POWER_OFF ? REPLY_BARE : REPLY_OF(info)))
         return xc_fail(xch, errno, "%s: %s", what, xc_reason(xch, errno));
     if (!info)
         return 0;

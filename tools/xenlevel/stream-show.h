@@ -5,14 +5,14 @@
 #ifndef XENLEVEL_STREAM_SHOW_H
 #define XENLEVEL_STREAM_SHOW_H
 
-#include "image.h"
+#include "walk.h"
 
 struct tally {
     uint64_t count, bytes, first; /* first: the offset of the first one */
 };
 
-#define NR_LIBXC_TYPES (REC_X86_MSR_POLICY + 1)
-#define NR_LIBXL_TYPES (LIBXL_REC_CHECKPOINT_STATE + 1)
+#define NR_LIBXC_TYPES XC_SR_TYPES
+#define NR_LIBXL_TYPES XC_SR_LIBXL_TYPES
 
 /* One walk through all of it. */
 struct image_summary {
@@ -21,10 +21,10 @@ struct image_summary {
     uint64_t pages;                                /* entries of PAGE_DATA */
 };
 
-/* 0; or -1 after a message: the image is not whole. */
+/* Walk through the image and count.  Returns 0; or -1 after a message: the image is not whole. */
 int image_summarise(struct image *im, struct image_summary *sum);
 
-/* A status.  Every record, when asked for. */
+/* Print what is in the image, and with `records` every record.  Returns a status. */
 int stream_show(struct image *im, bool records, bool as_json);
 
 #endif /* XENLEVEL_STREAM_SHOW_H */

@@ -35,10 +35,11 @@ struct host_options {
  * Xen does.  0; or -EINVAL with *where = offset of the word in `cmdline` that is wrong.
  */
 int host_options_parse(struct host_options *options, const char *cmdline, size_t *where);
-/* No options: what host_options_parse() makes of "". */
+/* Set no options: what host_options_parse() makes of "". */
 void host_options_init(struct host_options *options);
 
-/* Raw: everything that CPUID and the policy's MSRs say on pCPU 0 of this platform. */
+/* Read the raw policy: everything that CPUID and the policy's MSRs say on pCPU 0 of this platform.
+ */
 struct platform;
 void host_policy_read(struct platform *p, struct cpu_policy *raw);
 
@@ -82,7 +83,9 @@ void host_policy_guest_default(struct cpu_policy *deflt, const struct cpu_policy
                                const struct cpu_policy *host, const struct host_options *options,
                                enum guest_type type);
 
-/* Make AMD's copies of 1.EDX in 80000001.EDX what they must be: for a domain's policy. */
+/* Make of a policy that a hypervisor reports what a domain with it has: AMD's copies of 1.EDX in
+ * 80000001.EDX, linear addresses as wide as its paging has levels, no TLBs of pages that it lacks.
+ */
 void host_policy_for_domain(struct cpu_policy *p);
 
 /*

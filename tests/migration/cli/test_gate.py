@@ -17,39 +17,32 @@ from pathlib import Path
 
 import pytest
 
+import streambuilder
+from streambuilder import (CPUID_POLICY as CPUID, END, HVM_CONTEXT, MSR_POLICY as MSR, OPTIONAL, P2M_FRAMES as P2M, PAGE_DATA,
+                           PV_INFO, STATIC_DATA_END, TSC_INFO, headers, pv_info, record)
+
 BUILD = Path(os.environ.get("XENLEVEL_BUILD", Path(__file__).resolve().parents[3] / "build"))
 TOOLS = BUILD / "tests" / "migration" / "gate"
 GATE = TOOLS / "gate-under-test"
 HELPER = TOOLS / "fake-helper"
 
 RICH, POOR, OTHER = "intel-cascadelake-sp", "intel-sandybridge-ep", "amd-bulldozer"
-END, PAGE_DATA, PV_INFO, P2M, TSC_INFO, HVM_CONTEXT = 0x0, 0x1, 0x2, 0x3, 0x8, 0x9
 HEAD_MAX = 262144     # bytes of a head that the gate keeps
-STATIC_DATA_END, CPUID, MSR, OPTIONAL = 0x10, 0x11, 0x12, 0x80000000
 TRAILING = b"what follows END is libxl's to read" * 100
-TIMEOUT = 30
+TIMEOUT = 60
 HOWS = ["pipe", "socket", "file", "relay-pipe", "relay-socket"]
 
 
 # ---- streams ----
 
 def policy(what, cpu=RICH, have="", drop=""):
-    return subprocess.run([TOOLS / "mkpolicy", what, cpu, have, drop], check=True, stdout=subprocess.PIPE).stdout
-
-
-def record(kind, body=b""):
-    return struct.pack("<II", kind, len(body)) + body + bytes(-len(body) % 8)
-
-
-def headers(version=3, guest=2, minor=17):
-    return (struct.pack(">QIIHHI", 2**64 - 1, 0x58454E46, version, 0, 0, 0)
-            + struct.pack("<IHHII", guest, 12, 0, 4, minor))
+    return streambuilder.policy(what, cpu, have, drop)
 
 
 def head(cpu=RICH, guest=2, have="", drop=""):
     out = headers(guest=guest)
     if guest == 1:
-        out += record(PV_INFO, struct.pack("<BBHI", 8, 4, 0, 0))
+        out += record(PV_INFO, pv_info())
     out += record(CPUID, policy("leaves", cpu, have, drop))
     msrs = policy("msrs", cpu, have, drop)
     if msrs:
@@ -72,7 +65,7 @@ class Run:
     """One run of the gate.  The stream is written by a thread; what was not read is `left`."""
 
     def __init__(self, tmp_path, data, how="pipe", cpu=RICH, mode="exit:0", env=None, chunk=None, args=None,
-                 save=False, hold=False):
+                 save=False, hold=False, stderr=subprocess.PIPE):
         self.out = tmp_path / "helper"
         self.out.mkdir(exist_ok=True)
         self.log = tmp_path / "log"
@@ -96,7 +89,7 @@ class Run:
             self.argv = [GATE, *(str(self.fd) if a == "FD" else a for a in args)]
         # A shell starts what runs in the background with SIGINT ignored, and that is inherited.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.p = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        self.p = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
                                   pass_fds=[self.fd], env=self.env, restore_signals=False)
         self.hold = hold
         self.stopped = threading.Event()
@@ -138,7 +131,7 @@ class Run:
         except subprocess.TimeoutExpired:
             self.p.kill()
             raise
-        self.stderr = self.stderr.decode()
+        self.stderr = (self.stderr or b"").decode()
         if self.how != "file":
             self.stopped.set() if self.hold else None
             os.set_blocking(self.fd, True)
@@ -318,7 +311,7 @@ def test_death_by_signal(tmp_path, how, sig):
 @pytest.mark.parametrize("how", ["pipe", "relay-pipe"])
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_signal_reaches_the_helper(tmp_path, how, sig):
-    run = Run(tmp_path, stream(n=200, size=1 << 20), how, mode="hang")
+    run = Run(tmp_path, stream(n=20, size=1 << 20), how, mode="hang")
     run.wait_for("hanging")
     run.p.send_signal(sig)
     run.finish()
@@ -403,7 +396,7 @@ def test_pv_that_nobody_knows_is_not_fine(tmp_path):
 
 
 def test_pv_without_a_policy(tmp_path):
-    data = (headers(version=2, guest=1) + record(PV_INFO, struct.pack("<BBHI", 8, 4, 0, 0))
+    data = (headers(version=2, guest=1) + record(PV_INFO, pv_info())
             + record(P2M, b"p" * 4096) + pages(2) + record(END))
     env = MASKS | {"XENLEVEL_ALLOW": "unverified"}
     assert "is not known" in passed(Run(tmp_path, data, env=env), data).stderr
@@ -507,7 +500,7 @@ def test_version_2(tmp_path):
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("guest", [1, 2])
 def test_version_2_unverified(tmp_path, how, guest):
-    first = b"" if guest == 2 else record(PV_INFO, struct.pack("<BBHI", 8, 4, 0, 0)) + record(P2M, b"p" * 4096)
+    first = b"" if guest == 2 else record(PV_INFO, pv_info()) + record(P2M, b"p" * 4096)
     data = headers(version=2, guest=guest, minor=13) + first + pages(30) + record(END)
     run = passed(Run(tmp_path, data + TRAILING, how, env={"XENLEVEL_ALLOW": "unverified",
                                                           "FAKE_XEN_TYPE": "pv" if guest == 1 else "pvh"}),
@@ -537,7 +530,7 @@ def test_version_2_with_a_policy_behind_its_first_record(tmp_path, how, kind):
 
 @pytest.mark.parametrize("how", HOWS)
 def test_version_2_with_a_policy_of_a_pv_guest(tmp_path, how):
-    first = record(PV_INFO, struct.pack("<BBHI", 8, 4, 0, 0)) + record(TSC_INFO, bytes(24))
+    first = record(PV_INFO, pv_info()) + record(TSC_INFO, bytes(24))
     data = headers(version=2, guest=1) + first + record(CPUID, policy("leaves")) + record(P2M, b"p" * 4096) + pages(3) + record(END)
     text = refused(Run(tmp_path, data, how, env={"XENLEVEL_ALLOW": "unverified", "FAKE_XEN_TYPE": "pv"}))
     assert "a version 2 stream has no such record" in text.replace("\n    ", " ")
@@ -628,12 +621,16 @@ def test_a_policy_that_is_not_whole(tmp_path, how, unverified):
         assert words in run.log_message()
 
 
-def test_policy_behind_the_head_stops_the_stream(tmp_path):
+@pytest.mark.parametrize("kind, name", [(CPUID, "X86_CPUID_POLICY"), (MSR, "X86_MSR_POLICY"), (2, "X86_PV_INFO"),
+                                        (STATIC_DATA_END, "STATIC_DATA_END")])
+def test_policy_behind_the_head_stops_the_stream(tmp_path, kind, name):
+    """And all other static data."""
+    body = {CPUID: policy("leaves"), MSR: policy("msrs"), 2: bytes([8, 4]) + bytes(6)}.get(kind, b"")
     good = head() + pages(2)
-    run = Run(tmp_path, good + record(CPUID, policy("leaves")) + pages(2) + record(END), "relay-pipe").finish()
+    run = Run(tmp_path, good + record(kind, body) + pages(2) + record(END), "relay-pipe").finish()
     assert run.p.returncode == 3  # the helper saw its stream end
     assert run.file("stream") == good
-    assert "stopped: record X86_CPUID_POLICY" in run.stderr
+    assert f"stopped: record {name}" in run.stderr
 
 
 def test_optional_records_without_an_end(tmp_path):
@@ -708,6 +705,19 @@ def broken_policy():
         if leaf == 1:
             struct.pack_into("<I", leaves, at + 16, c & ~(1 << 28))
     return headers() + record(CPUID, bytes(leaves)) + record(MSR, policy("msrs")) + record(STATIC_DATA_END) + pages(1) + record(END)
+
+
+@pytest.mark.skipif("asan" in str(BUILD), reason="ASan must be the first library")
+def test_without_memory_for_words(tmp_path):
+    """A refusal stays one, and libxl is told; what passes is not in need of words."""
+    env = {"LD_PRELOAD": str(next(TOOLS.glob("libnomemory*.so")))}
+    run = Run(tmp_path, stream(), cpu=POOR, env=env)
+    assert "'web1': the gate is out of memory" in refused(run)
+    assert run.log_message() == "refused: 'web1': the gate is out of memory"
+    (tmp_path / "passes").mkdir()
+    data = stream()
+    run = passed(Run(tmp_path / "passes", data, env=env), data)
+    assert "passed: 'web1' (PVH, from Xen 4.17)" in run.log.read_text()
 
 
 # ---- the trial ----
@@ -870,7 +880,7 @@ def test_unverified_says_what_it_got(tmp_path):
 
 def test_sigterm_goes_through_the_child(tmp_path):
     """When the gate has ended, so has the helper: libxl destroys the domain next."""
-    run = Run(tmp_path, stream(n=200, size=1 << 20), mode="hang")
+    run = Run(tmp_path, stream(n=20, size=1 << 20), mode="hang")
     run.wait_for("hanging")
     helper = int(run.file("pid"))
     run.p.send_signal(signal.SIGTERM)
@@ -895,7 +905,7 @@ def test_sigchld_ignored_by_libxl(tmp_path, ignored):
 def test_sigterm_blocked_by_libxl(tmp_path):
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     try:
-        run = Run(tmp_path, stream(n=200, size=1 << 20), mode="hang")
+        run = Run(tmp_path, stream(n=20, size=1 << 20), mode="hang")
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     run.wait_for("hanging")

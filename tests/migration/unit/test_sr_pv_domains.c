@@ -252,6 +252,41 @@ static void a_foreign_entry_for_a_moment(void **state)
     halt();
 }
 
+/* It builds its p2m anew while it is being saved: the frames that are known of it are old ones. */
+static int suspend_with_another_p2m(void *data)
+{
+    struct domain *d = data;
+    struct shared_info *shared = platform_page(&pair.src->platform, d->shared_info);
+
+    shared->arch.p2m_generation += 2;
+    domain_shutdown(d, SHUTDOWN_suspend);
+    return 0;
+}
+
+static void a_p2m_that_changes_meanwhile(void **state)
+{
+    struct xc_save_callbacks cb = {.suspend = suspend_with_another_p2m};
+    struct domain *d;
+
+    (void)state;
+    boot("intel-haswell-ep", "intel-haswell-ep");
+    cb.data = d = guest(SCRIPT_STEADY, false);
+    (void)sim_host_run(pair.src, 50);
+    for (int live_too = 0; live_too < 2; live_too++) {
+        const struct xc_save_options options = {.live = live_too};
+        uint64_t ticks = srguest_notes(d, 0).ticks;
+        int stream = memfd_create("stream", MFD_CLOEXEC);
+
+        inproc_forget();
+        assert_int_equal(xc_domain_save(pair.xsrc, stream, d->id, &options, &cb, NULL), -1);
+        assert_int_equal(errno, EAGAIN);
+        assert_true(inproc_said("has changed the shape of its p2m"));
+        srguest_require_goes_on(pair.src, d, ticks);
+        (void)close(stream);
+    }
+    halt();
+}
+
 /* ---- a guest that lies about its p2m ---- */
 
 static void lies(struct domain *d, const struct arch_shared_info *truth, const char *says)
@@ -484,6 +519,7 @@ int main(void)
         cmocka_unit_test(many_times),
         cmocka_unit_test(another_cpu_is_refused_by_name),
         cmocka_unit_test(a_foreign_entry_for_a_moment),
+        cmocka_unit_test(a_p2m_that_changes_meanwhile),
         cmocka_unit_test(a_guest_that_lies),
         cmocka_unit_test(hostile_streams),
     };

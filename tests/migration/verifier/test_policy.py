@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-import writer
-from migration import check, features, policy, xlp
+import streambuilder
+from migration import check, features, policy, records, tables, xlp
 from migration.libxc import CPUID_POLICY, MSR_POLICY
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -198,12 +198,12 @@ def test_check_is_the_librarys(xenlevel, hosts, damaged):
 def test_arrays_are_refused_as_the_library_does(xenlevel, tmp_path):
     """Damaged arrays in a stream: the first fault, word for word."""
     rng = random.Random(SEED)
-    real = writer.captured_records("pvh-cascadelake")
+    real = streambuilder.captured_records("pvh-cascadelake")
     entries = [real[CPUID_POLICY][i:i + 24] for i in range(0, len(real[CPUID_POLICY]), 24)]
     msrs = [real[MSR_POLICY][i:i + 16] for i in range(0, len(real[MSR_POLICY]), 16)]
     compared = 0
     for n in range(120):
-        s = writer.hvm_stream()
+        s = streambuilder.hvm_stream()
         some, others = list(entries), list(msrs)
         for _ in range(rng.choice([1, 1, 2, 5])):
             which = rng.choice([some, some, others])
@@ -281,9 +281,15 @@ def test_sizes_are_the_headers():
 
 def test_the_table_can_be_made_without_a_build(monkeypatch, tmp_path):
     """From features.def, the same as the build's."""
-    made = features._generate(ROOT / "xen/arch/x86/cpuid-policy")
+    made = tables._generate(ROOT / features.FOLDER, "features")
     t = features.table()
     assert {f["name"] for f in made["features"]} == {f.name for f in t.features.values()}
     monkeypatch.setenv("XENLEVEL_FEATURES", str(tmp_path / "none"))
-    with pytest.raises(features.TableMissing):
-        features._load()
+    monkeypatch.setattr(features, "_TABLE", [])
+    with pytest.raises(tables.TableMissing):
+        features.table()
+    made = tables._generate(ROOT / records.FOLDER, "records")
+    assert {row["type"]: row["name"] for row in made["libxc"]} == records.LIBXC.names
+    monkeypatch.setattr(tables, "HERE", str(tmp_path))      # an installation that lacks it
+    with pytest.raises(tables.TableMissing):
+        tables.load("records", records.FOLDER)

@@ -1,56 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The table of features (features.def) as the build's generator writes it for other languages: features.json."""
 
-import json
 import os
-import sys
 
-from .errors import Unusable
+from . import tables
 
-HERE = os.path.dirname(os.path.realpath(__file__))
-
-
-class TableMissing(Unusable):
-    """features.json is nowhere, and nothing is there to make it from."""
-
-
-def _newer(path, than):
-    return os.path.isfile(path) and (not os.path.isfile(than) or os.stat(path).st_mtime >= os.stat(than).st_mtime)
-
-
-def _load():
-    """The JSON: of $XENLEVEL_FEATURES, of the installation, of a build directory, or made from features.def now."""
-    named = os.environ.get("XENLEVEL_FEATURES")
-    root = os.path.realpath(os.path.join(HERE, "..", "..", ".."))
-    policy = os.path.join("xen", "arch", "x86", "cpuid-policy")
-    source = os.path.join(root, policy, "features.def")
-    if named:
-        candidates = [named] if os.path.isfile(named) else []
-    else:
-        builds = sorted(name for name in os.listdir(root) if name.startswith("build")) if os.path.isfile(source) else []
-        candidates = [os.path.join(HERE, "features.json"), *(os.path.join(root, b, policy, "features.json") for b in builds)]
-        candidates = [path for path in candidates if _newer(path, source)]
-    if candidates:
-        with open(candidates[0], encoding="ascii") as file:
-            return json.load(file)
-    if named or not os.path.isfile(source):
-        raise TableMissing(f"the table of features is missing: {named or os.path.join(HERE, 'features.json')}")
-    return _generate(os.path.join(root, policy))
-
-
-def _generate(directory):
-    import importlib.util
-    import io
-    spec = importlib.util.spec_from_file_location("gen_features", os.path.join(directory, "gen-features.py"))
-    generator = importlib.util.module_from_spec(spec)
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        spec.loader.exec_module(generator)
-    finally:
-        sys.dont_write_bytecode = before
-    out = io.StringIO()
-    generator.write_json(generator.Table(os.path.join(directory, "features.def")), out)
-    return json.loads(out.getvalue())
+FOLDER = os.path.join("xen", "arch", "x86", "cpuid-policy")
 
 
 class Feature:
@@ -127,7 +82,7 @@ _TABLE = []
 def table():
     """The table, read once."""
     if not _TABLE:
-        _TABLE.append(Table(_load()))
+        _TABLE.append(Table(tables.load("features", FOLDER, os.environ.get("XENLEVEL_FEATURES"))))
     return _TABLE[0]
 
 

@@ -6,21 +6,23 @@ import struct
 from . import hvm, policy as cpu_policy, pv, state, xstate
 from .crc import between
 from .pagedata import Pages
+from .records import LIBXC as TABLE, NEEDED, OPTIONAL
 from .source import Body, GivenUp, Truncated
 
-(END, PAGE_DATA, PV_INFO, P2M_FRAMES, VCPU_BASIC, VCPU_EXTENDED, VCPU_XSAVE, SHARED_INFO, TSC_INFO, HVM_CONTEXT, HVM_PARAMS,
- TOOLSTACK, VCPU_MSRS, VERIFY, CHECKPOINT, DIRTY_PFN_LIST, STATIC_DATA_END, CPUID_POLICY, MSR_POLICY) = range(19)
-OPTIONAL = 1 << 31
-CHECKSUM = 0x80584C01
 
-NAMES = {
-    END: "END", PAGE_DATA: "PAGE_DATA", PV_INFO: "X86_PV_INFO", P2M_FRAMES: "X86_PV_P2M_FRAMES",
-    VCPU_BASIC: "X86_PV_VCPU_BASIC", VCPU_EXTENDED: "X86_PV_VCPU_EXTENDED", VCPU_XSAVE: "X86_PV_VCPU_XSAVE",
-    SHARED_INFO: "SHARED_INFO", TSC_INFO: "X86_TSC_INFO", HVM_CONTEXT: "HVM_CONTEXT", HVM_PARAMS: "HVM_PARAMS",
-    TOOLSTACK: "TOOLSTACK", VCPU_MSRS: "X86_PV_VCPU_MSRS", VERIFY: "VERIFY", CHECKPOINT: "CHECKPOINT",
-    DIRTY_PFN_LIST: "CHECKPOINT_DIRTY_PFN_LIST", STATIC_DATA_END: "STATIC_DATA_END", CPUID_POLICY: "X86_CPUID_POLICY",
-    MSR_POLICY: "X86_MSR_POLICY", CHECKSUM: "CHECKSUM",
-}
+def _types(*names):
+    return (TABLE.types[name] for name in names)
+
+
+# Numbers of records, as this package calls them.
+END, PAGE_DATA, SHARED_INFO, HVM_CONTEXT, HVM_PARAMS, TOOLSTACK, VERIFY, CHECKPOINT, STATIC_DATA_END, CHECKSUM = _types(
+    "END", "PAGE_DATA", "SHARED_INFO", "HVM_CONTEXT", "HVM_PARAMS", "TOOLSTACK", "VERIFY", "CHECKPOINT", "STATIC_DATA_END",
+    "CHECKSUM")
+PV_INFO, P2M_FRAMES, VCPU_BASIC, VCPU_EXTENDED, VCPU_XSAVE, VCPU_MSRS, TSC_INFO, CPUID_POLICY, MSR_POLICY = _types(
+    "X86_PV_INFO", "X86_PV_P2M_FRAMES", "X86_PV_VCPU_BASIC", "X86_PV_VCPU_EXTENDED", "X86_PV_VCPU_XSAVE", "X86_PV_VCPU_MSRS",
+    "X86_TSC_INFO", "X86_CPUID_POLICY", "X86_MSR_POLICY")
+DIRTY_PFN_LIST = TABLE.types["CHECKPOINT_DIRTY_PFN_LIST"]
+NAMES, record_name = TABLE.names, TABLE.record_name
 
 MARKER, IDENT = 0xffffffffffffffff, 0x58454e46
 PV, HVM = 1, 2
@@ -32,24 +34,11 @@ PAGE = 4096
 QUEUE = 64                  # records that are asked for ahead
 AHEAD = 1 << 18             # bytes: smaller records are near enough
 
-VCPU_RECORDS = (VCPU_BASIC, VCPU_EXTENDED, VCPU_XSAVE, VCPU_MSRS)
-STATIC = {PV_INFO, CPUID_POLICY, MSR_POLICY}
-ONLY_PV = {PV_INFO, P2M_FRAMES, SHARED_INFO, *VCPU_RECORDS}
-ONLY_HVM = {HVM_CONTEXT, HVM_PARAMS}
-ONLY_V3 = {STATIC_DATA_END, CPUID_POLICY, MSR_POLICY}
-ONCE = {PV_INFO, CPUID_POLICY, MSR_POLICY, STATIC_DATA_END, VERIFY}
-ONCE_A_CHECKPOINT = {SHARED_INFO, TSC_INFO, HVM_CONTEXT, HVM_PARAMS}
-EMPTY = {END, VERIFY, CHECKPOINT, STATIC_DATA_END}
+VCPU_RECORDS = TABLE.once_a_vcpu
 ORDER = "Order of records"
 CR4_OF_CONTEXT = pv.LAYOUTS[8].ctrlreg + 4 * 8
 TSC_MODES = 3
 HVM_NR_PARAMS = 39
-
-
-def record_name(kind):
-    if kind in NAMES:
-        return NAMES[kind]
-    return f"optional {kind:#x}" if kind & OPTIONAL else f"unknown {kind:#x}"
 
 
 def check_run(run, kind, start, section, report):
@@ -181,7 +170,7 @@ class Stream:
             self.add("length", start + 4, "Records", f"a body of {length} bytes; {MAX_LENGTH} are the most")
         body = Body(source, length)
         self._order(kind, start)
-        if kind in EMPTY and length:
+        if kind in TABLE.empty and length:
             self.add("length", start + 4, NAMES[kind], f"a body of {length} bytes, must have none")
         handler = self.HANDLERS.get(kind)
         if kind == CHECKSUM:
@@ -225,39 +214,43 @@ class Stream:
                 add("unknown-record", start, "Records", f"no mandatory record has type {kind:#x}")
             return
         name = NAMES[kind]
-        if kind in ONLY_V3 and self.version < 3:
-            add("version", start, name, "a version 2 stream has no such record")
-        if kind in ONLY_PV and self.guest == HVM or kind in ONLY_HVM and self.guest == PV:
+        if TABLE.since[kind] > self.version:
+            add("version", start, name, f"a version {self.version} stream has no such record")
+        if kind in TABLE.only_pv and self.guest == HVM or kind in TABLE.only_hvm and self.guest == PV:
             add("guest-type", start, name, f"in the stream of an {GUESTS[self.guest]} guest")
-        if kind in ONCE and kind in self.seen or kind in ONCE_A_CHECKPOINT and kind in self.epoch:
+        if kind in TABLE.once and kind in self.seen or kind in TABLE.once_a_checkpoint and kind in self.epoch:
             add("twice", start, ORDER, "stands here a second time")
-        if kind in (TOOLSTACK, DIRTY_PFN_LIST):
-            add("obsolete" if kind == TOOLSTACK else "back-channel", start, name,
-                "no stream has it any more" if kind == TOOLSTACK else "travels from the receiver to the sender only")
+        if kind in TABLE.retired:
+            add("obsolete", start, name, "no stream has it any more")
+        if kind in TABLE.back_channel:
+            add("back-channel", start, name, "travels from the receiver to the sender only")
         self._order_of_static(kind, name, start)
-        if kind == P2M_FRAMES and PV_INFO not in self.seen:
-            add("order", start, ORDER, "stands before X86_PV_INFO")
-        if self.guest == PV and kind in (PAGE_DATA, *VCPU_RECORDS) and P2M_FRAMES not in self.seen:
-            if kind not in self.epoch:      # once is enough
-                add("order", start, ORDER, "stands before X86_PV_P2M_FRAMES")
-        if self.guest == PV and kind in (PAGE_DATA, P2M_FRAMES) and self.epoch.intersection(VCPU_RECORDS):
-            add("order", start, ORDER, "stands after the vCPUs' records")
-        if kind == VERIFY and PAGE_DATA not in self.seen:
-            add("order", start, ORDER, "stands before any memory")
+        self._order_of_neighbours(kind, start)
 
     def _order_of_static(self, kind, name, start):
-        if kind in STATIC:
+        if kind in TABLE.static:
             if self.static_end:
                 self.add("order", start, ORDER, "stands after the end of the static data")
-        elif kind in (STATIC_DATA_END, CHECKSUM):
+        elif kind in TABLE.static_end or kind in TABLE.anywhere:
             pass
         elif not self.static_end:
             if self.version < 3:
-                if kind in (P2M_FRAMES, PAGE_DATA):
+                if kind in TABLE.memory:
                     self._end_of_static()
             else:
                 self.add("order", start, ORDER, "stands before STATIC_DATA_END")
                 self._end_of_static()
+
+    def _order_of_neighbours(self, kind, start):
+        """What must have come before it, and what must not. What comes again and again is said once."""
+        for other in TABLE.behind.get(kind, ()):
+            if other not in self.seen and kind not in self.epoch and self._can_have(other):
+                self.add("order", start, ORDER, f"stands before {NAMES[other]}")
+        if self.epoch.intersection(TABLE.not_behind.get(kind, ())):
+            self.add("order", start, ORDER, "stands after the vCPUs' records")
+
+    def _can_have(self, kind):
+        return self.guest == PV or kind not in TABLE.only_pv
 
     def _end_of_static(self):
         if self.static_end:
@@ -516,15 +509,9 @@ class Stream:
 
     def _missing(self):
         """Records without which nothing can run, by name."""
-        if self.guest == PV:
-            needed = [PV_INFO, P2M_FRAMES, PAGE_DATA, SHARED_INFO, TSC_INFO]
-        elif self.guest == HVM:
-            needed = [PAGE_DATA, TSC_INFO, HVM_CONTEXT]
-        else:
-            needed = []
-        if self.version >= 3:
-            needed.insert(1 if self.guest == PV else 0, STATIC_DATA_END)
-        return [NAMES[kind] for kind in needed if kind not in self.seen]
+        guests = {PV: TABLE.only_hvm, HVM: TABLE.only_pv}.get(self.guest, NEEDED)   # whose records it does not need
+        return [NAMES[kind] for kind in NEEDED
+                if kind not in guests and TABLE.since[kind] <= self.version and kind not in self.seen]
 
     def _checkpoint(self, start):
         """Everything since the last one must make a guest that can run."""

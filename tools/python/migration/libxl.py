@@ -4,15 +4,13 @@
 import struct
 
 from . import libxc
+from .records import LIBXL as TABLE, OPTIONAL
 from .source import Body, Truncated
 
-END, LIBXC_CONTEXT, XENSTORE_DATA, EMULATOR_CONTEXT, CHECKPOINT_END, CHECKPOINT_STATE = range(6)
-OPTIONAL = 1 << 31
-HEAD_CHECKSUM = 0x80584c02      # Xenlevel's
-NAMES = {END: "END", LIBXC_CONTEXT: "LIBXC_CONTEXT", XENSTORE_DATA: "EMULATOR_XENSTORE_DATA",
-         EMULATOR_CONTEXT: "EMULATOR_CONTEXT", CHECKPOINT_END: "CHECKPOINT_END", CHECKPOINT_STATE: "CHECKPOINT_STATE",
-         HEAD_CHECKSUM: "HEAD_CHECKSUM"}
-EMPTY = {END, LIBXC_CONTEXT, CHECKPOINT_END}
+END, LIBXC_CONTEXT, XENSTORE_DATA, EMULATOR_CONTEXT, CHECKPOINT_END, CHECKPOINT_STATE, HEAD_CHECKSUM = (
+    TABLE.types[name] for name in ("END", "LIBXC_CONTEXT", "EMULATOR_XENSTORE_DATA", "EMULATOR_CONTEXT", "CHECKPOINT_END",
+                                   "CHECKPOINT_STATE", "HEAD_CHECKSUM"))
+NAMES, record_name = TABLE.names, TABLE.record_name
 IDENT = 0x4c6962786c466d74
 VERSION = 2
 BIG_ENDIAN, LEGACY = 1, 2
@@ -22,12 +20,6 @@ MAX_XENSTORE = 1 << 20      # bytes of one EMULATOR_XENSTORE_DATA
 MAX_STATE = 3               # CHECKPOINT_STATE: new, suspended, ready, resumed
 HEADER, RECORDS = "libxl header", "libxl records"
 KEY_CHARACTERS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-/_@")
-
-
-def record_name(kind):
-    if kind in NAMES:
-        return NAMES[kind]
-    return f"optional {kind:#x}" if kind & OPTIONAL else f"unknown {kind:#x}"
 
 
 class Stream:
@@ -87,7 +79,7 @@ class Stream:
         if count or len(self.types) < 1000:
             self.types[kind] = (count + 1, size + length)
         self._order(kind, start)
-        if kind in EMPTY and length:
+        if kind in TABLE.empty and length:
             self.add("length", start + 4, self._section(kind), f"a body of {length} bytes, must have none")
         body = Body(self.source, length)
         handler = self.HANDLERS.get(kind)
@@ -128,7 +120,7 @@ class Stream:
                 self.add("twice", start, RECORDS, "stands here a second time")
         elif not self.libxc:
             self.add("order", start, RECORDS, "stands before LIBXC_CONTEXT")
-        if kind in (CHECKPOINT_END, CHECKPOINT_STATE) and self.libxc and not self.libxc.checkpoints:
+        if kind in TABLE.checkpointed and self.libxc and not self.libxc.checkpoints:
             self.add("order", start, RECORDS, "in a stream that is not checkpointed")
         if kind == END and self.checkpointed:
             self.add("order", start, RECORDS, "libxc's stream has not ended")
