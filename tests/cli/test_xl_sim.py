@@ -364,6 +364,17 @@ def test_a_cpu_that_the_host_does_not_have(start, kind):
     assert "avx2" not in old.features("g")
 
 
+def test_a_hazard_that_it_was_not_told_of(start):
+    """The host has every feature of the guest, and a warning beside: that is the reason, and it is named."""
+    old, new = start("intel-haswell-ep"), start("intel-skylake-sp")
+    old.create("-p", type="pvh")
+    old.xenlevel("show", "g", "-o", "guest.xlp")
+    done = new.run("create", new.config(type="pvh", cpu_policy=str(old.path / "guest.xlp")), status=2)
+    assert "was not given its CPU policy" in done.stderr
+    assert [line.split()[0] for line in done.stderr.splitlines() if line.startswith("  ")] == ["rsba"]
+    assert len(new.ask("list")) == 1
+
+
 def test_a_cpu_that_needs_nested_paging(start):
     """A shadow guest has less than the host's policies for HVM guests say."""
     host = start(CASCADE)

@@ -384,7 +384,8 @@ static void guest(struct input *in)
         vcpu_wake(v);
         break;
     case 3:
-        vcpu_yield(v);
+        if (v->running) /* its slice ends */
+            v->pcpu->slice_end = m.platform.now;
         break;
     case 4:
         guest_cpuid(v, (uint32_t)u64(in), u8(in), &regs);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <host-policy.h>
+
 #include "commands.h"
 #include "enforce.h"
 #include "findings.h"
@@ -107,8 +109,10 @@ static int ask_host(const struct question *q, const struct subject *host)
     int status;
 
     if (offered) {
-        struct policy_host h = {.max = &host->policy[max]};
+        struct cpu_policy most = host->policy[max];
+        struct policy_host h = {.max = &most};
 
+        policy_restrict(&most, q->type == TYPE_PV ? GUEST_PV : GUEST_HVM_HAP);
         if (host->have[deflt])
             h.deflt = &host->policy[deflt];
         (void)xc_audit_policy(NULL, q->policy, &h, &r, NULL);
@@ -185,6 +189,8 @@ static int run_check(const struct command *cmd, int argc, char **argv)
     if (!subject_open(argv[first], guest)) {
         q.guest = guest;
         q.policy = subject_guest_policy(guest, &q.type);
+        if (q.policy && guest->kind == SUBJECT_HOST) /* a guest born there */
+            host_policy_for_domain(&guest->policy[subject_default(q.type)]);
     }
     if (q.policy && !find_home(&q, here)) {
         q.type_name = guest->kind == SUBJECT_GUEST && guest->type != TYPE_UNKNOWN

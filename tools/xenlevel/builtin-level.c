@@ -228,20 +228,13 @@ static void print_costs(const struct pool *pool, const struct plan *plan)
             print_group(pool, plan, (unsigned int)f, &printed);
 }
 
-/* Does it tell guests of a protection that they have to use themselves? */
-static bool protects(unsigned int f)
-{
-    const struct feature_info *info = feature_info(f);
-
-    return info && strstr(info->description, "VERW");
-}
-
 /* One line for each: what it is, who has it, who stands against it, and what that means. */
 static void print_losses(const struct pool *pool, const struct plan *plan)
 {
     for (int f = featureset_next(&plan->untellable, 0); f >= 0;
          f = featureset_next(&plan->untellable, (unsigned int)f + 1)) {
         const struct feature_info *info = feature_info((unsigned int)f);
+        bool protects = info && info->protects; /* guests have to use it themselves */
         char *has = hosts_with(pool, plan->own, (unsigned int)f, true);
         char *cannot = hosts_with(pool, plan->may, (unsigned int)f, false);
         char *why = *cannot ? xasprintf("%s cannot give it to guests", cannot)
@@ -249,9 +242,8 @@ static void print_losses(const struct pool *pool, const struct plan *plan)
 
         out_text(stdout, 2, 4, "loses %s (%s), which %s %s: %s, so a guest on %s %s",
                  info ? info->name : "?", info ? info->description : "?", has,
-                 protects((unsigned int)f) ? "needs" : "has", why, has,
-                 protects((unsigned int)f) ? "may leave out a protection that it needs there"
-                                           : "is not told of it");
+                 protects ? "needs" : "has", why, has,
+                 protects ? "may leave out a protection that it needs there" : "is not told of it");
         free(why);
         free(has);
         free(cannot);

@@ -130,8 +130,6 @@ void hypervisor_shutdown(struct hypervisor *hv);
  * Returns the vCPU to run: the idle one when there is nothing to do.
  */
 struct vcpu *schedule(struct hypervisor *hv, unsigned int pcpu);
-/* The next context switch comes at once (the vCPU's own doing). */
-void vcpu_yield(struct vcpu *v);
 /* Not runnable until wake_time (0: until vcpu_wake). */
 void vcpu_block(struct vcpu *v, uint64_t wake_time);
 void vcpu_wake(struct vcpu *v);
@@ -193,7 +191,7 @@ long arch_do_domctl(struct hypervisor *hv, struct domain *d, struct xen_domctl *
 
 /*
  * A policy into the caller's two arrays.  A null handle asks for the most that any policy has;
- * -ENOBUFS: too short, and nothing was written.  arch/x86/domctl-policy.c
+ * -ENOBUFS: too short, and nothing was written.  arch/x86/policy-copy.c
  */
 long policy_copy_to_guest(struct hypervisor *hv, const struct cpu_policy *p, uint64_t leaves,
                           uint32_t *nr_leaves, uint64_t msrs, uint32_t *nr_msrs);

@@ -194,7 +194,7 @@ static void test_shadow_has_less_than_hap(void **state)
     assert_false(a.refused);
     c.guest = GUEST_HVM_SHADOW;
     shadow = *cpu;
-    xc_restrict_to_shadow(&shadow);
+    policy_restrict(&shadow, GUEST_HVM_SHADOW);
     c.max = &shadow;
     audit_run(&c, &a);
     assert_int_equal(a.refused, !featureset_empty(&fs));

@@ -73,6 +73,7 @@ static const struct wrong wrongs[] = {
     {REC_X86_MSR_POLICY, LENGTH, 15, 0, 0, "it has 1 to"},
     {REC_X86_MSR_POLICY, LENGTH, (POLICY_MAX_MSRS + 1) * 16, 0, 0, "it has 1 to"},
     {REC_X86_MSR_POLICY, TWICE, 0, 0, 0, "a second time"},
+    {REC_X86_MSR_POLICY, DROP, 0, 0, 0, "MSR CE is not named"},
     {REC_STATIC_DATA_END, LENGTH, 8, 0, 0, "it has a body"},
     {REC_STATIC_DATA_END, TWICE, 0, 0, 0, "does not belong here"},
     {REC_STATIC_DATA_END, FIRST, 0, 0, 0, "does not say which CPU"},

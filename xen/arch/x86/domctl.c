@@ -62,7 +62,7 @@ static long get_vcpu_cpuid(const struct domain *d, const struct xen_domctl *op)
     return 0;
 }
 
-static long settscinfo(struct domain *d, const struct xen_domctl_tsc_info *info)
+static long set_tsc_info(struct domain *d, const struct xen_domctl_tsc_info *info)
 {
     if (d->id == 0 || info->tsc_mode >= TSC_MODES)
         return -XEN_EINVAL;
@@ -72,7 +72,7 @@ static long settscinfo(struct domain *d, const struct xen_domctl_tsc_info *info)
     return 0;
 }
 
-static long gettscinfo(const struct domain *d, struct xen_domctl_tsc_info *info)
+static long get_tsc_info(const struct domain *d, struct xen_domctl_tsc_info *info)
 {
     *info = d->tsc;
     if (!info->gtsc_khz)
@@ -131,10 +131,10 @@ long arch_do_domctl(struct hypervisor *hv, struct domain *d, struct xen_domctl *
     case XEN_DOMCTL_getpageframeinfo3:
         return get_page_info(d, &op->u.getpageframeinfo3);
     case XEN_DOMCTL_settscinfo:
-        return settscinfo(d, &op->u.tsc_info);
+        return set_tsc_info(d, &op->u.tsc_info);
     case XEN_DOMCTL_gettscinfo:
         *copyback = true;
-        return gettscinfo(d, &op->u.tsc_info);
+        return get_tsc_info(d, &op->u.tsc_info);
     default:
         return -XEN_ENOSYS;
     }
