@@ -18,10 +18,11 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tools/python"), str(ROOT / "tests/migration/verifier")]
+sys.path[:0] = [str(ROOT / "tools/python"), str(ROOT / "tests/migration")]
 sys.dont_write_bytecode = True
 
-from streams import large_image, stock_verifier    # noqa: E402
+from broken.readers import find_stock_verifier    # noqa: E402
+from streambuilder import write_large_image     # noqa: E402
 
 AIM = 30                # times faster
 AIM_MEMORY = 50         # MB
@@ -72,7 +73,7 @@ def compare(ours, stock, image, rounds, cached):
     """Both tools; how many times faster ours is (None without the other), and its MB."""
     seconds, memory = measure([ours, "-q"], {}, image, rounds, cached)
     if stock:
-        command, env = stock
+        command, env = [sys.executable, str(stock / "bin/verify-stream-v2")], {"PYTHONPATH": str(stock / "lib/python")}
         theirs, their_memory = measure([*command, "-f", "xl", "-i"], env, image, 2, cached)
         row("Debian's verify-stream-v2", theirs, their_memory)
         row("verify-stream", seconds, memory, f"{theirs / seconds:.0f} times faster")
@@ -88,12 +89,12 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sparse", action="store_true")
     options = parser.parse_args()
-    ours, stock = str(ROOT / "tools/python/verify-stream"), stock_verifier()
+    ours, stock = str(ROOT / "tools/python/verify-stream"), find_stock_verifier()
     print(f"Verifying an image of {options.gib} GiB (aim: {AIM} times faster than Debian's, below {AIM_MEMORY} MB)")
     with tempfile.TemporaryDirectory(prefix="bench-verify-") as directory:
         image = Path(directory) / "image.save"
         room = shutil.disk_usage(directory).free > (options.gib + 2) << 30
-        large_image(image, options.gib * 1024, None if options.sparse or not room else os.urandom(4 << 20))
+        write_large_image(image, options.gib * 1024, None if options.sparse or not room else os.urandom(4 << 20))
         print("  not in the page cache, as an image is that a dom0 has no room for:", flush=True)
         ratio, memory = compare(ours, stock, image, options.rounds, cached=False)
         print("  wholly in the page cache:", flush=True)

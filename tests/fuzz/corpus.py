@@ -12,45 +12,42 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "migration"))
+
+from streambuilder import (CPUID_POLICY, HVM_CONTEXT, LIBXC_CONTEXT, MSR_POLICY, OPTIONAL, P2M_FRAMES, PAGE_DATA,  # noqa: E402
+                           PV, PV_INFO, STATIC_DATA_END, TSC_INFO, counted, headers, libxl_header, msr, pv_info, record,
+                           small_pv_stream, xl_header)
+from write_streams import IS_PV     # noqa: E402
+
 HEAD_MAX = 262144   # bytes of a head: XC_SR_HEAD_MAX
 CPUS = Path(__file__).resolve().parents[2] / "xen" / "sim" / "machines"
+
+
+def xl(libxc):
+    return xl_header(counted(b'{"c_info":{"name":"web1"}}\0')) + libxl_header() + record(LIBXC_CONTEXT) + libxc
 
 
 def policy(mkpolicy, what, cpu):
     return subprocess.run([mkpolicy, what, cpu, "", ""], check=True, stdout=subprocess.PIPE).stdout
 
 
-def record(kind, body=b""):
-    return struct.pack("<II", kind, len(body)) + body + bytes(-len(body) % 8)
-
-
-def headers(version=3, guest=2):
-    return (struct.pack(">QIIHHI", 2**64 - 1, 0x58454E46, version, 0, 0, 0)
-            + struct.pack("<IHHII", guest, 12, 0, 4, 17))
-
-
-def xl(libxc):
-    config = b'{"c_info":{"name":"web1"}}\0'
-    return (b"Xen saved domain, xl format\n \0 \r".ljust(32, b"\0")
-            + struct.pack("<IIIII", 0x01020304, 3, 0, 4 + len(config), len(config)) + config
-            + struct.pack(">QII", 0x4C6962786C466D74, 2, 0) + record(1) + libxc)
-
-
 def heads(mkpolicy):
-    leaves, msrs = policy(mkpolicy, "leaves", "intel-haswell-ep"), struct.pack("<IIQ", 0xCE, 0, 1 << 31)
-    pv_info = record(2, struct.pack("<BBHI", 8, 4, 0, 0))
-    static = record(0x11, leaves) + record(0x12, msrs) + record(0x10)
+    leaves, msrs = policy(mkpolicy, "leaves", "intel-haswell-ep"), msr(0xCE, 1 << 31)
+    info = record(PV_INFO, pv_info())
+    static = record(CPUID_POLICY, leaves) + record(MSR_POLICY, msrs) + record(STATIC_DATA_END)
+    memory = record(PAGE_DATA, bytes(16))
+    optional = OPTIONAL | 1
     yield headers() + static
-    yield headers(guest=1) + pv_info + static
-    yield headers() + record(0x80000001, b"x" * 9) + record(0x11, leaves[:48]) + record(0x10)
-    yield headers(2) + record(1, bytes(16))
-    yield headers(2) + record(8, bytes(24)) + record(9, bytes(100)) + record(1, bytes(16))
-    yield headers(2) + record(8, bytes(24)) + record(0x11, leaves) + record(1, bytes(16))
-    longest = headers() + record(0x80000001, bytes(65536)) * 3
-    longest += record(0x80000001, bytes(HEAD_MAX - len(longest) - 16))
-    yield longest + record(0x10)
+    yield headers(guest=PV) + info + static
+    yield headers() + record(optional, b"x" * 9) + record(CPUID_POLICY, leaves[:48]) + record(STATIC_DATA_END)
+    yield headers(2) + memory
+    yield headers(2) + record(TSC_INFO, bytes(24)) + record(HVM_CONTEXT, bytes(100)) + memory
+    yield headers(2) + record(TSC_INFO, bytes(24)) + record(CPUID_POLICY, leaves) + memory
+    longest = headers() + record(optional, bytes(65536)) * 3
+    longest += record(optional, bytes(HEAD_MAX - len(longest) - 16))
+    yield longest + record(STATIC_DATA_END)
     yield longest + static     # longer than what is kept
-    yield headers(2, 1) + pv_info + record(3, bytes(16))
+    yield headers(2, PV) + info + record(P2M_FRAMES, bytes(16))
 
 
 def lives():
@@ -93,6 +90,9 @@ def main():
     for name in ("head", "policy", "hypercall", "restore", "image"):
         (out / name).mkdir(parents=True, exist_ok=True)
     subprocess.run([mkstreams, out / "restore"], check=True)
+    parts = out / "restore" / "pv.parts"
+    (out / "restore" / "pv").write_bytes(IS_PV + small_pv_stream(parts.read_bytes()))
+    parts.unlink()
     for name, data in images(out / "restore"):
         (out / "image" / name).write_bytes(data)
     for i, data in enumerate(heads(mkpolicy)):

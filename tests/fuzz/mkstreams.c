@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Seeds for fuzz_restore: mkstreams DIRECTORY.  Domains with a few pages, saved on simulated hosts;
- * the first byte of each file is fuzz_restore's.
+ * the first byte of each file is fuzz_restore's.  And pv.parts, of which tests/migration's
+ * write_streams.py makes the seed of a PV domain.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -40,14 +41,14 @@ static void die(const char *what)
     exit(1);
 }
 
-static int create(const char *directory, const char *name, uint8_t first)
+static int create_file(const char *directory, const char *name)
 {
     char path[1024];
     int fd;
 
     (void)snprintf(path, sizeof(path), "%s/%s", directory, name);
     fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0 || write(fd, &first, 1) != 1)
+    if (fd < 0)
         die(path);
     return fd;
 }
@@ -81,8 +82,10 @@ static void save(const char *directory, const struct seed *s)
     struct domain *d = start(h, true, s->nr_vcpus, s->nr_pages);
     const struct xc_save_callbacks cb = {.suspend = suspend, .data = d};
     xc_handle *xch = inproc_open(h);
-    int fd = create(directory, s->name, s->first);
+    int fd = create_file(directory, s->name);
 
+    if (write(fd, &s->first, 1) != 1)
+        die(s->name);
     if (xc_domain_save(xch, fd, d->id, &options, &cb, NULL) || close(fd)) {
         fprintf(stderr, "%s: %s", s->name, inproc_log());
         exit(1);
@@ -91,69 +94,14 @@ static void save(const char *directory, const struct seed *s)
     simhost_halt(h);
 }
 
-/* ---- a PV domain's: 8 frames ---- */
+/* ---- what the engine writes of a PV domain but its memory and registers ---- */
 
-enum { P2M = 1, START_INFO, STORE, CONSOLE, TOP, NR_PFNS = 8 };
-
-/* Four levels of page tables, the lowest of which names a frame that has no contents. */
-static void fill(uint64_t pages[NR_PFNS][512], uint64_t entries[NR_PFNS])
-{
-    start_info_t *start = (start_info_t *)pages[START_INFO];
-
-    memset(pages, 0, NR_PFNS * sizeof(pages[0]));
-    for (uint64_t pfn = 0; pfn < NR_PFNS; pfn++)
-        entries[pfn] = pfn;
-    start->store_mfn = STORE;
-    start->console.domU.mfn = CONSOLE;
-    pages[TOP][0] = (uint64_t)(TOP + 1) << 12 | 7;
-    pages[TOP + 1][0] = (uint64_t)(TOP + 2) << 12 | 7;
-    entries[TOP] |= (uint64_t)XC_SR_PAGE_L4TAB_PIN << XC_SR_TYPE_SHIFT;
-    entries[TOP + 1] |= (uint64_t)XC_SR_PAGE_L3TAB << XC_SR_TYPE_SHIFT;
-    entries[TOP + 2] |= (uint64_t)XC_SR_PAGE_L2TAB << XC_SR_TYPE_SHIFT;
-}
-
-static int write_memory(struct sr_writer *w)
-{
-    const struct xc_sr_page_data head = {.count = NR_PFNS};
-    uint64_t(*pages)[512] = calloc(NR_PFNS, sizeof(*pages)), entries[NR_PFNS], list = P2M;
-    struct xc_sr_p2m_frames frames = {.end_pfn = NR_PFNS - 1};
-    struct iovec p2m[4] = {{&frames, sizeof(frames)}, {&list, sizeof(list)}};
-    struct iovec data[5] = {{(void *)&head, sizeof(head)},
-                            {entries, sizeof(entries)},
-                            {pages, NR_PFNS * sizeof(*pages)}};
-    int rc;
-
-    if (!pages)
-        die("calloc");
-    fill(pages, entries);
-    rc = sr_write_record(w, REC_X86_PV_P2M_FRAMES, p2m, 2) ||
-         sr_write_record(w, REC_PAGE_DATA, data, 3);
-    free(pages);
-    return rc;
-}
-
-static int write_state(struct sr_writer *w, uint32_t domid)
-{
-    static uint8_t shared[PAGE_SIZE];
-    static vcpu_guest_context_t context = {.user_regs.rdx = START_INFO};
-    struct xc_sr_vcpu head = {.vcpu_id = 0};
-    uint64_t xsave[2 + 72] = {3, 3};
-    struct iovec info[3] = {{shared, PAGE_SIZE}};
-    struct iovec basic[4] = {{&head, sizeof(head)}, {&context, sizeof(context)}};
-    struct iovec area[4] = {{&head, sizeof(head)}, {xsave, sizeof(xsave)}};
-
-    context.ctrlreg[3] = xen_pfn_to_cr3(TOP);
-    return sr_write_tsc(w, domid) || sr_write_record(w, REC_SHARED_INFO, info, 1) ||
-           sr_write_record(w, REC_X86_PV_VCPU_BASIC, basic, 2) ||
-           sr_write_record(w, REC_X86_PV_VCPU_XSAVE, area, 2);
-}
-
-static void save_pv(const char *directory)
+static void save_pv_parts(const char *directory)
 {
     struct sim_host *h = simhost_boot("intel-haswell-ep", 2, 16, 1);
     struct domain *d = start(h, false, 1, 1);
     xc_handle *xch = inproc_open(h);
-    struct sr_writer w = {.xch = xch, .fd = create(directory, "pv", 1)};
+    struct sr_writer w = {.xch = xch, .fd = create_file(directory, "pv.parts")};
     struct xc_sr_ihdr image = {.marker = XC_SR_MARKER,
                                .id = __builtin_bswap32(XC_SR_IDENT),
                                .version = __builtin_bswap32(XC_SR_VERSION)};
@@ -161,8 +109,7 @@ static void save_pv(const char *directory)
     struct iovec headers[2] = {{&image, sizeof(image)}, {&domain, sizeof(domain)}}, end[2];
 
     if (sr_writev(&w, headers, 2) || sr_pv_write_info(&w) || sr_write_policy(&w, d->id) ||
-        write_memory(&w) || write_state(&w, d->id) || sr_write_record(&w, REC_END, end, 0) ||
-        close(w.fd)) {
+        sr_write_tsc(&w, d->id) || sr_write_record(&w, REC_END, end, 0) || close(w.fd)) {
         fprintf(stderr, "pv: %s", inproc_log());
         exit(1);
     }
@@ -178,6 +125,6 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < sizeof(seeds) / sizeof(seeds[0]); i++)
         save(argv[1], &seeds[i]);
-    save_pv(argv[1]);
+    save_pv_parts(argv[1]);
     return 0;
 }

@@ -20,6 +20,7 @@ struct hvm_restore {
     struct sr_place context_at;
     struct xc_sr_hvm_param params[SR_MAX_HVM_PARAM];
     uint32_t nr_params;
+    bool have_params; /* the record has come, maybe without any */
 };
 
 static int open_hvm(struct sr_restore *s)
@@ -102,12 +103,6 @@ static int keep_page(struct sr_restore *s, size_t i, void *page)
 
 /* ---- records ---- */
 
-static bool has_no_static(uint32_t type)
-{
-    (void)type;
-    return false;
-}
-
 static int need_no_static(struct sr_restore *s)
 {
     (void)s;
@@ -116,8 +111,6 @@ static int need_no_static(struct sr_restore *s)
 
 static int take_context(struct sr_reader *r, struct hvm_restore *h, uint32_t length)
 {
-    if (h->context)
-        return sr_bad(r, "it stands here a second time");
     if (!length || length > SR_MAX_CONTEXT)
         return sr_bad(r, "%u bytes; 1 to %u can be", length, SR_MAX_CONTEXT);
     h->context = malloc(length);
@@ -128,20 +121,36 @@ static int take_context(struct sr_reader *r, struct hvm_restore *h, uint32_t len
     return sr_read(r, h->context, length);
 }
 
+/* Each parameter comes once: of two nobody knows which the domain had. */
+static int check_params(struct sr_reader *r, const struct hvm_restore *h)
+{
+    uint64_t seen = 0;
+
+    for (uint32_t i = 0; i < h->nr_params; i++) {
+        uint64_t index = h->params[i].index;
+
+        if (index < SR_MAX_HVM_PARAM && seen >> index & 1)
+            return sr_bad(r, "parameter %llu is there twice", (unsigned long long)index);
+        seen |= index < SR_MAX_HVM_PARAM ? 1ull << index : 0;
+    }
+    return 0;
+}
+
 static int take_params(struct sr_reader *r, struct hvm_restore *h, uint32_t length)
 {
     struct xc_sr_hvm_params head;
 
-    if (h->nr_params)
-        return sr_bad(r, "it stands here a second time");
     if (length < sizeof(head) || sr_read(r, &head, sizeof(head)))
         return length < sizeof(head) ? sr_bad(r, "%u bytes, at least 8 are needed", length) : -1;
     if (head.reserved || head.count > SR_MAX_HVM_PARAM ||
         length != sizeof(head) + head.count * sizeof(h->params[0]))
         return sr_bad(r, "%u bytes for %u parameters, of which there can be %u", length, head.count,
                       SR_MAX_HVM_PARAM);
+    h->have_params = true;
     h->nr_params = head.count;
-    return sr_read(r, h->params, head.count * sizeof(h->params[0]));
+    if (sr_read(r, h->params, head.count * sizeof(h->params[0])))
+        return -1;
+    return check_params(r, h);
 }
 
 static int take_record(struct sr_restore *s, const struct xc_sr_rhdr *header)
@@ -272,7 +281,6 @@ const struct sr_restore_ops sr_restore_hvm = {
     .may_leave_mapped = true,
     .open = open_hvm,
     .close = close_hvm,
-    .is_static = has_no_static,
     .take_record = take_record,
     .check_static_data = need_no_static,
     .has_page_type = has_page_type,

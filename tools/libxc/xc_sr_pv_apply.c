@@ -229,7 +229,7 @@ static int set_extended(struct sr_pv_restore *pv, uint32_t vcpu, const struct sr
 {
     struct xen_domctl op = {.cmd = XEN_DOMCTL_set_ext_vcpucontext, .domain = (domid_t)pv->domid};
 
-    memcpy(&op.u.ext_vcpucontext, b->bytes, b->size);
+    memcpy(&op.u, b->bytes, b->size); /* at most what is there: has_size() */
     op.u.ext_vcpucontext.vcpu = vcpu;
     if (xc_domctl(pv->r->xch, &op) < 0)
         return xc_fail(pv->r->xch, errno, "vCPU %u: the hypervisor does not take its callbacks: %s",
@@ -243,8 +243,7 @@ static int set_xsave(struct sr_pv_restore *pv, uint32_t vcpu, const struct sr_pv
 
     op.u.vcpuextstate.vcpu = vcpu;
     op.u.vcpuextstate.size = b->size;
-    return set_from_buffer(pv, vcpu, "SR_PV_XSAVE state", &op, b,
-                           (void **)&op.u.vcpuextstate.buffer.p);
+    return set_from_buffer(pv, vcpu, "XSAVE state", &op, b, (void **)&op.u.vcpuextstate.buffer.p);
 }
 
 static int set_msrs(struct sr_pv_restore *pv, uint32_t vcpu, const struct sr_pv_blob *b)

@@ -105,6 +105,10 @@ static int populate_pfns(struct sr_pv_restore *pv, const uint64_t *pfns, const u
 
 static int populate_batch(struct sr_restore *s, size_t n)
 {
+    const struct sr_pv_restore *pv = s->guest;
+
+    if (pv->have_vcpu)
+        return sr_bad(&s->r, "it stands behind a vCPU's record");
     return populate_pfns(s->guest, s->gfns, s->types, n, s->frames);
 }
 
@@ -168,8 +172,8 @@ static int take_info(struct sr_pv_restore *pv, uint32_t length)
     struct xc_sr_pv_info info;
     static const uint8_t zeros[sizeof(info.reserved)];
 
-    if (length != sizeof(info) || pv->have_info)
-        return sr_bad(pv->r, pv->have_info ? "it stands here a second time" : "%u bytes", length);
+    if (length != sizeof(info))
+        return sr_bad(pv->r, "%u bytes", length);
     if (sr_read(pv->r, &info, sizeof(info)))
         return -1;
     if (memcmp(info.reserved, zeros, sizeof(zeros)) != 0)
@@ -229,6 +233,8 @@ static int take_p2m_frames(struct sr_pv_restore *pv, uint32_t length)
     struct xc_sr_p2m_frames head;
     uint64_t first, n;
 
+    if (pv->have_vcpu)
+        return sr_bad(pv->r, "it stands behind a vCPU's record");
     if (length < sizeof(head))
         return sr_bad(pv->r, "%u bytes", length);
     if (sr_read(pv->r, &head, sizeof(head)) || check_p2m_frames(pv, &head, length) ||
@@ -249,8 +255,8 @@ static int take_p2m_frames(struct sr_pv_restore *pv, uint32_t length)
 
 static int take_shared_info(struct sr_pv_restore *pv, uint32_t length)
 {
-    if (length != PAGE_SIZE || pv->shared)
-        return sr_bad(pv->r, pv->shared ? "it stands here a second time" : "%u bytes", length);
+    if (length != PAGE_SIZE)
+        return sr_bad(pv->r, "%u bytes", length);
     pv->shared = malloc(PAGE_SIZE);
     if (!pv->shared)
         return out_of_memory(pv);
@@ -263,7 +269,7 @@ static bool has_size(unsigned int kind, uint32_t size)
     case SR_PV_BASIC:
         return size == sizeof(vcpu_guest_context_t);
     case SR_PV_EXTENDED:
-        return size && size <= sizeof(((struct xen_domctl *)0)->u.ext_vcpucontext);
+        return size && size <= sizeof(((struct xen_domctl *)0)->u);
     case SR_PV_XSAVE: /* XCR0, XCR0 accumulated, and the area */
         return size >= 2 * sizeof(uint64_t) && size <= PAGE_SIZE * 4;
     default:
@@ -280,6 +286,9 @@ static int take_vcpu(struct sr_pv_restore *pv, uint32_t type, uint32_t length)
     struct xc_sr_vcpu head;
     struct sr_pv_blob *b;
 
+    if (!pv->nr_pfns)
+        return sr_bad(pv->r, "it stands before X86_PV_P2M_FRAMES");
+    pv->have_vcpu = true;
     if (length < sizeof(head))
         return sr_bad(pv->r, "%u bytes", length);
     if (sr_read(pv->r, &head, sizeof(head)))
@@ -290,7 +299,7 @@ static int take_vcpu(struct sr_pv_restore *pv, uint32_t type, uint32_t length)
     if (head.vcpu_id >= pv->nr_vcpus)
         return sr_bad(pv->r, "vCPU %u; the domain has %u", head.vcpu_id, pv->nr_vcpus);
     /* Xen 4.6 to 4.12 wrote empty ones of the last two kinds. */
-    if (!length && (kind == SR_PV_XSAVE || kind == SR_PV_MSRS))
+    if (!length && kind != SR_PV_BASIC)
         return 0;
     if (!has_size(kind, length))
         return sr_bad(pv->r, "vCPU %u: %u bytes", head.vcpu_id, length);
@@ -303,11 +312,6 @@ static int take_vcpu(struct sr_pv_restore *pv, uint32_t type, uint32_t length)
     b->size = length;
     b->at = sr_here(pv->r);
     return sr_read(pv->r, b->bytes, length);
-}
-
-static bool is_static(uint32_t type)
-{
-    return type == REC_X86_PV_INFO;
 }
 
 static int take_record(struct sr_restore *s, const struct xc_sr_rhdr *header)
@@ -368,7 +372,6 @@ const struct sr_restore_ops sr_restore_pv = {
     .may_leave_mapped = false, /* what is mapped to be written can be no page table */
     .open = open_pv,
     .close = close_pv,
-    .is_static = is_static,
     .take_record = take_record,
     .check_static_data = require_info,
     .has_page_type = has_page_type,

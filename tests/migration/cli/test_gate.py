@@ -17,39 +17,32 @@ from pathlib import Path
 
 import pytest
 
+import streambuilder
+from streambuilder import (CPUID_POLICY as CPUID, END, HVM_CONTEXT, MSR_POLICY as MSR, OPTIONAL, P2M_FRAMES as P2M, PAGE_DATA,
+                           PV_INFO, STATIC_DATA_END, TSC_INFO, headers, pv_info, record)
+
 BUILD = Path(os.environ.get("XENLEVEL_BUILD", Path(__file__).resolve().parents[3] / "build"))
 TOOLS = BUILD / "tests" / "migration" / "gate"
 GATE = TOOLS / "gate-under-test"
 HELPER = TOOLS / "fake-helper"
 
 RICH, POOR, OTHER = "intel-cascadelake-sp", "intel-sandybridge-ep", "amd-bulldozer"
-END, PAGE_DATA, PV_INFO, P2M, TSC_INFO, HVM_CONTEXT = 0x0, 0x1, 0x2, 0x3, 0x8, 0x9
 HEAD_MAX = 262144     # bytes of a head that the gate keeps
-STATIC_DATA_END, CPUID, MSR, OPTIONAL = 0x10, 0x11, 0x12, 0x80000000
 TRAILING = b"what follows END is libxl's to read" * 100
-TIMEOUT = 30
+TIMEOUT = 60
 HOWS = ["pipe", "socket", "file", "relay-pipe", "relay-socket"]
 
 
 # ---- streams ----
 
 def policy(what, cpu=RICH, have="", drop=""):
-    return subprocess.run([TOOLS / "mkpolicy", what, cpu, have, drop], check=True, stdout=subprocess.PIPE).stdout
-
-
-def record(kind, body=b""):
-    return struct.pack("<II", kind, len(body)) + body + bytes(-len(body) % 8)
-
-
-def headers(version=3, guest=2, minor=17):
-    return (struct.pack(">QIIHHI", 2**64 - 1, 0x58454E46, version, 0, 0, 0)
-            + struct.pack("<IHHII", guest, 12, 0, 4, minor))
+    return streambuilder.policy(what, cpu, have, drop)
 
 
 def head(cpu=RICH, guest=2, have="", drop=""):
     out = headers(guest=guest)
     if guest == 1:
-        out += record(PV_INFO, struct.pack("<BBHI", 8, 4, 0, 0))
+        out += record(PV_INFO, pv_info())
     out += record(CPUID, policy("leaves", cpu, have, drop))
     msrs = policy("msrs", cpu, have, drop)
     if msrs:
@@ -318,7 +311,7 @@ def test_death_by_signal(tmp_path, how, sig):
 @pytest.mark.parametrize("how", ["pipe", "relay-pipe"])
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_signal_reaches_the_helper(tmp_path, how, sig):
-    run = Run(tmp_path, stream(n=200, size=1 << 20), how, mode="hang")
+    run = Run(tmp_path, stream(n=20, size=1 << 20), how, mode="hang")
     run.wait_for("hanging")
     run.p.send_signal(sig)
     run.finish()
@@ -403,7 +396,7 @@ def test_pv_that_nobody_knows_is_not_fine(tmp_path):
 
 
 def test_pv_without_a_policy(tmp_path):
-    data = (headers(version=2, guest=1) + record(PV_INFO, struct.pack("<BBHI", 8, 4, 0, 0))
+    data = (headers(version=2, guest=1) + record(PV_INFO, pv_info())
             + record(P2M, b"p" * 4096) + pages(2) + record(END))
     env = MASKS | {"XENLEVEL_ALLOW": "unverified"}
     assert "is not known" in passed(Run(tmp_path, data, env=env), data).stderr
@@ -507,7 +500,7 @@ def test_version_2(tmp_path):
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("guest", [1, 2])
 def test_version_2_unverified(tmp_path, how, guest):
-    first = b"" if guest == 2 else record(PV_INFO, struct.pack("<BBHI", 8, 4, 0, 0)) + record(P2M, b"p" * 4096)
+    first = b"" if guest == 2 else record(PV_INFO, pv_info()) + record(P2M, b"p" * 4096)
     data = headers(version=2, guest=guest, minor=13) + first + pages(30) + record(END)
     run = passed(Run(tmp_path, data + TRAILING, how, env={"XENLEVEL_ALLOW": "unverified",
                                                           "FAKE_XEN_TYPE": "pv" if guest == 1 else "pvh"}),
@@ -537,7 +530,7 @@ def test_version_2_with_a_policy_behind_its_first_record(tmp_path, how, kind):
 
 @pytest.mark.parametrize("how", HOWS)
 def test_version_2_with_a_policy_of_a_pv_guest(tmp_path, how):
-    first = record(PV_INFO, struct.pack("<BBHI", 8, 4, 0, 0)) + record(TSC_INFO, bytes(24))
+    first = record(PV_INFO, pv_info()) + record(TSC_INFO, bytes(24))
     data = headers(version=2, guest=1) + first + record(CPUID, policy("leaves")) + record(P2M, b"p" * 4096) + pages(3) + record(END)
     text = refused(Run(tmp_path, data, how, env={"XENLEVEL_ALLOW": "unverified", "FAKE_XEN_TYPE": "pv"}))
     assert "a version 2 stream has no such record" in text.replace("\n    ", " ")
@@ -887,7 +880,7 @@ def test_unverified_says_what_it_got(tmp_path):
 
 def test_sigterm_goes_through_the_child(tmp_path):
     """When the gate has ended, so has the helper: libxl destroys the domain next."""
-    run = Run(tmp_path, stream(n=200, size=1 << 20), mode="hang")
+    run = Run(tmp_path, stream(n=20, size=1 << 20), mode="hang")
     run.wait_for("hanging")
     helper = int(run.file("pid"))
     run.p.send_signal(signal.SIGTERM)
@@ -912,7 +905,7 @@ def test_sigchld_ignored_by_libxl(tmp_path, ignored):
 def test_sigterm_blocked_by_libxl(tmp_path):
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     try:
-        run = Run(tmp_path, stream(n=200, size=1 << 20), mode="hang")
+        run = Run(tmp_path, stream(n=20, size=1 << 20), mode="hang")
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     run.wait_for("hanging")

@@ -5,27 +5,25 @@ Where the result is an image, verify-stream judges it, and Python takes it apart
 """
 
 import json
-import lzma
 import os
 import resource
 import struct
 import subprocess
-import zlib
 from pathlib import Path
 
 import pytest
 
+from streambuilder import (CHECKPOINT, CHECKSUM, CPUID_POLICY as CPUID, END, HVM_CONTEXT as CONTEXT, MSR_POLICY as MSR, OPTIONAL,
+                           PAGE_DATA, PV_INFO, STATIC_DATA_END as STATIC_END, STREAMS, TSC_INFO as TSC, VCPU_EXTENDED,
+                           captured_image, counted, inside_xl, policy, pv_info, put_records, record, split, stream_of)
+
 ROOT = Path(__file__).resolve().parents[3]
 BUILD = Path(os.environ.get("XENLEVEL_BUILD", ROOT / "build"))
 XENLEVEL = BUILD / "tools" / "xenlevel" / "xenlevel"
-MKPOLICY = BUILD / "tests" / "migration" / "gate" / "mkpolicy"
 VERIFY = ROOT / "tools" / "python" / "verify-stream"
-STREAMS = ROOT / "tests" / "migration" / "streams"
 
 CAPTURED = ["pvh-cascadelake", "pvh-amd-rich", "hvm-cascadelake", "live-pvh-cascadelake", "pv-cascadelake"]
 RICH, POOR, SMALL = "intel-cascadelake-sp", "intel-sandybridge-ep", "intel-penryn"
-END, PAGE_DATA, PV_INFO, VCPU_EXTENDED, TSC, CONTEXT, CHECKPOINT = 0, 1, 2, 5, 8, 9, 0xe
-STATIC_END, CPUID, MSR, OPTIONAL, CHECKSUM = 0x10, 0x11, 0x12, 0x80000000, 0x80584C01
 GO = b"domain is yours, you are cleared to unpause\0"
 
 
@@ -56,18 +54,6 @@ def verify(image, status=0):
 
 # ---- images, built here and taken apart here ----
 
-def record(kind, body=b""):
-    return struct.pack("<II", kind, len(body)) + body + bytes(-len(body) % 8)
-
-
-def headers(version=3, guest=2):
-    return struct.pack(">QIIHHI", 2**64 - 1, 0x58454E46, version, 0, 0, 0) + struct.pack("<IHHII", guest, 12, 0, 4, 17)
-
-
-def policy(what, cpu, have="", drop=""):
-    return subprocess.run([MKPOLICY, what, cpu, have, drop], check=True, stdout=subprocess.PIPE).stdout
-
-
 def policy_records(cpu, have="", drop=""):
     return [(CPUID, policy("leaves", cpu, have, drop)), (MSR, policy("msrs", cpu, have, drop))]
 
@@ -76,30 +62,11 @@ def page(n, content=b"x"):
     return PAGE_DATA, struct.pack("<IIQ", 1, 0, n) + content * 4096
 
 
-def summed(records, version=3, guest=2):
-    """libxc's stream, a CHECKSUM where a None is."""
-    return resum(headers(version, guest), records, b"")
-
-
 def wrap(stream, before=b"", after=None, name="web1", extra=b""):
     """What `xl save` puts around it."""
     config = json.dumps({"c_info": {"name": name, "type": "hvm"}}).encode() + b"\0"
-    optional = struct.pack("<I", len(config)) + config + extra
     emulator = record(3, struct.pack("<II", 2, 0) + b"qemu" * 5) if after is None else after
-    return (b"Xen saved domain, xl format\n \0 \r" + struct.pack("<IIII", 0x01020304, 3, 0, len(optional)) + optional
-            + struct.pack(">QII", 0x4C6962786C466D74, 2, 0) + before + record(1) + stream + emulator + record(0))
-
-
-def split(image):
-    """(what stands before the records of libxc, [(offset, type, body)], what stands behind END)"""
-    at = image.index(b"\xff" * 8 + b"XENF") + 40
-    before, found = image[:at], []
-    while True:
-        kind, length = struct.unpack_from("<II", image, at)
-        found.append((at, kind, image[at + 8:at + 8 + length]))
-        at += 8 + (length + 7 & ~7)
-        if kind == END:
-            return before, found, image[at:]
+    return inside_xl(stream, before, emulator, counted(config) + extra)
 
 
 def kinds(image):
@@ -118,14 +85,14 @@ def hvm(cpu=RICH, sums=True, have="", drop="", pages=3):
     records = [*policy_records(cpu, have, drop), (STATIC_END, b""), *([None] if sums else [])]
     for n in range(pages):
         records += [page(n, bytes([n + 1])), *([None] if sums else [])]
-    return summed([*records, *HVM_TAIL[:-1], *([None] if sums else []), HVM_TAIL[-1]])
+    return stream_of([*records, *HVM_TAIL[:-1], *([None] if sums else []), HVM_TAIL[-1]])
 
 
 @pytest.fixture(scope="session")
 def captured(tmp_path_factory):
     out = tmp_path_factory.mktemp("captured")
     for name in CAPTURED:
-        (out / name).write_bytes(lzma.decompress((STREAMS / f"{name}.save.xz").read_bytes()))
+        (out / name).write_bytes(captured_image(name))
     return out
 
 
@@ -142,8 +109,8 @@ def make(tmp_path):
 def guest_file(tmp_path, make):
     """A guest's policy file."""
     def build(cpu=RICH, have="", drop="", guest=2, name="guest.xlp"):
-        info = [(PV_INFO, struct.pack("<BB6x", 8, 4))] if guest == 1 else []
-        stream = summed([*info, *policy_records(cpu, have, drop), (STATIC_END, b""), (END, b"")], guest=guest)
+        info = [(PV_INFO, pv_info())] if guest == 1 else []
+        stream = stream_of([*info, *policy_records(cpu, have, drop), (STATIC_END, b""), (END, b"")], guest=guest)
         run("extract-policy", make(stream, "for-policy"), "-o", tmp_path / name)
         return tmp_path / name
     return build
@@ -155,24 +122,7 @@ def put_sums(image):
     out = []
     for _, kind, body in records:
         out += ([None] if kind == END else []) + [(kind, body)] + ([None] if kind in (STATIC_END, PAGE_DATA) else [])
-    return resum(before, out, after)
-
-
-def resum(before, records, after):
-    """Records behind what ends with libxc's headers, a CHECKSUM where a None is, and what follows END."""
-    out = bytearray(before)
-    start = covered = before.index(b"\xff" * 8 + b"XENF")
-    whole = batch = zlib.crc32(out[start:])
-    for r in records:
-        if r is None:
-            raw = record(CHECKSUM, struct.pack("<IIQQII", 1, batch, len(out) - covered, len(out) - start, whole, 0))
-            covered, batch = len(out) + len(raw), 0
-        else:
-            raw = record(*r)
-            batch = zlib.crc32(raw, batch)
-        out += raw
-        whole = zlib.crc32(raw, whole)
-    return bytes(out + after)
+    return put_records(before, out, after)
 
 
 # ---- show ----
@@ -212,16 +162,16 @@ def test_show_text(captured, make):
 
 
 def test_show_of_what_has_no_policy(make):
-    old = make(summed([page(0), *HVM_TAIL], version=2))
+    old = make(stream_of([page(0), *HVM_TAIL], version=2))
     assert show(old)["no_policy"].startswith("none") and "policy" not in show(old)
     assert "nobody can know" in run("show", old).stdout
-    faulty = make(summed([(CPUID, struct.pack("<6I", 0x77, 0, 1, 2, 3, 4)), (STATIC_END, b""), *HVM_TAIL]), "faulty")
+    faulty = make(stream_of([(CPUID, struct.pack("<6I", 0x77, 0, 1, 2, 3, 4)), (STATIC_END, b""), *HVM_TAIL]), "faulty")
     assert "77" in show(faulty)["no_policy"]
 
 
 def test_show_checkpointed(make):
     again = [*HVM_TAIL[:-1], (CHECKPOINT, b"")]
-    bare = summed([*policy_records(SMALL), (STATIC_END, b""), page(0), *again, page(1), *HVM_TAIL])
+    bare = stream_of([*policy_records(SMALL), (STATIC_END, b""), page(0), *again, page(1), *HVM_TAIL])
     assert next(t for t in show(make(bare))["types"] if t["name"] == "CHECKPOINT")["count"] == 1
     first, second = bare.split(record(CHECKPOINT))
     between = record(2, struct.pack("<II", 2, 0)) + record(4) + record(5, bytes(8))
@@ -254,7 +204,7 @@ def test_extract_default_name(make, tmp_path):
         (tmp_path / "web").mkdir(exist_ok=True)
         assert "--output is needed" in refused("extract-policy", make(wrap(hvm(), name=name)), cwd=tmp_path)
     assert not os.listdir(tmp_path / "web")
-    assert "77" in refused("extract-policy", make(summed([(CPUID, struct.pack("<6I", 0x77, 0, 1, 2, 3, 4)), (STATIC_END, b""), *HVM_TAIL])))
+    assert "77" in refused("extract-policy", make(stream_of([(CPUID, struct.pack("<6I", 0x77, 0, 1, 2, 3, 4)), (STATIC_END, b""), *HVM_TAIL])))
 
 
 # ---- set-policy ----
@@ -267,6 +217,7 @@ def entries(body):
     return {struct.unpack_from("<II", body, at): body[at + 8:at + 24] for at in range(0, len(body), 24)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sums", [False, True])
 @pytest.mark.parametrize("name", ["pvh-cascadelake", "pv-cascadelake"])
 def test_set_policy_of_a_real_image(captured, make, tmp_path, name, sums):
@@ -296,7 +247,7 @@ def test_set_policy_of_a_real_image(captured, make, tmp_path, name, sums):
 def put_sums_like(image):
     """The image with its CHECKSUM records computed anew, over everything."""
     before, records, after = split(image)
-    return resum(before, [None if k == CHECKSUM else (k, b) for _, k, b in records], after)
+    return put_records(before, [None if k == CHECKSUM else (k, b) for _, k, b in records], after)
 
 
 def smaller(image, xlp, tmp_path, feature):
@@ -356,7 +307,7 @@ def test_set_policy_that_no_cpu_has(make, guest_file):
 
 
 def test_set_policy_where_there_was_none(make, guest_file):
-    bare = summed([(STATIC_END, b""), None, page(0), None, *HVM_TAIL[:-1], None, HVM_TAIL[-1]])
+    bare = stream_of([(STATIC_END, b""), None, page(0), None, *HVM_TAIL[:-1], None, HVM_TAIL[-1]])
     image = make(bare)
     assert "cannot be known" in refused("set-policy", image, "-p", guest_file(RICH), status=1)
     run("set-policy", image, "-p", guest_file(RICH), "-f", "all")
@@ -374,7 +325,7 @@ def test_set_policy_where_there_was_none(make, guest_file):
 def test_set_policy_with_msrs_where_there_were_none(make, guest_file):
     """Silence would leave them to the receiver's default."""
     cpuid, _ = policy_records(RICH)
-    image = make(summed([cpuid, (STATIC_END, b""), page(0), *HVM_TAIL]))
+    image = make(stream_of([cpuid, (STATIC_END, b""), page(0), *HVM_TAIL]))
     assert MSR not in kinds(image.read_bytes())
     run("set-policy", image, "-p", guest_file(RICH, have="arch-caps,rdcl-no"), "-f", "all")
     assert kinds(image.read_bytes())[:3] == [CPUID, MSR, STATIC_END]
@@ -390,7 +341,7 @@ def test_a_policy_that_is_not_whole(make, guest_file, tmp_path, leaf, words):
     if leaf is not None:
         leaves = b"".join(leaves[i:i + 24] for i in range(0, len(leaves), 24) if struct.unpack_from("<I", leaves, i)[0] != leaf)
     static = [(CPUID, leaves)] + ([msr] if leaf is not None else []) + [(STATIC_END, b"")]
-    image = make(summed([*static, page(0), *HVM_TAIL]))
+    image = make(stream_of([*static, page(0), *HVM_TAIL]))
     says = f"incomplete: {words} is not named"
     assert f"faulty: {says}" in run("show", image).stdout
     assert says in show(image)["no_policy"]
@@ -405,7 +356,7 @@ def test_a_policy_that_is_not_whole(make, guest_file, tmp_path, leaf, words):
 
 
 def test_msrs_alone(make):
-    image = make(summed([policy_records(RICH)[1], (STATIC_END, b""), page(0), *HVM_TAIL]))
+    image = make(stream_of([policy_records(RICH)[1], (STATIC_END, b""), page(0), *HVM_TAIL]))
     assert "with X86_MSR_POLICY and without X86_CPUID_POLICY" in refused("show", image)
 
 
@@ -414,7 +365,7 @@ def test_set_policy_msrs_first_and_checksum_before_the_end(make, guest_file):
     cpuid, msr = policy_records(RICH)
     for records in ([None, msr, None, cpuid, (STATIC_END, b"")], [cpuid, None, msr, (STATIC_END, b""), None],
                     [cpuid, msr, (STATIC_END, b"")], [cpuid, (STATIC_END, b"")]):
-        image = make(summed([*records, page(0), page(1), None, *HVM_TAIL[:-1], None, HVM_TAIL[-1]]))
+        image = make(stream_of([*records, page(0), page(1), None, *HVM_TAIL[:-1], None, HVM_TAIL[-1]]))
         run("set-policy", image, "-p", guest_file(RICH, drop="rdrand"), "-f", "rdrand,all")
         new = image.read_bytes()
         assert leaves_of(new)[CPUID] == policy("leaves", RICH, "", "rdrand")
@@ -433,7 +384,7 @@ def test_set_policy_pool(make, tmp_path, captured):
     check = subprocess.run([XENLEVEL, "check", tmp_path / "out", alpha, beta], stdout=subprocess.PIPE, text=True)
     assert check.returncode == 0, check.stdout
     assert "is a host" in refused("set-policy", image, "-p", alpha)
-    bare = make(summed([(STATIC_END, b""), page(0), *HVM_TAIL]), "bare")
+    bare = make(stream_of([(STATIC_END, b""), page(0), *HVM_TAIL]), "bare")
     assert "no CPU policy to bring down" in refused("set-policy", bare, "-p", pool, "-f", "all")
 
 
@@ -443,7 +394,7 @@ def test_set_policy_of_the_wrong_type_of_guest(make, guest_file):
 
 
 def test_set_policy_of_version_2(make, guest_file):
-    image = make(summed([page(0), *HVM_TAIL], version=2))
+    image = make(stream_of([page(0), *HVM_TAIL], version=2))
     assert "version 2" in refused("set-policy", image, "-p", guest_file(), "-f", "all")
 
 
@@ -500,15 +451,15 @@ def test_strip_takes_every_optional_record(make):
     full = [odd, *cpu, (STATIC_END, b""), None, odd, page(0), odd, None, *HVM_TAIL[:-1], None, HVM_TAIL[-1]]
     plain = [r for r in full if r is not None and r is not odd]
     other = record(OPTIONAL | 0x99, b"libxl")
-    image = make(wrap(summed(full), before=other, extra=b"more"))
+    image = make(wrap(stream_of(full), before=other, extra=b"more"))
     assert "7 optional records" in run("strip", image).stdout
-    assert image.read_bytes() == wrap(summed(plain), extra=b"more")
+    assert image.read_bytes() == wrap(stream_of(plain), extra=b"more")
 
 
 def test_a_run_of_optional_records(make):
     """1024 one behind the other are taken; of 16 MiB of them no more than those are looked at."""
     odd = (OPTIONAL | 0x77, b"")
-    good = summed([*policy_records(SMALL), (STATIC_END, b""), page(0), *[odd] * 1024, *HVM_TAIL])
+    good = stream_of([*policy_records(SMALL), (STATIC_END, b""), page(0), *[odd] * 1024, *HVM_TAIL])
     assert "from Xen 4.17" in run("show", make(good)).stdout
     at = good.index(record(*odd))
     image = make(good[:at] + record(*odd) * (1 << 21) + good[at:])
@@ -516,7 +467,7 @@ def test_a_run_of_optional_records(make):
         err = refused(verb, image) if verb == "strip" else run(verb, image, status=2).stderr
         assert f"offset {at + 8 * 1024}, record 1028 (optional" in err and "more than 1024 optional records" in err
     other = record(OPTIONAL | 0x99) * 1025
-    err = refused("strip", make(wrap(summed([*policy_records(SMALL), (STATIC_END, b""), page(0), *HVM_TAIL]), after=other)))
+    err = refused("strip", make(wrap(stream_of([*policy_records(SMALL), (STATIC_END, b""), page(0), *HVM_TAIL]), after=other)))
     assert "libxl record 1025 (optional" in err and "more than 1024 optional records" in err
 
 
@@ -543,7 +494,7 @@ def test_checksums_that_nobody_knows(make):
     cpu = policy_records(SMALL)
     for body, why in ((struct.pack("<IIQQIIQ", 1, 0, 0, 0, 0, 0, 0), "length 40, must be 32"),
                       (struct.pack("<IIQQII", 2, 0, 0, 0, 0, 0), "algorithm 2; 1 (CRC-32) is known")):
-        image = make(summed([*cpu, (STATIC_END, b""), (CHECKSUM, body), page(0), *HVM_TAIL]))
+        image = make(stream_of([*cpu, (STATIC_END, b""), (CHECKSUM, body), page(0), *HVM_TAIL]))
         before = image.read_bytes()
         assert why in refused("strip", image) and image.read_bytes() == before
 
@@ -553,7 +504,7 @@ def test_checksums_that_nobody_knows(make):
 @pytest.mark.parametrize("layer", ["libxc", "xl"])
 def test_cut_anywhere_in_the_head(tmp_path, layer):
     """Every byte; behind the head at each record's edges."""
-    whole = summed([(CPUID, struct.pack("<12I", 0, 0xffffffff, 1, 2, 3, 4, 1, 0xffffffff, 5, 6, 7, 8)),
+    whole = stream_of([(CPUID, struct.pack("<12I", 0, 0xffffffff, 1, 2, 3, 4, 1, 0xffffffff, 5, 6, 7, 8)),
                     (MSR, struct.pack("<IIQ", 0xce, 0, 0)), (STATIC_END, b""), None, page(0), None, *HVM_TAIL])
     whole = wrap(whole) if layer == "xl" else whole
     end = next(o for o, k, _ in split(whole)[1] if k == STATIC_END) + 8
@@ -575,7 +526,7 @@ def test_cut_anywhere_in_the_head(tmp_path, layer):
 
 
 def bad(make, records, *args, stream=None):
-    return refused("show", make(summed(records) if stream is None else stream), *args)
+    return refused("show", make(stream_of(records) if stream is None else stream), *args)
 
 
 def test_bad_structure_is_named_with_its_place(make):
@@ -584,13 +535,13 @@ def test_bad_structure_is_named_with_its_place(make):
     assert "behind the end of the static data" in bad(make, [*start, policy_records(SMALL)[0], *HVM_TAIL])
     text = bad(make, [*start, (PAGE_DATA, b"1234"), *HVM_TAIL])
     assert "record 4 (PAGE_DATA, type 0x1)" in text and "at least 8" in text
-    sparse = make(summed(start) + struct.pack("<II", PAGE_DATA, (128 << 20) + 8), "sparse")
+    sparse = make(stream_of(start) + struct.pack("<II", PAGE_DATA, (128 << 20) + 8), "sparse")
     os.truncate(sparse, sparse.stat().st_size + (128 << 20) + 8 + 40)
     assert "134217728 are the most" in refused("show", sparse)
-    checkpoint = summed([*start, *HVM_TAIL[:-1], (CHECKPOINT, b"")])
+    checkpoint = stream_of([*start, *HVM_TAIL[:-1], (CHECKPOINT, b"")])
     assert "libxc's stream has not ended" in bad(make, None, stream=wrap(checkpoint, after=b""))
     assert "4 bytes stand behind" in bad(make, None, stream=hvm(SMALL) + b"more")
-    long = summed(start) + struct.pack("<II", PAGE_DATA, 0xfffffff0)
+    long = stream_of(start) + struct.pack("<II", PAGE_DATA, 0xfffffff0)
     assert "short" in bad(make, None, stream=long)
     assert "second time" in bad(make, None, stream=wrap(hvm(SMALL), after=record(1)))
     assert "libxl record 1 (unknown, type 0x9)" in bad(make, None, stream=wrap(hvm(SMALL), after=record(9)))
@@ -612,7 +563,7 @@ def test_bad_structure_is_named_with_its_place(make):
 ])
 def test_what_no_reader_takes_the_command_refuses(make, records, text):
     """As the engine and verify-stream do; and so it says which record it is."""
-    image = make(summed([*policy_records(SMALL), (STATIC_END, b""), page(0), *records, *HVM_TAIL]))
+    image = make(stream_of([*policy_records(SMALL), (STATIC_END, b""), page(0), *records, *HVM_TAIL]))
     assert text in refused("show", image)
     verify(image, status=1)
 
@@ -629,7 +580,7 @@ def test_what_no_reader_takes_of_libxl(make):
 
 def test_long_records_need_no_reading(make, tmp_path):
     """A sparse image of 6 GiB: nothing of its memory is read or kept."""
-    head = summed([*policy_records(SMALL), (STATIC_END, b"")])
+    head = stream_of([*policy_records(SMALL), (STATIC_END, b"")])
     image = tmp_path / "big"
     length = 8 + 16 * 1024 * 1024
     with open(image, "wb") as f:
@@ -711,7 +662,7 @@ def test_killed_while_it_writes(make, tmp_path):
     many = PAGE_DATA, struct.pack("<II2048Q", 2048, 0, *range(2048)) + bytes(8 << 20)
     big[at:at + 1] = [r for _ in range(12) for r in (None, many)]
     big[-1:] = [None, big[-1]]
-    image.write_bytes(resum(before, big, after))
+    image.write_bytes(put_records(before, big, after))
     data, killed = image.read_bytes(), 0
     for _ in range(5):
         process = subprocess.Popen([XENLEVEL, "stream", "strip", image], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

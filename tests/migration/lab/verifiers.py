@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 
-from xenlab.packages import cache_dir
+from broken.readers import find_stock_verifier
 from xenlab.tools import ROOT
 
 
@@ -15,7 +15,7 @@ def verify(image):
 
 
 def verify_by_stock(image):
-    utils = next(cache_dir().glob("unpacked/xen-utils-4*/usr/lib/xen-4.17"))
+    utils = find_stock_verifier()
     env = dict(os.environ, PYTHONPATH=str(utils / "lib/python"))
     with tempfile.NamedTemporaryFile() as file:     # from a pipe it takes a short read for the end
         file.write(image)

@@ -1,20 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Where verify-stream's package is, the build, and the captured streams."""
-
-import lzma
-import os
-import sys
-from pathlib import Path
+"""The build, and the captured streams."""
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
-STREAMS = ROOT / "tests/migration/streams"
-sys.path[:0] = [str(ROOT / "tools/python"), str(Path(__file__).parent)]
-sys.dont_write_bytecode = True
-
-BUILD = Path(os.environ.get("XENLEVEL_BUILD") or ROOT / "build")
-os.environ.setdefault("XENLEVEL_PROTO", str(BUILD / "tools/python/cpu_policy.desc"))
+from streambuilder import BUILD, STREAMS, captured_image
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +18,6 @@ def captured(tmp_path_factory):
     found = {}
     for packed in sorted(STREAMS.glob("*.save.xz")):
         path = directory / packed.name[:-3]
-        path.write_bytes(lzma.decompress(packed.read_bytes()))
+        path.write_bytes(captured_image(packed.name[:-len(".save.xz")]))
         found[packed.name[:-len(".save.xz")]] = path
     return found

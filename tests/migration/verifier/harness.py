@@ -5,8 +5,10 @@ import os
 import tempfile
 import threading
 
+from migration import pv
 from migration.source import Source
 from migration.verify import Verification
+from streambuilder import VCPU_BASIC
 
 
 def verify(data, pipe=False, **options):
@@ -42,3 +44,19 @@ def found(v):
 
 def lines(v):
     return "\n".join(p.line() for p in v.report.problems) or v.report.unusable or "valid"
+
+
+def problems(s, **options):
+    """[(code, offset, record)] of a Stream's problems."""
+    return [(code, offset, record) for code, offset, _, record, _ in found(verify(s.raw(), **options))]
+
+
+def missing(v):
+    """What a Verification says is missing."""
+    return [p.text for p in v.report.problems if p.code == "missing"]
+
+
+def pv_registers(s, offset, value, layout=pv.LAYOUTS[8]):
+    """Set one; returns what a case does."""
+    s.find(VCPU_BASIC).set(8 + offset, "<Q" if layout.word == 8 else "<I", value)
+    return s.index(VCPU_BASIC), 16 + offset

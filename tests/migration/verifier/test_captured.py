@@ -3,15 +3,16 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from broken.readers import find_stock_verifier
 from harness import found, lines, verify
 from migration import libxc
 from migration.cli import load_hosts
-from streams import stock_verifier
-from writer import hvm_stream, pv_stream
+from streambuilder import hvm_stream, pv_stream
 
 STREAMS = Path(__file__).resolve().parents[1] / "streams"
 NAMES = sorted(p.name[:-len(".save.xz")] for p in STREAMS.glob("*.save.xz"))
@@ -107,13 +108,13 @@ def test_a_stream_without_policy_cannot_be_compared():
 
 @pytest.mark.parametrize("name", [*NAMES, "hvm", "pv"])
 def test_stock_verifier_accepts_them_too(captured, tmp_path, name):
-    stock = stock_verifier()
+    stock = find_stock_verifier()
     if not stock:
         pytest.skip("Debian's verify-stream-v2 is not there (python3 -m xenlab fetch)")
     path = captured.get(name)
     if path is None:
         path = tmp_path / name
         path.write_bytes({"hvm": hvm_stream, "pv": pv_stream}[name](layer="xl").raw())
-    command, env = stock
-    r = subprocess.run([*command, "-f", "xl", "-i", str(path)], env=dict(os.environ, **env), capture_output=True, text=True)
+    r = subprocess.run([sys.executable, stock / "bin/verify-stream-v2", "-f", "xl", "-i", path],
+                       env=dict(os.environ, PYTHONPATH=str(stock / "lib/python")), capture_output=True, text=True)
     assert r.returncode == 0, r.stderr

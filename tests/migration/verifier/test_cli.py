@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-import writer
+import streambuilder
 from migration import hvm, libxc, libxl
-from writer import Record
+from streambuilder import Record
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = ROOT / "tools/python/verify-stream"
@@ -29,13 +29,13 @@ def run(*args, stdin=b"", env=None):
 @pytest.fixture
 def good(tmp_path):
     path = tmp_path / "good.save"
-    path.write_bytes(writer.hvm_stream(layer="xl").raw())
+    path.write_bytes(streambuilder.hvm_stream(layer="xl").raw())
     return path
 
 
 @pytest.fixture
 def bad(tmp_path):
-    s = writer.hvm_stream(layer="xl")
+    s = streambuilder.hvm_stream(layer="xl")
     s.find(libxc.TSC_INFO).set(0, "<I", 9)
     s.insert_before(libxc.TSC_INFO, Record(99))
     path = tmp_path / "bad.save"
@@ -183,7 +183,7 @@ def test_what_it_imports_and_the_python_it_needs():
 
 
 def test_format_can_be_said(tmp_path):
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     s.image[:12] = bytes(12)
     path = tmp_path / "damaged"
     path.write_bytes(s.raw())
@@ -193,7 +193,7 @@ def test_format_can_be_said(tmp_path):
 
 
 def test_names_from_the_stream_do_not_reach_the_terminal(tmp_path):
-    s = writer.hvm_stream(layer="xl")
+    s = streambuilder.hvm_stream(layer="xl")
     s.xl[:] = s.xl.replace(b"synthetic", b"\\u001bsyn")
     path = tmp_path / "escape"
     path.write_bytes(s.raw())
@@ -210,7 +210,7 @@ def test_closed_output(good):
 
 
 def test_every_problem_is_printed_on_request(tmp_path):
-    s = writer.hvm_stream()
+    s = streambuilder.hvm_stream()
     end = s.records.pop()
     s.records += [Record(0x7000 + n) for n in range(150)] + [end]
     path = tmp_path / "many"

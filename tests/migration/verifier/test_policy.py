@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import writer
+import streambuilder
 from migration import check, features, policy, records, tables, xlp
 from migration.libxc import CPUID_POLICY, MSR_POLICY
 
@@ -198,12 +198,12 @@ def test_check_is_the_librarys(xenlevel, hosts, damaged):
 def test_arrays_are_refused_as_the_library_does(xenlevel, tmp_path):
     """Damaged arrays in a stream: the first fault, word for word."""
     rng = random.Random(SEED)
-    real = writer.captured_records("pvh-cascadelake")
+    real = streambuilder.captured_records("pvh-cascadelake")
     entries = [real[CPUID_POLICY][i:i + 24] for i in range(0, len(real[CPUID_POLICY]), 24)]
     msrs = [real[MSR_POLICY][i:i + 16] for i in range(0, len(real[MSR_POLICY]), 16)]
     compared = 0
     for n in range(120):
-        s = writer.hvm_stream()
+        s = streambuilder.hvm_stream()
         some, others = list(entries), list(msrs)
         for _ in range(rng.choice([1, 1, 2, 5])):
             which = rng.choice([some, some, others])

@@ -9,11 +9,11 @@ import subprocess
 
 import pytest
 
-import writer
+import streambuilder
 from harness import lines, verify
 from migration import features, hvm, libxc
 from migration.libxc import HVM_CONTEXT, VCPU_BASIC, VCPU_MSRS, VCPU_XSAVE
-from writer import hvm_context, hvm_entries, hvm_stream, pv_stream
+from streambuilder import hvm_context, hvm_entries, hvm_stream, pv_stream
 
 SEED = int(os.environ.get("XENLEVEL_SEED") or random.SystemRandom().randrange(1 << 32))
 CHANGES = 250       # of each kind of guest
@@ -84,7 +84,7 @@ def xsave_entry(components, size):
 
 def base_entries(name):
     """A context with an XSAVE area and an MSR, which the probe does not have by itself."""
-    real = writer.captured_records(name)
+    real = streambuilder.captured_records(name)
     entries = hvm_entries(real[HVM_CONTEXT])
     components, size = (0x203, 0xa88) if name == "pvh-cascadelake" else (0x207, 0xa88)
     entries[-1:] = [[hvm.XSAVE, 0, xsave_entry(components, size)],
@@ -94,7 +94,7 @@ def base_entries(name):
 
 def hvm_with(name, context):
     s = hvm_stream()
-    real = writer.captured_records(name)
+    real = streambuilder.captured_records(name)
     for kind in (libxc.CPUID_POLICY, libxc.MSR_POLICY):
         s.find(kind).body[:] = real[kind]
     s.find(HVM_CONTEXT).body[:] = context

@@ -146,6 +146,8 @@ class Context:
         area = self.body.read(min(size, xstate.XSTATE_AREA))
         where = {"xcr0": at + 8, "accumulated": at + 16, "area": at + 24}
         xstate.check(xcr0, accumulated, area, size, self.policy, where, self.add)
+        if not size:
+            self.add("xstate-size", where["area"], f"no XSAVE area; {xstate.XSTATE_AREA} bytes are the least")
         expected = xstate.expected_size(accumulated, self.policy)
         if expected is None or size < xstate.XSTATE_AREA:
             return
