@@ -22,27 +22,26 @@ import threading
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "migration"))
+
+from streambuilder import CPUID_POLICY, END, MSR_POLICY, PAGE_DATA, STATIC_DATA_END, record, stream_of  # noqa: E402
+
 PR_SET_CHILD_SUBREAPER = 36
 CPU = "intel-cascadelake-sp"
 PAGES = 1024                        # in one record: 4 MiB of memory
 AIM = 0.9
 
 
-def record(kind, body=b""):
-    return struct.pack("<II", kind, len(body)) + body + bytes(-len(body) % 8)
-
-
 def head(tools):
     policy, msrs = (subprocess.run([tools / "mkpolicy", what, CPU, "", ""], check=True, stdout=subprocess.PIPE).stdout
                     for what in ("leaves", "msrs"))
-    return (struct.pack(">QIIHHI", 2**64 - 1, 0x58454E46, 3, 0, 0, 0) + struct.pack("<IHHII", 2, 12, 0, 4, 17)
-            + record(0x11, policy) + record(0x12, msrs) + record(0x10))
+    return stream_of([(CPUID_POLICY, policy), (MSR_POLICY, msrs), (STATIC_DATA_END, b"")])
 
 
 def write_stream(fd, first, body, n):
     """The whole stream, then the end of the file."""
     try:
-        for data in (first, *[body] * n, record(0)):
+        for data in (first, *[body] * n, record(END)):
             left = memoryview(data)
             while left:
                 left = left[os.write(fd, left):]
@@ -117,9 +116,9 @@ def main():
     args = parser.parse_args()
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
-    tools = args.build / "tests" / "unit" / "gate"
+    tools = args.build / "tests" / "migration" / "gate"
     first = head(tools)
-    body = record(1, struct.pack("<II", PAGES, 0) + bytes(8 * PAGES) + os.urandom(4096) * PAGES)
+    body = record(PAGE_DATA, struct.pack("<II", PAGES, 0) + bytes(8 * PAGES) + os.urandom(4096) * PAGES)
     n = max(1, int(args.gib * 2**30 / len(body)))
     size = n * len(body)
     print(f"The gate, {n} records of {len(body) / 2**20:.1f} MiB   GB/s    cat GB/s   ratio   CPU s/GB   cat CPU s/GB")

@@ -18,6 +18,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/migration"))
+
+import streambuilder as build   # noqa: E402
+
 BUILD = Path(os.environ.get("XENLEVEL_BUILD", ROOT / "build"))
 XENLEVEL = BUILD / "tools" / "xenlevel" / "xenlevel"
 CPUS = ROOT / "xen" / "sim" / "machines"
@@ -95,27 +99,20 @@ def host_policy(message, index):
 
 # ---- save images ----
 
-def record(kind, body=b""):
-    return struct.pack("<II", kind, len(body)) + body + bytes(-len(body) % 8)
-
-
 def image(policy, guest=2, version=3):
     """The head of a stream, as the save helper writes it."""
-    leaves = b"".join(struct.pack("<6I", leaf.leaf, leaf.subleaf if leaf.WhichOneof("where") else 0xffffffff,
-                                  leaf.eax, leaf.ebx, leaf.ecx, leaf.edx) for leaf in policy.leaves)
-    msrs = b"".join(struct.pack("<IIQ", m.index, 0, m.value) for m in policy.msrs)
-    out = struct.pack(">QIIHHI", 2**64 - 1, 0x58454E46, version, 0, 0, 0) + struct.pack("<IHHII", guest, 12, 0, 4, 17)
-    if guest == 1:
-        out += record(0x2, struct.pack("<BBHI", 8, 4, 0, 0))
-    return out + record(0x11, leaves) + (record(0x12, msrs) if msrs else b"") + record(0x10)
+    leaves = b"".join(build.leaf(leaf.leaf, leaf.subleaf if leaf.WhichOneof("where") else 0xffffffff,
+                                 leaf.eax, leaf.ebx, leaf.ecx, leaf.edx) for leaf in policy.leaves)
+    msrs = b"".join(build.msr(m.index, m.value) for m in policy.msrs)
+    info = [(build.PV_INFO, build.pv_info())] if guest == build.PV else []
+    records = [*info, (build.CPUID_POLICY, leaves), *([(build.MSR_POLICY, msrs)] if msrs else []), (build.STATIC_DATA_END, b"")]
+    return build.stream_of(records, version, guest)
 
 
 def xl_image(stream, name="web1"):
-    """What `xl save` puts around it."""
+    """What `xl save` puts before it."""
     config = json.dumps({"c_info": {"name": name}}).encode() + b"\0"
-    optional = struct.pack("<I", len(config)) + config
-    return (b"Xen saved domain, xl format\n \0 \r" + struct.pack("<IIII", 0x01020304, 3, 0, len(optional)) + optional
-            + struct.pack(">QII", 0x4C6962786C466D74, 2, 0) + record(1) + stream)
+    return build.xl_header(build.counted(config)) + build.libxl_header() + build.record(build.LIBXC_CONTEXT) + stream
 
 
 # ---- the command itself ----
@@ -405,8 +402,7 @@ def test_show_output_is_for_guests(hosts, tmp_path):
 
 
 def test_image_without_policy(tmp_path):
-    head = struct.pack(">QIIHHI", 2**64 - 1, 0x58454E46, 2, 0, 0, 0) + struct.pack("<IHHII", 2, 12, 0, 4, 12)
-    (tmp_path / "old.save").write_bytes(head + record(1, bytes(8)))
+    (tmp_path / "old.save").write_bytes(build.headers(2, minor=12) + build.record(build.PAGE_DATA, bytes(8)))
     assert "without a CPU policy" in run("show", tmp_path / "old.save", status=2).stderr
 
 

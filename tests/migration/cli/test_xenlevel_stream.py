@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from streambuilder import (CHECKPOINT, CHECKSUM, CPUID_POLICY as CPUID, END, HVM_CONTEXT as CONTEXT, MSR_POLICY as MSR, OPTIONAL,
-                           PAGE_DATA, PV_INFO, STATIC_DATA_END as STATIC_END, STREAMS, TSC_INFO as TSC, captured_image, counted,
-                           inside_xl, policy, pv_info, put_records, record, split, stream_of)
+                           PAGE_DATA, PV_INFO, STATIC_DATA_END as STATIC_END, STREAMS, TSC_INFO as TSC, VCPU_EXTENDED,
+                           captured_image, counted, inside_xl, policy, pv_info, put_records, record, split, stream_of)
 
 ROOT = Path(__file__).resolve().parents[3]
 BUILD = Path(os.environ.get("XENLEVEL_BUILD", ROOT / "build"))
@@ -217,6 +217,7 @@ def entries(body):
     return {struct.unpack_from("<II", body, at): body[at + 8:at + 24] for at in range(0, len(body), 24)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sums", [False, True])
 @pytest.mark.parametrize("name", ["pvh-cascadelake", "pv-cascadelake"])
 def test_set_policy_of_a_real_image(captured, make, tmp_path, name, sums):
@@ -562,7 +563,7 @@ def test_bad_structure_is_named_with_its_place(make):
 ])
 def test_what_no_reader_takes_the_command_refuses(make, records, text):
     """As the engine and verify-stream do; and so it says which record it is."""
-    image = make(summed([*policy_records(SMALL), (STATIC_END, b""), page(0), *records, *HVM_TAIL]))
+    image = make(stream_of([*policy_records(SMALL), (STATIC_END, b""), page(0), *records, *HVM_TAIL]))
     assert text in refused("show", image)
     verify(image, status=1)
 
