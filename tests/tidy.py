@@ -17,7 +17,7 @@ def sources(build):
     entries = json.loads((build / "compile_commands.json").read_text())
     files = {(build / e["file"]).resolve() for e in entries}
     return sorted(f for f in files if f.is_relative_to(ROOT) and not f.is_relative_to(build)
-                  and f.relative_to(ROOT).parts[0] in ("xen", "tools"))
+                  and f.relative_to(ROOT).parts[0] in ("lib", "xen", "tools"))
 
 
 def tidy(build, file):

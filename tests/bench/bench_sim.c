@@ -22,10 +22,11 @@ static void die(const char *what)
 
 static void boot(unsigned int pcpus, uint64_t mib)
 {
+    const struct sim_boot how = {.nr_pcpus = pcpus, .memory_mib = mib, .seed = 1};
     char why[256];
 
     if (sim_machine_load(MACHINES "/intel-cascadelake-sp.ini", &machine, why, sizeof(why)) ||
-        sim_host_boot(&host, &machine, pcpus, mib, 1, "", NULL, NULL, why, sizeof(why)))
+        sim_host_boot(&host, &machine, &how, why, sizeof(why)))
         die(why);
 }
 

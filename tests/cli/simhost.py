@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A host that speaks xen/sim/protocol.h, in Python, with very little hypervisor behind it.
+"""A host that speaks xen/include/sim-abi/protocol.h, in Python, with very little hypervisor behind it.
 
 It is there to be wrong in every way that a server can be: FakeHost(path, lies={kind: function}), where the
 function gets the connection and the request and does what it likes; False from it means "now the honest answer".

@@ -11,6 +11,7 @@ import fcntl
 import mmap
 import os
 import random
+import shutil
 import signal
 import socket
 import stat
@@ -719,6 +720,41 @@ def test_every_machine_boots(start, machine):
     assert c.works() and c.info()[4].rstrip(b"\0") == machine.encode()
     assert "Command line: loglvl=all" in (host.path / "log").read_text()
     assert host.errors() == []
+
+
+def known(program, cwd):
+    done = subprocess.run([program, "--list"], stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=cwd, timeout=30)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def boots_by_name(program, name, cwd):
+    with subprocess.Popen([program, "-m", name, "-s", "sock"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, cwd=cwd) as process:
+        ready = process.stdout.readline()
+        process.terminate()
+        assert not ready or process.wait(30) == 0
+        return ready == f"xen-sim: {name} is ready at sock\n"
+
+
+def test_machine_by_name_out_of_the_build_folder(tmp_path):
+    assert {f"{MACHINE}.ini", f"{MACHINE}.cpuid"} <= known(XEN_SIM, tmp_path)
+    assert boots_by_name(XEN_SIM, MACHINE, tmp_path)
+    assert not boots_by_name(XEN_SIM, "no-such-machine", tmp_path)
+
+
+def test_machine_by_name_where_it_is_installed(tmp_path):
+    """What stands beside the program comes before the source tree; wherever both were moved."""
+    program, machines = tmp_path / "bin" / "xen-sim", tmp_path / "share" / "xenlevel" / "machines"
+    program.parent.mkdir()
+    machines.mkdir(parents=True)
+    shutil.copy(XEN_SIM, program)
+    text = (MACHINES / f"{MACHINE}.ini").read_text()
+    (machines / "mine.ini").write_text(text.replace(f"name = {MACHINE}\n", "name = mine\n"))
+    shutil.copy(MACHINES / f"{MACHINE}.cpuid", machines)
+    assert known(program, tmp_path) == {"mine.ini", f"{MACHINE}.cpuid"}
+    assert boots_by_name(program, "mine", tmp_path)
+    assert not boots_by_name(program, MACHINE, tmp_path)
 
 
 # ---- stock mode ----

@@ -274,7 +274,10 @@ def test_bad_setting_on_the_command_line(ivy):
 
 def test_names_are_unique(ivy):
     ivy.create()
-    assert "there is a domain called 'g' already: it is domain" in ivy.run("create", ivy.config(), status=2).stderr
+    said = "there is a domain called 'g' already: it is domain"
+    assert said in ivy.run("create", ivy.config(), status=2).stderr
+    ivy.run("save", "-c", "g", "g.save")
+    assert said in ivy.run("restore", "g.save", status=2).stderr  # the same words: one function
     ivy.run("destroy", "g")
 
 
@@ -361,6 +364,17 @@ def test_a_cpu_that_the_host_does_not_have(start, kind):
     assert "avx2" not in old.features("g")
 
 
+def test_a_hazard_that_it_was_not_told_of(start):
+    """The host has every feature of the guest, and a warning beside: that is the reason, and it is named."""
+    old, new = start("intel-haswell-ep"), start("intel-skylake-sp")
+    old.create("-p", type="pvh")
+    old.xenlevel("show", "g", "-o", "guest.xlp")
+    done = new.run("create", new.config(type="pvh", cpu_policy=str(old.path / "guest.xlp")), status=2)
+    assert "was not given its CPU policy" in done.stderr
+    assert [line.split()[0] for line in done.stderr.splitlines() if line.startswith("  ")] == ["rsba"]
+    assert len(new.ask("list")) == 1
+
+
 def test_a_cpu_that_needs_nested_paging(start):
     """A shadow guest has less than the host's policies for HVM guests say."""
     host = start(CASCADE)
@@ -401,6 +415,27 @@ def test_topology(start, machine):
     assert len({i >> shift for i in ids}) == 2  # sockets
     assert [int(view["0x00000001", None]["ebx"], 16) >> 24 for view in leaves] == ids
     host.run("cpuid", "g", "--vcpu", 8, status=2)
+
+
+def leaf_one(host, *args):
+    return next(l for l in host.ask("cpuid", "g", *args)["leaves"] if l["leaf"] == "0x00000001")
+
+
+@pytest.mark.parametrize("options", [(), ("--stock",)])
+@pytest.mark.parametrize("kind", ["pv", "pvh"])
+def test_what_a_vcpu_reads_now(start, kind, options):
+    """The host answers from the vCPU itself: OSXSAVE follows its CR4, the policy does not say it."""
+    host = start(CASCADE, *options)
+    host.create("-p", type=kind, vcpus=2)
+    osxsave = 1 << 27
+
+    before = leaf_one(host), leaf_one(host, "--vcpu", 0)
+    assert not int(before[1]["ecx"], 16) & osxsave
+    host.run("unpause", "g")
+    host.run("run", 20)
+    after = leaf_one(host), leaf_one(host, "--vcpu", 0)
+    assert after[0] == before[0]
+    assert int(after[1]["ecx"], 16) == int(before[1]["ecx"], 16) | osxsave
 
 
 def test_what_stays_visible(start):

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <ext-domctl.h>
+#include <pv.h>
 #include <sim/platform.h>
 
 #include <xen/errno.h>
@@ -237,6 +238,7 @@ static void domctl(struct input *in)
         XEN_DOMCTL_settscinfo,
         XEN_DOMCTL_gettscinfo,
         XENLEVEL_DOMCTL_get_visible,
+        XENLEVEL_DOMCTL_get_vcpu_cpuid,
     };
     struct xen_domctl op = {.interface_version = XEN_DOMCTL_INTERFACE_VERSION};
     uint8_t which = u8(in);
@@ -382,7 +384,8 @@ static void guest(struct input *in)
         vcpu_wake(v);
         break;
     case 3:
-        vcpu_yield(v);
+        if (v->running) /* its slice ends */
+            v->pcpu->slice_end = m.platform.now;
         break;
     case 4:
         guest_cpuid(v, (uint32_t)u64(in), u8(in), &regs);

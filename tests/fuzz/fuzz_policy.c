@@ -14,6 +14,7 @@
 #include <cpuid-policy/vocabulary.h>
 
 #include "cpus.h"
+#include "features-gen.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -176,17 +177,38 @@ static bool verified(const struct cpu_policy *p)
     return good;
 }
 
+/* A hypervisor's limit has hazards of every CPU: what is not there cannot be told. */
 static bool fits(const struct cpu_policy *guest, const struct cpu_policy *host)
 {
-    struct policy_host h = {host, host};
+    static struct cpu_policy max;
+    struct policy_host h = {&max, host};
+    struct featureset fs;
     struct policy_report r = {faults, NR_FAULTS, 0};
-    bool good = policy_check(guest, &h, &r) == 0;
+    bool good;
 
+    max = *host;
+    policy_to_featureset(host, &fs);
+    for (size_t i = 0; i < FEATURESET_WORDS; i++)
+        if (i != FEATURESET_Ab)
+            fs.w[i] |= featureset_merge_mask(MERGE_HAZARD)->w[i];
+    policy_from_featureset(&max, &fs);
+    good = policy_check(guest, &h, &r) == 0;
     CHECK(good == (r.count == 0));
     CHECK(r.count < NR_FAULTS);
     last_count = r.count;
     check_faults(&r);
     return good;
+}
+
+/* Has it widths and limits that a guest can have? */
+static bool widths(const struct cpu_policy *p)
+{
+    uint32_t phys = p->extd[8].a & 0xff, linear = p->extd[8].a >> 8 & 0xff;
+    bool wide = policy_has(p, X86_FEATURE_PAE) || policy_has(p, X86_FEATURE_PSE36);
+
+    return p->hv_limit <= 0xff && p->hv2_limit <= 0xff &&
+           (policy_max_extd(p) < EXTD_FIRST + 8 ||
+            (linear >= policy_linear_bits(p) && phys >= (wide ? 36 : 32)));
 }
 
 /* What AMD says twice, and nobody else: the vendor in leaf 80000000, 1.EAX and 1.EDX in leaf
@@ -213,8 +235,8 @@ static bool closed(const struct cpu_policy *p)
     struct featureset dropped;
 
     policy_close(&copy, &dropped);
-    return copies(p) && featureset_empty(&dropped) && copy.xstate[0].a == p->xstate[0].a &&
-           copy.xstate[0].d == p->xstate[0].d;
+    return copies(p) && widths(p) && featureset_empty(&dropped) &&
+           copy.xstate[0].a == p->xstate[0].a && copy.xstate[0].d == p->xstate[0].d;
 }
 
 static void check_alone(struct cpu_policy *p)
@@ -240,7 +262,7 @@ static void check_level(const struct cpu_policy *a, const struct cpu_policy *b)
 {
     static struct cpu_policy level, again, guest;
     const struct policy_host both[2] = {{a, a}, {b, b}}, more[2] = {{&level, &level}, {b, b}};
-    bool good = verified(a) && verified(b) && copies(a) && copies(b);
+    bool good = verified(a) && verified(b) && copies(a) && copies(b) && widths(a) && widths(b);
     struct featureset fl, fa, fb, dropped, lost;
     size_t culprit = 7;
 

@@ -29,10 +29,18 @@ class Mutation:
     proof: str                      # that must fail
 
 
-def memory(name, bounds, **options):
-    options.setdefault("flags", ("--no-array-field-sensitivity",))
-    return Proof(name=f"memory-{name}".replace("_", "-"), harness="memory.c", function=f"memory_{name}", bounds=bounds,
+# Arrays as they are, not an element each: what writes whole policies ends much sooner.
+ARRAYS = ("--no-array-field-sensitivity",)
+
+
+def memory(name, bounds, file="memory.c", **options):
+    options.setdefault("flags", ARRAYS)
+    return Proof(name=f"memory-{name}".replace("_", "-"), harness=file, function=f"memory_{name}", bounds=bounds,
                  memory=True, **options)
+
+
+def cut(name, bounds, define=None, **options):
+    return memory(name, bounds, **options, file="memory-cut.c", defines=(define,) if define else ())
 
 
 def check(name, what, **options):
@@ -41,15 +49,64 @@ def check(name, what, **options):
                  bounds=f"every guest and host: {what}", rewrites=("walk", "stop"), **options)
 
 
+# Leaves whose fields are proved together: name, first, last.  rows.py sees that none is left out.
+FIELD_GROUPS = (("00", 0, 6), ("07", 7, 0x13), ("14", 0x14, 0x1c), ("1d", 0x1d, 0x24),
+                ("e00", 0x80000000, 0x80000007), ("e08", 0x80000008, 0x80000018), ("e19", 0x80000019, 0x80000028))
+PARTS = ("check_missing", "check_hazards", "check_fields", "check_closed", "check_components", "check_msrs")
+
+
+def fields(name, first, last):
+    """check_leaf() finds nothing: so the LEAF rows of these leaves hold."""
+    return Proof(name=f"fields-{name}", harness="rows.c", function="check_rows", defines=(f"GROUP={name}",),
+                 bounds=f"every guest and host: the rows of leaves {first:x} to {last:x}",
+                 unwindset={"check_rule.0": 5}, rewrites=("plain", "drop:field_fault"))
+
+
+def fit(vendor, name, first, last):
+    """Levels' fields pass on the host that they were fitted to."""
+    return Proof(name=f"fit-{vendor}-{name}", harness="accepted.c", function="accepted_fit",
+                 defines=(f"GROUP={name}", f"VENDOR=RULE_{vendor.upper()}"),
+                 bounds=f"any number of hosts: the rows of leaves {first:x} to {last:x}",
+                 unwind=256, unwindset={"check_rule.0": 5, "fit_leaf.0": 5}, rewrites=("plain", "drop:field_fault"))
+
+
+TAIL_DROPS = tuple(f"drop:{name}" for name in ("featureset_close", "policy_trim", "feature_fault", "prerequisite_fault",
+                                              "verify_overlap", "xstate_standard_size"))
+
+
+COMPONENTS = ("VENDOR=RULE_INTEL", "COMPONENTS")
+
+
+def tail(name, what, defines=(), drops=(), **options):
+    """From any state that is related to a host: a part of policy_check(), of policy_verify()."""
+    return Proof(name=f"accepted-{name}", harness="accepted.c", unwind=801,
+                 function=f"tail_{options.pop('function', name).replace('-', '_')}",
+                 defines=("TAIL", *(defines or ("VENDOR=RULE_INTEL",))), bounds=f"any number of hosts: {what}",
+                 flags=ARRAYS, rewrites=("walk", "plain", "judge", *TAIL_DROPS, *drops), **options)
+
+
 PROOFS = [
     Proof("next-feature", "lemmas.c", "lemma_feature", "every set, every start", unwind=26, memory=True),
     Proof("next-component", "lemmas.c", "lemma_component", "every 64-bit mask; by induction every step", unwind=4,
           memory=True),
     memory("fault", "reports of up to 3, any count"),
     memory("zero_family", "every family, every start"),
-    memory("merge", "arrays of up to 30 leaves, any number of MSRs, any report",
-           rewrites=("drop:zero_family", "count"), defines=("MOST_LEAVES=30",), unwind=10,
-           unwindset={"take_leaves.0": 31, "take_msrs.0": 3}),
+    cut("merge", "arrays of any length, any report; by induction over the steps", "MERGE",
+        rewrites=("drop:zero_family", "count", "step:take_leaves", "step:take_msrs")),
+    cut("put_leaf", "any writer"),
+    cut("to_leaves", "every policy, any room", "TO_LEAVES", rewrites=("plain", "drop:put_leaf")),
+    cut("note_names", "arrays of any length; by induction over the steps", rewrites=("step:note_names",)),
+    cut("whole", "whatever is named", "WHOLE", rewrites=("count", "drop:note_names", "drop:check_family")),
+    cut("named_family", "whatever is named", "WHOLE", rewrites=("count", "drop:note_names", "drop:check_family")),
+    cut("trim", "every policy", "MERGE", rewrites=("drop:zero_family",)),
+    cut("leaf_empty", "every policy and leaf", rewrites=("plain",)),
+    cut("shrink", "every policy", "SHRINK", rewrites=("plain", "drop:policy_trim", "drop:leaf_empty")),
+    cut("prerequisites", "every featureset; by induction over the steps", unwind=801,
+        rewrites=("walk", "count")),
+    cut("verify", "every policy, any report", "VERIFY",
+        rewrites=("walk", "plain", "count", "drop:verify_prerequisites")),
+    cut("featureset_close", "every featureset; by induction over the steps"),
+    cut("close", "every policy", "CLOSE", rewrites=("walk", "drop:featureset_close")),
     memory("featureset", "up to 33 words", unwind=36),
     memory("featureset_policy", "every featureset, every policy"),
     check("capabilities", "capabilities are a subset"),
@@ -57,6 +114,35 @@ PROOFS = [
     check("numbers", "numbers are at most the host's"),
     check("identity", "the same vendor, MSR CE a subset"),
     check("state", "state components, their places and forms"),
+    Proof("plain", "lemmas.c", "lemma_plain", "any two leaves", unwind=5),
+    Proof("check-parts", "rows.c", "check_parts", "every guest, host and report", defines=("PARTS",),
+          rewrites=("drop:policy_check_fields", *(f"drop:{part}" for part in PARTS))),
+    Proof("check-visits", "rows.c", "check_visits", "every guest and host", defines=("VISITS",),
+          unwindset={"check_leaves.0": 38, "check_leaves.3": 42}, rewrites=("plain", "drop:check_leaf")),
+    *(fields(*group) for group in FIELD_GROUPS),
+    Proof("accepted-common", "accepted.c", "accepted_common", "any number of hosts, by induction", rewrites=("walk",)),
+    Proof("accepted-close", "accepted.c", "accepted_close", "every featureset", unwind=801, rewrites=("walk",)),
+    Proof("accepted-trim", "accepted.c", "accepted_trim", "every policy", defines=("TAIL", "VENDOR=RULE_INTEL"),
+          flags=ARRAYS, rewrites=TAIL_DROPS),
+    Proof("accepted-shrink", "accepted.c", "accepted_shrink", "every policy", defines=("TAIL", "VENDOR=RULE_INTEL"),
+          flags=ARRAYS, rewrites=("walk", "plain", "judge", *TAIL_DROPS)),
+    Proof("accepted-visits", "accepted.c", "accepted_visits", "every level and host", defines=("VISITS",),
+          unwindset={"policy_fit_fields.0": 38, "policy_fit_fields.3": 42}, rewrites=("plain", "drop:fit_leaf")),
+    tail("missing", "what accumulates and every capability is the host's"),
+    tail("hazards", "every hazard of the host's is told"),
+    tail("numbers", "numbers are at most the host's"),
+    tail("closed", "closed as Xen closes it"),
+    tail("components", "components are the host's, in the same place and form", COMPONENTS,
+         drops=("drop:close_over_components",)),
+    tail("copies", "AMD's copies are its own"),
+    tail("verify-features", "what a feature stands on is there; addresses"),
+    tail("verify-lists", "components and caches as a CPU has them", COMPONENTS,
+         drops=("drop:close_over_components",)),
+    *(tail(f"unbacked-{vendor}", "no leaf without its feature", (f"VENDOR=RULE_{vendor.upper()}",), function="unbacked")
+      for vendor in ("intel", "amd")),
+    *(fit(vendor, *group) for vendor in ("intel", "amd") for group in FIELD_GROUPS),
+    Proof("check-return-stack", "returns.c", "check_return_stack", "every guest and host's default", unwind=801,
+          rewrites=("walk", "drop:feature_fault", "drop:concerns")),
 ]
 
 # Each changes one line, and is a mistake that somebody could make.
@@ -71,4 +157,108 @@ BROKEN = [
     Mutation("a-smaller-offset-passes", "check.c", r"if \(g->b != h->b\)", "if (g->b > h->b)", "check-state"),
     Mutation("unnamed-bits-pass", "check.c", r"missing\.w\[i\] = guest->w\[i\] &",
              "missing.w[i] = guest->w[i] & featureset_known()->w[i] &", "check-capabilities"),
+    Mutation("half-of-a-leaf-is-empty", "policy-private.h", r"return !\(x\[0\] \| x\[1\]\);", "return !(x[0] & x[1]);",
+             "plain"),
+    Mutation("xss-is-not-asked", "check.c", r"^ *check_components\(guest, max, policy_xss.*\n", "", "check-parts"),
+    Mutation("not-the-last-leaf", "fields.c", r"i <= basic; i\+\+", "i < basic; i++", "check-visits"),
+    Mutation("offered-as-a-subset", "fields.c", r"return !g;", "return !(g & ~h);", "fields-00"),
+    Mutation("told-of-nothing", "fields.c", r" && !host_silent\)", ")", "fields-07"),
+    Mutation("a-subset-by-number", "fields.c", r"return !\(g & ~h\);", "return g <= h;", "fields-14"),
+    Mutation("silent-with-the-feature", "fields.c", r"return silent && !f->feature;", "return silent;", "fields-1d"),
+    Mutation("one-vendor-only", "fields.h", r"\(f->vendors & vendor\)", "f->vendors == vendor", "fields-e00"),
+    Mutation("untold-is-not-asked", "fields.c", r"if \(told \? (!field_fits\(.*\)) : g != 0\)", r"if (told && \1)",
+             "fields-e08"),
+    Mutation("first-of-the-leaves", "fields.c", r"rules_of\(leaf\); f->first <= leaf && leaf <= f->last; f\+\+",
+             "rules_of(leaf); f->first == leaf; f++", "fields-e19"),
+    Mutation("rsba-is-always-strong", "check.c", r"bool strong = rsba && .*;", "bool strong = rsba;",
+             "check-return-stack"),
+    Mutation("bound-is-only-said", "leaves.c", "^    return limit;", "    return n;", "memory-merge"),
+    Mutation("one-leaf-too-many", "leaves.c",
+             r"if \(w->count < w->room\)",
+             "if (w->count <= w->room)", "memory-put-leaf"),
+    Mutation("one-subleaf-too-many", "leaves.c",
+             r"min_count\(first->a, f->count - 1u\)",
+             "min_count(first->a, f->count)", "memory-to-leaves"),
+    Mutation("words-of-32", "whole.c", r"n->slots\[number / 64\]", "n->slots[number / 32]", "memory-note-names"),
+    Mutation("as-many-as-it-says", "whole.c",
+             r"policy_last_extd\(&n\.policy\)",
+             "policy_max_extd(&n.policy)", "memory-whole"),
+    Mutation("one-name-too-many", "whole.c", r"s < count; s\+\+", "s <= count; s++", "memory-named-family"),
+    Mutation("maximum-is-too-high", "leaves.c",
+             r"if \(p->basic\[0\]\.a >= POLICY_NR_BASIC\)",
+             "if (p->basic[0].a > POLICY_NR_BASIC)", "memory-trim"),
+    Mutation("behind-the-family", "leaves.c",
+             r"s < f->count; s\+\+\)\n(        if \(!regs_empty)",
+             r"s <= f->count; s++)\n\1", "memory-leaf-empty"),
+    Mutation("behind-the-subleaves", "leaves.c",
+             r"regs_empty\(&p->feat\[p->feat\[0\]\.a\]\)",
+             "regs_empty(&p->feat[p->feat[0].a + 1])", "memory-shrink"),
+    Mutation("set-from-one", "verify.c",
+             r"feature_dependents_at\[feature\] - 1u",
+             "feature_dependents_at[feature]", "memory-prerequisites"),
+    Mutation("behind-the-caches", "verify.c", "s < POLICY_NR_CACHE", "s <= POLICY_NR_CACHE", "memory-verify"),
+    Mutation("behind-the-sets", "featureset.c",
+             r"&feature_dependents_sets\[set - 1\]",
+             "&feature_dependents_sets[set]", "memory-featureset-close"),
+    Mutation("behind-the-components", "level.c", "i < POLICY_NR_XSTATE", "i <= POLICY_NR_XSTATE", "memory-close"),
+    Mutation("behind-what-is-zeroed", "leaves.c",
+             r"s < f->count; s\+\+\)\n(        \*policy_leaf)",
+             r"s <= f->count; s++)\n\1", "memory-zero-family"),
+    Mutation("hazards-of-others", "check.c",
+             r"if \(concerns\(fs, \(unsigned int\)f\)\)",
+             "if (!concerns(fs, (unsigned int)f))", "check-hazards-told"),
+    Mutation("numbers-at-least", "check.c", r"if \(g <= h\)", "if (g >= h)", "check-numbers"),
+    Mutation("half-a-name", "check.c", r"guest->basic\[0\]\.c != max->basic\[0\]\.c \|\|", "", "check-identity"),
+    Mutation("the-last-host-only", "level.c",
+             r"c->any\.w\[i\] \|= fs\.w\[i\];",
+             "c->any.w[i] = fs.w[i];", "accepted-common"),
+    Mutation("the-last-dependents-only", "featureset.c",
+             r"featureset_or\(&falling, &falling, (feature_dependents\(\(unsigned int\)f\))\)",
+             r"falling = *\1", "accepted-close"),
+    Mutation("the-last-leaf-goes", "leaves.c",
+             r"i = basic \+ 1; i < POLICY_NR_BASIC",
+             "i = basic; i < POLICY_NR_BASIC", "accepted-trim"),
+    Mutation("full-leaves-go", "leaves.c",
+             r"(p->basic\[0\]\.a > 1 && )leaf_empty",
+             r"\1!leaf_empty", "accepted-shrink"),
+    Mutation("not-the-last-extended", "fit.c", r"i <= extd; i\+\+", "i < extd; i++", "accepted-visits"),
+    Mutation("given-where-none-has-it", "level.c",
+             r"\(hazard->w\[i\] \| c->may\.w\[i\]\)",
+             "(hazard->w[i] | accumulate->w[i])", "accepted-missing"),
+    Mutation("hazards-of-all", "level.c", r"\(c->any\.w\[i\] & \(hazard", "(c->all.w[i] & (hazard", "accepted-hazards"),
+    Mutation("events-without-a-pmu", "level.c",
+             r"^    if \(!\(fs->w\[FEATURESET_Aa\] & 0xff\)\)$",
+             "    if (0)", "accepted-numbers"),
+    Mutation("never-closed", "level.c", r"^    featureset_close\(fs, NULL\);\n", "", "accepted-closed"),
+    Mutation("a-component-too-many", "level.c",
+             r"set_components\(p, c->xcr0, c->xss\);",
+             "set_components(p, c->xcr0 | c->xss, c->xss);", "accepted-components"),
+    Mutation("copies-stay", "level.c", r"^    fs->w\[FEATURESET_e1d\] &= ~mirror.*\n", "", "accepted-copies"),
+    Mutation("features-without-state", "level.c", r"XSTATE_OF_FEATURES & ~\*xcr0", "0", "accepted-verify-features"),
+    Mutation("any-cache", "level.c", "type >= 1 && type <= 3", "type >= 1", "accepted-verify-lists"),
+    Mutation("half-a-width", "level.c", r"\*widths >> 8 & 0xff", "*widths >> 4 & 0xff", "accepted-closed"),
+    Mutation("only-the-first-subleaf", "fit.c", r"\(family \? family->count : 1u\)", "1u", "accepted-unbacked-intel"),
+    Mutation("only-what-is-backed", "fit.c",
+             r"if \(!f->feature \|\| featureset_test",
+             "if (f->feature || featureset_test", "accepted-unbacked-amd"),
+    Mutation("silence-is-equal", "fit.c", r"\*mute \|= a != b \|\| silent;", "*mute |= a != b;", "fit-intel-00"),
+    Mutation("warned-by-silence", "fit.c", r"return silent \? 0 : a \| b;", "return a | b;", "fit-intel-07"),
+    Mutation("bits-stay", "fit.c", "return a & b;", "return a;", "fit-intel-14"),
+    Mutation("unshared-is-not-noted", "fit.c", r"if \(mute && feature\)", "if (mute && 0)", "fit-intel-1d"),
+    Mutation("what-is-offered-stays", "fit.c", r"return a == b \? a : 0;", "return a;", "fit-intel-e00"),
+    Mutation("the-larger", "fit.c", r"(case RULE_AT_MOST:\n *return a) < b", r"\1 > b", "fit-intel-e08"),
+    Mutation("the-first-leaf-only", "fit.c",
+             r"rules_of\(leaf\); f->first <= leaf && leaf <= f->last; f",
+             "rules_of(leaf); f->first == leaf; f", "fit-intel-e19"),
+    Mutation("not-edx", "fit.c", "f->registers & regs", "f->registers & regs & 7", "fit-amd-00"),
+    Mutation("the-first-subleaf-s-rules", "fit.c",
+             r"(NR_RULES_COMPARED \|\| !rule_applies\(f, )subleaf",
+             r"\g<1>0", "fit-amd-07"),
+    Mutation("all-bits", "fit.c", "return a & b;", "return a | b;", "fit-amd-14"),
+    Mutation("silence-is-not-noted", "fit.c", r"if \(feature\)$", "if (0)", "fit-amd-1d"),
+    Mutation("offered-in-part", "fit.c", r"return a == b \? a : 0;", "return a & b;", "fit-amd-e00"),
+    Mutation("the-host-s", "fit.c", r"(case RULE_AT_MOST:\n *return) a < b \? a : b;", r"\1 b;", "fit-amd-e08"),
+    Mutation("offered-is-left-out", "fit.c",
+             "f->rule >= NR_RULES_COMPARED",
+             "f->rule >= NR_RULES_COMPARED - 1", "fit-amd-e19"),
 ]

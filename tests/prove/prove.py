@@ -12,16 +12,17 @@ README.md beside this file says what each proof says, and what it does not.
 import argparse
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from proofs import BROKEN, PROOFS                   # noqa: E402
+from proofs import BROKEN, FIELD_GROUPS, PROOFS      # noqa: E402
 from rewrite import RewriteError, rewrite           # noqa: E402
+from rows import RowsError, write_rows              # noqa: E402
 from toolchain import Toolchain, ToolchainError     # noqa: E402
 
 HERE = Path(__file__).resolve().parent
@@ -52,8 +53,9 @@ class Sources:
             if count != 1:
                 raise RewriteError(f"{mutation.name}: {count} places of {mutation.file} match, not one")
             path.write_text(text)
-        subprocess.run([PYTHON, "gen-features.py", "features.def", "features-gen.h", "features-gen.c"],
-                       cwd=self.plain, check=True, capture_output=True)
+        subprocess.run([PYTHON, "gen-features.py", "features.def", "features-gen.h", "features-gen.c",
+                        "--json", "features.json"], cwd=self.plain, check=True, capture_output=True)
+        write_rows(self.plain / "features.json", FIELD_GROUPS, self.plain / "leaf-rows.h")
 
     def variant(self, rewrites):
         if not rewrites:
@@ -96,24 +98,31 @@ def judge(output):
     return wrong
 
 
+def children_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def run(tools, sources, proof, log):
-    """Returns (reasons, seconds)."""
-    start = time.monotonic()
+    """Returns (reasons, seconds of processor time: what else the machine does is not the proof's)."""
+    start = children_seconds()
     try:
         folder = sources.variant(proof.rewrites)
-        p = subprocess.Popen(command(tools, proof, folder), cwd=sources.work, stdin=subprocess.DEVNULL,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
-        try:
-            output, _ = p.communicate(timeout=proof.timeout)
-        except subprocess.TimeoutExpired:
-            os.killpg(p.pid, 9)             # the SAT solver is a child of its own
-            output = p.communicate()[0] + f"\nnot finished after {proof.timeout} s"
-            log.write_text(output)
-            return [f"not finished after {proof.timeout} s"], time.monotonic() - start
-        log.write_text(output)
-        return judge(output), time.monotonic() - start
+        # Each of CBMC and the SAT solver, its child, has the limit.
+        with log.open("w") as out:
+            p = subprocess.Popen(["prlimit", f"--cpu={proof.timeout}", *command(tools, proof, folder)],
+                                 cwd=sources.work, stdin=subprocess.DEVNULL, stdout=out,
+                                 stderr=subprocess.STDOUT, start_new_session=True)
+            try:
+                p.wait()
+            finally:
+                if p.poll() is None:
+                    os.killpg(p.pid, 9)
+        if p.returncode < 0:
+            return [f"not finished after {proof.timeout} s (signal {-p.returncode})"], children_seconds() - start
+        return judge(log.read_text()), children_seconds() - start
     except RewriteError as error:
-        return [str(error)], time.monotonic() - start
+        return [str(error)], children_seconds() - start
 
 
 def prove(tools, proofs, work):
@@ -129,29 +138,30 @@ def prove(tools, proofs, work):
     return failed
 
 
-def prove_broken(tools, work):
+def prove_broken(tools, mutations, work):
     """Every mutation must make a proof fail, by one of the harness's or CBMC's assertions."""
     survived = 0
     by_name = {p.name: p for p in PROOFS}
-    for mutation in BROKEN:
+    for mutation in mutations:
         sources = Sources(work / mutation.name, mutation)
         proof = by_name[mutation.proof]
         reasons, seconds = run(tools, sources, proof, work / f"{mutation.name}.log")
         survived += not reasons
         print(f"{'survived' if not reasons else 'caught'}  {mutation.name:<22} {seconds:6.1f} s  by {proof.name}: "
               f"{reasons[0] if reasons else 'nothing'}", flush=True)
-    print(f"{len(BROKEN) - survived} caught, {survived} survived")
+    print(f"{len(mutations) - survived} caught, {survived} survived")
     return survived
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only these proofs")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these proofs, or the mutations that these catch")
     parser.add_argument("--list", action="store_true", help="only say what would be proved")
     parser.add_argument("--broken", action="store_true", help="break the library, and see the proofs fail")
     parser.add_argument("--keep", type=Path, help="leave the sources and CBMC's output in this folder")
     args = parser.parse_args()
     proofs = [p for p in PROOFS if not args.names or p.name in args.names]
+    mutations = [m for m in BROKEN if not args.names or m.proof in args.names]
     unknown = set(args.names) - {p.name for p in PROOFS}
     if unknown:
         parser.error(f"no such proof: {', '.join(sorted(unknown))}")
@@ -168,8 +178,10 @@ def main():
         try:
             tools = Toolchain()
             print(f"CBMC {tools.version()}", flush=True)
-            return 1 if (prove_broken(tools, work) if args.broken else prove(tools, proofs, work)) else 0
-        except (ToolchainError, RewriteError, subprocess.CalledProcessError) as error:
+            if args.broken:
+                return 1 if prove_broken(tools, mutations, work) else 0
+            return 1 if prove(tools, proofs, work) else 0
+        except (ToolchainError, RewriteError, RowsError, subprocess.CalledProcessError) as error:
             print(f"prove: {error}", file=sys.stderr)
             return 2
 

@@ -6,10 +6,18 @@ Each rewriting must find what it expects; what has changed meanwhile is an error
 walk         Iterating over the set bits of a mask becomes: for each bit, if it is set.  CBMC then
              knows each bit's number while it unwinds.  The proofs next-feature and next-component
              say that the library's iterations visit exactly the set bits, upwards.
+plain        regs_empty() and regs_differ() compare the registers one by one (proof plain).
 stop         policy_fault() ends the run.  For "the answer is 0": each fault is counted, and no count
              is taken back (proof fault), so a run with one cannot answer 0.
+judge        policy_fault() asks the harness, found(): a finding is what is supposed not to be, or what
+             must not be.  What else it does is proved by itself (proof fault).
 count        policy_fault() only counts: what else it does is proved by itself (proof fault).
-drop:NAME    The static function NAME does nothing to memory outside of *p (proof NAME); its
+step:NAME    The loops of the function NAME over arrays run one step, any one, from any state: its
+             locals that begin with 0 begin with anything, and *p is the harness's to choose.  The
+             steps assign none of its parameters, which the rewriting sees to, so that a step
+             within its memory is every step: an induction made by hand.  for (i = 0; i < n; i++)
+             ends by its form.
+drop:NAME    The function NAME does nothing to memory outside of *p (proof NAME); its
              body is replaced by that of the harness, stub_NAME().
 """
 
@@ -65,7 +73,7 @@ def _walk(folder):
 
 
 def _drop(folder, name):
-    pattern = re.compile(rf"^static ([^;{{}}]*?)\b{name}\(([^;{{}}]*)\)\n\{{", re.M)
+    pattern = re.compile(rf"^(?:static )?(\w[^;{{}}/]*?)\b{name}\(([^;{{}}/]*)\)\n\{{", re.M)
     for path in sorted(folder.glob("*.c")):
         text = path.read_text()
         if not pattern.search(text):
@@ -75,17 +83,54 @@ def _drop(folder, name):
         text = pattern.sub(lambda m: m.expand(stub) + f"static {m[1]}real_{name}({m[2]})\n{{", text, count=1)
         path.write_text(text)
         return
-    raise RewriteError(f"no static function {name} any more")
+    raise RewriteError(f"no function {name} any more")
+
+
+PLAIN = {"regs_empty": "!r->a && !r->b && !r->c && !r->d",
+         "regs_differ": "a->a != b->a || a->b != b->b || a->c != b->c || a->d != b->d"}
+
+
+def _plain(folder):
+    for name, expression in PLAIN.items():
+        _private_header(folder, re.compile(rf"(static inline bool {name}\([^)]*\)\n\{{).*?\n\}}", re.S),
+                        lambda m, e=expression: f"{m[1]}\n    return {e};\n}}")
+
+
+LOOP = re.compile(r"for \(size_t i = 0; ([^;]*); i\+\+\)")
+
+
+def _step_body(name, parameters, body):
+    for parameter in re.findall(r"(\w+)(?:,|$)", parameters):
+        if re.search(rf"(?<![>.\w*]){parameter}\b(?:\s*[-+|&^*/]?=[^=]|\+\+|--)", body):
+            raise RewriteError(f"{name}: its steps assign {parameter}")
+    body, count = LOOP.subn(r"for (size_t i = nondet_size(), once_ = 1; once_ && (\1); i++, once_ = 0)", body)
+    if not count or re.search(r"\b(while|for) \((?!size_t i = nondet_size)", body):
+        raise RewriteError(f"{name}: not loops over arrays alone")
+    return re.sub(r"^(    uint32_t \w+ =) 0;", r"\1 nondet_uint();", body, flags=re.M)
+
+
+def _step(folder, name):
+    pattern = re.compile(rf"(^static [^;{{}}/]*?\b{name}\(([^;{{}}/]*)\)\n\{{)(.*?)(^\}})", re.M | re.S)
+    for path in sorted(folder.glob("*.c")):
+        if pattern.search(path.read_text()):
+            return _replace(path, pattern, lambda m: m[1] + _step_body(name, m[2], m[3]) + m[4])
+    raise RewriteError(f"no function {name} any more")
 
 
 def rewrite(folder, names):
     for name in names:
         if name == "walk":
             _walk(folder)
+        elif name == "judge":
+            _private_header(folder, FAULT, r"void found(struct policy_report *r);\n\1\n    (void)f;\n    found(r);\n}")
+        elif name == "plain":
+            _plain(folder)
         elif name == "stop":
             _private_header(folder, FAULT, r"\1\n    (void)f;\n    r->count++;\n    __CPROVER_assume(0);\n}")
         elif name == "count":
             _private_header(folder, FAULT, r"\1\n    (void)f;\n    if (r)\n        r->count++;\n}")
+        elif name.startswith("step:"):
+            _step(folder, name.split(":", 1)[1])
         elif name.startswith("drop:"):
             _drop(folder, name.split(":", 1)[1])
         else:

@@ -19,13 +19,13 @@ struct sim_host *simhost_boot(const char *machine, unsigned int nr_pcpus, uint64
 {
     struct sim_machine_file *m = calloc(1, sizeof(*m));
     struct sim_host *h = calloc(1, sizeof(*h));
+    const struct sim_boot boot = {.nr_pcpus = nr_pcpus, .memory_mib = memory_mib, .seed = seed};
     char path[1024], why[512] = "";
 
     if (!m || !h)
         die("no memory");
     snprintf(path, sizeof(path), "%s/%s.ini", TEST_DATA, machine);
-    if (sim_machine_load(path, m, why, sizeof(why)) ||
-        sim_host_boot(h, m, nr_pcpus, memory_mib, seed, "", NULL, NULL, why, sizeof(why)))
+    if (sim_machine_load(path, m, why, sizeof(why)) || sim_host_boot(h, m, &boot, why, sizeof(why)))
         die(why);
     free(m);
     return h;

@@ -420,6 +420,50 @@ static void visible(void **state)
     core_halt(c);
 }
 
+static long ask_cpuid(struct core *c, struct domain *d, uint32_t vcpu, uint32_t n, uint64_t leaves)
+{
+    struct xen_domctl op = {.cmd = XENLEVEL_DOMCTL_get_vcpu_cpuid, .domain = d->id};
+    const struct xenlevel_domctl_vcpu_cpuid get = {.vcpu = vcpu, .nr_leaves = n, .leaves = leaves};
+
+    memcpy(&op.u, &get, sizeof(get));
+    return core_domctl(c, &op);
+}
+
+static void vcpu_reads(void **state)
+{
+    struct core *c = boot();
+    struct domain *d = core_domain(c, XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap, 2, 0);
+    const xen_cpuid_leaf_t asked[] = {{.leaf = 1, .subleaf = XEN_CPUID_NO_SUBLEAF},
+                                      {.leaf = 0xb, .subleaf = 1}};
+    uint64_t at = core_put(c, asked, sizeof(asked));
+    const xen_cpuid_leaf_t *l = core_at(c, at);
+    struct cpuid_regs regs;
+
+    (void)state;
+    assert_int_equal(ask_cpuid(c, d, 1, 2, at), 0);
+    guest_cpuid(d->vcpus[1], 1, 0, &regs);
+    assert_int_equal(l[0].leaf, 1);
+    assert_int_equal(l[0].b, regs.b);
+    assert_int_equal(l[0].b >> 24, 2); /* where stock Xen puts vCPU 1 */
+    assert_int_equal(l[0].d, regs.d);
+    guest_cpuid(d->vcpus[1], 0xb, 1, &regs);
+    assert_int_equal(l[1].subleaf, 1);
+    assert_int_equal(l[1].d, regs.d);
+    /* As it is now: OSXSAVE follows CR4. */
+    assert_int_equal(l[0].c >> 27 & 1, 0);
+    assert_int_equal(vcpu_write_cr4(d->vcpus[1], CR4_OSXSAVE), 0);
+    assert_int_equal(ask_cpuid(c, d, 1, 1, at), 0);
+    assert_int_equal(l[0].c >> 27 & 1, 1);
+    assert_int_equal(ask_cpuid(c, d, 0, 1, at), 0);
+    assert_int_equal(l[0].c >> 27 & 1, 0);
+    assert_int_equal(ask_cpuid(c, d, 2, 1, at), -XEN_ESRCH);
+    assert_int_equal(ask_cpuid(c, d, UINT32_MAX, 1, at), -XEN_ESRCH);
+    assert_int_equal(ask_cpuid(c, d, 0, POLICY_MAX_LEAVES + 1, at), -XEN_E2BIG);
+    assert_int_equal(ask_cpuid(c, d, 0, 1, 8), -XEN_EFAULT);
+    assert_int_equal(ask_cpuid(c, d, 0, 0, 8), 0);
+    core_halt(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -435,6 +479,7 @@ int main(void)
         cmocka_unit_test(policy_is_frozen),
         cmocka_unit_test(policy_round_trip),
         cmocka_unit_test(visible),
+        cmocka_unit_test(vcpu_reads),
     };
 
     return cmocka_run_group_tests_name("core: domctl", tests, NULL, NULL);

@@ -9,6 +9,7 @@
 /* after those that it needs */
 #include <cmocka.h>
 
+#include <pv.h>
 #include <sim/guest-pv.h>
 #include <xen/errno.h>
 #include <xen/memory.h>

@@ -352,62 +352,18 @@ static void one_bit_matters(void **state)
     assert_int_equal(featureset_next(&none, UINT32_MAX), -1);
 }
 
-#define Z4  "0:0:0:0:"
-#define Z24 Z4 Z4 Z4 Z4 Z4 Z4
-
-static void parse_says_what_is_wrong(void **state)
+/* Read the text word by word. */
+static void read_back(const char *text, size_t words, struct featureset *fs)
 {
-    static const struct {
-        const char *text;
-        int rc;
-        size_t where;
-        uint32_t first, second;
-    } cases[] = {
-        {"178bfbff", 0, 0, 0x178bfbff, 0},
-        {"178bfbff:80802001", 0, 0, 0x178bfbff, 0x80802001},
-        {"178BFBFF-80802001", 0, 0, 0x178bfbff, 0x80802001},
-        {"1:f-0", 0, 0, 1, 0xf},
-        {"ffffffff", 0, 0, 0xffffffff, 0},
-        {"000000001", 0, 0, 1, 0},
-        {"", -EINVAL, 0, 0, 0},
-        {":", -EINVAL, 0, 0, 0},
-        {"1:", -EINVAL, 2, 0, 0},
-        {":1", -EINVAL, 0, 0, 0},
-        {"1::2", -EINVAL, 2, 0, 0},
-        {"1-:2", -EINVAL, 2, 0, 0},
-        {"12g4", -EINVAL, 2, 0, 0},
-        {"12/4", -EINVAL, 2, 0, 0},
-        {"@", -EINVAL, 0, 0, 0},
-        {"`", -EINVAL, 0, 0, 0},
-        {"0x12", -EINVAL, 1, 0, 0},
-        {"1: 2", -EINVAL, 2, 0, 0},
-        {"1\n", -EINVAL, 1, 0, 0},
-        {"100000000", -ERANGE, 8, 0, 0},
-        {"1:fffffffff", -ERANGE, 10, 0, 0},
-        {Z24 "1", 0, 0, 0, 0},
-        {Z24 "0:0", 0, 0, 0, 0},
-        {Z24 "0:0:0:0:00000000", 0, 0, 0, 0},
-        {Z24 "0:1", -E2BIG, 50, 0, 0},
-        {Z24 "0:0:0001", -E2BIG, 52, 0, 0},
-        {Z24 "0:0:", -EINVAL, 52, 0, 0},
-        {Z24 "0:fffffffff", -ERANGE, 58, 0, 0},
-    };
+    *fs = (struct featureset){{0}};
+    for (size_t i = 0; i < words; i++) {
+        char *end;
+        unsigned long word = strtoul(text + 9 * i, &end, 16);
 
-    (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct featureset fs;
-        size_t where = SIZE_MAX;
-        int rc;
-
-        memset(&fs, 0xff, sizeof(fs));
-        rc = featureset_parse(&fs, cases[i].text, strlen(cases[i].text), &where);
-        if (rc != cases[i].rc)
-            fail_msg("\"%s\": %d, not %d", cases[i].text, rc, cases[i].rc);
-        if (rc && where != cases[i].where)
-            fail_msg("\"%s\": wrong at %zu, not %zu", cases[i].text, cases[i].where, where);
-        assert_int_equal(fs.w[0], cases[i].first);
-        assert_int_equal(fs.w[1], cases[i].second);
-        assert_int_equal(rc, featureset_parse(&fs, cases[i].text, strlen(cases[i].text), NULL));
+        assert_ptr_equal(end, text + 9 * i + 8);
+        assert_int_equal(*end, i + 1 < words ? ':' : 0);
+        if (i < FEATURESET_WORDS)
+            fs->w[i] = (uint32_t)word;
     }
 }
 
@@ -428,7 +384,7 @@ static void text_there_and_back(void **state)
     random_state = 42;
     for (size_t words = 1; words <= FEATURESET_WORDS + 1; words++) {
         struct featureset fs, back;
-        size_t len = words * 9 - 1, where;
+        size_t len = words * 9 - 1;
 
         random_set(&fs);
         for (size_t i = words; i < FEATURESET_WORDS; i++)
@@ -438,7 +394,7 @@ static void text_there_and_back(void **state)
         assert_int_equal(featureset_format(&fs, words, text, len + 1), len);
         assert_int_equal(strlen(text), len);
         assert_int_equal(text[len + 1], '#');
-        assert_int_equal(featureset_parse(&back, text, len, &where), 0);
+        read_back(text, words, &back);
         assert_true(featureset_equal(&fs, &back));
     }
 }
@@ -761,7 +717,6 @@ int main(void)
         cmocka_unit_test(import_of_any_length),
         cmocka_unit_test(verbs_bit_by_bit),
         cmocka_unit_test(one_bit_matters),
-        cmocka_unit_test(parse_says_what_is_wrong),
         cmocka_unit_test(text_there_and_back),
         cmocka_unit_test(merge_masks_divide_the_table),
         cmocka_unit_test(guest_masks_grow_with_freedom),

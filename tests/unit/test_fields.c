@@ -6,6 +6,7 @@
  * (policy_verify and policy_check) must refuse what then stands there, or the rule of that bit must
  * say that it may stand there.  The rule is read from the table by other code than the audit's.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <cpuid-policy/vocabulary.h>
 #include <host-policy.h>
 
 #include "cpus.h"
@@ -127,7 +129,11 @@ static bool feature_may(uint32_t leaf, uint32_t subleaf, unsigned int reg, unsig
         return was || (host >> bit & 1);
     case MERGE_MIRROR:
         return false;
-    default: /* hazards: told of more than there is; dynamic: the vCPU's */
+    case MERGE_HAZARD: /* told of more than there is: what may be given; how the host's FPU is; what
+                          cannot be counted where something can */
+        return was || (host >> bit & 1) || feature == X86_FEATURE_FDP_EXCP_ONLY ||
+               feature == X86_FEATURE_NO_FPU_SEL || leaf == 0xa;
+    default: /* dynamic: the vCPU's */
         return true;
     }
 }
@@ -191,7 +197,8 @@ static void turn_bit(struct subject *s, uint32_t leaf, uint32_t subleaf, unsigne
         fail_msg("%s: %x.%x.%c[%u], of %08x (host %08x): accepted against its rule %u", s->name,
                  leaf, subleaf, regs[reg], bit, was, host, f->rule);
     /* And what travels is not refused: but where the list of caches would end. */
-    if (!ok && f->rule == RULE_FREE && !(leaf == 4 && reg == 0 && bit < 5) &&
+    if (!ok && f->rule == RULE_FREE && (!f->feature || policy_has(&s->guest, f->feature - 1u)) &&
+        !(leaf == 4 && reg == 0 && bit < 5) &&
         leaf <= (leaf < 0x80000000u ? s->guest.basic[0].a : s->guest.extd[0].a) &&
         !(leaf == 4 && !(s->guest.cache[subleaf].a & 0x1f)) &&
         !(leaf == 1 && reg == 0 && is_amd(&s->guest)))
@@ -432,9 +439,36 @@ static void what_a_level_leaves_out_is_left_out(void **state)
     assert_int_equal(policy_check(&a, &both[1], NULL), 0);
 }
 
+/* With TOPOEXT its leaves travel, and with its counters a guest may know of less. */
+static void what_a_feature_brings_may_differ(void **state)
+{
+    struct cpu_policy guest = *test_cpu("amd-granite-ridge"), host = guest;
+    const struct policy_host here = {&host, &host};
+
+    (void)state;
+    guest.extd[0x1d].a ^= 1u << 14;
+    guest.extd[0x19].a ^= 1u << 16;
+    assert_int_equal(policy_check(&guest, &here, NULL), 0);
+    guest.extd[1].c &= ~(1u << 22);
+    assert_int_equal(policy_check(&guest, &here, NULL), -EINVAL);
+    guest = host = *test_cpu("intel-cascadelake-sp");
+    assert_true(guest.basic[0xa].a);
+    guest.basic[0xa].b |= 1;
+    assert_int_equal(policy_check(&guest, &here, NULL), 0);
+    host.basic[0xa] = guest.basic[0xa] = (struct cpuid_regs){0};
+    guest.basic[0xa].b |= 1;
+    assert_int_equal(policy_check(&guest, &here, NULL), -EINVAL);
+    guest = host;
+    guest.hv_limit = guest.hv2_limit = 0xff;
+    assert_int_equal(policy_check(&guest, &here, NULL), 0);
+    guest.hv2_limit = 0x100;
+    assert_int_equal(policy_check(&guest, &here, NULL), -EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_feature_brings_may_differ),
         cmocka_unit_test(an_intel_hvm_guest),
         cmocka_unit_test(an_intel_pv_guest),
         cmocka_unit_test(an_amd_hvm_guest),

@@ -19,6 +19,8 @@ SMEP = 'FEATURE(SMEP, 7b0, 7, "S", CAPABILITY, "x")'
 VMX = 'FEATURE(VMX, 1c, 5, "a", CAPABILITY, "x")'
 MIRROR = 'FEATURE(E1D_PAE, e1d, 6, "A", MIRROR, "x")'
 CR4 = "REGISTER(CR4, none)"
+CLEAR = 'FEATURE(MD_CLEAR, 7d0, 10, "A", ACCUMULATE, "x")'
+CACHES = "FAMILY(4, cache, 8)"
 
 # (rows, the line at fault, a part of the message)
 BAD = [
@@ -83,7 +85,7 @@ BAD = [
     (['LEAF(0, -, e, 0, 32, all, EQUAL, "x")'], 1, "not a row"),
     (['LEAF(25, -, a, 0, 32, all, EQUAL, "x")'], 1, "no policy has leaf 25"),
     (['LEAF(2..1, -, a, 0, 32, all, EQUAL, "x")'], 1, "leaf 2 is above 1"),
-    (['LEAF(3..4, -, a, 0, 32, all, EQUAL, "x")'], 1, "leaf 4 has subleaves"),
+    ([CACHES, 'LEAF(3..4, -, a, 0, 32, all, EQUAL, "x")'], 2, "leaf 4 has subleaves"),
     (['LEAF(3, *, a, 0, 32, all, EQUAL, "x")'], 1, "leaf 3 has no subleaves"),
     (['LEAF(0, -, a, 30, 3, all, EQUAL, "x")'], 1, "no bits 30, 3 wide"),
     (['LEAF(0, -, a, 0, 32, via, EQUAL, "x")'], 1, "no vendors via"),
@@ -91,6 +93,25 @@ BAD = [
     (['LEAF(0, -, a, 0, 32, all, EQUAL, PAE, "x")'], 1, "no feature PAE"),
     (['LEAF(2, -, a, 0, 32, all, EQUAL, "x")', 'LEAF(1, -, a, 0, 32, all, EQUAL, "x")'], 2, "leaf 1 stands behind 2"),
     (['LEAF(0, -, ab, 0, 9, amd, EQUAL, "x")', 'LEAF(0, -, b, 8, 1, all, FREE, "x")'], 2, "bits 00000100 have a rule already"),
+    ([PAE, LM, "XEN_NEEDS(LM)"], 3, "not a row"),
+    ([PAE, LM, "XEN_NEEDS(LM, PEA)"], 3, "no feature PEA"),
+    ([PAE, LM, "NEEDS(LM, PAE)", "XEN_NEEDS(LM, PAE)"], 4, "LM needs PAE twice"),
+    ([PAE, LM, "XEN_NEEDS(LM, PAE)", "XEN_NEEDS(LM, PAE)"], 4, "LM needs PAE twice"),
+    ([PAE, LM, "NEEDS(LM, PAE)", "XEN_NEEDS(PAE, LM)"], 4, "a cycle: PAE -> LM -> PAE"),
+    ([PAE, SMEP, "XEN_NEEDS(PAE, SMEP)"], 3, "PAE is offered to guests that SMEP is not"),
+    ([PAE, MIRROR, "XEN_NEEDS(E1D_PAE, PAE)"], 2, "E1D_PAE does not need PAE"),
+    (["FAMILY(4, cache)"], 1, "not a row"),
+    (["FAMILY(25, cache, 8)"], 1, "leaf 25 can have no subleaves"),
+    (["FAMILY(4, cache, 0)"], 1, "leaf 4: no count 0"),
+    ([CACHES, CACHES], 2, "leaf 4 stands behind 4"),
+    ([PAE, "COMPONENT(X87, 0)"], 2, "not a row"),
+    ([PAE, "COMPONENT(X87, 0, LM)"], 2, "no feature LM"),
+    (["COMPONENT(X87, 64, none)"], 1, "X87: no component 64 behind -1"),
+    (["COMPONENT(X87, 1, none)", "COMPONENT(SSE, 1, none)"], 2, "SSE: no component 1 behind 1"),
+    (["COMPONENT(X87, 1, none)", "COMPONENT(X87, 2, none)"], 2, "X87 is there twice"),
+    (["PROTECTS(PAE)"], 1, "no feature PAE"),
+    ([PAE, "PROTECTS(PAE)"], 2, "PAE does not accumulate"),
+    ([CLEAR, "PROTECTS(MD_CLEAR, MD_CLEAR)"], 2, "MD_CLEAR is there twice"),
     (["/* one */ " + PAE], 1, "text after a comment"),
     (["/* one", "two */ x"], 2, "text after a comment"),
     ([PAE, "/* one", PAE], 2, "comment without end"),
@@ -165,10 +186,63 @@ class Generator(unittest.TestCase):
         self.assertIn("| CR4 | 5 | `pae`, `lm` |", text)
         self.assertIn("| X_Y (MSR 0x1b) | 63:0 | always |", text)
 
+    def test_rules_of_a_hypervisor_alone(self):
+        """XEN_NEEDS is in the closure that levels follow, and not in that of real CPUs."""
+        path = os.path.join(self.folder.name, "out.json")
+        page = os.path.join(self.folder.name, "out.md")
+        source = os.path.join(self.folder.name, "out.c")
+        rows = [PAE, LM, SMEP, "XEN_NEEDS(LM, PAE)", "NEEDS(SMEP, LM)"]
+        result = self.run_on(rows, source.replace(".c", ".h"), source, "--json", path, "--markdown", page)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        with open(path, encoding="ascii") as file:
+            features = {f["name"]: f for f in json.load(file)["features"]}
+        self.assertEqual((features["lm"]["needs"], features["lm"]["xen_needs"]), ([], ["pae"]))
+        self.assertEqual((features["smep"]["needs"], features["smep"]["xen_needs"]), (["lm"], []))
+        with open(page, encoding="ascii") as file:
+            self.assertIn("| 29 | `lm` | x | all | capability | `pae` (Xen) |", file.read())
+        with open(source, encoding="ascii") as file:
+            text = file.read()
+        # Real rules first, then the others; and what stands on PAE by the latter, directly or not.
+        self.assertIn("{X86_FEATURE_SMEP, X86_FEATURE_LM},\n    {X86_FEATURE_LM, X86_FEATURE_PAE},", text)
+        self.assertRegex(text, r"feature_xen_dependents\[NR_XEN_DEPENDENTS\] = \{\n    \{X86_FEATURE_PAE, \{\{0, 0, 0x20000000, 0, 0, 0x00000080,")
+        table = load_generator().Table(self.table)
+        self.assertEqual(table.prerequisites, {"LM": {"PAE"}, "SMEP": {"LM", "PAE"}})
+        self.assertEqual(table.real_prerequisites, {"SMEP": {"LM"}})
+
+    def test_attributes(self):
+        path = os.path.join(self.folder.name, "out.json")
+        result = self.run_on([PAE, CLEAR, "PROTECTS(MD_CLEAR)", "COMPONENT(X87, 0, PAE)", "COMPONENT(PT, 8, none)", CACHES],
+                             "--json", path)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        with open(path, encoding="ascii") as file:
+            data = json.load(file)
+        self.assertEqual([f["protects"] for f in data["features"]], [False, True])
+        self.assertEqual(data["components"], [{"name": "x87", "number": 0, "feature": "pae"},
+                                              {"name": "pt", "number": 8, "feature": None}])
+        self.assertEqual(data["families"], [{"leaf": 4, "member": "cache", "subleaves": 8}])
+
     def test_a_header_alone_is_refused(self):
         header = os.path.join(self.folder.name, "out.h")
         self.assertNotEqual(self.run_on([PAE], header).returncode, 0)
         self.assertFalse(os.path.exists(header))
+
+
+class Privacy(unittest.TestCase):
+    def test_the_private_headers_are_private(self):
+        """Nobody outside of the library includes them, but the proofs, which are of its insides."""
+        library = os.path.dirname(os.path.abspath(GENERATOR))
+        root = os.path.join(library, "../../../..")
+        private = ('"policy-private.h"', '"private.h"', '"fields.h"')
+        guilty = []
+        for top in ("xen", "tools", "tests"):
+            for folder, _, names in os.walk(os.path.join(root, top)):
+                if os.path.samefile(folder, library) or os.path.join("tests", "prove") in folder:
+                    continue
+                for name in (n for n in names if n.endswith((".c", ".h"))):
+                    with open(os.path.join(folder, name), encoding="utf-8") as file:
+                        guilty += [f"{name}: {line.strip()}" for line in file
+                                   if line.startswith("#include") and any(p in line for p in private)]
+        self.assertEqual(guilty, [])
 
 
 if __name__ == "__main__":

@@ -250,9 +250,11 @@ static void what_xen_gives_is_accepted(void **state)
             const struct cpu_policy *max = &c->policy[pv ? XC_POLICY_PV_MAX : XC_POLICY_HVM_MAX];
             const struct cpu_policy *deflt =
                 &c->policy[pv ? XC_POLICY_PV_DEFAULT : XC_POLICY_HVM_DEFAULT];
+            struct cpu_policy born = *deflt;
 
+            host_policy_for_domain(&born);
             if (c->have[pv ? XC_POLICY_PV_DEFAULT : XC_POLICY_HVM_DEFAULT])
-                (void)policy_check(deflt, &(struct policy_host){max, deflt}, &r);
+                (void)policy_check(&born, &(struct policy_host){max, deflt}, &r);
         }
         if (r.count)
             fail_msg("%s: %s, feature %x, leaf %x", c->name, policy_fault_name(faults[0].kind),
@@ -275,7 +277,7 @@ static void who_is_born_here_may_stay(void **state)
         for (enum guest_type type = GUEST_PV; type < GUEST_TYPES; type++) {
             const struct cpu_policy *raw = &cpus[i].policy;
             struct policy_report r = {faults, 16, 0};
-            struct cpu_policy host, max, deflt;
+            struct cpu_policy host, max, deflt, born, most;
             const struct policy_host here = {&max, &deflt};
 
             host_policy_from_raw(&host, raw, &options);
@@ -283,8 +285,12 @@ static void who_is_born_here_may_stay(void **state)
             host_policy_guest_default(&deflt, &max, &host, &options, type);
             (void)policy_verify(&deflt, &r);
             (void)policy_verify(&max, &r);
-            (void)policy_check(&deflt, &here, &r);
-            (void)policy_check(&max, &here, &r);
+            born = deflt;
+            most = max;
+            host_policy_for_domain(&born);
+            host_policy_for_domain(&most);
+            (void)policy_check(&born, &here, &r);
+            (void)policy_check(&most, &here, &r);
             if (r.count)
                 fail_msg("%s, guest type %d: %s, feature %x, leaf %x", cpus[i].name, (int)type,
                          policy_fault_name(faults[0].kind), faults[0].feature, faults[0].leaf);

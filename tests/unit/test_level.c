@@ -365,7 +365,22 @@ static void one_hazard_in_two_strengths(void **state)
         }
 }
 
-/* Every guest and every host, as far as returns go: what CBMC could not end on is 512 cases. */
+/* A level without a PMU tells of no events: its leaf A says nothing, as on the host without one. */
+static void no_pmu_has_no_events_to_miss(void **state)
+{
+    struct cpu_policy a = *test_cpu("intel-skylake-sp"), b = a, level;
+    const struct policy_host hosts[2] = {{&a, &a}, {&b, &b}};
+
+    (void)state;
+    a.basic[0xa] = (struct cpuid_regs){.a = 0x08300802, .b = 1u << 4, .d = 0x8603};
+    b.basic[0xa] = (struct cpuid_regs){0};
+    assert_int_equal(policy_level(hosts, 2, &level, NULL, NULL), 0);
+    assert_int_equal(level.basic[0xa].a | level.basic[0xa].b | level.basic[0xa].d, 0);
+    for (unsigned int k = 0; k < 2; k++)
+        assert_int_equal(policy_check(&level, &hosts[k], NULL), 0);
+}
+
+/* Every guest and every host, as far as returns go. */
 static void whoever_reads_the_msr_is_told(void **state)
 {
     const struct cpu_policy max = with_caps(EIBRS | RSBA | RRSBA);
@@ -660,6 +675,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(levels_are_what_xen_gives),
         cmocka_unit_test(one_hazard_in_two_strengths),
+        cmocka_unit_test(no_pmu_has_no_events_to_miss),
         cmocka_unit_test(whoever_reads_the_msr_is_told),
         cmocka_unit_test(the_stronger_covers_the_weaker),
         cmocka_unit_test(what_accumulates),

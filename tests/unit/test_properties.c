@@ -367,16 +367,17 @@ static void one_history(void)
     struct domain *domains[MAX_DOMAINS];
     unsigned int nr = 0;
     char why[256];
+    struct sim_boot boot = {.memory_mib = 64};
     const char *name;
     char path[512];
 
     assert_non_null(m);
     name = property_machine(property_below(property_nr_machines()));
+    boot.seed = property_random();
+    boot.nr_pcpus = 1 + property_below(4);
     (void)snprintf(path, sizeof(path), "%s/%s.ini", TEST_DATA, name);
     require(!sim_machine_load(path, m, why, sizeof(why)), "%s", why);
-    require(!sim_host_boot(&host, m, 1 + property_below(4), 64, property_random(), "", NULL, NULL,
-                           why, sizeof(why)),
-            "%s: %s", name, why);
+    require(!sim_host_boot(&host, m, &boot, why, sizeof(why)), "%s: %s", name, why);
     free(m);
     while (nr < 3)
         domains[nr++] = random_domain();

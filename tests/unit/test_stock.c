@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <sim/stock.h>
 #include <xen/errno.h>
+#include <xen/sysctl.h>
 
 #include "features-gen.h"
 #include "simhost.h"
@@ -340,6 +341,146 @@ static void what_falls_with_what(void **state)
     }
 }
 
+/* ---- what Xen does not keep, the audit refuses: the trial is not the only one to notice ---- */
+
+/* Bits that a guest was told of beyond (or short of) what its host gave it at birth. */
+struct untaken {
+    const char *name, *machine;
+    bool shadow, refused; /* by the audit; the trial always notices */
+    struct {
+        uint32_t leaf, subleaf; /* 40000000: the limit; 10A: the MSR */
+        unsigned int reg;
+        uint32_t clear, set;
+    } change[2];
+};
+
+static const struct untaken untaken[] = {
+    {"linear addresses of 57 bits, which the host's own limit has",
+     "intel-cascadelake-sp",
+     false,
+     true,
+     {{0x80000008u, NONE, EAX, 0xff00, 0x3900}}},
+    {"physical addresses of 35 bits with PAE",
+     "intel-cascadelake-sp",
+     false,
+     true,
+     {{0x80000008u, NONE, EAX, 0xff, 35}}},
+    {"physical addresses of 46 bits with shadow paging",
+     "intel-cascadelake-sp",
+     true,
+     true,
+     {{0x80000008u, NONE, EAX, 0xff, 46}}},
+    {"RSBA with shadow paging", "intel-skylake-sp", true, true, {{0x10a, NONE, EAX, 0, 1u << 2}}},
+    {"a hypervisor's leaves beyond a byte",
+     "intel-cascadelake-sp",
+     false,
+     true,
+     {{0x40000000u, NONE, EAX, 0, 0x105}}},
+    {"the limit of CPUID gone",
+     "intel-granite-rapids",
+     false,
+     true,
+     {{0x7, 0, EAX, ~0u, 2}, {0x7, 1, EBX, 0, 1u << 3}}},
+    {"an event that cannot be counted, without counters",
+     "intel-cascadelake-sp",
+     false,
+     true,
+     {{0xa, NONE, EBX, 0, 1}}},
+    {"the SMM_CTL MSR gone",
+     "amd-granite-ridge",
+     false,
+     true,
+     {{0x80000021u, NONE, EAX, 0, 1u << 9}}},
+    {"opcodes reclaimed",
+     "amd-granite-ridge",
+     false,
+     true,
+     {{0x80000021u, NONE, EAX, 0, 1u << 16}}},
+    {"AMD's caches without TOPOEXT",
+     "amd-granite-ridge",
+     false,
+     true,
+     {{0x8000001du, NONE, EAX, 0, 0x121}}},
+    {"AMD's core ids without TOPOEXT",
+     "amd-granite-ridge",
+     false,
+     true,
+     {{0x8000001eu, NONE, EBX, 0, 1}}},
+    {"TLBs of 1G pages without the pages",
+     "amd-granite-ridge",
+     false,
+     true,
+     {{0x80000001u, NONE, EDX, 1u << 26, 0}, {0x80000019u, NONE, EAX, 0, 1u << 16}}},
+    /* Who can tell is the domain alone: features.def says so beside each.  And whoever builds a
+     * domain without LM tells it the width of the limit: check_widths(). */
+    {"VMX in a domain without nested virtualisation",
+     "intel-cascadelake-sp",
+     false,
+     false,
+     {{0x1, NONE, ECX, 0, 1u << 5}}},
+    {"SVM in a domain without nested virtualisation",
+     "amd-granite-ridge",
+     false,
+     false,
+     {{0x80000001u, NONE, ECX, 0, 1u << 2}}},
+    {"linear addresses of 48 bits in 32-bit mode",
+     "intel-cascadelake-sp",
+     false,
+     false,
+     {{0x80000001u, NONE, EDX, 1u << 29, 0}}},
+    {"topology", "intel-cascadelake-sp", false, false, {{0xb, 0, EBX, 0, 2}}},
+};
+
+static void tell(struct cpu_policy *p, const struct untaken *u)
+{
+    for (size_t i = 0; i < 2 && (u->change[i].clear || u->change[i].set); i++) {
+        uint32_t leaf = u->change[i].leaf, *reg;
+
+        if (leaf == 0x40000000u)
+            reg = &p->hv_limit;
+        else if (leaf == 0x10a)
+            reg = (uint32_t *)(void *)&p->arch_caps;
+        else
+            reg = &policy_leaf(p, leaf, u->change[i].subleaf)->a + u->change[i].reg;
+        *reg = (*reg & ~u->change[i].clear) | u->change[i].set;
+    }
+}
+
+static void what_xen_does_not_keep_is_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(untaken) / sizeof(untaken[0]); i++)
+        for (unsigned int minor = STOCK_FIRST; minor <= STOCK_LAST; minor++) {
+            const struct untaken *u = &untaken[i];
+            struct sim_host *h;
+            struct domain *d = guest(u->machine, true, &h);
+            struct cpu_policy told, given, max, deflt;
+            const struct policy_host here = {&max, &deflt};
+
+            h->hv.policy_way = stock_way(minor);
+            if (u->shadow)
+                d = simdomain_empty(h, true, false, 1, 64);
+            max = h->hv.policies[XEN_SYSCTL_cpu_policy_hvm_max];
+            deflt = h->hv.policies[XEN_SYSCTL_cpu_policy_hvm_default];
+            policy_restrict(&max, u->shadow ? GUEST_HVM_SHADOW : GUEST_HVM_HAP);
+            policy_restrict(&deflt, u->shadow ? GUEST_HVM_SHADOW : GUEST_HVM_HAP);
+            /* As it was born it is right, and stays what it is: only what is told now is at fault.
+             */
+            given = told = d->policy;
+            assert_int_equal(policy_check(&told, &here, NULL), 0);
+            assert_int_equal(give(d, &given), 0);
+            assert_int_equal(policy_compare(&told, &given, NULL), 0);
+            tell(&told, u);
+            given = told;
+            if (!policy_check(&told, &here, NULL) == u->refused)
+                fail_msg("%s: the audit %s it", u->name, u->refused ? "accepts" : "refuses");
+            assert_int_equal(give(d, &given), 0);
+            if (!policy_compare(&told, &given, NULL))
+                fail_msg("%s: Xen 4.%u keeps it", u->name, minor);
+            simhost_halt(h);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +491,7 @@ int main(void)
         cmocka_unit_test(a_shadow_domain),
         cmocka_unit_test(what_it_refuses),
         cmocka_unit_test(what_falls_with_what),
+        cmocka_unit_test(what_xen_does_not_keep_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -188,12 +189,45 @@ static void test_foreign_arguments(void **state)
     assert_string_equal(out, "abc");
 }
 
+/* A text without a NUL, at the end of all memory: a precision looks at no byte behind it. */
+static void test_precision_is_the_end(void **state)
+{
+    static const struct {
+        const char *in, *out;
+    } cases[] = {{"ab", "ab"},
+                 {"ab\xe2", "ab"},
+                 {"ab\xe2\x82", "ab"},
+                 {"ab\xe2\x82\xac", "ab\xe2\x82\xac"},
+                 {"\xf0\x9f\x98", ""},
+                 {"a\xc3\xff", "a\\xc3\\xff"},
+                 {"a\x80\x80\x80\x80", "a\\x80\\x80\\x80\\x80"}};
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *memory = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    (void)state;
+    assert_ptr_not_equal(memory, MAP_FAILED);
+    assert_int_equal(mprotect(memory + page, page, PROT_NONE), 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        size_t n = strlen(cases[i].in);
+        char out[64];
+
+        memcpy(memory + page - n, cases[i].in, n);
+        (void)xc_text_print(out, sizeof(out), "%.*s", (int)n, memory + page - n);
+        assert_string_equal(out, cases[i].out);
+    }
+    assert_int_equal(munmap(memory, 2 * page), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_safe),    cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_shell),   cmocka_unit_test(test_shell_reads_it),
-        cmocka_unit_test(test_formats), cmocka_unit_test(test_foreign_arguments),
+        cmocka_unit_test(test_safe),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_shell),
+        cmocka_unit_test(test_shell_reads_it),
+        cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_foreign_arguments),
+        cmocka_unit_test(test_precision_is_the_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,7 +79,7 @@ struct getopt_tables {
     size_t n, at;
 };
 
-static void add(struct getopt_tables *t, const struct cmd_option *options)
+static void add_options(struct getopt_tables *t, const struct cmd_option *options)
 {
     size_t n = 0;
 
@@ -138,8 +138,8 @@ int cmd_option(const struct command *cmd, int argc, char **argv, const char **va
     do {
         struct getopt_tables t = {.n = 0};
 
-        add(&t, cmd->options);
-        add(&t, running->options);
+        add_options(&t, cmd->options);
+        add_options(&t, running->options);
         letter = next_option(&t, argc, argv);
         if (letter > 0 && is_program_option(letter))
             running->option(letter, optarg);
@@ -153,7 +153,7 @@ int cmd_option(const struct command *cmd, int argc, char **argv, const char **va
     return letter;
 }
 
-static int end(int status)
+static int end_program(int status)
 {
     /* A full disk or a closed pipe must not look like success. */
     if (fflush(stdout) || ferror(stdout)) {
@@ -164,7 +164,7 @@ static int end(int status)
     return status;
 }
 
-static int run(const char *name, int argc, char **argv)
+static int run_command(const char *name, int argc, char **argv)
 {
     if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
         (void)printf("%s %s\n", running->name, running->version);
@@ -189,10 +189,10 @@ static int before_command(int argc, char **argv)
         struct getopt_tables t = {.shorts = "+V", .at = 2};
 
         t.longs[t.n++] = (struct option){"version", no_argument, NULL, 'V'};
-        add(&t, running->options);
+        add_options(&t, running->options);
         letter = next_option(&t, argc, argv);
         if (letter == 'h' || letter == 'V') {
-            /* As a command of that name, so that run() has it all. */
+            /* As a command of that name, so that run_command() has it all. */
             argv[optind - 1] = letter == 'h' ? "--help" : "--version";
             return optind - 1;
         }
@@ -219,5 +219,5 @@ int cmd_main(const struct program *program, int argc, char **argv)
     }
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     optind = 0; /* glibc: begin again, in another vector */
-    return end(run(argv[first], argc - first, argv + first));
+    return end_program(run_command(argv[first], argc - first, argv + first));
 }

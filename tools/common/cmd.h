@@ -33,11 +33,12 @@ struct command {
 };
 
 /*
- * The next option's letter, its argument in *value; -1 behind the last (arguments begin at
- * *first); '?' after a message.  --help prints and ends the program with status 0.
+ * Parse the next option.  Returns its letter, with its argument in *value; '?' after a message; or
+ * -1 behind the last option, with *first, where the arguments begin.  --help prints and ends the
+ * program with status 0.
  */
 int cmd_option(const struct command *cmd, int argc, char **argv, const char **value, int *first);
-/* A message with the usage line; returns STATUS_TROUBLE. */
+/* Print a message and the usage line.  Returns STATUS_TROUBLE. */
 int cmd_usage(const struct command *cmd, const char *what);
 
 #define CMD_JSON                                                                                   \
@@ -60,7 +61,7 @@ struct program {
     size_t nr_commands;
 };
 
-/* All of main(). */
+/* Do all of main(): find the command and run it.  Returns the exit status. */
 int cmd_main(const struct program *program, int argc, char **argv);
 
 #endif /* COMMON_CMD_H */

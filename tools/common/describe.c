@@ -29,19 +29,34 @@ void show_comparable(struct featureset *fs)
     fs->w[FEATURESET_Aa] = 0; /* numbers, compared as such */
 }
 
+void feature_word(unsigned int feature, char *buf, size_t size)
+{
+    const struct feature_info *info = feature_info(feature);
+    const struct featureset_word_info *word = featureset_word_info(feature / 32);
+
+    if (info)
+        (void)snprintf(buf, size, "%s", info->name);
+    else
+        (void)snprintf(buf, size, "%s:%u", word ? word->name : "?", feature % 32);
+}
+
+void show_feature_row(struct table *t, unsigned int feature)
+{
+    const struct feature_info *info = feature_info(feature);
+    char word[64], place[32] = "";
+
+    feature_word(feature, word, sizeof(word));
+    (void)feature_location(feature, place, sizeof(place));
+    table_row(t, word, place, info ? info->description : "(no name)");
+}
+
 void show_features(FILE *f, unsigned int indent, const struct featureset *fs)
 {
     struct table t;
 
     table_init(&t, 3, indent);
-    for (int i = featureset_next(fs, 0); i >= 0; i = featureset_next(fs, (unsigned int)i + 1)) {
-        const struct feature_info *info = feature_info((unsigned int)i);
-        char place[32] = "";
-
-        if (i / 32 == FEATURESET_Aa)
-            continue;
-        (void)feature_location((unsigned int)i, place, sizeof(place));
-        table_row(&t, info ? info->name : "-", place, info ? info->description : "(no name)");
-    }
+    for (int i = featureset_next(fs, 0); i >= 0; i = featureset_next(fs, (unsigned int)i + 1))
+        if (i / 32 != FEATURESET_Aa)
+            show_feature_row(&t, (unsigned int)i);
     table_print(&t, f);
 }

@@ -18,52 +18,62 @@
 
 struct json {
     yajl_gen gen;
+    FILE *f;
     bool failed;     /* it cannot be made: out of memory */
-    int write_error; /* errno of standard output's first failure */
+    int write_error; /* errno of the first failure of f */
 };
 
-static void note(struct json *j, yajl_gen_status status)
+static void note_status(struct json *j, yajl_gen_status status)
 {
     if (status != yajl_gen_status_ok)
         j->failed = true;
 }
 
 /* Names come from files and from xenstore: JSON cannot hold what is no UTF-8, so it is escaped as
- * it is for people.  What JSON can hold is told as it is; see put(). */
-static void text(struct json *j, const char *s)
+ * it is for people.  What JSON can hold is told as it is; see write_escaped(). */
+static void add_text(struct json *j, const char *s)
 {
     size_t len = strlen(s);
 
     if (xc_text_is_utf8(s, len)) {
-        note(j, yajl_gen_string(j->gen, (const unsigned char *)s, len));
+        note_status(j, yajl_gen_string(j->gen, (const unsigned char *)s, len));
     } else {
         size_t size = xc_text_safe(s, len, NULL, 0) + 1;
         char *safe = xcalloc(size, 1);
 
         (void)xc_text_safe(s, len, safe, size);
-        note(j, yajl_gen_string(j->gen, (const unsigned char *)safe, size - 1));
+        note_status(j, yajl_gen_string(j->gen, (const unsigned char *)safe, size - 1));
         free(safe);
     }
 }
 
-static void name(struct json *j, const char *key)
+static void add_key(struct json *j, const char *key)
 {
     if (key)
-        text(j, key);
+        add_text(j, key);
+}
+
+static struct json *begin_document(FILE *f, bool indented)
+{
+    struct json *j = xcalloc(1, sizeof(*j));
+
+    j->f = f;
+    j->gen = yajl_gen_alloc(NULL);
+    if (!j->gen)
+        out_of_memory();
+    yajl_gen_config(j->gen, yajl_gen_beautify, indented);
+    yajl_gen_config(j->gen, yajl_gen_indent_string, "  ");
+    return j;
 }
 
 struct json *json_begin(void)
 {
-    struct json *j = xcalloc(1, sizeof(*j));
+    return begin_document(stdout, true);
+}
 
-    j->gen = yajl_gen_alloc(NULL);
-    if (!j->gen) {
-        (void)complain("out of memory");
-        exit(2); /* NOLINT(concurrency-mt-unsafe): one thread */
-    }
-    yajl_gen_config(j->gen, yajl_gen_beautify, 1);
-    yajl_gen_config(j->gen, yajl_gen_indent_string, "  ");
-    return j;
+struct json *json_begin_compact(FILE *f)
+{
+    return begin_document(f, false);
 }
 
 /* The two bytes of UTF-8 at b, or the three, as a number; all that is looked for is below 10000. */
@@ -79,7 +89,7 @@ static unsigned int code_at(const unsigned char *b, size_t n)
  * characters are only in strings, and all of it is UTF-8 (yajl's own look at it lets overlong forms
  * and surrogates through).  false with errno when it fails.
  */
-static bool put(const unsigned char *bytes, size_t len)
+static bool write_escaped(FILE *f, const unsigned char *bytes, size_t len)
 {
     size_t n;
 
@@ -91,13 +101,13 @@ static bool put(const unsigned char *bytes, size_t len)
         if (n > len - i)
             n = len - i;
         if (b[0] == 0x7f) {
-            if (fputs("\\u007f", stdout) < 0)
+            if (fputs("\\u007f", f) < 0)
                 return false;
         } else if ((n == 2 || n == 3) &&
                    xc_text_safe((const char *)b, n, ignored, sizeof(ignored)) != n) {
-            if (fprintf(stdout, "\\u%04x", code_at(b, n)) < 0)
+            if (fprintf(f, "\\u%04x", code_at(b, n)) < 0)
                 return false;
-        } else if (fwrite(b, 1, n, stdout) != n) {
+        } else if (fwrite(b, 1, n, f) != n) {
             return false;
         }
     }
@@ -109,8 +119,8 @@ void json_flush(struct json *j)
     const unsigned char *bytes;
     size_t len;
 
-    note(j, yajl_gen_get_buf(j->gen, &bytes, &len));
-    if (!j->failed && !j->write_error && !put(bytes, len))
+    note_status(j, yajl_gen_get_buf(j->gen, &bytes, &len));
+    if (!j->failed && !j->write_error && !write_escaped(j->f, bytes, len))
         j->write_error = errno;
     yajl_gen_clear(j->gen);
 }
@@ -120,14 +130,15 @@ int json_end(struct json *j)
     int rc = 0;
 
     json_flush(j);
-    if (!j->failed && !j->write_error && fflush(stdout))
+    if (!j->failed && !j->write_error && fflush(j->f))
         j->write_error = errno;
     if (j->failed)
         rc = complain("the JSON output could not be made");
     if (j->write_error) {
-        rc = complain("standard output: %s", strerror(j->write_error));
-        __fpurge(stdout); /* said: not again at the program's end */
-        clearerr(stdout);
+        rc = complain("%s: %s", j->f == stdout ? "standard output" : "the JSON output",
+                      strerror(j->write_error));
+        __fpurge(j->f); /* said: not again at the program's end */
+        clearerr(j->f);
     }
     yajl_gen_free(j->gen);
     free(j);
@@ -136,33 +147,33 @@ int json_end(struct json *j)
 
 void json_object(struct json *j, const char *key)
 {
-    name(j, key);
-    note(j, yajl_gen_map_open(j->gen));
+    add_key(j, key);
+    note_status(j, yajl_gen_map_open(j->gen));
 }
 
 void json_array(struct json *j, const char *key)
 {
-    name(j, key);
-    note(j, yajl_gen_array_open(j->gen));
+    add_key(j, key);
+    note_status(j, yajl_gen_array_open(j->gen));
 }
 
 void json_close_object(struct json *j)
 {
-    note(j, yajl_gen_map_close(j->gen));
+    note_status(j, yajl_gen_map_close(j->gen));
 }
 
 void json_close_array(struct json *j)
 {
-    note(j, yajl_gen_array_close(j->gen));
+    note_status(j, yajl_gen_array_close(j->gen));
 }
 
 void json_string(struct json *j, const char *key, const char *value)
 {
-    name(j, key);
+    add_key(j, key);
     if (value)
-        text(j, value);
+        add_text(j, value);
     else
-        note(j, yajl_gen_null(j->gen));
+        note_status(j, yajl_gen_null(j->gen));
 }
 
 void json_number(struct json *j, const char *key, uint64_t value)
@@ -170,14 +181,14 @@ void json_number(struct json *j, const char *key, uint64_t value)
     char digits[24];
     int len = snprintf(digits, sizeof(digits), "%" PRIu64, value);
 
-    name(j, key);
-    note(j, yajl_gen_number(j->gen, digits, (size_t)len));
+    add_key(j, key);
+    note_status(j, yajl_gen_number(j->gen, digits, (size_t)len));
 }
 
 void json_bool(struct json *j, const char *key, bool value)
 {
-    name(j, key);
-    note(j, yajl_gen_bool(j->gen, value));
+    add_key(j, key);
+    note_status(j, yajl_gen_bool(j->gen, value));
 }
 
 void json_hex(struct json *j, const char *key, uint64_t value)
@@ -250,6 +261,16 @@ void json_pv_change(struct json *j, const struct pv_change *c, bool move)
         if (c->extd >> i & 1)
             json_hex(j, NULL, 0x80000000u + i);
     json_close_array(j);
+}
+
+void json_programs(struct json *j, const struct programs *p)
+{
+    json_object(j, "programs");
+    json_bool(j, "known", p->known);
+    json_bool(j, "exact", programs_exact(p));
+    if (p->known)
+        json_pv_change(j, &p->view.beyond, false);
+    json_close_object(j);
 }
 
 void json_levelling_caps(struct json *j, const char *key, uint32_t caps)

@@ -7,16 +7,20 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <levelling-view.h>
 
+#include "programs.h"
 #include "xc.h"
 
 struct json;
 
-/* One document on standard output, written by json_end(). */
+/* Begin one document on standard output, indented, with a line end behind it. */
 struct json *json_begin(void);
-/* 0; or 2 after a message when it could not be written. */
+/* Begin one on f, without blanks and line ends. */
+struct json *json_begin_compact(FILE *f);
+/* Write it and free *j; f stays open.  Returns 0; or 2 after a message when it was not written. */
 int json_end(struct json *j);
 
 /* Write what there is so far, so that a long document needs no memory. */
@@ -30,15 +34,18 @@ void json_close_array(struct json *j);
 void json_string(struct json *j, const char *key, const char *value); /* NULL: null */
 void json_number(struct json *j, const char *key, uint64_t value);
 void json_bool(struct json *j, const char *key, bool value);
-/* "0x8000001f": registers and leaves are easier to read so, and exact in every reader. */
+/* Write a string "0x8000001f": easier to read for registers and leaves, and exact in every reader.
+ */
 void json_hex(struct json *j, const char *key, uint64_t value);
 
-/* Things that several commands say the same way. */
+/* Write things that several commands say the same way. */
 void json_feature(struct json *j, unsigned int feature); /* an object in an array */
 void json_features(struct json *j, const char *key, const struct featureset *fs);
-/* Members "stays_visible", "cannot_be_shown", "identity_changes", "other_leaves"; of a move
- * "appears" and "vanishes" in the place of the first two. */
+/* Write the members "stays_visible", "cannot_be_shown", "identity_changes", "other_leaves"; of a
+ * move "appears" and "vanishes" in the place of the first two. */
 void json_pv_change(struct json *j, const struct pv_change *c, bool move);
+/* Add a member "programs": what the programs of a PV domain read. */
+void json_programs(struct json *j, const struct programs *p);
 void json_fault(struct json *j, const struct policy_fault *fault);
 void json_levelling_caps(struct json *j, const char *key, uint32_t caps);
 void json_leaves(struct json *j, const struct xc_leaves *l); /* members "leaves" and "msrs" */

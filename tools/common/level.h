@@ -16,9 +16,10 @@ struct level_change {
     size_t other;              /* registers, other than features, that are not as wanted */
 };
 
-/* Set c->wanted and read back.  0; or -1, logged by xch. */
+/* Give the domain the CPU c->wanted, read back what it has got, and fill in what differs.  Returns
+ * 0; or -1, logged by xch. */
 int level_apply(xc_handle *xch, uint32_t domid, struct level_change *c);
-/* Is the domain's CPU what was wanted? */
+/* Return whether the domain's CPU is what was wanted. */
 bool level_taken(const struct level_change *c);
 
 #endif /* COMMON_LEVEL_H */

@@ -9,11 +9,13 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "logger.h"
 #include "out.h"
 #include "util.h"
 #include "xc_text.h"
 
 #define NARROWEST  40u
+#define LEAST_ROOM 24u /* columns for the last cell of a row: with less it goes on further left */
 #define ERASE_LINE "\r\033[K" /* ECMA-48: CR, and EL to the end of the line */
 
 unsigned int out_width(FILE *f)
@@ -46,15 +48,16 @@ static size_t columns_of(const char *s, size_t n)
     return columns;
 }
 
-static void blanks(FILE *f, size_t n)
+static void put_blanks(FILE *f, size_t n)
 {
     (void)fprintf(f, "%*s", (int)n, "");
 }
 
-/* Words up to the width; `at` is the column where the text begins. */
-static void wrap(FILE *f, const char *text, size_t at, size_t hanging, unsigned int width)
+/* Words up to the width; `at` is the column where the text begins; fresh: no word stands before it.
+ */
+static void wrap_words(FILE *f, const char *text, size_t at, size_t hanging, bool fresh,
+                       unsigned int width)
 {
-    bool fresh = true; /* no word on this line yet */
     size_t gap = 0;
 
     while (*text) {
@@ -64,7 +67,7 @@ static void wrap(FILE *f, const char *text, size_t at, size_t hanging, unsigned 
             (void)fputc('\n', f);
             text++;
             if (*text)
-                blanks(f, hanging);
+                put_blanks(f, hanging);
             at = hanging;
             fresh = true;
             gap = 0;
@@ -79,10 +82,10 @@ static void wrap(FILE *f, const char *text, size_t at, size_t hanging, unsigned 
         word = columns_of(text, len);
         if (width && !fresh && at + gap + word > width) {
             (void)fputc('\n', f);
-            blanks(f, hanging);
+            put_blanks(f, hanging);
             at = hanging;
         } else {
-            blanks(f, gap);
+            put_blanks(f, gap);
             at += gap;
         }
         (void)fwrite(text, 1, len, f);
@@ -93,24 +96,57 @@ static void wrap(FILE *f, const char *text, size_t at, size_t hanging, unsigned 
     }
 }
 
+void out_wrap(FILE *f, unsigned int width, unsigned int indent, unsigned int hanging,
+              const char *text)
+{
+    put_blanks(f, indent);
+    wrap_words(f, text, indent, hanging, true, width);
+}
+
+char *out_wrapped(unsigned int width, unsigned int indent, unsigned int hanging, const char *text)
+{
+    char *lines = NULL;
+    size_t size;
+    FILE *f = open_memstream(&lines, &size);
+
+    if (!f)
+        return NULL;
+    out_wrap(f, width, indent, hanging, text);
+    (void)fputc('\n', f);
+    if (!fclose(f))
+        return lines;
+    free(lines);
+    return NULL;
+}
+
+void out_words(FILE *f, unsigned int indent, unsigned int hanging, const char *text)
+{
+    out_wrap(f, out_width(f), indent, hanging, text);
+    (void)fputc('\n', f);
+}
+
+/* The text of a format with its arguments, made safe; to be freed. */
+static char *format_safe(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
+
+static char *format_safe(const char *fmt, va_list ap)
+{
+    char *text = xc_text_vformat(fmt, ap);
+
+    if (!text)
+        out_of_memory();
+    return text;
+}
+
 void out_text(FILE *f, unsigned int indent, unsigned int hanging, const char *fmt, ...)
 {
     va_list ap;
     char *text;
 
     va_start(ap, fmt);
-    text = xc_text_vformat(fmt, ap);
+    text = format_safe(fmt, ap);
     va_end(ap);
-    if (text)
-        out_words(f, indent, hanging, text);
+    out_words(f, indent, hanging, text);
     free(text);
-}
-
-void out_words(FILE *f, unsigned int indent, unsigned int hanging, const char *text)
-{
-    blanks(f, indent);
-    wrap(f, text, indent, hanging, out_width(f));
-    (void)fputc('\n', f);
 }
 
 static char *safe_copy(const char *text, size_t len)
@@ -136,10 +172,9 @@ void out_print(FILE *f, const char *fmt, ...)
     char *text;
 
     va_start(ap, fmt);
-    text = xc_text_vformat(fmt, ap);
+    text = format_safe(fmt, ap);
     va_end(ap);
-    if (text)
-        (void)fputs(text, f);
+    (void)fputs(text, f);
     free(text);
 }
 
@@ -154,10 +189,8 @@ void out_line(const char *fmt, ...)
     if (!width)
         return;
     va_start(ap, fmt);
-    text = xc_text_vformat(fmt, ap);
+    text = format_safe(fmt, ap);
     va_end(ap);
-    if (!text)
-        return;
     out_print(stderr, ERASE_LINE "%.*s", (int)width - 1, text);
     (void)fflush(stderr); /* it ends no line */
     line_shown = true;
@@ -171,17 +204,15 @@ void out_line_end(void)
     line_shown = false;
 }
 
-static void message(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
+static void print_message(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
 
-static void message(const char *fmt, va_list ap)
+static void print_message(const char *fmt, va_list ap)
 {
     char *text, *line;
 
     (void)fflush(stdout);
     out_line_end();
-    text = xc_text_vformat(fmt, ap);
-    if (!text)
-        return;
+    text = format_safe(fmt, ap);
     line = xasprintf("%s: %s", program_name, text);
     out_words(stderr, 0, 2, line);
     free(line);
@@ -193,7 +224,7 @@ void warn(const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    message(fmt, ap);
+    print_message(fmt, ap);
     va_end(ap);
 }
 
@@ -202,47 +233,24 @@ int complain(const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    message(fmt, ap);
+    print_message(fmt, ap);
     va_end(ap);
     return 2;
 }
 
-static void log_message(struct xentoollog_logger *logger, xentoollog_level level, int err,
-                        const char *context, const char *fmt, va_list ap)
-    __attribute__((format(printf, 5, 0)));
-
-static void log_message(struct xentoollog_logger *logger, xentoollog_level level, int err,
-                        const char *context, const char *fmt, va_list ap)
+static void warn_of_line(xentoollog_level level, int err, const char *context, const char *line)
 {
-    (void)logger;
     (void)err;
     (void)context;
     if (level >= XTL_WARN)
-        message(fmt, ap);
-}
-
-static void log_progress(struct xentoollog_logger *logger, const char *context,
-                         const char *doing_what, int percent, unsigned long done,
-                         unsigned long total)
-{
-    (void)logger;
-    (void)context;
-    (void)doing_what;
-    (void)percent;
-    (void)done;
-    (void)total;
-}
-
-static void log_destroy(struct xentoollog_logger *logger)
-{
-    (void)logger;
+        warn("%s", line);
 }
 
 struct xentoollog_logger *out_logger(void)
 {
-    static struct xentoollog_logger logger = {log_message, log_progress, log_destroy};
+    static struct logger logger;
 
-    return &logger;
+    return logger_init(&logger, warn_of_line, NULL);
 }
 
 void table_init(struct table *t, unsigned int columns, unsigned int indent)
@@ -286,8 +294,12 @@ static size_t column_width(const struct table *t, unsigned int column)
 
 void table_print(struct table *t, FILE *f)
 {
+    table_print_to(t, f, out_width(f));
+}
+
+void table_print_to(struct table *t, FILE *f, unsigned int width)
+{
     size_t *widths = xcalloc(t->columns, sizeof(*widths));
-    unsigned int width = out_width(f);
 
     for (unsigned int i = 0; i < t->columns; i++)
         widths[i] = column_width(t, i);
@@ -298,14 +310,16 @@ void table_print(struct table *t, FILE *f)
 
         while (last > 0 && !cells[last][0]) /* no blanks at the ends of lines */
             last--;
-        blanks(f, t->indent);
+        put_blanks(f, t->indent);
         for (unsigned int i = 0; i < last; i++) {
             (void)fputs(cells[i], f);
-            blanks(f, widths[i] - columns_of(cells[i], strlen(cells[i])) + 2);
+            put_blanks(f, widths[i] - columns_of(cells[i], strlen(cells[i])) + 2);
             at += widths[i] + 2;
         }
-        /* A column too far to the right for wrapping is better not wrapped. */
-        wrap(f, cells[last], at, at, at + 20 < width ? width : 0);
+        if (width && at + LEAST_ROOM > width)
+            wrap_words(f, cells[last], at, t->indent + 2, last == 0, width);
+        else
+            wrap_words(f, cells[last], at, at, true, width);
         (void)fputc('\n', f);
     }
     for (size_t i = 0; i < t->rows * t->columns; i++)

@@ -50,7 +50,7 @@ static int open_temp(struct outfile *o)
 }
 
 /* Look at what is there already: it must be a file, and not one that somebody put there for us. */
-static int look(struct outfile *o)
+static int look_at_place(struct outfile *o)
 {
     if (fstatat(o->folder, o->name, &o->before, AT_SYMLINK_NOFOLLOW)) {
         o->replaces = false;
@@ -64,7 +64,7 @@ static int look(struct outfile *o)
 }
 
 /* What may be allowed at most: what the replaced file allows, to the same people. */
-static mode_t widest(const struct outfile *o)
+static mode_t widest_mode(const struct outfile *o)
 {
     const struct stat *before = &o->before;
     mode_t mode = before->st_mode & EVERY_MODE;
@@ -88,12 +88,12 @@ int outfile_open(struct outfile *o, const char *path, mode_t mode)
     *o = (struct outfile){.fd = -1, .folder = -1};
     o->path = xstrdup(path);
     o->folder = xc_path_open(path, o->name);
-    if (o->folder < 0 || look(o))
+    if (o->folder < 0 || look_at_place(o))
         return -1;
     o->fd = open_temp(o);
     if (o->fd < 0)
         return -1;
-    o->most = widest(o);
+    o->most = widest_mode(o);
     return outfile_allow(o, mode);
 }
 

@@ -23,18 +23,21 @@ struct outfile {
     mode_t most;             /* what may be allowed at most */
 };
 
-/* All: 0, or -1 with errno.  Whatever happens, outfile_close() gives it back, and takes away what
- * has not been committed. */
+/* All return 0, or -1 with errno.  Call outfile_close() whatever happens: it frees *o, and removes
+ * what has not been committed. */
 
 /*
- * Nothing is written through a link, or over a file, that somebody else has put into a sticky
- * folder which everybody may write to: EACCES (see xc_path.h).  A file that is replaced sets the
- * limit of `mode`, and keeps its owner and group where we may give them.
+ * Begin a file that will stand at `path` with this mode.  Nothing is written through a link, or
+ * over a file, that somebody else has put into a sticky folder to which everybody may write: EACCES
+ * (see xc_path.h).  A file that is replaced limits the mode, and keeps its owner and group where we
+ * may give them.
  */
 int outfile_open(struct outfile *o, const char *path, mode_t mode);
-/* Allow that much instead, within the same limit. */
+/* Change the mode, within the same limit. */
 int outfile_allow(struct outfile *o, mode_t mode);
+/* Append bytes[len]. */
 int outfile_write(struct outfile *o, const void *bytes, size_t len);
+/* Put the file on the disk and in its place. */
 int outfile_commit(struct outfile *o);
 void outfile_close(struct outfile *o);
 

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "out.h"
 #include "programs.h"
 #include "xc_audit.h"
 
@@ -113,4 +114,49 @@ void programs_say(const struct pv_change *beyond, programs_line *line, void *opa
 void programs_say_move(const struct pv_change *move, programs_line *line, void *opaque)
 {
     say_all(move, "appears", "vanishes", line, opaque);
+}
+
+/* ---- of one domain ---- */
+
+int programs_look(xc_handle *xch, const struct cpu_policy *policy, struct programs *p)
+{
+    p->known = !programs_view(xch, policy, &p->view);
+    return p->known ? 0 : -1;
+}
+
+int programs_look_at(xc_handle *xch, uint32_t domid, struct programs *p)
+{
+    struct cpu_policy policy;
+
+    p->known = false;
+    return xc_domain_policy(xch, domid, &policy) ? -1 : programs_look(xch, &policy, p);
+}
+
+bool programs_exact(const struct programs *p)
+{
+    return p->known && p->view.exact;
+}
+
+static void print_line(void *opaque, const char *line)
+{
+    out_text(opaque, 2, 4, "%s", line);
+}
+
+void programs_print(FILE *f, const struct programs *p, const char *name)
+{
+    if (programs_exact(p))
+        return;
+    if (!p->known) {
+        out_text(f, 0, 2,
+                 "what the programs of '%s' read on this host is not known: the hypervisor does "
+                 "not say how it can hide CPUID from them",
+                 name);
+        return;
+    }
+    out_text(
+        f, 0, 2,
+        "the kernel of '%s' reads its policy; its programs execute CPUID on the processor, and "
+        "read something else on this host:",
+        name);
+    programs_say(&p->view.beyond, print_line, f);
 }

@@ -6,7 +6,9 @@
 #ifndef COMMON_PROGRAMS_H
 #define COMMON_PROGRAMS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <levelling-view.h>
 
@@ -15,6 +17,22 @@
 /* On the host behind xch.  0; or -1, logged by xch, when its levelling capabilities or its CPU
  * cannot be had: then what they see is not known. */
 int programs_view(xc_handle *xch, const struct cpu_policy *policy, struct pv_view *view);
+
+/* What the programs of one domain read on one host. */
+struct programs {
+    bool known; /* the hypervisor says how it hides CPUID, and what the CPU is */
+    struct pv_view view;
+};
+
+/* Find out what the programs of a PV domain with this policy read on the host behind xch; of the
+ * domain domid, whose policy is asked for.  0; or -1, logged by xch: then it is not known. */
+int programs_look(xc_handle *xch, const struct cpu_policy *policy, struct programs *p);
+int programs_look_at(xc_handle *xch, uint32_t domid, struct programs *p);
+/* Return whether they read the policy and nothing else. */
+bool programs_exact(const struct programs *p);
+/* Print what they read otherwise, of a domain of that name; nothing when they are exact.  In JSON:
+ * json_programs(). */
+void programs_print(FILE *f, const struct programs *p, const char *name);
 
 enum { PROGRAMS_TEXT = 8192 };
 

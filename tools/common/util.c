@@ -13,8 +13,17 @@
 
 const char *program_name = "xenlevel";
 
-static void out_of_memory(void)
+static void (*last_words)(void);
+
+void set_out_of_memory(void (*end)(void))
 {
+    last_words = end;
+}
+
+void out_of_memory(void)
+{
+    if (last_words)
+        last_words();
     (void)fputs(program_name, stderr);
     (void)fputs(": out of memory\n", stderr);
     exit(2); /* NOLINT(concurrency-mt-unsafe): one thread */

@@ -25,10 +25,10 @@
 
 static const unsigned char magic[MAGIC_SIZE] = {0x09, 'X', 'E', 'N', 'L', 'E', 'V', 'E', 'L'};
 
-static int fail(struct xlp_error *error, int err, size_t offset, const char *fmt, ...)
+static int set_error(struct xlp_error *error, int err, size_t offset, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-static int fail(struct xlp_error *error, int err, size_t offset, const char *fmt, ...)
+static int set_error(struct xlp_error *error, int err, size_t offset, const char *fmt, ...)
 {
     va_list ap;
 
@@ -100,21 +100,22 @@ static int skip_field(struct cursor *c, unsigned int wire, uint64_t *number)
     return 0;
 }
 
-static int truncated(const char *name, size_t len, struct xlp_error *error)
+static int set_truncated(const char *name, size_t len, struct xlp_error *error)
 {
-    return fail(error, EINVAL, len,
-                "%s: truncated: the file ends at byte %zu, without its end mark", name, len);
+    return set_error(error, EINVAL, len,
+                     "%s: truncated: the file ends at byte %zu, without its end mark", name, len);
 }
 
 static int check_version(const char *name, uint64_t version, size_t at, struct xlp_error *error)
 {
     if (version > XLP_VERSION)
-        return fail(error, EPROTONOSUPPORT, at,
-                    "%s: byte %zu: version %llu of the file format; this program knows %u", name,
-                    at, (unsigned long long)version, XLP_VERSION);
+        return set_error(error, EPROTONOSUPPORT, at,
+                         "%s: byte %zu: version %llu of the file format; this program knows %u",
+                         name, at, (unsigned long long)version, XLP_VERSION);
     if (version < XLP_VERSION)
-        return fail(error, EINVAL, at, "%s: byte %zu: there is no version %llu of the file format",
-                    name, at, (unsigned long long)version);
+        return set_error(error, EINVAL, at,
+                         "%s: byte %zu: there is no version %llu of the file format", name, at,
+                         (unsigned long long)version);
     return 0;
 }
 
@@ -131,10 +132,10 @@ static int check_framing(const char *name, const unsigned char *bytes, size_t le
     size_t start = 0;
 
     if (len < MAGIC_SIZE && !memcmp(bytes, magic, len))
-        return truncated(name, len, error);
+        return set_truncated(name, len, error);
     for (size_t i = 0; i < MAGIC_SIZE; i++)
         if (bytes[i] != magic[i])
-            return fail(error, EINVAL, i, "%s: byte %zu: not a Xenlevel policy file", name, i);
+            return set_error(error, EINVAL, i, "%s: byte %zu: not a Xenlevel policy file", name, i);
 
     while (c.at < len) {
         int rc;
@@ -146,28 +147,28 @@ static int check_framing(const char *name, const unsigned char *bytes, size_t le
         if (!rc)
             rc = skip_field(&c, tag & 7, &number);
         if (rc == -1)
-            return truncated(name, len, error);
+            return set_truncated(name, len, error);
         if (rc)
-            return fail(error, EINVAL, start, "%s: byte %zu: damaged: no field begins here", name,
-                        start);
+            return set_error(error, EINVAL, start, "%s: byte %zu: damaged: no field begins here",
+                             name, start);
         if (tag == (2 << 3 | 0)) {
             if (check_version(name, number, start, error))
                 return -1;
             version_seen = true;
         }
         if (tag == END_TAG && c.at < len)
-            return fail(error, EINVAL, c.at, "%s: byte %zu: there is something behind the end mark",
-                        name, c.at);
+            return set_error(error, EINVAL, c.at,
+                             "%s: byte %zu: there is something behind the end mark", name, c.at);
     }
     if (tag != END_TAG)
-        return truncated(name, len, error);
+        return set_truncated(name, len, error);
     if (!version_seen)
-        return fail(error, EINVAL, MAGIC_SIZE, "%s: byte %d: the version is missing", name,
-                    MAGIC_SIZE);
+        return set_error(error, EINVAL, MAGIC_SIZE, "%s: byte %d: the version is missing", name,
+                         MAGIC_SIZE);
     return 0;
 }
 
-static uint32_t checksum(const void *bytes, size_t len)
+static uint32_t compute_checksum(const void *bytes, size_t len)
 {
     return (uint32_t)crc32_z(crc32_z(0, NULL, 0), bytes, len);
 }
@@ -287,8 +288,8 @@ static int check_policy(const char *name, const char *what, const char *owner, c
     xc_leaves_free(&l);
     if (!rc)
         return 0;
-    return fail(error, EINVAL, NO_OFFSET, "%s: %s '%s', policy %s: %s", name, what, owner, which,
-                why);
+    return set_error(error, EINVAL, NO_OFFSET, "%s: %s '%s', policy %s: %s", name, what, owner,
+                     which, why);
 }
 
 static int check_words(const char *name, const char *owner, const Xenlevel__Featureset *fs,
@@ -298,9 +299,10 @@ static int check_words(const char *name, const char *owner, const Xenlevel__Feat
 
     if (!fs || !featureset_from_words(&known, fs->words, fs->n_words))
         return 0;
-    return fail(error, EINVAL, NO_OFFSET,
-                "%s: '%s': a featureset of %zu words has features that this program does not know",
-                name, owner, fs->n_words);
+    return set_error(
+        error, EINVAL, NO_OFFSET,
+        "%s: '%s': a featureset of %zu words has features that this program does not know", name,
+        owner, fs->n_words);
 }
 
 static int check_host(const char *name, const Xenlevel__Host *host, struct xlp_error *error)
@@ -314,12 +316,12 @@ static int check_host(const char *name, const Xenlevel__Host *host, struct xlp_e
         if (!which) /* a kind that a newer program knows: kept, not used */
             continue;
         if (seen & 1u << index)
-            return fail(error, EINVAL, NO_OFFSET, "%s: host '%s' has policy %s twice", name,
-                        host->name, which);
+            return set_error(error, EINVAL, NO_OFFSET, "%s: host '%s' has policy %s twice", name,
+                             host->name, which);
         seen |= 1u << index;
         if (!host->policies[i]->policy)
-            return fail(error, EINVAL, NO_OFFSET, "%s: host '%s', policy %s is empty", name,
-                        host->name, which);
+            return set_error(error, EINVAL, NO_OFFSET, "%s: host '%s', policy %s is empty", name,
+                             host->name, which);
         if (check_policy(name, "host", host->name, which, host->policies[i]->policy, error))
             return -1;
     }
@@ -339,8 +341,8 @@ static int check_content(const char *name, const Xenlevel__File *file, struct xl
         return check_host(name, file->host, error);
     case XENLEVEL__FILE__CONTENT_GUEST:
         if (!file->guest->policy)
-            return fail(error, EINVAL, NO_OFFSET, "%s: guest '%s' has no policy", name,
-                        file->guest->name);
+            return set_error(error, EINVAL, NO_OFFSET, "%s: guest '%s' has no policy", name,
+                             file->guest->name);
         return check_policy(name, "guest", file->guest->name, "of the guest", file->guest->policy,
                             error);
     case XENLEVEL__FILE__CONTENT_LEVEL:
@@ -354,10 +356,11 @@ static int check_content(const char *name, const Xenlevel__File *file, struct xl
                 return -1;
         return 0;
     default:
-        return fail(error, EINVAL, NO_OFFSET,
-                    "%s: neither a host nor a level nor a guest (or of a kind that this program "
-                    "does not know)",
-                    name);
+        return set_error(
+            error, EINVAL, NO_OFFSET,
+            "%s: neither a host nor a level nor a guest (or of a kind that this program "
+            "does not know)",
+            name);
     }
 }
 
@@ -371,16 +374,17 @@ Xenlevel__File *xlp_decode(const char *name, const void *bytes, size_t len, stru
         return NULL;
     stored = (uint32_t)b[len - 4] | (uint32_t)b[len - 3] << 8 | (uint32_t)b[len - 2] << 16 |
              (uint32_t)b[len - 1] << 24;
-    if (stored != checksum(b, len - END_SIZE)) {
-        (void)fail(error, EINVAL, len - 4,
-                   "%s: byte %zu: damaged: the checksum does not match what is in front of it",
-                   name, len - 4);
+    if (stored != compute_checksum(b, len - END_SIZE)) {
+        (void)set_error(error, EINVAL, len - 4,
+                        "%s: byte %zu: damaged: the checksum does not match what is in front of it",
+                        name, len - 4);
         return NULL;
     }
     file = xenlevel__file__unpack(NULL, len, bytes);
     if (!file) {
-        (void)fail(error, EINVAL, MAGIC_SIZE,
-                   "%s: behind byte %d: the content is not what the format says", name, MAGIC_SIZE);
+        (void)set_error(error, EINVAL, MAGIC_SIZE,
+                        "%s: behind byte %d: the content is not what the format says", name,
+                        MAGIC_SIZE);
         return NULL;
     }
     if (check_content(name, file, error)) {
@@ -405,7 +409,7 @@ void *xlp_encode(const Xenlevel__File *file, size_t *len)
     n = xenlevel__file__get_packed_size(&copy);
     bytes = xcalloc(1, n + END_SIZE);
     (void)xenlevel__file__pack(&copy, bytes);
-    sum = checksum(bytes, n);
+    sum = compute_checksum(bytes, n);
     bytes[n] = END_TAG;
     for (unsigned int i = 0; i < 4; i++)
         bytes[n + 1 + i] = (unsigned char)(sum >> (8 * i));
@@ -470,15 +474,15 @@ Xenlevel__File *xlp_load(const char *path, struct xlp_error *error)
     int err;
 
     if (fd < 0) {
-        (void)fail(error, errno, NO_OFFSET, "%s: %s", path, strerror(errno));
+        (void)set_error(error, errno, NO_OFFSET, "%s: %s", path, strerror(errno));
         return NULL;
     }
     bytes = read_all(fd, &len);
     err = errno;
     (void)close(fd);
     if (!bytes) {
-        (void)fail(error, err, NO_OFFSET, "%s: %s", path,
-                   err == EFBIG ? "too large for a policy file" : strerror(err));
+        (void)set_error(error, err, NO_OFFSET, "%s: %s", path,
+                        err == EFBIG ? "too large for a policy file" : strerror(err));
         return NULL;
     }
     file = xlp_decode(path, bytes, len, error);
@@ -506,6 +510,6 @@ int xlp_save(const char *path, const Xenlevel__File *file, struct xlp_error *err
     outfile_close(&out);
     free(bytes);
     if (rc)
-        return fail(error, err, NO_OFFSET, "%s: cannot be written: %s", path, strerror(err));
+        return set_error(error, err, NO_OFFSET, "%s: cannot be written: %s", path, strerror(err));
     return 0;
 }

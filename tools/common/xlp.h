@@ -25,33 +25,35 @@ struct xlp_error {
     size_t offset; /* of the byte that is wrong; (size_t)-1 when it is not about bytes */
 };
 
-/* Does it begin as a policy file does?  `len` bytes of it suffice when they are nine or more. */
+/* Return whether bytes[len] begin as a policy file does.  Nine bytes suffice. */
 bool xlp_is_magic(const void *bytes, size_t len);
 
 /*
- * Take a file from memory, with everything in it validated: framing, version, checksum, and every
- * policy.  `name` is for messages.  NULL, errno EINVAL (EPROTONOSUPPORT for a newer version) and
- * *error when anything is wrong.  To be freed with xlp_free().
+ * Decode a file in memory, and validate everything in it: framing, version, checksum, and every
+ * policy.  `name` is for messages.  Returns what xlp_free() frees; or NULL with errno EINVAL
+ * (EPROTONOSUPPORT for a newer version) and *error when anything is wrong.
  */
 Xenlevel__File *xlp_decode(const char *name, const void *bytes, size_t len,
                            struct xlp_error *error);
-/* The file's bytes, malloc'ed.  Unknown fields are kept. */
+/* Encode a file.  Returns its bytes, malloc'ed, and *len.  Unknown fields are kept. */
 void *xlp_encode(const Xenlevel__File *file, size_t *len);
 
-/* The same from and to a path.  A file is written as a whole or not at all: next to its place,
- * synced, and renamed.  Saving: 0, or -1 with errno and *error. */
+/* Read a file and decode it; as xlp_decode(). */
 Xenlevel__File *xlp_load(const char *path, struct xlp_error *error);
+/* Write a file, whole or not at all (outfile.h).  Returns 0; or -1 with errno and *error. */
 int xlp_save(const char *path, const Xenlevel__File *file, struct xlp_error *error);
 
-/* An empty file of this version. */
+/* Return an empty file of this version. */
 Xenlevel__File *xlp_new(void);
-void xlp_free(Xenlevel__File *file); /* NULL is allowed */
+/* Free a file; NULL is allowed. */
+void xlp_free(Xenlevel__File *file);
 
-/* Policies and featuresets to and from messages.  The new ones belong to the message tree. */
+/* Make messages of policies and featuresets, and the reverse.  The new ones belong to the message
+ * tree. */
 Xenlevel__Policy *xlp_policy_new(const struct xc_leaves *l);
 void xlp_policy_leaves(const Xenlevel__Policy *policy, struct xc_leaves *l);
 Xenlevel__Featureset *xlp_featureset_new(const uint32_t *words, size_t n);
-/* What xlp_decode() let pass converts without fault. */
+/* Convert a policy that xlp_decode() has let pass, which cannot fail; and the reverse. */
 void xlp_policy_get(const Xenlevel__Policy *policy, struct cpu_policy *p);
 Xenlevel__Policy *xlp_policy_from(const struct cpu_policy *p);
 

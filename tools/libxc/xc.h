@@ -287,6 +287,14 @@ int xc_domain_get_visible(xc_handle *xch, uint32_t domid, struct featureset *vis
 
 /* ---- vCPUs (xc_vcpu.c) ---- */
 
+/*
+ * Ask what a vCPU reads with CPUID now (of a PV domain: its kernel), in its place in the topology:
+ * the registers of the n leaves whose numbers are in leaves[].  Hypervisors with our extension say
+ * (a simulated one); others fail with ENOSYS or EOPNOTSUPP.  ESRCH: no such domain, or vCPU.
+ */
+int xc_vcpu_get_cpuid(xc_handle *xch, uint32_t domid, uint32_t vcpu, xen_cpuid_leaf_t *leaves,
+                      size_t n);
+
 /* ---- PV domains, which see machine frames ---- */
 
 /* Memory for n PFNs: PFNs in, their machine frames out.  -1 with errno, and what was given stays.
@@ -331,7 +339,9 @@ int xc_readconsole(xc_handle *xch, bool clear, char **text, size_t *len);
  */
 #define XC_FAULT_TEXT 256
 int xc_fault_text(const struct policy_fault *fault, char *buf, size_t size);
-/* "avx2  7.0.ebx[5]  256-bit integer SIMD", for a feature by number. */
+/* Write "avx2  7.0.ebx[5]  256-bit integer SIMD", for a feature by number; the same. */
 int xc_feature_text(unsigned int feature, char *buf, size_t size);
+/* Return "eax", "ebx", "ecx" or "edx" for 0 to 3 (struct policy_fault), "" for any other number. */
+const char *xc_register_name(uint32_t reg);
 
 #endif /* XENLEVEL_XC_H */

@@ -35,18 +35,6 @@ int xc_domain_policy(xc_handle *xch, uint32_t domid, struct cpu_policy *p)
     return rc;
 }
 
-void xc_restrict_to_shadow(struct cpu_policy *p)
-{
-    const struct featureset *hap = featureset_guest_max(GUEST_HVM_HAP);
-    const struct featureset *shadow = featureset_guest_max(GUEST_HVM_SHADOW);
-    struct featureset fs, only_hap;
-
-    featureset_andnot(&only_hap, hap, shadow);
-    policy_to_featureset(p, &fs);
-    featureset_andnot(&fs, &fs, &only_hap);
-    policy_from_featureset(p, &fs);
-}
-
 int xc_guest_limits(xc_handle *xch, enum guest_type type, struct xc_guest_limits *l)
 {
     bool pv = type == GUEST_PV;
@@ -54,10 +42,8 @@ int xc_guest_limits(xc_handle *xch, enum guest_type type, struct xc_guest_limits
     if (xc_system_policy(xch, pv ? XC_POLICY_PV_MAX : XC_POLICY_HVM_MAX, &l->max) ||
         xc_system_policy(xch, pv ? XC_POLICY_PV_DEFAULT : XC_POLICY_HVM_DEFAULT, &l->deflt))
         return -1;
-    if (type == GUEST_HVM_SHADOW) {
-        xc_restrict_to_shadow(&l->max);
-        xc_restrict_to_shadow(&l->deflt);
-    }
+    policy_restrict(&l->max, type);
+    policy_restrict(&l->deflt, type);
     return 0;
 }
 

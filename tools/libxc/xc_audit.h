@@ -20,10 +20,6 @@ struct xc_guest_limits {
     struct cpu_policy deflt; /* what it is born with: the hazards that it must know of */
 };
 
-/* Take from a policy for HVM guests what features.def reserves for nested paging: Xen has no
- * policies of their own for shadow paging. */
-void xc_restrict_to_shadow(struct cpu_policy *p);
-
 /* The limits for this type. */
 int xc_guest_limits(xc_handle *xch, enum guest_type type, struct xc_guest_limits *l);
 

@@ -2,6 +2,7 @@
 /*
  * What the policy library finds, in one line of words each.  Every tool says it the same way.
  */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,13 @@ static const char *reg_of_msr(uint32_t msr)
     default:
         return "";
     }
+}
+
+const char *xc_register_name(uint32_t reg)
+{
+    static const char *const names[] = {"eax", "ebx", "ecx", "edx"};
+
+    return reg < 4 ? names[reg] : "";
 }
 
 int xc_feature_text(unsigned int feature, char *buf, size_t size)
@@ -88,9 +96,12 @@ static int not_named_text(const struct policy_fault *f, char *buf, size_t size)
 /* "leaf A, EDX[4:0]: the guest has 0x8, the host 0x4". */
 static int leaf_text(const struct policy_fault *f, char *buf, size_t size)
 {
-    static const char *const regs[] = {"EAX", "EBX", "ECX", "EDX"};
     const struct feature_info *needs = f->needs == POLICY_NONE ? NULL : feature_info(f->needs);
-    char where[48] = "", bits[16] = "", more[64] = "";
+    char where[48] = "", bits[16] = "", more[64] = "", reg[4];
+
+    (void)snprintf(reg, sizeof(reg), "%s", xc_register_name(f->reg));
+    for (char *c = reg; *c; c++)
+        *c = (char)toupper((unsigned char)*c);
 
     if (f->subleaf != POLICY_NONE)
         (void)snprintf(where, sizeof(where), ", subleaf %X", f->subleaf);
@@ -102,7 +113,7 @@ static int leaf_text(const struct policy_fault *f, char *buf, size_t size)
         (void)snprintf(more, sizeof(more), ", which says nothing without %s", needs->name);
     return snprintf(buf, size,
                     "leaf %X%s, %s%s: the guest has %#" PRIx64 ", the host %#" PRIx64 "%s", f->leaf,
-                    where, regs[f->reg & 3], bits, f->guest, f->host, more);
+                    where, reg, bits, f->guest, f->host, more);
 }
 
 /* A CPU that cannot exist. */
@@ -163,12 +174,12 @@ static int prerequisite_text(const struct policy_fault *f, char *buf, size_t siz
 /* What a hypervisor made of a policy: "without avx2 ...", "leaf a eax: told 0x7, given 0". */
 static int given_text(const struct policy_fault *f, const char *place, char *buf, size_t size)
 {
-    static const char *const regs[] = {" eax", " ebx", " ecx", " edx"};
+    const char *reg = xc_register_name(f->reg);
     char feature[160];
 
     if (f->feature == POLICY_NONE)
-        return snprintf(buf, size, "%s%s: told %#" PRIx64 ", given %#" PRIx64, place,
-                        f->reg < 4 ? regs[f->reg] : "", f->guest, f->host);
+        return snprintf(buf, size, "%s%s%s: told %#" PRIx64 ", given %#" PRIx64, place,
+                        reg[0] ? " " : "", reg, f->guest, f->host);
     (void)xc_feature_text(f->feature, feature, sizeof(feature));
     return snprintf(buf, size, "%s %s", f->guest ? "without" : "with", feature);
 }

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <sim/protocol.h>
+#include <sim-abi/protocol.h>
 
 #pragma GCC visibility push(hidden)
 

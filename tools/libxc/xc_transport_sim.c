@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The transport to a simulated host: xen/sim/protocol.h over its Unix socket.
+ * The transport to a simulated host: xen/include/sim-abi/protocol.h over its Unix socket.
  *
  * The host is another process, which may die, hang or lie.  Whatever it does wrong, the call fails
  * with EIO, why() says what it was, and from then on every call fails in the same way: after a

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a vCPU starts with: its registers, in the two forms in which the hypervisor takes them.
+ * vCPUs: what one starts with, its registers, in the two forms in which the hypervisor takes them;
+ * and what one reads with CPUID.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <ext-domctl.h>
 
 #include "xc_private.h"
 
@@ -181,4 +184,34 @@ int xc_vcpus_start_hvm(xc_handle *xch, uint32_t domid, uint32_t nr_vcpus, uint64
     if (err == EPROTO)
         return -1;
     return xc_fail(xch, err, "setting the registers of domain %u: %s", domid, xc_reason(xch, err));
+}
+
+/* ---- CPUID ---- */
+
+int xc_vcpu_get_cpuid(xc_handle *xch, uint32_t domid, uint32_t vcpu, xen_cpuid_leaf_t *leaves,
+                      size_t n)
+{
+    struct xen_domctl op = {.cmd = XENLEVEL_DOMCTL_get_vcpu_cpuid, .domain = (domid_t)domid};
+    struct xenlevel_domctl_vcpu_cpuid get = {.vcpu = vcpu, .nr_leaves = (uint32_t)n};
+    xen_cpuid_leaf_t *buffer =
+        n <= POLICY_MAX_LEAVES ? xch->ops->alloc(xch->state, (n ? n : 1) * sizeof(*buffer)) : NULL;
+    int rc, err;
+
+    _Static_assert(sizeof(get) <= sizeof(op.u.pad), "it fits into a domctl");
+    if (!buffer)
+        return xc_fail(xch, ENOMEM, "out of memory for what vCPU %u of domain %u reads", vcpu,
+                       domid);
+    memcpy(buffer, leaves, n * sizeof(*buffer));
+    get.leaves = (uintptr_t)buffer;
+    memcpy(op.u.pad, &get, sizeof(get));
+    rc = xc_domctl(xch, &op);
+    err = errno;
+    if (rc >= 0)
+        memcpy(leaves, buffer, n * sizeof(*buffer));
+    xch->ops->release(xch->state, buffer);
+    if (rc >= 0)
+        return 0;
+    return xc_fail(xch, err, "what vCPU %u of domain %u reads: %s", vcpu, domid,
+                   err == ENOSYS || err == EOPNOTSUPP ? "this hypervisor does not say"
+                                                      : xc_reason(xch, err));
 }

@@ -6,190 +6,11 @@
 #include <string.h>
 
 #include "audit.h"
+#include "findings.h"
 #include "text.h"
 #include "xc.h"
 #include "xc_audit.h"
 #include "xc_text.h"
-
-#include <cpuid-policy/vocabulary.h>
-
-#define BIT(kind) (1u << (kind))
-
-_Static_assert(FAULT_MSR < 32, "fault kinds must fit into audit_allow.kinds");
-
-/*
- * Names for what is not a feature.  A policy of another vendor, a vendor nobody knows and entries
- * that cannot be read are not in this list: nobody can give them up.
- */
-static const struct {
-    const char *name;
-    uint32_t kinds;
-} kind_names[] = {
-    {"maxphysaddr", BIT(FAULT_MAXPHYSADDR)},
-    {"linearaddr", BIT(FAULT_LINEARADDR)},
-    {"clflush", BIT(FAULT_CLFLUSH)},
-    {"max-leaf", BIT(FAULT_MAX_LEAF) | BIT(FAULT_BEYOND_MAX)},
-    {"xstate", BIT(FAULT_XSTATE_FEATURE) | BIT(FAULT_XSTATE_LAYOUT) | BIT(FAULT_XSTATE_TOTAL) |
-                   BIT(FAULT_XSTATE_MISSING) | BIT(FAULT_XSTATE_SIZE) | BIT(FAULT_XSTATE_OFFSET) |
-                   BIT(FAULT_XSTATE_FLAGS)},
-    {"leaf", BIT(FAULT_LEAF)},
-    {"msr", BIT(FAULT_MSR) | BIT(FAULT_MSR_RESERVED)},
-};
-
-#define NR_KIND_NAMES (sizeof(kind_names) / sizeof(kind_names[0]))
-
-/* ---- what is given up ---- */
-
-static bool same_name(const char *name, const char *s, size_t len)
-{
-    return strlen(name) == len && !strncasecmp(name, s, len);
-}
-
-static bool allow_field(const char *s, size_t len, struct audit_allow *allow)
-{
-    const struct featureset_field_info *f;
-
-    for (unsigned int i = 0; i < 32 && (f = featureset_field_info(i)); i++) {
-        if (same_name(f->name, s, len)) {
-            allow->fields |= 1u << i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool allow_one(const char *s, size_t len, struct audit_allow *allow)
-{
-    int feature;
-
-    if (same_name("unverified", s, len)) {
-        allow->unverified = true;
-        return true;
-    }
-    for (size_t i = 0; i < NR_KIND_NAMES; i++) {
-        if (same_name(kind_names[i].name, s, len)) {
-            allow->kinds |= kind_names[i].kinds;
-            return true;
-        }
-    }
-    feature = feature_by_name(s, len);
-    if (feature >= 0) {
-        featureset_set(&allow->features, (unsigned int)feature);
-        return true;
-    }
-    return allow_field(s, len, allow);
-}
-
-int audit_allow_parse(const char *list, struct audit_allow *allow, char *why, size_t size)
-{
-    const char *separators = ", \t\n";
-
-    memset(allow, 0, sizeof(*allow));
-    for (const char *s = list ? list : ""; *s;) {
-        size_t len = strcspn(s, separators);
-
-        if (len && !allow_one(s, len, allow)) {
-            (void)snprintf(why, size,
-                           "XENLEVEL_ALLOW: '%.*s' is neither a feature nor one of maxphysaddr, "
-                           "linearaddr, clflush, max-leaf, leaf, xstate, msr, unverified",
-                           len > 64 ? 64 : (int)len, s);
-            return -1;
-        }
-        s += len;
-        s += strspn(s, separators);
-    }
-    return 0;
-}
-
-/*
- * The feature that a component of the XSAVE area is there for, or -1.  Whoever gives up the feature
- * gives up its registers, and where it is missing they are not news.
- */
-static int component_owner(uint32_t component)
-{
-    uint32_t feature = xstate_feature(component);
-
-    return feature == POLICY_NONE ? -1 : (int)feature;
-}
-
-bool audit_component_allowed(uint32_t component, const struct audit_allow *allow)
-{
-    int feature = component_owner(component);
-
-    return feature >= 0 && featureset_test(&allow->features, (unsigned int)feature);
-}
-
-static bool is_allowed(const struct policy_fault *f, const struct audit_allow *allow)
-{
-    switch (f->kind) {
-    case FAULT_XSTATE_MISSING:
-        return (allow->kinds & BIT(f->kind)) || audit_component_allowed(f->subleaf, allow);
-    case FAULT_FEATURE_MISSING:
-    case FAULT_HAZARD_UNTOLD:
-    case FAULT_PREREQUISITE:
-        return featureset_test(&allow->features, f->feature);
-    case FAULT_FIELD:
-        return f->feature < 32 && (allow->fields & (1u << f->feature));
-    default:
-        return allow->kinds & BIT(f->kind);
-    }
-}
-
-/* The feature's name; "e8b:10" for a bit that has none: feature_by_name() takes both. */
-static void feature_word(unsigned int feature, char *buf, size_t size)
-{
-    const struct feature_info *info = feature_info(feature);
-    const struct featureset_word_info *word = featureset_word_info(feature / 32);
-
-    if (info)
-        (void)snprintf(buf, size, "%s", info->name);
-    else
-        (void)snprintf(buf, size, "%s:%u", word ? word->name : "?", feature % 32);
-}
-
-/* "avx2"; "7.0.edx" for a register that is no set of features. */
-static void given_word(const struct policy_fault *f, char *buf, size_t size)
-{
-    static const char *const regs[] = {"eax", "ebx", "ecx", "edx"};
-
-    if (f->feature != POLICY_NONE)
-        feature_word(f->feature, buf, size);
-    else if (f->msr != POLICY_NONE)
-        (void)snprintf(buf, size, "MSR-%x", f->msr);
-    else if (f->subleaf != POLICY_NONE)
-        (void)snprintf(buf, size, "%x.%x.%s", f->leaf, f->subleaf, regs[f->reg & 3]);
-    else
-        (void)snprintf(buf, size, "%x.%s", f->leaf, regs[f->reg & 3]);
-}
-
-/* The word of XENLEVEL_ALLOW that gives this up, for the one-line summary; "" when none does. */
-static void fault_word(const struct policy_fault *f, char *buf, size_t size)
-{
-    const struct featureset_field_info *field;
-
-    buf[0] = '\0';
-    switch (f->kind) {
-    case FAULT_FEATURE_MISSING:
-    case FAULT_HAZARD_UNTOLD:
-    case FAULT_PREREQUISITE:
-        feature_word(f->feature, buf, size);
-        return;
-    case FAULT_FIELD:
-        field = featureset_field_info(f->feature);
-        (void)snprintf(buf, size, "%s", field ? field->name : "field");
-        return;
-    case FAULT_GIVEN_OTHERWISE:
-        given_word(f, buf, size);
-        return;
-    default:
-        break;
-    }
-    for (size_t i = 0; i < NR_KIND_NAMES; i++)
-        if (kind_names[i].kinds & BIT(f->kind))
-            (void)snprintf(buf, size, "%s", kind_names[i].name);
-    if (!buf[0])
-        (void)snprintf(buf, size, "%s", policy_fault_name(f->kind));
-}
 
 /* ---- words ---- */
 
@@ -213,12 +34,16 @@ static void head_lines(const struct audit_case *c, const char *verb, struct text
     text_add(summary, "%s", who);
 }
 
+void audit_say_untouched(const struct audit_case *c, struct text *t)
+{
+    text_line(t, 4,
+              c->from_file ? "  Nothing was restored; the saved image is as it was."
+                           : "  Nothing was transferred; the domain keeps running where it was.");
+}
+
 static void tail_lines(const struct audit_case *c, bool which, struct text *t)
 {
-    if (c->from_file)
-        text_line(t, 4, "  Nothing was restored; the saved image is as it was.");
-    else
-        text_line(t, 4, "  Nothing was transferred; the domain keeps running where it was.");
+    audit_say_untouched(c, t);
     if (which) {
         char word[1024];
         size_t n = xc_text_shell(c->domain, word, sizeof(word));
@@ -234,7 +59,7 @@ static void tail_lines(const struct audit_case *c, bool which, struct text *t)
 /* Is it said already by the feature that is missing too? */
 static bool is_implied(const struct audit *a, size_t n, const struct policy_fault *f)
 {
-    int feature = f->kind == FAULT_XSTATE_MISSING ? component_owner(f->subleaf) : -1;
+    int feature = f->kind == FAULT_XSTATE_MISSING ? allow_component_owner(f->subleaf) : -1;
 
     for (size_t i = 0; feature >= 0 && i < n; i++)
         if (a->faults[i].kind == FAULT_FEATURE_MISSING &&
@@ -243,120 +68,44 @@ static bool is_implied(const struct audit *a, size_t n, const struct policy_faul
     return false;
 }
 
-static bool is_feature_kind(enum policy_fault_kind kind)
+/* Of a->faults[0..n), those that are to be said: neither given up nor implied. */
+static struct findings findings_to_say(struct audit *a, size_t n)
 {
-    return kind == FAULT_FEATURE_MISSING || kind == FAULT_HAZARD_UNTOLD;
-}
-
-struct columns {
-    unsigned int name, place;
-};
-
-struct feature_row {
-    char name[64], place[32];
-};
-
-static struct feature_row name_feature(unsigned int feature)
-{
-    struct feature_row row = {"", ""};
-
-    feature_word(feature, row.name, sizeof(row.name));
-    (void)feature_location(feature, row.place, sizeof(row.place));
-    return row;
-}
-
-/* How wide the columns of a table of features must be. */
-static struct columns measure(const struct audit *a, size_t n)
-{
-    struct columns w = {0, 0};
-
-    for (size_t i = 0; i < n; i++) {
-        struct feature_row row;
-
-        if (a->waived[i] || !is_feature_kind(a->faults[i].kind))
-            continue;
-        row = name_feature(a->faults[i].feature);
-        if (strlen(row.name) > w.name)
-            w.name = (unsigned int)strlen(row.name);
-        if (strlen(row.place) > w.place)
-            w.place = (unsigned int)strlen(row.place);
-    }
-    return w;
-}
-
-static void feature_line(const struct policy_fault *f, struct columns w, struct text *t)
-{
-    const struct feature_info *info = feature_info(f->feature);
-    struct feature_row row = name_feature(f->feature);
-
-    text_line(t, 4 + w.name + 2 + w.place + 2, "    %-*s  %-*s  %s", (int)w.name, row.name,
-              (int)w.place, row.place, info ? info->description : "");
-}
-
-static size_t count_kind(const struct audit *a, size_t n, enum policy_fault_kind kind)
-{
-    size_t count = 0;
-
     for (size_t i = 0; i < n; i++)
-        count += a->faults[i].kind == kind && !a->waived[i];
-    return count;
+        a->hidden[i] = a->waived[i] || is_implied(a, n, &a->faults[i]);
+    return (struct findings){a->faults, 0, n, a->hidden};
 }
 
-/* A table of the features of one kind, with its heading. */
-static void feature_table(const struct audit *a, size_t n, enum policy_fault_kind kind,
+static void feature_lines(const struct findings *found, enum policy_fault_kind kind,
                           const char *one, const char *many, struct text *t)
 {
-    size_t count = count_kind(a, n, kind);
-    struct columns w = measure(a, n);
-
-    if (!count)
-        return;
-    if (count == 1)
-        text_line(t, 4, "  %s", one);
-    else
-        text_line(t, 4, "  %zu %s", count, many);
-    for (size_t i = 0; i < n; i++)
-        if (a->faults[i].kind == kind && !a->waived[i])
-            feature_line(&a->faults[i], w, t);
+    findings_features(text_stream(t), t->width, found, kind, one, many);
+    text_join(t);
 }
 
-/* Faults [from, to) that are not features, each in a line of words, with a heading. */
-static void other_lines(const struct audit *a, size_t from, size_t to, const char *heading,
-                        struct text *t)
+static void other_lines(const struct findings *found, const char *heading, struct text *t)
 {
-    bool first = true;
-
-    for (size_t i = from; i < to; i++) {
-        char line[XC_FAULT_TEXT];
-
-        if (a->waived[i] || is_feature_kind(a->faults[i].kind) || is_implied(a, to, &a->faults[i]))
-            continue;
-        if (first)
-            text_line(t, 4, "  %s", heading);
-        first = false;
-        (void)xc_fault_text(&a->faults[i], line, sizeof(line));
-        text_line(t, 6, "    %s", line);
-    }
+    findings_others(text_stream(t), t->width, found, heading);
+    text_join(t);
 }
 
-/* Is the fault one of the summary's: of this group (a kind; -1: every other), and not given up? */
-static bool in_group(const struct audit *a, size_t n, size_t i, int kind)
+/* Is the finding one of the summary's: of this group (a kind; -1: every other), and to be said? */
+static bool in_group(const struct findings *found, size_t i, int kind)
 {
-    const struct policy_fault *f = &a->faults[i];
-    bool mine = kind < 0 ? !is_feature_kind(f->kind) : (int)f->kind == kind;
+    enum policy_fault_kind own = found->faults[i].kind;
 
-    return mine && !a->waived[i] && !is_implied(a, n, f);
+    return !found->hidden[i] && (kind < 0 ? !finding_is_feature(own) : (int)own == kind);
 }
 
 /* Has an earlier fault of the group been given the same word? */
-static bool said_before(const struct audit *a, size_t n, size_t i, int kind, const char *word)
+static bool said_before(const struct findings *found, size_t i, int kind, const char *word)
 {
     for (size_t j = 0; j < i; j++) {
         char other[64];
 
-        if (!in_group(a, n, j, kind))
+        if (!in_group(found, j, kind))
             continue;
-        fault_word(&a->faults[j], other, sizeof(other));
+        allow_word(&found->faults[j], other, sizeof(other));
         if (!strcmp(word, other))
             return true;
     }
@@ -365,7 +114,7 @@ static bool said_before(const struct audit *a, size_t n, size_t i, int kind, con
 
 /* ": missing avx2 bmi1; untold rsba; maxphysaddr".  Fields of leaves, components: once is enough.
  */
-static void summarize(const struct audit *a, size_t n, struct text *summary)
+static void summarize_findings(const struct findings *found, struct text *summary)
 {
     static const struct {
         int kind; /* -1: every other */
@@ -377,13 +126,13 @@ static void summarize(const struct audit *a, size_t n, struct text *summary)
     for (size_t g = 0; g < sizeof(groups) / sizeof(groups[0]); g++) {
         bool first = true;
 
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = found->first; i < found->end; i++) {
             char word[64];
 
-            if (!in_group(a, n, i, groups[g].kind))
+            if (!in_group(found, i, groups[g].kind))
                 continue;
-            fault_word(&a->faults[i], word, sizeof(word));
-            if (!first && said_before(a, n, i, groups[g].kind, word))
+            allow_word(&found->faults[i], word, sizeof(word));
+            if (!first && said_before(found, i, groups[g].kind, word))
                 continue;
             if (first)
                 text_add(summary, "%s%s", before, groups[g].label);
@@ -396,7 +145,8 @@ static void summarize(const struct audit *a, size_t n, struct text *summary)
 
 /* ---- verdicts ---- */
 
-static void begin(const struct audit_case *c, struct audit *a, struct text *t, struct text *summary)
+static void begin_verdict(const struct audit_case *c, struct audit *a, struct text *t,
+                          struct text *summary)
 {
     memset(a->text, 0, sizeof(a->text));
     memset(a->summary, 0, sizeof(a->summary));
@@ -412,7 +162,7 @@ void audit_bad_stream(const struct audit_case *c, const struct xc_sr_fault *faul
 {
     struct text t, summary;
 
-    begin(c, a, &t, &summary);
+    begin_verdict(c, a, &t, &summary);
     head_lines(c,
                fault->truncated ? "came incomplete to" : "came in a stream that cannot be read to",
                &t, &summary);
@@ -425,7 +175,7 @@ void audit_broken(const struct audit_case *c, const char *reason, struct audit *
 {
     struct text t, summary;
 
-    begin(c, a, &t, &summary);
+    begin_verdict(c, a, &t, &summary);
     head_lines(c, "cannot be checked against", &t, &summary);
     text_line(&t, 4, "  %s", reason);
     text_add(&summary, ": %s", reason);
@@ -433,8 +183,8 @@ void audit_broken(const struct audit_case *c, const char *reason, struct audit *
 }
 
 /* A stream that says nothing about the CPU. */
-static void no_policy(const struct audit_case *c, struct audit *a, struct text *t,
-                      struct text *summary)
+static void refuse_without_policy(const struct audit_case *c, struct audit *a, struct text *t,
+                                  struct text *summary)
 {
     const char *reason = c->head->version < 3
                              ? "the stream is of version 2 and has no CPU policy: Xen 4.13 and "
@@ -462,8 +212,8 @@ static void no_policy(const struct audit_case *c, struct audit *a, struct text *
 }
 
 /* The entries of the policy records cannot be read. */
-static void malformed(const struct audit_case *c, const struct policy_report *r, struct audit *a,
-                      struct text *t, struct text *summary)
+static void refuse_malformed(const struct audit_case *c, const struct policy_report *r,
+                             struct audit *a, struct text *t, struct text *summary)
 {
     size_t n = r->count < r->max ? r->count : r->max;
 
@@ -492,7 +242,7 @@ static void malformed(const struct audit_case *c, const struct policy_report *r,
 }
 
 /* Mark what is given up, and say so line by line.  Returns how many faults remain. */
-static size_t waive(const struct audit_case *c, struct audit *a, size_t n)
+static size_t waive_findings(const struct audit_case *c, struct audit *a, size_t n)
 {
     size_t remain = 0;
     struct text t;
@@ -501,32 +251,34 @@ static size_t waive(const struct audit_case *c, struct audit *a, size_t n)
     for (size_t i = 0; i < n; i++) {
         char word[64], line[XC_FAULT_TEXT];
 
-        a->waived[i] = is_allowed(&a->faults[i], c->allow);
+        a->waived[i] = allow_covers(c->allow, &a->faults[i]);
         if (!a->waived[i]) {
             remain++;
             continue;
         }
         a->given_up++;
         a->clamped |= a->faults[i].kind != FAULT_HAZARD_UNTOLD;
-        fault_word(&a->faults[i], word, sizeof(word));
+        allow_word(&a->faults[i], word, sizeof(word));
         (void)xc_fault_text(&a->faults[i], line, sizeof(line));
         text_line(&t, 0, "%s: given up by XENLEVEL_ALLOW: %s", word, line);
     }
     return remain;
 }
 
-static void refuse(const struct audit_case *c, struct audit *a, size_t verified, size_t n,
-                   struct text *t, struct text *summary)
+static void refuse_host(const struct audit_case *c, struct audit *a, size_t verified, size_t n,
+                        struct text *t, struct text *summary)
 {
-    bool vendor = count_kind(a, n, FAULT_VENDOR) != 0;
+    const struct findings all = findings_to_say(a, n);
+    const struct findings exists = {all.faults, 0, verified, all.hidden};
+    const struct findings differs = {all.faults, verified, n, all.hidden};
 
     head_lines(c, "cannot run on", t, summary);
-    other_lines(a, 0, verified, "What it was told is not a CPU that can exist:", t);
-    feature_table(a, n, FAULT_FEATURE_MISSING, "1 feature that it was told it has is missing here:",
-                  "features that it was told it has are missing here:", t);
-    feature_table(a, n, FAULT_HAZARD_UNTOLD, "1 hazard of this host that it has not been told of:",
-                  "hazards of this host that it has not been told of:", t);
-    if (vendor) {
+    other_lines(&exists, "What it was told is not a CPU that can exist:", t);
+    feature_lines(&all, FAULT_FEATURE_MISSING, "feature that it was told it has is missing here",
+                  "features that it was told it has are missing here", t);
+    feature_lines(&all, FAULT_HAZARD_UNTOLD, "hazard of this host that it has not been told of",
+                  "hazards of this host that it has not been told of", t);
+    if (findings_count(&all, FAULT_VENDOR)) {
         char g[13], h[13];
 
         policy_vendor(&a->policy, g);
@@ -534,8 +286,8 @@ static void refuse(const struct audit_case *c, struct audit *a, size_t verified,
         text_line(t, 4, "  Its CPU is a %s, this host's a %s: no setting can bridge that.", g, h);
         text_add(summary, ": its CPU is a %s, this host's a %s", g, h);
     } else {
-        other_lines(a, verified, n, "What else differs:", t);
-        summarize(a, n, summary);
+        other_lines(&differs, "What else differs:", t);
+        summarize_findings(&all, summary);
     }
     if (a->given_up)
         text_line(t, 4, "  %u more would have been given up by XENLEVEL_ALLOW.", a->given_up);
@@ -549,14 +301,14 @@ void audit_run(const struct audit_case *c, struct audit *a)
     struct text t, summary;
     size_t verified, n;
 
-    begin(c, a, &t, &summary);
+    begin_verdict(c, a, &t, &summary);
     memset(a->waived, 0, sizeof(a->waived));
     if (!c->head->has_cpuid) {
-        no_policy(c, a, &t, &summary);
+        refuse_without_policy(c, a, &t, &summary);
         return;
     }
     if (xc_sr_head_policy(c->head, &a->policy, &r)) {
-        malformed(c, &r, a, &t, &summary);
+        refuse_malformed(c, &r, a, &t, &summary);
         return;
     }
 
@@ -568,8 +320,8 @@ void audit_run(const struct audit_case *c, struct audit *a)
     n = r.count < r.max ? r.count : r.max;
 
     /* More findings than there is room for: those beyond it cannot be given up. */
-    if (waive(c, a, n) || r.count > n)
-        refuse(c, a, verified, n, &t, &summary);
+    if (waive_findings(c, a, n) || r.count > n)
+        refuse_host(c, a, verified, n, &t, &summary);
     else
         a->refused = false;
 }
@@ -590,7 +342,7 @@ static void summarize_given(const struct audit *a, size_t n, struct text *summar
 
             if (group != g || a->waived[i])
                 continue;
-            fault_word(f, word, sizeof(word));
+            allow_word(f, word, sizeof(word));
             if (first)
                 text_add(summary, "%s%s", before, labels[g]);
             text_add(summary, " %s", word);
@@ -600,36 +352,66 @@ static void summarize_given(const struct audit *a, size_t n, struct text *summar
     }
 }
 
-/* Does a line of a->allowed begin with this word? */
-static bool is_listed(const struct audit *a, const char *word)
+/* Does a line of a->allowed begin with these words, up to a colon or its end? */
+static bool is_listed(const struct audit *a, const char *words)
 {
-    size_t n = strlen(word);
+    size_t n = strlen(words);
 
     for (const char *s = a->allowed; *s; s += strcspn(s, "\n"), s += *s == '\n')
-        if (!strncmp(s, word, n) && s[n] == ':')
+        if (!strncmp(s, words, n) && (s[n] == ':' || s[n] == '\n'))
             return true;
     return false;
 }
 
-void audit_given_up(size_t n, struct audit *a)
+static void list_given_up(struct audit *a, struct text *t, const char *line)
 {
-    bool numbers_said = a->clamped;
+    a->given_up++;
+    a->clamped = true;
+    text_line(t, 0, "%s", line);
+}
+
+/* What is no feature: by the findings that account for it, as the audit says them. */
+static bool list_numbers(const struct audit_case *c, const struct policy_report *named,
+                         struct audit *a, struct text *t)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < named->count && i < named->max; i++) {
+        const struct policy_fault *f = &named->faults[i];
+        char word[64], text[XC_FAULT_TEXT], line[XC_FAULT_TEXT + 128];
+
+        if (f->kind == FAULT_FEATURE_MISSING || !allow_covers(c->allow, f))
+            continue;
+        any = true;
+        allow_word(f, word, sizeof(word));
+        (void)xc_fault_text(f, text, sizeof(text));
+        (void)snprintf(line, sizeof(line), "%s: given up by XENLEVEL_ALLOW: %s", word, text);
+        if (!is_listed(a, line))
+            list_given_up(a, t, line);
+    }
+    return any;
+}
+
+void audit_given_up(const struct audit_case *c, const struct policy_report *named, size_t n,
+                    struct audit *a)
+{
     struct text t = {
         .buf = a->allowed, .size = sizeof(a->allowed), .len = strlen(a->allowed), .width = 0};
+    bool numbers_said = list_numbers(c, named, a, &t);
 
     for (size_t i = 0; i < n; i++) {
         const struct policy_fault *f = &a->faults[i];
-        char word[64], line[XC_FAULT_TEXT];
+        char word[64], text[XC_FAULT_TEXT], line[XC_FAULT_TEXT + 128];
 
         if (!a->waived[i])
             continue;
-        fault_word(f, word, sizeof(word));
+        allow_word(f, word, sizeof(word));
         if (f->feature == POLICY_NONE ? numbers_said : is_listed(a, word))
             continue;
-        a->given_up++;
-        a->clamped = true;
-        (void)xc_fault_text(f, line, sizeof(line));
-        text_line(&t, 0, "%s: given up by XENLEVEL_ALLOW: Xen gave it %s", word, line);
+        (void)xc_fault_text(f, text, sizeof(text));
+        (void)snprintf(line, sizeof(line), "%s: given up by XENLEVEL_ALLOW: Xen gave it %s", word,
+                       text);
+        list_given_up(a, &t, line);
     }
 }
 
@@ -644,11 +426,12 @@ static void late_tail(const struct audit_case *c, struct text *t)
 
 void audit_given(const struct audit_case *c, size_t n, bool late, struct audit *a)
 {
+    const struct findings all = findings_to_say(a, n);
     struct text t, summary;
 
-    begin(c, a, &t, &summary);
+    begin_verdict(c, a, &t, &summary);
     head_lines(c, late ? "no longer has its CPU on" : "would get another CPU on", &t, &summary);
-    other_lines(a, 0, n,
+    other_lines(&all,
                 late ? "What it has now is not what Xen gave it in the trial:"
                      : "Xen was asked for the CPU that it was told of, and gave it:",
                 &t);
@@ -663,7 +446,7 @@ void audit_not_given(const struct audit_case *c, const char *reason, bool late, 
 {
     struct text t, summary;
 
-    begin(c, a, &t, &summary);
+    begin_verdict(c, a, &t, &summary);
     head_lines(c, late ? "cannot be looked at again on" : "does not get its CPU on", &t, &summary);
     text_line(&t, 4, "  %s", reason);
     text_add(&summary, ": %s", reason);

@@ -10,23 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "allow.h"
 #include "xc.h"
 #include "xc_sr_head.h"
 
-/* What the administrator gives up: the list in XENLEVEL_ALLOW, parsed. */
-struct audit_allow {
-    struct featureset features; /* by name, or by position ("7b0:22") */
-    uint32_t kinds;             /* bit (1 << enum policy_fault_kind) */
-    uint32_t fields;            /* bit (1 << number): featureset_field_info() */
-    bool unverified;            /* a stream that has no policy at all */
-};
-
-/*
- * "avx2,bmi1,maxphysaddr": names separated by commas or blanks.  NULL and "" allow nothing.
- * Returns 0; or -1 with one sentence in why[] when a name is unknown: a typing error must not
- * quietly allow less, or more, than was meant.
- */
-int audit_allow_parse(const char *list, struct audit_allow *allow, char *why, size_t size);
+struct text;
 
 /* The policy of a head as the entries that a hypervisor is given: only to be read. */
 static inline struct xc_leaves audit_named(const struct xc_sr_head *head)
@@ -67,32 +55,36 @@ struct audit {
     /* working room */
     struct cpu_policy policy, host;
     struct policy_fault faults[AUDIT_FAULTS];
-    bool waived[AUDIT_FAULTS];
+    bool waived[AUDIT_FAULTS], hidden[AUDIT_FAULTS];
 };
 
+/* Answer the question: is what came in the stream whole, can it exist, and can this host give it?
+ */
 void audit_run(const struct audit_case *c, struct audit *a);
 
-/* The same words for a stream that cannot be read, and for a gate that cannot do its work. */
+/* Refuse a stream that cannot be read, or because the gate cannot do its work. */
 void audit_bad_stream(const struct audit_case *c, const struct xc_sr_fault *fault, struct audit *a);
 void audit_broken(const struct audit_case *c, const char *reason, struct audit *a);
 
 /*
- * What Xen made of that CPU when it was asked to give it: a->faults[0..n), less those that
- * a->waived[] marks.  late: not in the trial before memory, but in the last look behind it.
+ * Refuse because of what Xen made of that CPU when it was asked to give it: a->faults[0..n), less
+ * those that a->waived[] marks.  late: not in the trial before memory, but in the last look behind
+ * it.
  */
 void audit_given(const struct audit_case *c, size_t n, bool late, struct audit *a);
 /*
- * Of a->faults[0..n), those that a->waived[] marks and that a->allowed does not speak of yet: the
- * audit foresaw nothing of the kind.  Adds them to what is given up.
+ * Add to what is given up what a->allowed does not list yet: of a->faults[0..n) the features that
+ * a->waived[] marks, and of *named (allow_name()) the findings that are given up.
  */
-void audit_given_up(size_t n, struct audit *a);
-/* The same words when Xen refuses that CPU, or could not be asked. */
+void audit_given_up(const struct audit_case *c, const struct policy_report *named, size_t n,
+                    struct audit *a);
+/* Refuse because Xen refuses that CPU, or could not be asked. */
 void audit_not_given(const struct audit_case *c, const char *reason, bool late, struct audit *a);
 
-/* Is this component of the XSAVE area given up with its feature? */
-bool audit_component_allowed(uint32_t component, const struct audit_allow *allow);
+/* Append a line to *t: nothing has happened to the domain. */
+void audit_say_untouched(const struct audit_case *c, struct text *t);
 
-/* Cut what `xl migrate` puts behind the name of a domain that is on its way. */
+/* Cut from a name what `xl migrate` puts behind that of a domain on its way: "--incoming". */
 void audit_strip_name(char *name);
 
 #endif /* GATE_AUDIT_H */

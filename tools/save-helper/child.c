@@ -39,11 +39,11 @@ void child_prepare(struct child_surroundings *s)
 }
 
 /* In the child.  `failure` closes when the program has begun, or else receives errno. */
-static void begin(const char *path, char **argv, const struct child_surroundings *s,
-                  const sigset_t *mask, pid_t parent, int failure) __attribute__((noreturn));
+static void begin_child(const char *path, char **argv, const struct child_surroundings *s,
+                        const sigset_t *mask, pid_t parent, int failure) __attribute__((noreturn));
 
-static void begin(const char *path, char **argv, const struct child_surroundings *s,
-                  const sigset_t *mask, pid_t parent, int failure)
+static void begin_child(const char *path, char **argv, const struct child_surroundings *s,
+                        const sigset_t *mask, pid_t parent, int failure)
 {
     int err = ECHILD;
 
@@ -85,7 +85,7 @@ static pid_t fork_child(const char *path, char **argv, const struct child_surrou
     (void)sigprocmask(SIG_BLOCK, &term, &before);
     pid = fork();
     if (pid == 0)
-        begin(path, argv, s, &before, parent, failure);
+        begin_child(path, argv, s, &before, parent, failure);
     err = errno;
     if (pid > 0) {
         child_pid = pid;
@@ -97,7 +97,7 @@ static pid_t fork_child(const char *path, char **argv, const struct child_surrou
 }
 
 /* Wait until it has ended, and only then let go of its number, which may be used again. */
-static int reap(pid_t pid)
+static int reap_child(pid_t pid)
 {
     const struct sigaction by_default = {.sa_handler = SIG_DFL};
     siginfo_t info;
@@ -129,14 +129,14 @@ int child_run(const char *path, char **argv, int stream, const struct child_surr
         err = await_begin(failure[0]);
     (void)close(failure[0]);
     if (pid > 0 && err)
-        (void)reap(pid);
+        (void)reap_child(pid);
     if (pid < 0 || err) {
         errno = err;
         return -1;
     }
     /* Or whoever writes it, the relay too, would not see that the child has gone. */
     (void)close(stream);
-    return reap(pid);
+    return reap_child(pid);
 }
 
 int child_end_as(int status)

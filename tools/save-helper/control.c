@@ -26,13 +26,13 @@ enum {
 
 enum { TEXT_MAX = 8192 }; /* of one string; the rest of a longer one is cut */
 
-/* A message under construction; finish() fills in its length. */
+/* A message under construction; send_message() fills in its length. */
 struct message {
     uint8_t buf[TEXT_MAX + 512];
     size_t len;
 };
 
-static void add(struct message *m, const void *data, size_t size)
+static void add_bytes(struct message *m, const void *data, size_t size)
 {
     if (size > sizeof(m->buf) - m->len)
         size = sizeof(m->buf) - m->len;
@@ -42,7 +42,7 @@ static void add(struct message *m, const void *data, size_t size)
 
 static void add_u32(struct message *m, uint32_t v)
 {
-    add(m, &v, sizeof(v));
+    add_bytes(m, &v, sizeof(v));
 }
 
 static void add_string(struct message *m, const char *s, size_t max)
@@ -50,17 +50,17 @@ static void add_string(struct message *m, const char *s, size_t max)
     size_t n = strnlen(s, max - 1);
 
     add_u32(m, (uint32_t)n + 1);
-    add(m, s, n);
-    add(m, "", 1);
+    add_bytes(m, s, n);
+    add_bytes(m, "", 1);
 }
 
-static void begin(struct message *m, uint16_t type)
+static void begin_message(struct message *m, uint16_t type)
 {
     m->len = sizeof(uint16_t);
-    add(m, &type, sizeof(type));
+    add_bytes(m, &type, sizeof(type));
 }
 
-static int finish(struct message *m)
+static int send_message(struct message *m)
 {
     uint16_t length = (uint16_t)(m->len - sizeof(uint16_t));
     const uint8_t *p = m->buf;
@@ -80,7 +80,7 @@ static int finish(struct message *m)
 }
 
 /* libxl's answer; -1 with errno when it does not come: libxl is gone. */
-static int answer(int *reply)
+static int read_answer(int *reply)
 {
     uint8_t *p = (uint8_t *)reply;
     size_t have = 0;
@@ -100,33 +100,33 @@ static int answer(int *reply)
     return 0;
 }
 
-static int ask(struct message *m, int *reply)
+static int ask_libxl(struct message *m, int *reply)
 {
-    return finish(m) ? -1 : answer(reply);
+    return send_message(m) ? -1 : read_answer(reply);
 }
 
 void control_log(xentoollog_level level, int err, const char *context, const char *text)
 {
     struct message m;
 
-    begin(&m, MSG_LOG);
+    begin_message(&m, MSG_LOG);
     add_u32(&m, level);
     add_u32(&m, (uint32_t)err);
     add_string(&m, context ? context : "", 256);
     add_string(&m, text, TEXT_MAX);
-    (void)finish(&m);
+    (void)send_message(&m);
 }
 
 void control_progress(const char *doing, unsigned long done, unsigned long total)
 {
     struct message m;
 
-    begin(&m, MSG_PROGRESS);
+    begin_message(&m, MSG_PROGRESS);
     add_string(&m, "xenlevel", 256);
     add_string(&m, doing, 256);
-    add(&m, &done, sizeof(done));
-    add(&m, &total, sizeof(total));
-    (void)finish(&m);
+    add_bytes(&m, &done, sizeof(done));
+    add_bytes(&m, &total, sizeof(total));
+    (void)send_message(&m);
 }
 
 int control_suspend(void)
@@ -134,8 +134,8 @@ int control_suspend(void)
     struct message m;
     int suspended;
 
-    begin(&m, MSG_SUSPEND);
-    if (ask(&m, &suspended))
+    begin_message(&m, MSG_SUSPEND);
+    if (ask_libxl(&m, &suspended))
         return -1;
     if (!suspended)
         errno = EIO;
@@ -147,10 +147,10 @@ int control_switch_qemu_logdirty(uint32_t domid, bool enable)
     struct message m;
     int failed;
 
-    begin(&m, MSG_SWITCH_QEMU_LOGDIRTY);
+    begin_message(&m, MSG_SWITCH_QEMU_LOGDIRTY);
     add_u32(&m, domid);
     add_u32(&m, enable);
-    if (ask(&m, &failed))
+    if (ask_libxl(&m, &failed))
         return -1;
     if (failed)
         errno = EIO;
@@ -162,9 +162,9 @@ int control_static_data_done(unsigned int missing)
     struct message m;
     int failed;
 
-    begin(&m, MSG_STATIC_DATA_DONE);
+    begin_message(&m, MSG_STATIC_DATA_DONE);
     add_u32(&m, missing);
-    if (ask(&m, &failed))
+    if (ask_libxl(&m, &failed))
         return -1;
     if (failed)
         errno = EIO;
@@ -175,10 +175,10 @@ int control_restore_results(unsigned long store_gfn, unsigned long console_gfn)
 {
     struct message m;
 
-    begin(&m, MSG_RESTORE_RESULTS);
-    add(&m, &store_gfn, sizeof(store_gfn));
-    add(&m, &console_gfn, sizeof(console_gfn));
-    return finish(&m);
+    begin_message(&m, MSG_RESTORE_RESULTS);
+    add_bytes(&m, &store_gfn, sizeof(store_gfn));
+    add_bytes(&m, &console_gfn, sizeof(console_gfn));
+    return send_message(&m);
 }
 
 void control_complete(int retval, int err)
@@ -186,11 +186,11 @@ void control_complete(int retval, int err)
     struct message m;
     int ignored;
 
-    begin(&m, MSG_COMPLETE);
-    add(&m, &retval, sizeof(retval));
-    add(&m, &err, sizeof(err));
+    begin_message(&m, MSG_COMPLETE);
+    add_bytes(&m, &retval, sizeof(retval));
+    add_bytes(&m, &err, sizeof(err));
     /* Its answer is waited for: leaving before would show as a broken pipe there. */
-    (void)ask(&m, &ignored);
+    (void)ask_libxl(&m, &ignored);
 }
 
 void control_refuse(const char *summary, int err)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * libxl's control protocol: what a save/restore program tells libxl, and what it asks of it.
- * Functions that return int give 0; or -1 with errno: EIO when libxl says no, else libxl is gone.
+ * Functions that return int return 0; or -1 with errno: EIO when libxl says no; anything else when
+ * libxl is gone.
  */
 #ifndef GATE_CONTROL_H
 #define GATE_CONTROL_H
@@ -17,22 +18,25 @@
 #define CONTROL_STATIC_DATA_DONE     (1u << 8)
 #define CONTROL_RESTORE_RESULTS      (1u << 9)
 
-/* err: an errno, or -1 for none.  xl prints errors always, the rest when it is asked to. */
+/* Log a line there.  err: an errno, or -1 for none.  xl always prints errors, the rest when it is
+ * asked to. */
 void control_log(xentoollog_level level, int err, const char *context, const char *text);
+/* Say how far something is: `done` of `total`. */
 void control_progress(const char *doing, unsigned long done, unsigned long total);
 
-/* Save: the domain must stop with SHUTDOWN_suspend; answered when it has. */
+/* Save: ask that the domain stop with SHUTDOWN_suspend; answered when it has. */
 int control_suspend(void);
-/* Save: the device model must (or need no longer) log what it writes. */
+/* Save: ask that the device model log, or no longer log, what it writes. */
 int control_switch_qemu_logdirty(uint32_t domid, bool enable);
-/* Restore: the static data is there; `missing`: bit 0 the CPUID policy, bit 1 the MSR policy. */
+/* Restore: say that the static data is there; `missing`: bit 0 the CPUID policy, bit 1 the MSR
+ * policy. */
 int control_static_data_done(unsigned int missing);
-/* Restore: the frames of xenstore's and the console's rings. */
+/* Restore: tell the frames of xenstore's and the console's rings. */
 int control_restore_results(unsigned long store_gfn, unsigned long console_gfn);
-/* The last message of all. */
+/* Send the last message of all: retval 0, or -1 with err, an errno. */
 void control_complete(int retval, int err);
 
-/* A restore's error for the user, and then the end. */
+/* End a restore with an error for the user. */
 void control_refuse(const char *summary, int err);
 
 #endif /* GATE_CONTROL_H */

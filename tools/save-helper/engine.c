@@ -15,7 +15,7 @@
 
 #include "control.h"
 #include "gate.h"
-#include "xc_text.h"
+#include "logger.h"
 
 int engine_wanted(bool *own, char *why)
 {
@@ -30,40 +30,17 @@ int engine_wanted(bool *own, char *why)
 
 /* ---- what libxenlevel says ---- */
 
-static void log_vmessage(struct xentoollog_logger *l, xentoollog_level level, int err,
-                         const char *context, const char *format, va_list al)
-    __attribute__((format(printf, 5, 0)));
-
-static void log_vmessage(struct xentoollog_logger *l, xentoollog_level level, int err,
-                         const char *context, const char *format, va_list al)
+static void tell_line(xentoollog_level level, int err, const char *context, const char *line)
 {
-    char line[2048];
-
-    (void)l;
-    (void)xc_text_vprint(line, sizeof(line), format, al);
     control_log(level, err, context, line);
     if (level >= XTL_WARN)
         report_log(level >= XTL_ERROR ? LOG_ERR : LOG_WARNING, "%s", line);
 }
 
-static void log_progress(struct xentoollog_logger *l, const char *context, const char *doing,
-                         int percent, unsigned long done, unsigned long total)
-{
-    (void)l;
-    (void)context;
-    (void)percent;
-    control_progress(doing, done, total);
-}
-
-static void log_destroy(struct xentoollog_logger *l)
-{
-    (void)l;
-}
-
-static struct xentoollog_logger logger = {log_vmessage, log_progress, log_destroy};
+static struct logger logger;
 
 /* The end: libxl is told, and whoever reads the logs. */
-static int complete(const char *doing, const char *name, int rc, int err)
+static int tell_end(const char *doing, const char *name, int rc, int err)
 {
     if (rc)
         report_log(LOG_ERR, "%s '%s' failed: %s", doing, name, strerror(err));
@@ -72,7 +49,7 @@ static int complete(const char *doing, const char *name, int rc, int err)
 }
 
 /* libxl draws no bar; it wants to know now and then. */
-static void tell(const char *doing, const struct xc_sr_stats *st, unsigned int *last)
+static void tell_progress(const char *doing, const struct xc_sr_stats *st, unsigned int *last)
 {
     uint64_t total = st->round_pages ? st->round_pages : 1;
     unsigned int percent = (unsigned int)(st->sent_in_round * 100 / total);
@@ -141,7 +118,7 @@ static int on_save_progress(void *data, const struct xc_sr_stats *stats)
 {
     struct saving *s = data;
 
-    tell("Frames", stats, &s->last);
+    tell_progress("Frames", stats, &s->last);
     return called_off;
 }
 
@@ -173,10 +150,11 @@ int engine_save(const struct engine_save *e)
     if (e->callbacks & CONTROL_SWITCH_QEMU_LOGDIRTY)
         cb.switch_qemu_logdirty = on_logdirty;
     if (heed_sigterm(e->stream))
-        return complete("saving", e->name, -1, errno);
-    xch = xc_interface_open_transport(gate_transport, NULL, &logger);
+        return tell_end("saving", e->name, -1, errno);
+    xch = xc_interface_open_transport(gate_transport, NULL,
+                                      logger_init(&logger, tell_line, control_progress));
     if (!xch)
-        return complete("saving", e->name, -1, errno);
+        return tell_end("saving", e->name, -1, errno);
     rc = xc_domain_save(xch, e->stream, e->domid, &options, &cb, &stats);
     err = rc && called_off ? ECANCELED : errno;
     if (!rc)
@@ -185,7 +163,7 @@ int engine_save(const struct engine_save *e)
                    (unsigned long long)stats.bytes,
                    (unsigned long long)(stats.downtime_ns / 1000000));
     xc_interface_close(xch);
-    return complete("saving", e->name, rc, err);
+    return tell_end("saving", e->name, rc, err);
 }
 
 /* ---- restore ---- */
@@ -202,11 +180,12 @@ int engine_restore(const struct engine_restore *e)
         .unverified = e->unverified, .ends_soon = true, .ends = &e->ends};
     struct xc_restore_callbacks cb = {0};
     static struct xc_restore_result result;
-    xc_handle *xch = xc_interface_open_transport(gate_transport, NULL, &logger);
+    xc_handle *xch = xc_interface_open_transport(gate_transport, NULL,
+                                                 logger_init(&logger, tell_line, control_progress));
     int rc, err;
 
     if (!xch)
-        return complete("restoring", e->name, -1, errno);
+        return tell_end("restoring", e->name, -1, errno);
     if (e->callbacks & CONTROL_STATIC_DATA_DONE)
         cb.static_data_done = on_static_data_done;
     rc = xc_domain_restore(xch, e->stream, e->domid, &options, &cb, &result);
@@ -215,11 +194,11 @@ int engine_restore(const struct engine_restore *e)
     /* libxl wants results whatever came of it. */
     if (e->callbacks & CONTROL_RESTORE_RESULTS &&
         control_restore_results(result.store_gfn, result.console_gfn))
-        return complete("restoring", e->name, -1, errno);
+        return tell_end("restoring", e->name, -1, errno);
     if (rc)
-        return complete("restoring", e->name, rc, err);
+        return tell_end("restoring", e->name, rc, err);
     report_log(LOG_INFO, "restored '%s': %llu pages, %llu bytes, %llu ms", e->name,
                (unsigned long long)result.stats.sent_pages, (unsigned long long)result.stats.bytes,
                (unsigned long long)(result.stats.elapsed_ns / 1000000));
-    return complete("restoring", e->name, 0, 0);
+    return tell_end("restoring", e->name, 0, 0);
 }

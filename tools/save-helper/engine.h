@@ -11,8 +11,8 @@
 #include "xc_sr.h"
 
 /*
- * What XENLEVEL_STREAM says: "xenlevel", *own = true; "stock" or nothing, false.  -1 with one
- * sentence in why[GATE_WHY] for anything else.
+ * Read XENLEVEL_STREAM: *own is true for "xenlevel", false for "stock" or nothing.  Returns 0; or
+ * -1 with one sentence in why[GATE_WHY] for anything else.
  */
 int engine_wanted(bool *own, char *why);
 
@@ -33,7 +33,7 @@ struct engine_restore {
     const char *name;
 };
 
-/* Each talks to libxl up to the end and returns the exit status. */
+/* Save or restore the domain, and talk to libxl up to the end.  Return the exit status. */
 int engine_save(const struct engine_save *e);
 int engine_restore(const struct engine_restore *e);
 

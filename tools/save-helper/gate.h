@@ -29,27 +29,33 @@ struct gate_host {
     struct xc_guest_limits limits;
 };
 
-/* Each returns 0; or -1 with one sentence in why[GATE_WHY].  Close also after a failure. */
+/* Each of these returns 0; or -1 with one sentence in why[GATE_WHY].  Close also after a failure.
+ */
+/* Connect to the hypervisor; read its version and the processor's name. */
 int gate_host_open(struct gate_host *h, char *why);
-/* After gate_host_close(): as it was. */
+/* Connect again after gate_host_close(). */
 int gate_host_reopen(struct gate_host *h, char *why);
+/* Read what the domain is, and its name. */
 int gate_host_domain(struct gate_host *h, uint32_t domid, char *why);
-int gate_host_policies(struct gate_host *h, char *why); /* for the type of h->domain */
-/* The domain's own policy: can it exist?  -1 also when it cannot. */
+/* Read the limits for guests of the type of h->domain. */
+int gate_host_policies(struct gate_host *h, char *why);
+/* Verify the domain's own policy; -1 also when it is not a CPU that can exist. */
 int gate_host_verify_domain(struct gate_host *h, uint32_t domid, char *why);
 /*
- * The trial and the last look (xc_audit.h).  XC_GIVEN_AS_TOLD or XC_GIVEN_OTHERWISE; or -1 with
- * one sentence in why[GATE_WHY]: it could not be tried, or the hypervisor refuses that CPU.
+ * Do the trial; take the last look (xc_audit.h).  They return XC_GIVEN_AS_TOLD or
+ * XC_GIVEN_OTHERWISE; or -1 with one sentence in why[GATE_WHY]: it could not be tried, or the
+ * hypervisor refuses that CPU.
  */
 int gate_host_trial(struct gate_host *h, uint32_t domid, const struct xc_leaves *leaves,
                     const struct cpu_policy *told, struct cpu_policy *given,
                     struct policy_report *r, char *why);
 int gate_host_last_look(struct gate_host *h, uint32_t domid, const struct cpu_policy *expected,
                         struct policy_report *r, char *why);
+/* Read the policy that the domain has. */
 int gate_host_domain_policy(struct gate_host *h, uint32_t domid, struct cpu_policy *p, char *why);
 void gate_host_close(struct gate_host *h);
 
-/* "web1" from xenstore, or "domain 7".  The host is open. */
+/* Write "web1" from xenstore, or "domain 7", to buf[size].  The host is open. */
 void gate_domain_name(const struct gate_host *h, uint32_t domid, char *buf, size_t size);
 
 /*
@@ -62,19 +68,20 @@ extern const struct xc_transport_ops *const gate_transport;
 /* ---- what a PV guest's programs will read (pv.c) ---- */
 
 /*
- * The audit has let it pass.  Warns of what its programs will read here beyond or short of its
- * policy.  true: with XENLEVEL_PV=strict that refuses it, in the words of a->text and a->summary.
+ * Warn of what the programs of a domain that the audit has let pass will read here beyond or short
+ * of its policy.  Returns true when XENLEVEL_PV=strict refuses it for that, with the refusal in
+ * a->text and a->summary.
  */
 bool pv_refuses(const struct gate_host *h, const struct audit_case *c, struct audit *a);
-/* It is saved: warns when its programs do not read its policy here, and may notice that it moves.
- */
+/* Warn when a domain is saved whose programs do not read its policy here, and so may notice that it
+ * moves. */
 void pv_leaves(const struct gate_host *h, uint32_t domid, const char *name);
 
 /* ---- the stock helper (helper.c) ---- */
 
 /*
- * Its path.  major, minor: the running Xen's, or 0, 0 when it is not known.  -1 with why[GATE_WHY]
- * when there is none, or when it is this very program.
+ * Find it.  major, minor: the running Xen's, or 0, 0 when it is not known.  Returns 0 and its path;
+ * or -1 with why[GATE_WHY] when there is none, or when it is this very program.
  */
 int gate_find_helper(unsigned int major, unsigned int minor, char path[PATH_MAX], char *why);
 
@@ -85,7 +92,7 @@ struct child_surroundings {
     struct sigaction pipe, child; /* SIGPIPE, SIGCHLD */
 };
 
-/* To be called first of all: remembers them, and makes children be waited for. */
+/* Remember them, and have children waited for.  Call this first of all. */
 void child_prepare(struct child_surroundings *s);
 
 /*
@@ -98,19 +105,21 @@ void child_prepare(struct child_surroundings *s);
  */
 int child_run(const char *path, char **argv, int stream, const struct child_surroundings *s);
 
-/* End as the child has ended: with its exit status, which is returned, or by its signal. */
+/* End as the child has ended: return its exit status, or die by its signal. */
 int child_end_as(int status);
 
 /* ---- the head, without taking it (peek.c) ---- */
 
 /*
- * true: *head is complete and not a byte was taken from fd.  false: nothing was taken either, and
- * the head must be read: this is no pipe or socket, it is wrong or cut, or it came too slowly.
+ * Look at the head of the stream on fd without taking a byte from it.  Returns true when *head is
+ * complete; false when the head must be read: this is no pipe or socket, the head is wrong or cut,
+ * or it came too slowly.
  */
 bool peek_head(int fd, struct xc_sr_head *head);
-/* Where syslog listens: /dev/log (transport_xen.c), or where the tests say. */
+/* Return where syslog listens: /dev/log (transport_xen.c), or where the tests say. */
 const char *gate_syslog(void);
-/* Always true in the real gate; the tests want to see the other way too (transport_xen.c). */
+/* Return whether peek_head() may look: always true in the real gate (transport_xen.c); the tests
+ * want to see the other way too. */
 bool gate_may_peek(void);
 
 /* ---- the stream behind the head, when it had to be taken (relay.c) ---- */
@@ -125,25 +134,27 @@ struct relay {
 };
 
 /*
- * Start the process that hands the stream on.  Returns its id and *out = the descriptor to read
- * from (close-on-exec); -1 with errno.  That process dies with the caller; it takes no byte from
+ * Start the process that hands the stream on.  Returns its id, and in *out the descriptor to read
+ * from (close-on-exec); or -1 with errno.  That process dies with the caller; it takes no byte from
  * the stream beyond the END record.
  */
 pid_t relay_start(const struct relay *r, int *out);
 
 /* ---- words (report.c) ---- */
 
+/* Connect to syslog. */
 void report_open(void);
-/* Columns of the terminal on standard error; 100 when it is none. */
+/* Return how many columns the terminal on standard error has; 100 when it is none. */
 unsigned int report_width(void);
 /*
- * A message of several lines, already wrapped, to standard error and the logs: syslog, and the file
- * XENLEVEL_LOG when it is set.  Never waits for a reader.  0: a log has it; -1: none.
+ * Write a message of several lines, already wrapped, to standard error and the logs: syslog, and
+ * the file XENLEVEL_LOG when it is set.  Never waits for a reader.  Returns 0; or -1 when no log
+ * has taken it.
  */
 int report_text(int priority, const char *text);
-/* One line, "xenlevel: " put before it.  The same. */
+/* Write one line, wrapped, with "xenlevel: " in front; the same otherwise. */
 int report_line(int priority, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Only to the logs. */
+/* Write such a line to the logs only. */
 void report_log(int priority, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif /* GATE_H */

@@ -29,7 +29,7 @@ static bool is_self(const char *path)
            a.st_ino == b.st_ino;
 }
 
-static int judge(const char *path, char *why)
+static int judge_helper(const char *path, char *why)
 {
     struct stat st;
 
@@ -55,7 +55,7 @@ static bool any_version(char path[PATH_MAX])
     for (size_t i = g.gl_pathc; i > 0 && !found; i--) {
         char why[GATE_WHY];
 
-        if (judge(g.gl_pathv[i - 1], why))
+        if (judge_helper(g.gl_pathv[i - 1], why))
             continue;
         (void)snprintf(path, PATH_MAX, "%s", g.gl_pathv[i - 1]);
         found = true;
@@ -70,16 +70,16 @@ int gate_find_helper(unsigned int major, unsigned int minor, char path[PATH_MAX]
 
     if (given && given[0]) {
         (void)snprintf(path, PATH_MAX, "%s", given);
-        return judge(path, why);
+        return judge_helper(path, why);
     }
     if (major) {
         (void)snprintf(path, PATH_MAX, "/usr/lib/xen-%u.%u/bin/" HELPER, major, minor);
-        if (!judge(path, why))
+        if (!judge_helper(path, why))
             return 0;
     }
     for (size_t i = 0; i < sizeof(fixed_places) / sizeof(fixed_places[0]); i++) {
         (void)snprintf(path, PATH_MAX, "%s", fixed_places[i]);
-        if (!judge(path, why))
+        if (!judge_helper(path, why))
             return 0;
     }
     if (any_version(path))

@@ -6,47 +6,23 @@
 #include <string.h>
 
 #include "gate.h"
+#include "logger.h"
 
 /* libxenlevel logs a line for each failure.  It is kept, to be said once and in context. */
-static struct {
-    struct xentoollog_logger vtable;
-    char line[GATE_WHY];
-} logger;
+static struct logger logger;
+static char logged[GATE_WHY];
 
-static void logger_message(struct xentoollog_logger *l, xentoollog_level level, int errnoval,
-                           const char *context, const char *format, va_list al)
-    __attribute__((format(printf, 5, 0)));
-
-static void logger_message(struct xentoollog_logger *l, xentoollog_level level, int errnoval,
-                           const char *context, const char *format, va_list al)
+static void keep_line(xentoollog_level level, int err, const char *context, const char *line)
 {
-    (void)l;
-    (void)errnoval;
+    (void)err;
     (void)context;
     if (level >= XTL_ERROR)
-        (void)vsnprintf(logger.line, sizeof(logger.line), format, al);
+        (void)snprintf(logged, sizeof(logged), "%s", line);
 }
 
-static void logger_progress(struct xentoollog_logger *l, const char *context, const char *doing,
-                            int percent, unsigned long done, unsigned long total)
+static int say_failure(char *why, const char *doing)
 {
-    (void)l;
-    (void)context;
-    (void)doing;
-    (void)percent;
-    (void)done;
-    (void)total;
-}
-
-static void logger_destroy(struct xentoollog_logger *l)
-{
-    (void)l;
-}
-
-static int failed(char *why, const char *doing)
-{
-    (void)snprintf(why, GATE_WHY, "%.80s: %.400s", doing,
-                   logger.line[0] ? logger.line : strerror(errno));
+    (void)snprintf(why, GATE_WHY, "%.80s: %.400s", doing, logged[0] ? logged : strerror(errno));
     return -1;
 }
 
@@ -74,19 +50,19 @@ static void read_brand(struct gate_host *h)
 
 int gate_host_reopen(struct gate_host *h, char *why)
 {
-    logger.line[0] = '\0';
-    h->xch = xc_interface_open_transport(gate_transport, NULL, &logger.vtable);
-    return h->xch ? 0 : failed(why, "this host's hypervisor cannot be asked");
+    logged[0] = '\0';
+    h->xch =
+        xc_interface_open_transport(gate_transport, NULL, logger_init(&logger, keep_line, NULL));
+    return h->xch ? 0 : say_failure(why, "this host's hypervisor cannot be asked");
 }
 
 int gate_host_open(struct gate_host *h, char *why)
 {
     memset(h, 0, sizeof(*h));
-    logger.vtable = (struct xentoollog_logger){logger_message, logger_progress, logger_destroy};
     if (gate_host_reopen(h, why))
         return -1;
     if (xc_version(h->xch, &h->version))
-        return failed(why, "asking for Xen's version");
+        return say_failure(why, "asking for Xen's version");
     read_brand(h);
     return 0;
 }
@@ -95,7 +71,7 @@ int gate_host_domain(struct gate_host *h, uint32_t domid, char *why)
 {
     gate_domain_name(h, domid, h->name, sizeof(h->name));
     if (xc_domain_getinfo(h->xch, domid, &h->domain))
-        return failed(why, "asking what the domain is");
+        return say_failure(why, "asking what the domain is");
     return 0;
 }
 
@@ -105,14 +81,14 @@ int gate_host_policies(struct gate_host *h, char *why)
 
     if (!xc_guest_limits(h->xch, xc_domain_guest_type(&h->domain), &h->limits))
         return 0;
-    return failed(why, pv ? "this host's pv-max policy, or pv-default"
-                          : "this host's hvm-max policy, or hvm-default");
+    return say_failure(why, pv ? "this host's pv-max policy, or pv-default"
+                               : "this host's hvm-max policy, or hvm-default");
 }
 
 /* The line of a call before this one is not its reason. */
-static void forget(void)
+static void forget_line(void)
 {
-    logger.line[0] = '\0';
+    logged[0] = '\0';
 }
 
 int gate_host_trial(struct gate_host *h, uint32_t domid, const struct xc_leaves *leaves,
@@ -121,9 +97,9 @@ int gate_host_trial(struct gate_host *h, uint32_t domid, const struct xc_leaves 
 {
     int rc;
 
-    forget();
+    forget_line();
     rc = xc_trial_policy(h->xch, domid, leaves, told, given, r, NULL);
-    return rc < 0 ? failed(why, "giving it its CPU, on trial") : rc;
+    return rc < 0 ? say_failure(why, "giving it its CPU, on trial") : rc;
 }
 
 int gate_host_last_look(struct gate_host *h, uint32_t domid, const struct cpu_policy *expected,
@@ -131,15 +107,15 @@ int gate_host_last_look(struct gate_host *h, uint32_t domid, const struct cpu_po
 {
     int rc;
 
-    forget();
+    forget_line();
     rc = xc_last_look(h->xch, domid, expected, r);
-    return rc < 0 ? failed(why, "a last look at its CPU") : rc;
+    return rc < 0 ? say_failure(why, "a last look at its CPU") : rc;
 }
 
 int gate_host_domain_policy(struct gate_host *h, uint32_t domid, struct cpu_policy *p, char *why)
 {
-    forget();
-    return xc_domain_policy(h->xch, domid, p) ? failed(why, "asking for its CPU") : 0;
+    forget_line();
+    return xc_domain_policy(h->xch, domid, p) ? say_failure(why, "asking for its CPU") : 0;
 }
 
 int gate_host_verify_domain(struct gate_host *h, uint32_t domid, char *why)
@@ -150,7 +126,7 @@ int gate_host_verify_domain(struct gate_host *h, uint32_t domid, char *why)
     char line[XC_FAULT_TEXT];
 
     if (xc_domain_policy(h->xch, domid, &policy))
-        return failed(why, "its CPU policy cannot be had");
+        return say_failure(why, "its CPU policy cannot be had");
     if (!policy_verify(&policy, &r))
         return 0;
     (void)xc_fault_text(&fault, line, sizeof(line));

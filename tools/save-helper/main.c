@@ -23,6 +23,8 @@
 #include "engine.h"
 #include "gate.h"
 #include "trial.h"
+#include "util.h"
+#include "xc_text.h"
 
 /* Positions in argv, as libxl fills it. */
 enum {
@@ -51,7 +53,7 @@ static uint8_t raw[XC_SR_HEAD_MAX];
 static struct trial trial;
 static struct child_surroundings surroundings;
 
-static int usage(FILE *f, int rc)
+static int print_usage(FILE *f, int rc)
 {
     (void)fprintf(
         f, "usage: LIBXL_SAVE_HELPER=/path/to/xenlevel-save-helper xl restore|migrate|save ...\n"
@@ -64,7 +66,7 @@ static int usage(FILE *f, int rc)
     return rc;
 }
 
-static int number(const char *text, unsigned long max, unsigned long *value)
+static int parse_number(const char *text, unsigned long max, unsigned long *value)
 {
     char *end;
 
@@ -76,7 +78,7 @@ static int number(const char *text, unsigned long max, unsigned long *value)
 }
 
 /* Only returns when it cannot be done, with errno. */
-static void become(char **argv, char *path)
+static void become_helper(char **argv, char *path)
 {
     argv[0] = path;
     (void)sigaction(SIGPIPE, &surroundings.pipe, NULL);
@@ -98,39 +100,54 @@ struct restore {
 };
 
 /* Says what `verdict` holds, to everybody; the exit status. */
-static int refuse(void)
+static int say_refusal(void)
 {
     report_text(LOG_ERR, verdict.text);
     control_refuse(verdict.summary, EOPNOTSUPP);
     return 1;
 }
 
-static int broken(const struct restore *r, const char *reason)
+static int refuse_broken(const struct restore *r, const char *reason)
 {
     audit_broken(&r->c, reason, &verdict);
-    return refuse();
+    return say_refusal();
+}
+
+static bool handed_on; /* libxl reads no messages any more */
+
+/* For out_of_memory(): whatever was being said, the domain does not come in. */
+static void refuse_without_memory(void)
+{
+    char summary[512];
+
+    (void)xc_text_print(summary, sizeof(summary), "refused: '%s': the gate is out of memory",
+                        host.name);
+    report_line(LOG_ERR, "%s", summary);
+    if (!handed_on)
+        control_refuse(summary, ENOMEM);
+    _exit(1);
 }
 
 /* Of argv[first] up to argv[first + n - 1]. */
-static int numbers(char **argv, int first, int n, uint32_t *values)
+static int parse_numbers(char **argv, int first, int n, uint32_t *values)
 {
     for (int i = 0; i < n; i++) {
         unsigned long value;
 
-        if (number(argv[first + i], UINT32_MAX, &value))
+        if (parse_number(argv[first + i], UINT32_MAX, &value))
             return -1;
         values[i] = (uint32_t)value;
     }
     return 0;
 }
 
-static int parse(struct restore *r, int argc, char **argv, char *why)
+static int parse_arguments(struct restore *r, int argc, char **argv, char *why)
 {
     unsigned long stream, domid, checkpointed;
 
-    if (argc < ARGS_RESTORE || number(argv[ARG_STREAM_FD], INT_MAX, &stream) ||
-        number(argv[ARG_DOMID], UINT32_MAX, &domid) ||
-        number(argv[argc - 1], ULONG_MAX, &checkpointed)) {
+    if (argc < ARGS_RESTORE || parse_number(argv[ARG_STREAM_FD], INT_MAX, &stream) ||
+        parse_number(argv[ARG_DOMID], UINT32_MAX, &domid) ||
+        parse_number(argv[argc - 1], ULONG_MAX, &checkpointed)) {
         (void)snprintf(why, GATE_WHY, "started with arguments that are not libxl's");
         return -1;
     }
@@ -174,7 +191,7 @@ static off_t start_of_file(int fd)
 }
 
 /* Everything that must be known before the stream is touched. */
-static int prepare(struct restore *r, char *why)
+static int prepare_restore(struct restore *r, char *why)
 {
     const char *list = getenv("XENLEVEL_ALLOW");
 
@@ -252,6 +269,7 @@ static int look_again(struct restore *r)
 {
     char why[GATE_WHY];
 
+    handed_on = true;
     if (gate_host_reopen(&host, why))
         audit_not_given(&r->c, why, true, &verdict);
     else if (trial_last_look(&host, r->domid, &r->c, &trial, &verdict)) {
@@ -269,14 +287,14 @@ static int hand_on(struct restore *r, char **argv)
     int status;
 
     if (put_back(r, &pid, why))
-        return broken(r, why);
+        return refuse_broken(r, why);
     argv[0] = r->path;
     status = child_run(r->path, argv, r->stream, &surroundings);
     if (status < 0) {
         (void)snprintf(why, sizeof(why), "starting %.300s: %.120s", r->path, strerror(errno));
         if (pid > 0)
             (void)kill(pid, SIGKILL);
-        return broken(r, why);
+        return refuse_broken(r, why);
     }
     if (status)
         return child_end_as(status);
@@ -301,17 +319,17 @@ static int restore_here(struct restore *r, char **argv)
     char why[GATE_WHY];
     pid_t pid;
 
-    if (numbers(argv, ARG_STORE_EVTCHN, sizeof(v) / sizeof(v[0]), v))
-        return broken(r, "started with arguments that are not libxl's");
+    if (parse_numbers(argv, ARG_STORE_EVTCHN, sizeof(v) / sizeof(v[0]), v))
+        return refuse_broken(r, "started with arguments that are not libxl's");
     e.ends = (struct xc_guest_ends){
         .store_evtchn = v[0], .store_domid = v[1], .console_evtchn = v[2], .console_domid = v[3]};
     e.callbacks = v[4];
     if (put_back(r, &pid, why))
-        return broken(r, why);
+        return refuse_broken(r, why);
     return engine_restore(&e);
 }
 
-static int restore(int argc, char **argv)
+static int restore_domain(int argc, char **argv)
 {
     static struct restore r;
     struct xc_sr_fault fault;
@@ -326,29 +344,31 @@ static int restore(int argc, char **argv)
                               .max = &host.limits.max,
                               .deflt = &host.limits.deflt,
                               .allow = &r.allow};
-    if (parse(&r, argc, argv, why))
-        return broken(&r, why);
+    set_out_of_memory(refuse_without_memory);
+    if (parse_arguments(&r, argc, argv, why))
+        return refuse_broken(&r, why);
     (void)snprintf(name, sizeof(name), "domain %u", r.domid);
     r.start = start_of_file(r.stream);
     r.c.from_file = r.start >= 0;
-    if (prepare(&r, why))
-        return broken(&r, why);
+    if (prepare_restore(&r, why))
+        return refuse_broken(&r, why);
 
     r.taken = !peek_head(r.stream, &head);
     if (r.taken && xc_sr_head_read(r.stream, XC_SR_LIBXC, &head, &raw, &fault)) {
         audit_bad_stream(&r.c, &fault, &verdict);
-        return refuse();
+        return say_refusal();
     }
     if (!same_guest(&r, why))
-        return broken(&r, why);
+        return refuse_broken(&r, why);
     audit_run(&r.c, &verdict);
     if (verdict.refused || pv_refuses(&host, &r.c, &verdict))
-        return refuse();
+        return say_refusal();
     if (!trial_run(&host, r.domid, &r.c, &trial, &verdict))
-        return refuse();
+        return say_refusal();
     if (verdict.given_up && say_given_up())
-        return broken(&r, "what XENLEVEL_ALLOW gives up must be logged, and neither syslog nor the "
-                          "file XENLEVEL_LOG takes it");
+        return refuse_broken(
+            &r, "what XENLEVEL_ALLOW gives up must be logged, and neither syslog nor the "
+                "file XENLEVEL_LOG takes it");
     if (!verdict.given_up)
         report_log(LOG_INFO, "passed: '%s' (%s, from Xen %u.%u) can run on this host", r.c.domain,
                    r.c.type, head.xen_major, head.xen_minor);
@@ -356,7 +376,7 @@ static int restore(int argc, char **argv)
         report_log(LOG_INFO, "'%s' is left to the stock helper", r.c.domain);
         r.own = false;
         if (gate_find_helper(host.version.major, host.version.minor, r.path, why))
-            return broken(&r, why);
+            return refuse_broken(&r, why);
     }
     gate_host_close(&host);
     return r.own ? restore_here(&r, argv) : hand_on(&r, argv);
@@ -407,8 +427,8 @@ static bool is_ours(struct save *s, char **argv, struct engine_save *e)
     }
     if (!own || !s->open)
         return false;
-    if (number(argv[ARG_STREAM_FD], INT_MAX, &fd) ||
-        numbers(argv, ARG_XCFLAGS, ARGS_SAVE - ARG_XCFLAGS, v))
+    if (parse_number(argv[ARG_STREAM_FD], INT_MAX, &fd) ||
+        parse_numbers(argv, ARG_XCFLAGS, ARGS_SAVE - ARG_XCFLAGS, v))
         return false;
     /* Checkpoints (Remus, COLO) and 32-bit PV are the stock helper's. */
     if (gate_host_domain(&host, s->domid, why) || v[2] ||
@@ -426,14 +446,14 @@ static bool is_ours(struct save *s, char **argv, struct engine_save *e)
     return true;
 }
 
-static int save(int argc, char **argv)
+static int save_domain(int argc, char **argv)
 {
     char path[PATH_MAX], why[GATE_WHY];
     static struct save s;
     struct engine_save e;
     unsigned long domid;
 
-    if (argc >= ARGS_SAVE && !number(argv[ARG_DOMID], UINT32_MAX, &domid)) {
+    if (argc >= ARGS_SAVE && !parse_number(argv[ARG_DOMID], UINT32_MAX, &domid)) {
         s.domid = (uint32_t)domid;
         look_at_domain(&s);
     } else {
@@ -449,7 +469,7 @@ static int save(int argc, char **argv)
         report_line(LOG_ERR, "saving: %s", why);
         return 1;
     }
-    become(argv, path);
+    become_helper(argv, path);
     report_line(LOG_ERR, "saving: starting %s: %s", path, strerror(errno));
     return 1;
 }
@@ -476,14 +496,14 @@ int main(int argc, char **argv)
         return 0;
     }
     if (argc == 2 && !strcmp(argv[ARG_MODE], "--help"))
-        return usage(stdout, 0);
+        return print_usage(stdout, 0);
 
     child_prepare(&surroundings);
     heed_sigterm();
     report_open();
     if (argc > ARG_MODE && !strcmp(argv[ARG_MODE], "--restore-domain"))
-        return restore(argc, argv);
+        return restore_domain(argc, argv);
     if (argc > ARG_MODE && !strcmp(argv[ARG_MODE], "--save-domain"))
-        return save(argc, argv);
-    return usage(stderr, 2);
+        return save_domain(argc, argv);
+    return print_usage(stderr, 2);
 }

@@ -31,7 +31,7 @@ struct peek {
 };
 
 /* What is there now, from the beginning: > 0 bytes in buf; 0: nothing; -1: it cannot be seen. */
-static ssize_t look(struct peek *p)
+static ssize_t look_at_stream(struct peek *p)
 {
     ssize_t n, have = 0;
 
@@ -62,7 +62,7 @@ static int wait_for_first(int fd)
     return pfd.revents & POLLIN ? 0 : -1;
 }
 
-static bool watch(struct peek *p, struct xc_sr_head *head)
+static bool watch_stream(struct peek *p, struct xc_sr_head *head)
 {
     static struct xc_sr_parser parser;
     const struct timespec pause = {.tv_nsec = PEEK_PAUSE_MS * 1000000L};
@@ -72,7 +72,7 @@ static bool watch(struct peek *p, struct xc_sr_head *head)
     if (wait_for_first(p->fd))
         return false;
     while (patience > 0) {
-        ssize_t n = look(p);
+        ssize_t n = look_at_stream(p);
 
         if (n < 0)
             return false;
@@ -107,7 +107,7 @@ bool peek_head(int fd, struct xc_sr_head *head)
     p.copy[0] = p.copy[1] = -1;
     if (!p.socket && pipe2(p.copy, O_CLOEXEC))
         return false;
-    found = watch(&p, head);
+    found = watch_stream(&p, head);
     if (!p.socket) {
         close(p.copy[0]);
         close(p.copy[1]);

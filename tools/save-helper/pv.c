@@ -33,8 +33,8 @@ static void add_summary(void *opaque, const char *line)
 }
 
 /* Into a->text and a->summary, as a warning or as a refusal. */
-static void tell(const struct audit_case *c, const struct pv_view *view, bool strict,
-                 struct audit *a)
+static void tell_view(const struct audit_case *c, const struct pv_view *view, bool strict,
+                      struct audit *a)
 {
     const char *what =
         !view
@@ -54,9 +54,7 @@ static void tell(const struct audit_case *c, const struct pv_view *view, bool st
     }
     if (!strict)
         return;
-    text_line(&t, 4, "  %s",
-              c->from_file ? "Nothing was restored; the saved image is as it was."
-                           : "Nothing was transferred; the domain keeps running where it was.");
+    audit_say_untouched(c, &t);
     text_line(&t, 4, "  XENLEVEL_PV=strict on this host asks for that.");
 }
 
@@ -76,7 +74,7 @@ bool pv_refuses(const struct gate_host *h, const struct audit_case *c, struct au
             !programs_view(h->xch, &a->policy, &view);
     if (known && view.exact)
         return false;
-    tell(c, known ? &view : NULL, strict, a);
+    tell_view(c, known ? &view : NULL, strict, a);
     if (!strict)
         report_text(LOG_WARNING, a->text);
     return strict;

@@ -54,7 +54,7 @@ static int wait_for(bool room)
 }
 
 /* 0, or -1 when the helper is gone. */
-static int put(const void *buf, size_t size)
+static int put_bytes(const void *buf, size_t size)
 {
     const uint8_t *b = buf;
 
@@ -84,7 +84,7 @@ static ssize_t get_some(void *buf, size_t size)
     }
 }
 
-static int ended(const struct walk *w, ssize_t n)
+static int say_end(const struct walk *w, ssize_t n)
 {
     if (n == 0)
         report_line(LOG_ERR,
@@ -102,7 +102,7 @@ static int get_header(struct walk *w, uint8_t header[8])
         ssize_t n = get_some(header + have, 8 - have);
 
         if (n <= 0)
-            return ended(w, n);
+            return say_end(w, n);
         have += (size_t)n;
         w->offset += (size_t)n;
     }
@@ -123,7 +123,7 @@ static ssize_t move_some(struct walk *w, uint64_t left)
         w->copy = true;
     }
     n = get_some(buffer, want < sizeof(buffer) ? want : sizeof(buffer));
-    if (n > 0 && put(buffer, (size_t)n))
+    if (n > 0 && put_bytes(buffer, (size_t)n))
         return -1;
     return n;
 }
@@ -137,21 +137,21 @@ static int move_body(struct walk *w, uint64_t left)
             left -= (uint64_t)n;
             w->offset += (uint64_t)n;
         } else if (n == 0) {
-            return ended(w, 0);
+            return say_end(w, 0);
         } else if (errno == EAGAIN) {
             if (wait_for(true))
-                return ended(w, -1);
+                return say_end(w, -1);
         } else if (errno == EPIPE) {
             return -1; /* the helper has gone, and has said why */
         } else if (errno != EINTR) {
-            return ended(w, -1);
+            return say_end(w, -1);
         }
     }
     return 0;
 }
 
 /* Say why the stream is handed on no further.  Always -1. */
-static int stop(const struct walk *w, const char *why)
+static int stop_relay(const struct walk *w, const char *why)
 {
     report_line(LOG_ERR, "'%s': stopped: record %s at offset %" PRIu64 ", %s", w->domain,
                 xc_sr_record_name(w->type), w->offset - sizeof(struct xc_sr_rhdr), why);
@@ -165,10 +165,10 @@ static int judge_header(struct walk *w)
 
     /* A policy that comes after the audit would be a policy that nobody audited. */
     if (record && (record->place == XC_SR_PLACE_STATIC || record->place == XC_SR_PLACE_STATIC_END))
-        return stop(w, "behind the head of the stream");
+        return stop_relay(w, "behind the head of the stream");
     w->run = w->type & REC_OPTIONAL ? w->run + 1 : 0;
     if (w->run > XC_SR_MAX_OPTIONAL_RUN)
-        return stop(w, "behind 1024 optional ones");
+        return stop_relay(w, "behind 1024 optional ones");
     return 0;
 }
 
@@ -193,7 +193,7 @@ static int walk_records(const struct relay *r)
     bool in_record = r->in_record;
 
     w.splice_flags = splice_flags();
-    if (put(r->raw, r->raw_size))
+    if (put_bytes(r->raw, r->raw_size))
         return -1;
     for (;; in_record = false) {
         if (!in_record) {
@@ -204,7 +204,7 @@ static int walk_records(const struct relay *r)
             w.type = le32(header);
             length = le32(header + 4);
             w.record++;
-            if (judge_header(&w) || put(header, sizeof(header)))
+            if (judge_header(&w) || put_bytes(header, sizeof(header)))
                 return -1;
         }
         if (move_body(&w, ((uint64_t)length + 7) & ~7ull))

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -18,7 +17,7 @@
 #include <unistd.h>
 
 #include "gate.h"
-#include "text.h"
+#include "out.h"
 #include "xc_path.h"
 #include "xc_text.h"
 
@@ -29,11 +28,9 @@ void report_open(void)
 
 unsigned int report_width(void)
 {
-    struct winsize ws;
+    unsigned int width = out_width(stderr);
 
-    if (isatty(STDERR_FILENO) && ioctl(STDERR_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_col >= 40)
-        return ws.ws_col;
-    return 100;
+    return width ? width : 100;
 }
 
 /* All of it or as much as goes; nobody is left to tell when it does not. */
@@ -52,35 +49,6 @@ static int write_all(int fd, const void *buf, size_t size)
         size -= (size_t)n;
     }
     return 0;
-}
-
-/*
- * Open the file XENLEVEL_LOG.  A FIFO that nobody reads is not waited for, nothing is written to
- * where somebody else's link leads (xc_path.h), and nothing to what has two names in a folder that
- * everybody may write to: it may be any file there.  -1 with errno.
- */
-static int open_log(const char *path)
-{
-    char name[NAME_MAX + 1];
-    int folder = xc_path_open(path, name);
-    struct stat st, dir;
-    int fd, err;
-
-    if (folder < 0)
-        return -1;
-    fd = openat(folder, name,
-                O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY,
-                0600);
-    err = errno;
-    if (fd >= 0 && (fstat(fd, &st) || fstat(folder, &dir) || xc_path_is_planted(folder, &st) ||
-                    (dir.st_mode & S_IWOTH && S_ISREG(st.st_mode) && st.st_nlink > 1))) {
-        close(fd);
-        fd = -1;
-        err = EACCES;
-    }
-    close(folder);
-    errno = err;
-    return fd;
 }
 
 /* /dev/null, whatever its name is (Linux, Documentation/admin-guide/devices.txt): it keeps nothing.
@@ -104,7 +72,7 @@ static int to_file(const char *text)
 
     if (!path || !path[0])
         return 1;
-    fd = open_log(path);
+    fd = xc_path_open_log(path);
     if (fd < 0)
         return -1;
     if (is_null(fd)) {
@@ -186,37 +154,41 @@ int report_text(int priority, const char *text)
     return to_logs(priority, text);
 }
 
-static void line_text(char *out, size_t size, const char *fmt, va_list ap)
+/* "xenlevel: ...", in lines; in one where there is no memory to break it. */
+static int report_format(int priority, bool terminal, const char *fmt, va_list ap)
     __attribute__((format(printf, 3, 0)));
 
-static void line_text(char *out, size_t size, const char *fmt, va_list ap)
+static int report_format(int priority, bool terminal, const char *fmt, va_list ap)
 {
-    char line[2048];
-    struct text t;
+    char line[2048] = "xenlevel: ";
+    size_t n = strlen(line);
+    char *lines;
+    int rc;
 
-    (void)xc_text_vprint(line, sizeof(line), fmt, ap);
-    text_init(&t, out, size, report_width());
-    text_line(&t, 4, "xenlevel: %s", line);
+    (void)xc_text_vprint(line + n, sizeof(line) - n - 1, fmt, ap);
+    lines = out_wrapped(report_width(), 0, 4, line);
+    strcat(line, "\n");
+    rc = (terminal ? report_text : to_logs)(priority, lines ? lines : line);
+    free(lines);
+    return rc;
 }
 
 int report_line(int priority, const char *fmt, ...)
 {
-    char out[4096];
     va_list ap;
+    int rc;
 
     va_start(ap, fmt);
-    line_text(out, sizeof(out), fmt, ap);
+    rc = report_format(priority, true, fmt, ap);
     va_end(ap);
-    return report_text(priority, out);
+    return rc;
 }
 
 void report_log(int priority, const char *fmt, ...)
 {
-    char out[4096];
     va_list ap;
 
     va_start(ap, fmt);
-    line_text(out, sizeof(out), fmt, ap);
+    (void)report_format(priority, false, fmt, ap);
     va_end(ap);
-    (void)to_logs(priority, out);
 }

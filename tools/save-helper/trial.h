@@ -14,10 +14,11 @@ struct trial {
     struct policy_fault named[AUDIT_FAULTS]; /* what the audit says of a host that gives that */
 };
 
-/* Both: true: as it should be.  false: *a has the refusal.  What the trial finds and XENLEVEL_ALLOW
- * gives up is added to what the audit found of that kind. */
+/* Give the domain the stream's CPU and compare it with what it has got.  Returns true when that is
+ * as it should be; false with the refusal in *a.  What is given up of it is added to *a. */
 bool trial_run(struct gate_host *h, uint32_t domid, const struct audit_case *c, struct trial *t,
                struct audit *a);
+/* Look whether the domain still has the CPU that the trial gave it.  Returns the same. */
 bool trial_last_look(struct gate_host *h, uint32_t domid, const struct audit_case *c,
                      const struct trial *t, struct audit *a);
 

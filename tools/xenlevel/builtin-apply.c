@@ -28,9 +28,8 @@ struct application {
     const struct subject *domain, *pool;
     struct level_change *change;
     bool dry, strict, json;
-    /* PV: what its programs see here; not known when the hypervisor does not say. */
-    bool pv, known;
-    struct pv_view view;
+    bool pv;
+    struct programs programs; /* PV: what they read here */
 };
 
 static int refuse_if_run(const struct xc_domain_info *info, const char *name)
@@ -48,44 +47,15 @@ static int refuse_if_run(const struct xc_domain_info *info, const char *name)
     return STATUS_YES;
 }
 
-/* ---- what its programs see ---- */
-
-static void look_at_programs(xc_handle *xch, struct application *a, const struct cpu_policy *p)
-{
-    if (a->pv)
-        a->known = !programs_view(xch, p, &a->view);
-}
-
-static void print_line(void *opaque, const char *line)
-{
-    out_text(opaque, 2, 4, "%s", line);
-}
-
-static void print_programs(FILE *f, const struct application *a)
-{
-    if (a->pv && !a->known)
-        out_text(f, 0, 2,
-                 "what the programs of '%s' will read on this host is not known: the hypervisor "
-                 "does not say how it can hide CPUID from them",
-                 a->domain->name);
-    if (!a->pv || !a->known || a->view.exact)
-        return;
-    out_text(f, 0, 2,
-             "the kernel of '%s' reads this; its programs execute CPUID on the processor, and read "
-             "something else:",
-             a->domain->name);
-    programs_say(&a->view.beyond, print_line, f);
-}
-
 /* --strict, before anything is changed. */
 static int refuse_if_loose(xc_handle *xch, struct application *a)
 {
     if (!a->strict || !a->pv)
         return STATUS_YES;
-    look_at_programs(xch, a, &a->change->wanted);
-    if (a->known && a->view.exact)
+    (void)programs_look(xch, &a->change->wanted, &a->programs);
+    if (programs_exact(&a->programs))
         return STATUS_YES;
-    print_programs(stderr, a);
+    programs_print(stderr, &a->programs, a->domain->name);
     warn("refused by --strict: '%s' stays as it is", a->domain->name);
     return STATUS_NO;
 }
@@ -108,7 +78,8 @@ static int report_text(const struct application *a)
             plural(count, sizeof(count), featureset_count(&c->dropped), "feature", "features"));
         show_features(stdout, 2, &c->dropped);
     }
-    print_programs(stdout, a);
+    if (a->pv)
+        programs_print(stdout, &a->programs, domain->name);
     if (dry)
         return STATUS_YES;
     if (!featureset_empty(&c->kept)) {
@@ -124,16 +95,6 @@ static int report_text(const struct application *a)
                  "%s (highest leaves, address width, MSR CE or XSAVE layout) not as asked for",
                  plural(count, sizeof(count), c->other, "register", "registers"));
     return level_taken(c) ? STATUS_YES : STATUS_NO;
-}
-
-static void programs_json(struct json *j, const struct application *a)
-{
-    json_object(j, "programs");
-    json_bool(j, "known", a->known);
-    json_bool(j, "exact", a->known && a->view.exact);
-    if (a->known)
-        json_pv_change(j, &a->view.beyond, false);
-    json_close_object(j);
 }
 
 static int report_json(const struct application *a)
@@ -157,14 +118,14 @@ static int report_json(const struct application *a)
         json_number(j, "other_registers", c->other);
     }
     if (a->pv)
-        programs_json(j, a);
+        json_programs(j, &a->programs);
     json_close_object(j);
     if (json_end(j))
         return STATUS_TROUBLE;
     return dry || taken ? STATUS_YES : STATUS_NO;
 }
 
-static int apply(struct application *a)
+static int apply_level(struct application *a)
 {
     xc_handle *xch = xc_interface_open(out_logger());
     struct level_change *c = xcalloc(1, sizeof(*c));
@@ -191,7 +152,8 @@ static int apply(struct application *a)
     if (!status && !a->dry)
         status = level_apply(xch, a->domain->domid, c) ? STATUS_TROUBLE : STATUS_YES;
     if (!status) {
-        look_at_programs(xch, a, a->dry ? &c->wanted : &c->after);
+        if (a->pv)
+            (void)programs_look(xch, a->dry ? &c->wanted : &c->after, &a->programs);
         status = (a->json ? report_json : report_text)(a);
     }
 out:
@@ -200,7 +162,7 @@ out:
     return status;
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_apply(const struct command *cmd, int argc, char **argv)
 {
     struct subject *domain, *pool;
     int letter, first, status = STATUS_TROUBLE;
@@ -230,7 +192,7 @@ static int run(const struct command *cmd, int argc, char **argv)
         else if (domain->domid == POLICY_NONE)
             status = complain("%s is not a domain", domain->origin);
         else
-            status = apply(&a);
+            status = apply_level(&a);
     }
     subject_close(domain);
     subject_close(pool);
@@ -251,5 +213,5 @@ const struct command cmd_apply = {
              "looks new to the hypervisor, but "
              "its kernel has seen its CPU already: do not apply a level to it.",
     .options = options,
-    .run = run,
+    .run = run_apply,
 };

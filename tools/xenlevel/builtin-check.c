@@ -5,8 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <host-policy.h>
+
 #include "commands.h"
 #include "enforce.h"
+#include "findings.h"
 #include "json.h"
 #include "out.h"
 #include "show.h"
@@ -42,36 +45,6 @@ static void print_guest(const struct question *q, const char *can, const struct 
              host->file->host->cpu, why);
 }
 
-/* One heading, and the findings of one kind (or of all kinds but features) below it. */
-static void print_group(const struct policy_report *r, int kind, const char *one, const char *many)
-{
-    struct featureset fs = {{0}};
-    char count[96];
-    size_t n = 0;
-
-    for (size_t i = 0; i < r->count && i < r->max; i++)
-        if ((int)r->faults[i].kind == kind) {
-            featureset_set(&fs, r->faults[i].feature);
-            n++;
-        }
-    if (!n)
-        return;
-    out_text(stdout, 2, 4, "%s:", plural(count, sizeof(count), n, one, many));
-    show_features(stdout, 4, &fs);
-}
-
-static void print_others(const struct policy_report *r)
-{
-    char text[XC_FAULT_TEXT];
-
-    for (size_t i = 0; i < r->count && i < r->max; i++) {
-        if (r->faults[i].kind == FAULT_FEATURE_MISSING || r->faults[i].kind == FAULT_HAZARD_UNTOLD)
-            continue;
-        (void)xc_fault_text(&r->faults[i], text, sizeof(text));
-        out_text(stdout, 2, 4, "%s", text);
-    }
-}
-
 /* What --strict does not let pass. */
 static bool is_too_loose(const struct question *q, const struct enforcement *e)
 {
@@ -100,6 +73,9 @@ static void answer_json(const struct question *q, const struct subject *host, bo
 static void answer_text(const struct question *q, const struct subject *host, bool offered,
                         const struct policy_report *r, const struct enforcement *e)
 {
+    const struct findings all = {r->faults, 0, r->count < r->max ? r->count : r->max, NULL};
+    unsigned int width = out_width(stdout);
+
     if (!offered) {
         print_guest(q, "cannot run", host, ": no guests of that type can");
         return;
@@ -108,11 +84,13 @@ static void answer_text(const struct question *q, const struct subject *host, bo
         print_guest(q, "cannot run", host, ":");
     else
         print_guest(q, "can run", host, "");
-    print_group(r, FAULT_FEATURE_MISSING, "feature that it was told it has is missing there",
-                "features that it was told it has are missing there");
-    print_group(r, FAULT_HAZARD_UNTOLD, "hazard of that host is one that it was not told of",
-                "hazards of that host are ones that it was not told of");
-    print_others(r);
+    findings_features(stdout, width, &all, FAULT_FEATURE_MISSING,
+                      "feature that it was told it has is missing there",
+                      "features that it was told it has are missing there");
+    findings_features(stdout, width, &all, FAULT_HAZARD_UNTOLD,
+                      "hazard of that host is one that it was not told of",
+                      "hazards of that host are ones that it was not told of");
+    findings_others(stdout, width, &all, NULL);
     if (is_too_loose(q, e))
         enforcement_print_refusal(stdout, 2, host, e);
     if (e)
@@ -120,7 +98,7 @@ static void answer_text(const struct question *q, const struct subject *host, bo
 }
 
 /* STATUS_YES or STATUS_NO. */
-static int ask(const struct question *q, const struct subject *host)
+static int ask_host(const struct question *q, const struct subject *host)
 {
     struct policy_fault *faults = xcalloc(MAX_FAULTS, sizeof(*faults));
     struct policy_report r = {.faults = faults, .max = MAX_FAULTS};
@@ -131,8 +109,10 @@ static int ask(const struct question *q, const struct subject *host)
     int status;
 
     if (offered) {
-        struct policy_host h = {.max = &host->policy[max]};
+        struct cpu_policy most = host->policy[max];
+        struct policy_host h = {.max = &most};
 
+        policy_restrict(&most, q->type == TYPE_PV ? GUEST_PV : GUEST_HVM_HAP);
         if (host->have[deflt])
             h.deflt = &host->policy[deflt];
         (void)xc_audit_policy(NULL, q->policy, &h, &r, NULL);
@@ -177,7 +157,7 @@ static int ask_all(struct question *q, int n, char **hosts)
         else if (host->kind != SUBJECT_HOST)
             one = complain("%s is not a host", host->origin);
         else
-            one = ask(q, host);
+            one = ask_host(q, host);
         if (one > status)
             status = one;
         subject_close(host);
@@ -186,7 +166,7 @@ static int ask_all(struct question *q, int n, char **hosts)
     return status;
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_check(const struct command *cmd, int argc, char **argv)
 {
     struct question q = {.type = TYPE_UNKNOWN};
     struct subject *guest, *here;
@@ -209,6 +189,8 @@ static int run(const struct command *cmd, int argc, char **argv)
     if (!subject_open(argv[first], guest)) {
         q.guest = guest;
         q.policy = subject_guest_policy(guest, &q.type);
+        if (q.policy && guest->kind == SUBJECT_HOST) /* a guest born there */
+            host_policy_for_domain(&guest->policy[subject_default(q.type)]);
     }
     if (q.policy && !find_home(&q, here)) {
         q.type_name = guest->kind == SUBJECT_GUEST && guest->type != TYPE_UNKNOWN
@@ -250,5 +232,5 @@ const struct command cmd_check = {
         "is a warning, or with --strict a no. Status 0: it can run on all of them; 1: not on "
         "all.",
     .options = options,
-    .run = run,
+    .run = run_check,
 };

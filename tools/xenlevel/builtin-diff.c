@@ -31,8 +31,8 @@ struct side {
 };
 
 /* The policy to compare: hosts as they are when both are hosts, else what guests have. */
-static int choose(struct side *side, bool by_name, enum xc_policy_index index,
-                  enum subject_type type, bool hosts)
+static int choose_policy(struct side *side, bool by_name, enum xc_policy_index index,
+                         enum subject_type type, bool hosts)
 {
     if (side->s.kind == SUBJECT_HOST && (by_name || (hosts && type == TYPE_UNKNOWN))) {
         if (!by_name)
@@ -119,8 +119,6 @@ static size_t register_differences(const struct cpu_policy *a, const struct cpu_
     return n;
 }
 
-static const char *const registers[4] = {"eax", "ebx", "ecx", "edx"};
-
 static void only_in(const struct side *one, const struct side *other, struct featureset *fs)
 {
     featureset_andnot(fs, &one->fs, &other->fs);
@@ -157,10 +155,11 @@ static int print_text(const struct side *a, const struct side *b, bool leaves)
             char where[48], va[16], vb[16];
 
             if (list[i].subleaf == POLICY_NONE)
-                (void)snprintf(where, sizeof(where), "%x.%s", list[i].leaf, registers[list[i].reg]);
+                (void)snprintf(where, sizeof(where), "%x.%s", list[i].leaf,
+                               xc_register_name(list[i].reg));
             else
                 (void)snprintf(where, sizeof(where), "%x.%x.%s", list[i].leaf, list[i].subleaf,
-                               registers[list[i].reg]);
+                               xc_register_name(list[i].reg));
             (void)snprintf(va, sizeof(va), "%08x", list[i].a);
             (void)snprintf(vb, sizeof(vb), "%08x", list[i].b);
             table_row(&t, where, va, vb);
@@ -214,7 +213,7 @@ static int print_json(const struct side *a, const struct side *b)
         json_hex(j, "leaf", list[i].leaf);
         if (list[i].subleaf != POLICY_NONE)
             json_number(j, "subleaf", list[i].subleaf);
-        json_string(j, "register", registers[list[i].reg]);
+        json_string(j, "register", xc_register_name(list[i].reg));
         json_array(j, "values");
         json_hex(j, NULL, list[i].a);
         json_hex(j, NULL, list[i].b);
@@ -229,7 +228,7 @@ static int print_json(const struct side *a, const struct side *b)
     return same ? STATUS_YES : STATUS_NO;
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_diff(const struct command *cmd, int argc, char **argv)
 {
     bool by_name = false, leaves = false, json = false, hosts;
     enum xc_policy_index index = XC_POLICY_HOST;
@@ -259,8 +258,8 @@ static int run(const struct command *cmd, int argc, char **argv)
         for (unsigned int i = 0; i < 2 && type == TYPE_UNKNOWN; i++)
             if (sides[i].s.kind == SUBJECT_GUEST)
                 type = sides[i].s.type;
-        if (!choose(&sides[0], by_name, index, type, hosts) &&
-            !choose(&sides[1], by_name, index, type, hosts))
+        if (!choose_policy(&sides[0], by_name, index, type, hosts) &&
+            !choose_policy(&sides[1], by_name, index, type, hosts))
             status =
                 json ? print_json(&sides[0], &sides[1]) : print_text(&sides[0], &sides[1], leaves);
     }
@@ -279,5 +278,5 @@ const struct command cmd_diff = {
              "a guest or a pool, by what guests are born with there. Status 0: the same; 1: they "
              "differ.",
     .options = options,
-    .run = run,
+    .run = run_diff,
 };

@@ -102,7 +102,7 @@ static int write_out(Xenlevel__File *file, const char *path, bool json)
     return status;
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_host(const struct command *cmd, int argc, char **argv)
 {
     const char *output = NULL, *name = NULL, *dump = NULL, *caps_text = NULL, *value;
     const char *cmdline = NULL;
@@ -165,5 +165,5 @@ const struct command cmd_host = {
              "--xen-cmdline, but without the firmware settings and microcode of the real machine: "
              "good for planning, to be repeated on the machine itself.",
     .options = options,
-    .run = run,
+    .run = run_host,
 };

@@ -46,7 +46,7 @@ struct pool {
 
 /* What programs of PV guests of that level see on host i, wherever in the pool they were born: a
  * guest has the identity of its first host. */
-static void enforce(const struct pool *pool, struct plan *plan, size_t i)
+static void enforce_level(const struct pool *pool, struct plan *plan, size_t i)
 {
     for (size_t k = 0; k < pool->n; k++) {
         /* Its own first. */
@@ -62,7 +62,7 @@ static void enforce(const struct pool *pool, struct plan *plan, size_t i)
 }
 
 /* What each host has, gives up, and is silent about. */
-static void account(struct pool *pool, struct plan *plan)
+static void account_for(struct pool *pool, struct plan *plan)
 {
     const struct featureset *accumulate = featureset_merge_mask(MERGE_ACCUMULATE);
     struct featureset level, told;
@@ -82,13 +82,13 @@ static void account(struct pool *pool, struct plan *plan)
         featureset_andnot(&untold, &untold, &plan->own[i]);
         featureset_or(&plan->hazards, &plan->hazards, &untold);
         if (plan->type == TYPE_PV)
-            enforce(pool, plan, i);
+            enforce_level(pool, plan, i);
     }
 }
 
 /* The hosts as the level takes them; false when one of them cannot run such guests: *cannot. */
-static bool offers(const struct pool *pool, struct plan *plan, struct policy_host *hosts,
-                   size_t *cannot)
+static bool host_offers(const struct pool *pool, struct plan *plan, struct policy_host *hosts,
+                        size_t *cannot)
 {
     for (size_t i = 0; i < pool->n; i++) {
         const struct subject *s = &pool->hosts[i];
@@ -120,7 +120,7 @@ static int make_plan(struct pool *pool, enum subject_type type, bool quiet)
     plan->given_up = xcalloc(pool->n, sizeof(*plan->given_up));
     plan->may = xcalloc(pool->n, sizeof(*plan->may));
     plan->enforced = xcalloc(pool->n, sizeof(*plan->enforced));
-    if (!offers(pool, plan, hosts, &culprit)) {
+    if (!host_offers(pool, plan, hosts, &culprit)) {
         if (!quiet)
             out_text(stdout, 0, 2, "no level for %s guests: %s cannot run them",
                      subject_type_name(type), pool->hosts[culprit].name);
@@ -136,7 +136,7 @@ static int make_plan(struct pool *pool, enum subject_type type, bool quiet)
         return -1;
     }
     plan->done = true;
-    account(pool, plan);
+    account_for(pool, plan);
     return 0;
 }
 
@@ -172,7 +172,7 @@ static int fallen_with(const struct pool *pool, const struct plan *plan, unsigne
 }
 
 /* Why f is not in the level, for people. */
-static char *cause(const struct pool *pool, const struct plan *plan, unsigned int f)
+static char *find_cause(const struct pool *pool, const struct plan *plan, unsigned int f)
 {
     char *list = hosts_with(pool, plan->own, f, false), *text;
     int root;
@@ -196,13 +196,13 @@ static void print_group(const struct pool *pool, const struct plan *plan, unsign
                         struct featureset *printed)
 {
     char *by = hosts_with(pool, plan->given_up, first, true);
-    char *because = cause(pool, plan, first);
+    char *because = find_cause(pool, plan, first);
     struct featureset group = {{0}};
     char count[32];
 
     for (int f = (int)first; f >= 0; f = featureset_next(&plan->lost, (unsigned int)f + 1)) {
         char *by_too = hosts_with(pool, plan->given_up, (unsigned int)f, true);
-        char *because_too = cause(pool, plan, (unsigned int)f);
+        char *because_too = find_cause(pool, plan, (unsigned int)f);
 
         if (!strcmp(by, by_too) && !strcmp(because, because_too))
             featureset_set(&group, (unsigned int)f);
@@ -228,20 +228,13 @@ static void print_costs(const struct pool *pool, const struct plan *plan)
             print_group(pool, plan, (unsigned int)f, &printed);
 }
 
-/* Does it tell guests of a protection that they have to use themselves? */
-static bool protects(unsigned int f)
-{
-    const struct feature_info *info = feature_info(f);
-
-    return info && strstr(info->description, "VERW");
-}
-
 /* One line for each: what it is, who has it, who stands against it, and what that means. */
 static void print_losses(const struct pool *pool, const struct plan *plan)
 {
     for (int f = featureset_next(&plan->untellable, 0); f >= 0;
          f = featureset_next(&plan->untellable, (unsigned int)f + 1)) {
         const struct feature_info *info = feature_info((unsigned int)f);
+        bool protects = info && info->protects; /* guests have to use it themselves */
         char *has = hosts_with(pool, plan->own, (unsigned int)f, true);
         char *cannot = hosts_with(pool, plan->may, (unsigned int)f, false);
         char *why = *cannot ? xasprintf("%s cannot give it to guests", cannot)
@@ -249,9 +242,8 @@ static void print_losses(const struct pool *pool, const struct plan *plan)
 
         out_text(stdout, 2, 4, "loses %s (%s), which %s %s: %s, so a guest on %s %s",
                  info ? info->name : "?", info ? info->description : "?", has,
-                 protects((unsigned int)f) ? "needs" : "has", why, has,
-                 protects((unsigned int)f) ? "may leave out a protection that it needs there"
-                                           : "is not told of it");
+                 protects ? "needs" : "has", why, has,
+                 protects ? "may leave out a protection that it needs there" : "is not told of it");
         free(why);
         free(has);
         free(cannot);
@@ -365,7 +357,7 @@ static void plan_json(struct json *j, const char *key, const struct pool *pool,
     json_close_object(j);
 }
 
-static int report(const struct pool *pool, const char *output, bool json)
+static int print_report(const struct pool *pool, const char *output, bool json)
 {
     struct json *j;
     struct table t;
@@ -484,15 +476,15 @@ static int level_hosts(struct pool *pool, const char *output, const char *name, 
         return STATUS_NO;
     }
     if (strict && is_too_loose(pool)) {
-        status = report(pool, NULL, json);
+        status = print_report(pool, NULL, json);
         return status ? status : STATUS_NO;
     }
     if (output && write_pool(pool, output, name))
         return STATUS_TROUBLE;
-    return report(pool, output, json);
+    return print_report(pool, output, json);
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_level(const struct command *cmd, int argc, char **argv)
 {
     const char *output = NULL, *name = NULL, *value;
     int letter, first, status = STATUS_TROUBLE;
@@ -540,5 +532,5 @@ const struct command cmd_level = {
              "host. Status 1: these hosts have no common level, or with --strict one of them "
              "cannot hold PV guests to it.",
     .options = options,
-    .run = run,
+    .run = run_level,
 };

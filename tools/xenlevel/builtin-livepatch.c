@@ -92,7 +92,7 @@ static char *running_syms(void)
     return syms;
 }
 
-static int build(const struct request *q)
+static int build_payload(const struct request *q)
 {
     char *syms = q->syms ? xstrdup(q->syms) : running_syms();
     char *out, id[BUILD_ID_TEXT];
@@ -148,7 +148,7 @@ static int load_into(xc_handle *xch, const struct xc_version *v, const char *pat
     return STATUS_YES;
 }
 
-static int load(const struct request *q)
+static int load_payload(const struct request *q)
 {
     struct payload p;
     struct xc_version v;
@@ -209,7 +209,7 @@ static int show_status(const struct request *q)
     return status.state == XC_LIVEPATCH_APPLIED ? STATUS_YES : STATUS_NO;
 }
 
-static int unload(const struct request *q)
+static int unload_payload(const struct request *q)
 {
     struct xc_livepatch_status status;
     struct xc_version v;
@@ -237,12 +237,15 @@ static int unload(const struct request *q)
     return STATUS_YES;
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_livepatch(const struct command *cmd, int argc, char **argv)
 {
     static const struct {
         const char *name;
         int (*run)(const struct request *q);
-    } verbs[] = {{"build", build}, {"load", load}, {"status", show_status}, {"unload", unload}};
+    } verbs[] = {{"build", build_payload},
+                 {"load", load_payload},
+                 {"status", show_status},
+                 {"unload", unload_payload}};
     struct request q = {.cmd = cmd};
     const char *value;
     int letter, first;
@@ -280,5 +283,5 @@ const struct command cmd_livepatch = {
         "Xen, after the build-ids were compared and its self-test has passed. unload takes it "
         "out. status says (0: applied, 1: not).",
     .options = options,
-    .run = run,
+    .run = run_livepatch,
 };

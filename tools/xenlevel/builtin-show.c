@@ -234,7 +234,7 @@ int show_keep_guest(const struct subject *s, const char *path)
     return rc ? complain("%s", error.text) : STATUS_YES;
 }
 
-static int show(const struct subject *s, const struct choice *c)
+static int show_file(const struct subject *s, const struct choice *c)
 {
     struct json *j = c->json ? json_begin() : NULL;
     int status = STATUS_YES;
@@ -254,7 +254,7 @@ static int show(const struct subject *s, const struct choice *c)
     return status;
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_show(const struct command *cmd, int argc, char **argv)
 {
     struct choice c = {.type = TYPE_UNKNOWN};
     const char *value, *output = NULL;
@@ -299,7 +299,7 @@ static int run(const struct command *cmd, int argc, char **argv)
         status = complain("%s is a policy file already: --output is for domains and save images",
                           s.origin);
     else
-        status = show(&s, &c);
+        status = show_file(&s, &c);
     if (output && status == STATUS_YES)
         status = show_keep_guest(&s, output);
     subject_close(&s);
@@ -314,5 +314,5 @@ const struct command cmd_show = {
              "in it: every feature by name, where it is and what it is. Of a host, the policy "
              "that HVM guests are born with, unless another one is asked for. `-` is this host.",
     .options = options,
-    .run = run,
+    .run = run_show,
 };

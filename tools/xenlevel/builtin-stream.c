@@ -39,7 +39,7 @@ struct request {
     struct policy_report losses; /* of the guest, by set-policy */
 };
 
-static int show(struct request *q)
+static int show_stream(struct request *q)
 {
     return stream_show(&q->image, q->records, q->json);
 }
@@ -105,7 +105,7 @@ static int judge_losses(const struct request *q)
     return STATUS_NO;
 }
 
-static int impossible(struct request *q)
+static int is_impossible(struct request *q)
 {
     warn("%s: no such CPU can exist:", q->policy);
     q->force_all = false;
@@ -115,12 +115,13 @@ static int impossible(struct request *q)
 }
 
 /* May the guest have this policy instead of its own?  A status, after messages. */
-static int judge(struct request *q, const struct cpu_policy *old, const struct cpu_policy *new)
+static int judge_stream(struct request *q, const struct cpu_policy *old,
+                        const struct cpu_policy *new)
 {
     const struct policy_host host = {.max = new, .deflt = new};
 
     if (policy_verify(new, &q->losses))
-        return impossible(q);
+        return is_impossible(q);
     if (old)
         return policy_check(old, &host, &q->losses) ? judge_losses(q) : STATUS_YES;
     if (q->force_all)
@@ -162,7 +163,7 @@ static int wanted_policy(const struct request *q, const struct cpu_policy *old,
     return rc ? -1 : 0;
 }
 
-static uint64_t place(const xen_cpuid_leaf_t *l)
+static uint64_t place_policy(const xen_cpuid_leaf_t *l)
 {
     return (uint64_t)l->leaf << 32 | l->subleaf;
 }
@@ -180,8 +181,8 @@ static void take_leaves(struct edit *e, const xen_cpuid_leaf_t *old, size_t nr_o
         xen_cpuid_leaf_t *to = &e->leaves[e->nr_leaves++];
         const struct cpuid_regs *r;
 
-        if (k == nr_old || (i < n && place(&leaves[i]) <= place(&old[k]))) {
-            k += k < nr_old && place(&leaves[i]) == place(&old[k]);
+        if (k == nr_old || (i < n && place_policy(&leaves[i]) <= place_policy(&old[k]))) {
+            k += k < nr_old && place_policy(&leaves[i]) == place_policy(&old[k]);
             *to = leaves[i++];
             continue;
         }
@@ -212,7 +213,7 @@ static struct edit *policy_edit(const struct xc_sr_head *head, bool old_is_valid
     return e;
 }
 
-static int rewrite(struct request *q, struct edit *e, const struct image_summary *sum)
+static int rewrite_stream(struct request *q, struct edit *e, const struct image_summary *sum)
 {
     const char *output = q->output ? q->output : q->path;
 
@@ -239,7 +240,7 @@ static int write_policy(struct request *q, const struct cpu_policy *old,
     if (same)
         out_text(stdout, 0, 2, "%s has that policy already", q->path);
     if (!same || q->output)
-        status = rewrite(q, e, sum);
+        status = rewrite_stream(q, e, sum);
     if (status == STATUS_YES && q->losses.count) {
         out_text(stdout, 0, 2, "taken from the guest by force:");
         print_faults(stdout, q, true);
@@ -261,7 +262,7 @@ static int set_policy(struct request *q)
         warn("%s: a version %u stream, which cannot hold a CPU policy", q->path,
              q->image.head->version);
     else if (!image_summarise(&q->image, &sum) && !wanted_policy(q, has, new))
-        status = judge(q, has, new);
+        status = judge_stream(q, has, new);
     if (status == STATUS_YES)
         status = write_policy(q, has, new, &sum);
     free(q->losses.faults);
@@ -272,7 +273,7 @@ static int set_policy(struct request *q)
 
 /* ---- strip ---- */
 
-static int strip(struct request *q)
+static int strip_stream(struct request *q)
 {
     struct edit *e;
     struct image_summary sum;
@@ -287,7 +288,7 @@ static int strip(struct request *q)
     }
     e = xcalloc(1, sizeof(*e));
     e->strip = true;
-    status = rewrite(q, e, &sum);
+    status = rewrite_stream(q, e, &sum);
     free(e);
     return status;
 }
@@ -313,7 +314,7 @@ static int parse_force(struct request *q, const char *list)
 }
 
 /* Options of other verbs are mistakes that somebody should hear of. */
-static const char *misplaced(const struct request *q, const char *verb)
+static const char *is_misplaced(const struct request *q, const char *verb)
 {
     bool sets = !strcmp(verb, "set-policy"), shows = !strcmp(verb, "show");
 
@@ -326,16 +327,16 @@ static const char *misplaced(const struct request *q, const char *verb)
     return shows && q->output ? "show writes no file" : NULL;
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_stream(const struct command *cmd, int argc, char **argv)
 {
     static const struct {
         const char *name;
         int (*run)(struct request *q);
     } verbs[] = {
-        {"show", show},
+        {"show", show_stream},
         {"extract-policy", extract_policy},
         {"set-policy", set_policy},
-        {"strip", strip},
+        {"strip", strip_stream},
     };
     struct request q = {.policy = NULL};
     const char *value, *wrong;
@@ -358,7 +359,7 @@ static int run(const struct command *cmd, int argc, char **argv)
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
         if (strcmp(argv[first], verbs[i].name) != 0)
             continue;
-        wrong = misplaced(&q, verbs[i].name);
+        wrong = is_misplaced(&q, verbs[i].name);
         if (wrong)
             return cmd_usage(cmd, wrong);
         q.path = argv[first + 1];
@@ -381,5 +382,5 @@ const struct command cmd_stream = {
              "was told it has. `strip` leaves out every optional record. Images are written whole "
              "or not at all.",
     .options = options,
-    .run = run,
+    .run = run_stream,
 };

@@ -93,7 +93,7 @@ static size_t verify_subject(const struct subject *s, struct json *j)
     return count;
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_verify(const struct command *cmd, int argc, char **argv)
 {
     struct json *j = NULL;
     int letter, first, status = STATUS_YES;
@@ -137,5 +137,5 @@ const struct command cmd_verify = {
              "whether the XSAVE components fit their features and each other. Files that are "
              "damaged, truncated or not ours are refused (status 2).",
     .options = options,
-    .run = run,
+    .run = run_verify,
 };

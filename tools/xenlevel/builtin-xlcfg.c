@@ -25,8 +25,6 @@ static const struct cmd_option options[] = {
     CMD_END,
 };
 
-static const char *const registers[4] = {"eax", "ebx", "ecx", "edx"};
-
 /* A register's 32 characters. */
 struct bits {
     char text[33];
@@ -76,8 +74,8 @@ struct entries {
     size_t n;
 };
 
-static void add(struct entries *list, uint32_t leaf, uint32_t subleaf, unsigned int reg,
-                const struct bits *b, char *comment)
+static void add_entry(struct entries *list, uint32_t leaf, uint32_t subleaf, unsigned int reg,
+                      const struct bits *b, char *comment)
 {
     struct entry *e = &list->e[list->n++];
 
@@ -85,7 +83,7 @@ static void add(struct entries *list, uint32_t leaf, uint32_t subleaf, unsigned 
         (void)snprintf(e->leaf, sizeof(e->leaf), "%#x", leaf);
     else
         (void)snprintf(e->leaf, sizeof(e->leaf), "%#x,%u", leaf, subleaf);
-    e->reg = registers[reg];
+    e->reg = xc_register_name(reg);
     e->bits = *b;
     e->comment = comment;
 }
@@ -122,7 +120,7 @@ static void given_up(const struct subject *pool, enum subject_type type, struct 
 }
 
 /* The leaf's family must reach it, or what is written there means nothing. */
-static bool reached(const struct cpu_policy *p, uint32_t leaf, uint32_t subleaf)
+static bool is_reached(const struct cpu_policy *p, uint32_t leaf, uint32_t subleaf)
 {
     if (leaf >= 0x80000000u)
         return leaf <= p->extd[0].a;
@@ -131,33 +129,34 @@ static bool reached(const struct cpu_policy *p, uint32_t leaf, uint32_t subleaf)
     return leaf != 7 || subleaf <= p->feat[0].a;
 }
 
-static void collect(const struct cpu_policy *p, const struct featureset *lost, struct entries *list)
+static void collect_entries(const struct cpu_policy *p, const struct featureset *lost,
+                            struct entries *list)
 {
     struct featureset fs;
     struct bits b;
 
     policy_to_featureset(p, &fs);
     number_bits(p->basic[0].a, 31, 0, &b);
-    add(list, 0, POLICY_NONE, 0, &b, xstrdup("highest leaf"));
+    add_entry(list, 0, POLICY_NONE, 0, &b, xstrdup("highest leaf"));
     if (p->basic[0].a >= 7) {
         number_bits(p->feat[0].a, 31, 0, &b);
-        add(list, 7, 0, 0, &b, xstrdup("highest subleaf of leaf 7"));
+        add_entry(list, 7, 0, 0, &b, xstrdup("highest subleaf of leaf 7"));
     }
     number_bits(p->extd[0].a, 31, 0, &b);
-    add(list, 0x80000000u, POLICY_NONE, 0, &b, xstrdup("highest extended leaf"));
+    add_entry(list, 0x80000000u, POLICY_NONE, 0, &b, xstrdup("highest extended leaf"));
     if (p->extd[0].a >= 0x80000008u) {
         number_bits(p->extd[8].a & 0xff, 7, 0, &b);
-        add(list, 0x80000008u, POLICY_NONE, 0, &b, xstrdup("bits of a physical address"));
+        add_entry(list, 0x80000008u, POLICY_NONE, 0, &b, xstrdup("bits of a physical address"));
     }
     for (unsigned int w = 0; w < FEATURESET_XEN_WORDS; w++) {
         const struct featureset_word_info *info = featureset_word_info(w);
 
-        if (info->leaf == POLICY_NONE || !reached(p, info->leaf, info->subleaf))
+        if (info->leaf == POLICY_NONE || !is_reached(p, info->leaf, info->subleaf))
             continue;
         word_bits(w, &fs, &b);
         /* Nothing hidden, nothing told: no line. */
         if (strspn(b.text, "x") < 32)
-            add(list, info->leaf, info->subleaf, info->reg, &b, names_of(lost, w));
+            add_entry(list, info->leaf, info->subleaf, info->reg, &b, names_of(lost, w));
     }
 }
 
@@ -243,7 +242,7 @@ static int write_config(const struct subject *pool, enum subject_type type, bool
         return STATUS_TROUBLE;
     list = xcalloc(1, sizeof(*list));
     given_up(pool, type, &lost);
-    collect(p, &lost, list);
+    collect_entries(p, &lost, list);
     if (json) {
         status = print_json(pool, type, list, &lost);
     } else {
@@ -261,7 +260,7 @@ static int write_config(const struct subject *pool, enum subject_type type, bool
     return status;
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_xlcfg(const struct command *cmd, int argc, char **argv)
 {
     enum subject_type type = TYPE_UNKNOWN;
     bool names = false, json = false;
@@ -302,5 +301,5 @@ const struct command cmd_xlcfg = {
              "name. xl of Xen 4.17 has no msr= setting: what the level hides in MSRs is named in a "
              "comment, and `xenlevel apply` can hide it.",
     .options = options,
-    .run = run,
+    .run = run_xlcfg,
 };

@@ -14,6 +14,7 @@
 #include "capture.h"
 #include "dump.h"
 #include "features-gen.h"
+#include "logger.h"
 #include "out.h"
 #include "util.h"
 #include "xc_sim.h"
@@ -83,27 +84,8 @@ static bool not_offered(int err)
     return err == EOPNOTSUPP || err == EINVAL || err == ENOENT;
 }
 
-/* A logger that says nothing, for questions to which "no" is an answer. */
-static void silent(struct xentoollog_logger *logger, xentoollog_level level, int err,
-                   const char *context, const char *fmt, va_list ap)
-{
-    (void)logger;
-    (void)level;
-    (void)err;
-    (void)context;
-    (void)fmt;
-    (void)ap;
-}
-
-static void silent_destroy(struct xentoollog_logger *logger)
-{
-    (void)logger;
-}
-
-static struct xentoollog_logger silent_logger = {silent, NULL, silent_destroy};
-
 /* `type`: for which guests; the raw and host policies must be there in any case. */
-static bool wanted(const char *which, const struct xc_physinfo *info)
+static bool is_wanted(const char *which, const struct xc_physinfo *info)
 {
     if (!strncmp(which, "pv", 2))
         return info->pv;
@@ -118,7 +100,7 @@ static int capture_featuresets(xc_handle *xch, const struct xc_physinfo *info, X
         uint32_t *words;
         size_t n;
 
-        if (!wanted(xc_featureset_name(i), info))
+        if (!is_wanted(xc_featureset_name(i), info))
             continue;
         if (xc_get_cpu_featureset(xch, i, &words, &n)) {
             if (i > XC_FEATURESET_HOST && not_offered(errno))
@@ -138,7 +120,7 @@ static int capture_policies(xc_handle *xch, const struct xc_physinfo *info, Xenl
         struct xc_leaves l;
         char what[64], why[XC_FAULT_TEXT];
 
-        if (!wanted(xc_policy_name(i), info))
+        if (!is_wanted(xc_policy_name(i), info))
             continue;
         if (xc_get_system_cpu_policy(xch, i, &l)) {
             if (i > XC_POLICY_HOST && not_offered(errno))
@@ -166,6 +148,7 @@ Xenlevel__File *capture_xen(xc_handle *xch, const char *name)
     struct xc_physinfo info;
     struct xc_version v;
     struct xentoollog_logger *logger;
+    struct logger silent;
     Xenlevel__File *file;
     char *failed_before;
     int rc;
@@ -190,7 +173,7 @@ Xenlevel__File *capture_xen(xc_handle *xch, const char *name)
     file->host->levelling_caps = info.levelling_caps;
 
     /* "No such guests here" is an answer, not a failure. */
-    logger = xc_set_logger(xch, &silent_logger);
+    logger = xc_set_logger(xch, logger_init(&silent, NULL, NULL));
     failed_before = xstrdup(xc_last_error(xch));
     rc = capture_featuresets(xch, &info, file->host);
     if (!rc)
@@ -207,8 +190,8 @@ Xenlevel__File *capture_xen(xc_handle *xch, const char *name)
 }
 
 /* The policies of a host of which only the first is known: those of guests that it can run. */
-static void derive(Xenlevel__Host *host, const struct cpu_policy *raw,
-                   const struct host_options *options)
+static void derive_policies(Xenlevel__Host *host, const struct cpu_policy *raw,
+                            const struct host_options *options)
 {
     struct cpu_policy *p = xcalloc(HOST_POLICIES, sizeof(*p));
     struct xc_physinfo info = {.pv = true};
@@ -217,7 +200,7 @@ static void derive(Xenlevel__Host *host, const struct cpu_policy *raw,
     p[XC_POLICY_RAW] = *raw;
     host_policies_derive(p, options, &info.hvm, &has_hap);
     for (unsigned int i = 0; i < XC_POLICIES; i++)
-        if (wanted(xc_policy_name(i), &info))
+        if (is_wanted(xc_policy_name(i), &info))
             add_policy(host, i, xlp_policy_from(&p[i]));
     for (unsigned int i = 0; i < XC_FEATURESETS; i++) {
         static const enum xc_policy_index from[XC_FEATURESETS] = {
@@ -227,7 +210,7 @@ static void derive(Xenlevel__Host *host, const struct cpu_policy *raw,
         };
         struct featureset fs;
 
-        if (!wanted(xc_featureset_name(i), &info))
+        if (!is_wanted(xc_featureset_name(i), &info))
             continue;
         policy_to_featureset(&p[from[i]], &fs);
         add_featureset(host, i, fs.w, FEATURESET_WORDS);
@@ -276,7 +259,7 @@ Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t 
         file->host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
         file->host->levelling_caps = found;
     }
-    derive(file->host, &d->policy, &options);
+    derive_policies(file->host, &d->policy, &options);
 out:
     if (f)
         (void)fclose(f);

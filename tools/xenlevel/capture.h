@@ -7,13 +7,14 @@
 
 #include "xlp.h"
 
-/* This host.  name NULL: the host's own name.  NULL after a message when it cannot be asked. */
+/* Ask the hypervisor behind xch what this host can offer.  name NULL: the host's own name.  Returns
+ * NULL after a message when it cannot be asked. */
 Xenlevel__File *capture_xen(xc_handle *xch, const char *name);
 
 /*
- * A CPU of which there is a dump.  name NULL: the file's.  caps NULL: worked out when possible.
- * cmdline: the hypervisor's there, "" for none.
- * NULL after a message.
+ * Work out what a host with the CPU in a dump can offer.  name NULL: the file's.  caps NULL: they
+ * are worked out where possible.  cmdline: of the hypervisor there, "" for none.  Returns NULL
+ * after a message.
  */
 Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t *caps,
                              const char *cmdline);

@@ -24,25 +24,28 @@ struct enforcement {
     struct pv_change move;     /* what changes for its programs on the way from there */
 };
 
-/* `level`: what the PV guest has been given. */
+/* Fill *e for a PV guest on this host that has been given the CPU `level`. */
 void enforcement_of(const struct subject *host, const struct cpu_policy *level,
                     struct enforcement *e);
-/* Another CPU that guests of that level may have, born elsewhere: its identity counts too. */
+/* Add the identity of another CPU that guests of the level may have, since they were born
+ * elsewhere.
+ */
 void enforcement_add_identity(const struct subject *host, const struct cpu_policy *level,
                               struct enforcement *e);
-/* The guest has this policy and was born on `home`. */
+/* Add what changes for the programs of a guest with this policy that comes from `home`. */
 void enforcement_of_move(const struct subject *home, const struct subject *host,
                          const struct cpu_policy *policy, struct enforcement *e);
 
-/* Do programs read exactly the policy, and do not notice that they have moved?  What is not known
- * does not count as that. */
+/* Return whether programs read exactly the policy and do not notice that they have moved.  False
+ * when that is not known. */
 bool enforcement_is_exact(const struct enforcement *e);
-/* Says what does not go without saying. */
+/* Print what programs see there beyond or short of the policy; nothing when that is nothing. */
 void enforcement_print(FILE *f, unsigned int indent, const struct subject *host,
                        const struct enforcement *e);
-/* Why --strict refuses; nothing when it does not. */
+/* Print why --strict refuses; nothing when it does not. */
 void enforcement_print_refusal(FILE *f, unsigned int indent, const struct subject *host,
                                const struct enforcement *e);
+/* Write the same as an object. */
 void enforcement_json(struct json *j, const char *key, const struct enforcement *e);
 
 #define CMD_STRICT                                                                                 \

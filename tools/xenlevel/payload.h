@@ -17,11 +17,13 @@ struct payload {
     char xen_build_id[BUILD_ID_TEXT]; /* of the hypervisor that it is for */
 };
 
-/* -1 after a message: not there, not ELF, not a payload, larger than any is. */
+/* Read a payload.  Returns 0; or -1 after a message: it is not there, not ELF, not a payload, or
+ * larger than any is. */
 int payload_read(const char *path, struct payload *p);
 void payload_free(struct payload *p);
 
-/* The build-id of an ELF file in hexadecimal; -1 without a message when it has none. */
+/* Write the build-id of an ELF file in hexadecimal to id.  Returns 0; or -1 without a message when
+ * it has none. */
 int elf_build_id(const char *path, char id[static BUILD_ID_TEXT]);
 
 #endif /* XENLEVEL_PAYLOAD_H */

@@ -66,7 +66,7 @@ static int read_through(struct rewrite *rw, uint64_t from, uint64_t to,
 }
 
 /* Copy what waits, inside the kernel where it can do that. */
-static int flush(struct rewrite *rw)
+static int flush_output(struct rewrite *rw)
 {
     while (rw->from < rw->to) {
         off_t at = (off_t)rw->from;
@@ -102,16 +102,16 @@ static int sum_both(struct rewrite *rw, const void *bytes, size_t len)
 
 /* ---- what can be done with an item ---- */
 
-static int keep(struct rewrite *rw, const struct image_item *it)
+static int keep_bytes(struct rewrite *rw, const struct image_item *it)
 {
     if (it->layer == IMAGE_LIBXC) {
         rw->was.batch_bytes += it->end - it->offset;
         rw->is.batch_bytes += it->end - it->offset;
         if (rw->summing)
-            return flush(rw) ? -1 : read_through(rw, it->offset, it->end, sum_both);
+            return flush_output(rw) ? -1 : read_through(rw, it->offset, it->end, sum_both);
     }
     if (rw->to != it->offset) {
-        if (flush(rw))
+        if (flush_output(rw))
             return -1;
         rw->from = it->offset;
     }
@@ -119,7 +119,7 @@ static int keep(struct rewrite *rw, const struct image_item *it)
     return 0;
 }
 
-static int drop(struct rewrite *rw, const struct image_item *it)
+static int drop_bytes(struct rewrite *rw, const struct image_item *it)
 {
     if (it->layer != IMAGE_LIBXC)
         return 0;
@@ -128,9 +128,9 @@ static int drop(struct rewrite *rw, const struct image_item *it)
 }
 
 /* Bytes of libxc's layer that the old image does not have; a multiple of 8. */
-static int put(struct rewrite *rw, const void *bytes, size_t len)
+static int put_bytes(struct rewrite *rw, const void *bytes, size_t len)
 {
-    if (flush(rw))
+    if (flush_output(rw))
         return -1;
     rw->is.batch_bytes += len;
     if (rw->summing)
@@ -144,7 +144,7 @@ static int put_record(struct rewrite *rw, uint32_t type, const void *body, size_
 
     if (!len)
         return 0;
-    return put(rw, &hdr, sizeof(hdr)) || put(rw, body, len) ? -1 : 0;
+    return put_bytes(rw, &hdr, sizeof(hdr)) || put_bytes(rw, body, len) ? -1 : 0;
 }
 
 static int put_leaves(struct rewrite *rw)
@@ -163,7 +163,7 @@ static int put_msrs(struct rewrite *rw)
 
 /* ---- checksums ---- */
 
-static uint32_t combined(uint32_t a, uint32_t b, uint64_t length_of_b)
+static uint32_t combine_sums(uint32_t a, uint32_t b, uint64_t length_of_b)
 {
     return (uint32_t)crc32_combine(a, b, (z_off_t)length_of_b);
 }
@@ -186,7 +186,7 @@ static int judge_checksum(const struct rewrite *rw, const struct image_item *it,
         return image_fault(rw->im, it, it->body + 4,
                            "the CRC-32 is %08x, the bytes make %08x: the image is damaged",
                            c->batch_crc, was->batch_crc);
-    if (c->whole_crc != combined(was->whole_crc, c->batch_crc, c->batch_bytes))
+    if (c->whole_crc != combine_sums(was->whole_crc, c->batch_crc, c->batch_bytes))
         return image_fault(rw->im, it, it->body + 24,
                            "the CRC-32 of the whole is not what its parts make: the image is "
                            "damaged");
@@ -194,7 +194,8 @@ static int judge_checksum(const struct rewrite *rw, const struct image_item *it,
 }
 
 /* The sums once a CHECKSUM record stands there. */
-static void account(struct sums *s, const struct xc_sr_rhdr *hdr, const struct xc_sr_checksum *c)
+static void account_for(struct sums *s, const struct xc_sr_rhdr *hdr,
+                        const struct xc_sr_checksum *c)
 {
     s->whole_crc = libdeflate_crc32(c->whole_crc, hdr, sizeof(*hdr));
     s->whole_crc = libdeflate_crc32(s->whole_crc, c, sizeof(*c));
@@ -211,7 +212,7 @@ static int on_checksum(struct rewrite *rw, const struct image_item *it)
     /* image_next() has judged its length. */
     if (image_read(rw->im, it->body, &c, sizeof(c)) || judge_checksum(rw, it, &c))
         return -1;
-    account(&rw->was, &hdr, &c);
+    account_for(&rw->was, &hdr, &c);
     rw->sums_seen = true;
     if (rw->edit->strip) {
         rw->edit->dropped++;
@@ -221,10 +222,10 @@ static int on_checksum(struct rewrite *rw, const struct image_item *it)
         c.batch_crc = rw->is.batch_crc;
     c.batch_bytes = rw->is.batch_bytes;
     c.whole_bytes = rw->is.whole_bytes + c.batch_bytes;
-    c.whole_crc = combined(rw->is.whole_crc, c.batch_crc, c.batch_bytes);
-    if (flush(rw) || write_out(rw, &hdr, sizeof(hdr)) || write_out(rw, &c, sizeof(c)))
+    c.whole_crc = combine_sums(rw->is.whole_crc, c.batch_crc, c.batch_bytes);
+    if (flush_output(rw) || write_out(rw, &hdr, sizeof(hdr)) || write_out(rw, &c, sizeof(c)))
         return -1;
-    account(&rw->is, &hdr, &c);
+    account_for(&rw->is, &hdr, &c);
     rw->summing = !rw->changed;
     return 0;
 }
@@ -247,11 +248,12 @@ static int libxc_record(struct rewrite *rw, const struct image_item *it)
         break;
     case REC_X86_CPUID_POLICY:
         if (rw->edit->set_policy)
-            return drop(rw, it) || put_leaves(rw) || (!head->has_msrs && put_msrs(rw)) ? -1 : 0;
+            return drop_bytes(rw, it) || put_leaves(rw) || (!head->has_msrs && put_msrs(rw)) ? -1
+                                                                                             : 0;
         break;
     case REC_X86_MSR_POLICY:
         if (rw->edit->set_policy)
-            return drop(rw, it) || put_msrs(rw) ? -1 : 0;
+            return drop_bytes(rw, it) || put_msrs(rw) ? -1 : 0;
         break;
     case REC_STATIC_DATA_END:
         if (rw->edit->set_policy && !head->has_cpuid &&
@@ -262,20 +264,20 @@ static int libxc_record(struct rewrite *rw, const struct image_item *it)
     default:
         break;
     }
-    return keep(rw, it);
+    return keep_bytes(rw, it);
 }
 
-static int one(struct rewrite *rw, const struct image_item *it)
+static int rewrite_one(struct rewrite *rw, const struct image_item *it)
 {
     bool checksum = !it->header && it->layer == IMAGE_LIBXC && it->type == REC_CHECKSUM;
 
     if (rw->edit->strip && !it->header && it->type & REC_OPTIONAL && !checksum) {
         rw->edit->dropped++;
-        return drop(rw, it);
+        return drop_bytes(rw, it);
     }
     if (it->layer == IMAGE_LIBXC && !it->header)
         return libxc_record(rw, it);
-    return keep(rw, it);
+    return keep_bytes(rw, it);
 }
 
 /* A guest's memory is in it: whoever could read the old image, and nobody else. */
@@ -303,12 +305,12 @@ int rewrite_image(struct image *im, struct edit *edit, bool checksums, const cha
     rw.chunk = xcalloc(1, CHUNK);
     if (!open_output(&rw, output)) {
         while ((more = image_next(im, &it)) > 0)
-            if (one(&rw, &it)) {
+            if (rewrite_one(&rw, &it)) {
                 more = -1;
                 break;
             }
         if (!more)
-            more = flush(&rw);
+            more = flush_output(&rw);
         if (!more && outfile_commit(&rw.out))
             more = write_failed(&rw);
     }

@@ -10,7 +10,7 @@
 #ifndef XENLEVEL_REWRITE_H
 #define XENLEVEL_REWRITE_H
 
-#include "image.h"
+#include "walk.h"
 
 struct edit {
     /* Leave out every optional record of libxc's and libxl's layers.  CHECKSUM records are held
@@ -25,9 +25,9 @@ struct edit {
     uint64_t dropped; /* out: optional records left out */
 };
 
-/* Write im, edited, to `output`, which may be im's own path.  0; or -1 after a message, and then
- * there is no output, or the one that was there before.  `checksums`: there are CHECKSUM records.
- */
+/* Write im, edited, to `output`, which may be im's own path.  `checksums`: there are CHECKSUM
+ * records.  Returns 0; or -1 after a message: then there is no output, or the one that was there
+ * before. */
 int rewrite_image(struct image *im, struct edit *edit, bool checksums, const char *output);
 
 #endif /* XENLEVEL_REWRITE_H */

@@ -11,12 +11,12 @@
 #include "json.h"
 #include "subject.h"
 
-/* Name, CPU, Xen, levelling capabilities: a few lines. */
+/* Print a host's name, CPU, Xen and levelling capabilities: a few lines. */
 void show_host(FILE *f, const struct subject *s);
-/* The same as members of the object that is open. */
+/* Write the same as members of the object that is open. */
 void show_host_json(struct json *j, const struct subject *s);
 
-/* Keep a guest's policy (SUBJECT_GUEST) in a policy file.  A status; 2 after a message. */
+/* Write a guest's policy (SUBJECT_GUEST) to a policy file.  Returns a status; 2 after a message. */
 int show_keep_guest(const struct subject *s, const char *path);
 
 #endif /* XENLEVEL_SHOW_H */

@@ -5,7 +5,7 @@
 #ifndef XENLEVEL_STREAM_SHOW_H
 #define XENLEVEL_STREAM_SHOW_H
 
-#include "image.h"
+#include "walk.h"
 
 struct tally {
     uint64_t count, bytes, first; /* first: the offset of the first one */
@@ -21,10 +21,10 @@ struct image_summary {
     uint64_t pages;                                /* entries of PAGE_DATA */
 };
 
-/* 0; or -1 after a message: the image is not whole. */
+/* Walk through the image and count.  Returns 0; or -1 after a message: the image is not whole. */
 int image_summarise(struct image *im, struct image_summary *sum);
 
-/* A status.  Every record, when asked for. */
+/* Print what is in the image, and with `records` every record.  Returns a status. */
 int stream_show(struct image *im, bool records, bool as_json);
 
 #endif /* XENLEVEL_STREAM_SHOW_H */

@@ -44,25 +44,27 @@ struct subject {
     unsigned int domid; /* of a domain, else POLICY_NONE */
 };
 
-/* 0; or -1 after a message.  To be given back with subject_close() in both cases. */
+/* Find out what an argument stands for.  Returns 0; or -1 after a message.  Call subject_close() in
+ * both cases. */
 int subject_open(const char *arg, struct subject *s);
 void subject_close(struct subject *s);
 
-/* Take over a file that is already in memory. */
+/* Fill *s from a file that is already in memory, and own it. */
 void subject_from_file(struct subject *s, Xenlevel__File *file, const char *origin);
 
-const char *subject_type_name(enum subject_type type); /* "PV", "HVM/PVH" */
+/* Return "PV" or "HVM/PVH"; and which policies of a host are for guests of that type. */
+const char *subject_type_name(enum subject_type type);
 enum xc_policy_index subject_max(enum subject_type type);
 enum xc_policy_index subject_default(enum subject_type type);
 
 /*
- * The CPU that a guest of this type has (SUBJECT_GUEST; a type that contradicts its own is an
- * error), would have on this level, or is born with on this host.  type TYPE_UNKNOWN: the guest's
- * own, or HVM for levels and hosts.  *type becomes what was used.  NULL after a message.
+ * Return the CPU that a guest of this type has (SUBJECT_GUEST; a type that contradicts its own is
+ * an error), would have on this level, or is born with on this host; NULL after a message.  *type
+ * TYPE_UNKNOWN: the guest's own, or HVM for levels and hosts; it becomes what was used.
  */
 const struct cpu_policy *subject_guest_policy(const struct subject *s, enum subject_type *type);
 
-/* "--type" and "--policy" arguments; -1 after a message. */
+/* Parse the arguments of "--type" and "--policy".  Return 0; or -1 after a message. */
 int parse_type(const char *text, enum subject_type *type);
 int parse_policy_name(const char *text, enum xc_policy_index *index);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Building a PV guest: memory, then the frames that its structure is in (sim/guest-pv.h), page
- * tables pinned, and what toolstacks are told of its p2m.
+ * Building a PV guest: memory, then the frames that its structure is in (<sim-abi/guest-pv.h>),
+ * page tables pinned, and what toolstacks are told of its p2m.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +57,7 @@ static int fill_structure(xc_handle *xch, uint32_t domid, const struct pv_build 
     return 0;
 }
 
-static int pin(xc_handle *xch, uint32_t domid, const struct pv_build *b)
+static int pin_tables(xc_handle *xch, uint32_t domid, const struct pv_build *b)
 {
     struct mmuext_op ops[2] = {{.cmd = MMUEXT_PIN_L4_TABLE}, {.cmd = MMUEXT_PIN_L4_TABLE}};
 
@@ -66,7 +66,7 @@ static int pin(xc_handle *xch, uint32_t domid, const struct pv_build *b)
     return xc_pv_pin(xch, domid, ops, 2);
 }
 
-static int tell(xc_handle *xch, uint32_t domid, const struct pv_build *b)
+static int tell_p2m(xc_handle *xch, uint32_t domid, const struct pv_build *b)
 {
     void *page, *mapping = xc_map_foreign_pages(xch, domid, &b->shared_info, 1, true, &page);
     int rc = 0;
@@ -90,7 +90,7 @@ int build_pv_memory(xc_handle *xch, uint32_t domid, uint64_t nr_pages, struct pv
     b->mfns = xcalloc(nr_pages, sizeof(*b->mfns));
     return xc_pv_shared_frame(xch, domid, &b->shared_info) ||
                    give_memory(xch, domid, b->mfns, nr_pages) || fill_structure(xch, domid, b) ||
-                   pin(xch, domid, b) || tell(xch, domid, b)
+                   pin_tables(xch, domid, b) || tell_p2m(xch, domid, b)
                ? -1
                : 0;
 }

@@ -3,7 +3,7 @@
 #ifndef XL_SIM_BUILD_PV_H
 #define XL_SIM_BUILD_PV_H
 
-#include <sim/guest-pv.h>
+#include <sim-abi/guest-pv.h>
 
 #include "xc.h"
 
@@ -13,7 +13,8 @@ struct pv_build {
     uint64_t shared_info;
 };
 
-/* Each 0, or -1 after a message; build_pv_free() after either. */
+/* Give a domain its memory and structure, and its vCPUs their registers, which begin at rip.  Both:
+ * 0; or -1 after a message; build_pv_free() is due in any case. */
 int build_pv_memory(xc_handle *xch, uint32_t domid, uint64_t nr_pages, struct pv_build *b);
 int build_pv_vcpus(xc_handle *xch, uint32_t domid, uint32_t nr_vcpus, uint64_t rip,
                    const struct pv_build *b);

@@ -10,6 +10,7 @@
 #include "build.h"
 #include "build-pv.h"
 #include "cpu.h"
+#include "name.h"
 #include "out.h"
 #include "util.h"
 #include "xl.h"
@@ -99,7 +100,7 @@ static int fill_pv(xc_handle *xch, uint32_t domid, const struct guest_config *c)
 
 /* ---- all of it ---- */
 
-static int fill(xc_handle *xch, uint32_t domid, const struct guest_config *c)
+static int fill_domain(xc_handle *xch, uint32_t domid, const struct guest_config *c)
 {
     if (xc_domain_max_vcpus(xch, domid, c->vcpus) || give_cpu(xch, domid, c) ||
         xc_domain_max_mem(xch, domid, c->memory_mib * KIB_PER_MIB) ||
@@ -108,34 +109,12 @@ static int fill(xc_handle *xch, uint32_t domid, const struct guest_config *c)
     return xc_domain_set_name(xch, domid, c->name);
 }
 
-/* -1 after a message. */
-static int name_is_free(xc_handle *xch, const char *name)
-{
-    struct xc_domain_info *list;
-    size_t n;
-    int rc = 0;
-
-    if (xc_domain_list(xch, &list, &n))
-        return -1;
-    for (size_t i = 0; i < n && !rc; i++) {
-        char *other = xc_domain_name(xch, list[i].domid);
-
-        if (other && !strcmp(other, name)) {
-            warn("there is a domain called '%s' already: it is domain %u", name, list[i].domid);
-            rc = -1;
-        }
-        free(other);
-    }
-    free(list);
-    return rc;
-}
-
 int build_domain(xc_handle *xch, const struct guest_config *c, uint32_t *domid)
 {
     struct xc_domain_config config = {.type = c->type, .max_vcpus = c->vcpus};
     struct xc_physinfo machine;
 
-    if (name_is_free(xch, c->name) || xc_physinfo(xch, &machine))
+    if (name_is_taken(xch, c->name) || xc_physinfo(xch, &machine))
         return -1;
     if (c->type == XC_DOMAIN_PV ? !machine.pv : !machine.hvm) {
         warn("this host runs no %s guests", xc_domain_type_name(c->type));
@@ -148,7 +127,7 @@ int build_domain(xc_handle *xch, const struct guest_config *c, uint32_t *domid)
     }
     if (xc_domain_create(xch, &config, domid))
         return -1;
-    if (!fill(xch, *domid, c))
+    if (!fill_domain(xch, *domid, c))
         return 0;
     (void)xc_domain_destroy(xch, *domid);
     return -1;

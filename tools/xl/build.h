@@ -7,7 +7,7 @@
 
 #include "config.h"
 
-/* 0 and *domid; or -1 after a message, and no domain is left behind. */
+/* Build the domain.  0 and *domid; or -1 after a message, and no domain is left behind. */
 int build_domain(xc_handle *xch, const struct guest_config *c, uint32_t *domid);
 
 #endif /* XL_SIM_BUILD_H */

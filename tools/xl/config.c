@@ -126,10 +126,10 @@ static int get_all(struct settings *s, struct guest_config *c)
     c->rate = 1000;
     if (get_name(s, &c->name) || get_type(s, &c->type) || settings_number(s, "hap", 0, 1, &hap) ||
         get_count(s, "vcpus", SIM_GUEST_MAX_VCPUS, &c->vcpus) ||
-        settings_number(s, "memory", 1, DOMAIN_MAX_PAGES >> 8, &c->memory_mib) ||
+        settings_number(s, "memory", 1, SIM_GUEST_MAX_PAGES >> 8, &c->memory_mib) ||
         get_script(s, &c->script) || settings_number(s, "seed", 0, LONG_MAX, &c->seed) ||
         settings_number(s, "guest_rate", 1, 1000000000, &c->rate) ||
-        settings_number(s, "guest_pages", 1, DOMAIN_MAX_PAGES, &c->pages) ||
+        settings_number(s, "guest_pages", 1, SIM_GUEST_MAX_PAGES, &c->pages) ||
         settings_string(s, "cpu_policy", &c->cpu_policy) || get_topology(s, c))
         return -1;
     c->hap = hap == UINT64_MAX ? -1 : (int)hap;

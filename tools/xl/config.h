@@ -5,7 +5,7 @@
 #ifndef XL_SIM_CONFIG_H
 #define XL_SIM_CONFIG_H
 
-#include <sim/guest.h>
+#include <sim-abi/guest.h>
 #include <topology.h>
 
 #include "xc.h"
@@ -28,8 +28,9 @@ struct guest_config {
 };
 
 /*
- * A file, and settings ("memory=64") that come before what it says.  0; or -1 after a message that
- * names the file and the line.  To be given back with config_free() in both cases.
+ * Read a configuration file, and n settings of the command line ("memory=64"), which come before
+ * what the file says.  0; or -1 after a message that names the file and the line.  config_free() is
+ * due in both cases.
  */
 int config_read(const char *path, int n, char **settings, struct guest_config *c);
 void config_free(struct guest_config *c);

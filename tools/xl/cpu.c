@@ -70,7 +70,7 @@ static int take_file(const char *path, bool pv, struct level_change *c)
 /* ---- why it was refused ---- */
 
 /* The hypervisor names a register; which features of it, its own rules tell. */
-static void explain(xc_handle *xch, uint32_t domid, const struct cpu_policy *wanted)
+static void explain_refusal(xc_handle *xch, uint32_t domid, const struct cpu_policy *wanted)
 {
     struct policy_fault *faults = xcalloc(MAX_FAULTS, sizeof(*faults));
     struct xc_guest_limits *limits = xcalloc(1, sizeof(*limits));
@@ -128,7 +128,7 @@ int give_cpu(xc_handle *xch, uint32_t domid, const struct guest_config *c)
     }
     if (level_apply(xch, domid, change)) {
         if (errno == EINVAL)
-            explain(xch, domid, &change->wanted);
+            explain_refusal(xch, domid, &change->wanted);
         goto out;
     }
     if (level_taken(change))

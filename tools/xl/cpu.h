@@ -7,8 +7,8 @@
 
 #include "config.h"
 
-/* By the configuration's cpu_policy and topology; nothing when it has neither.  -1 after a
- * message. */
+/* Give a domain the CPU that its configuration's cpu_policy and topology ask for; nothing happens
+ * when it has neither.  0; or -1 after a message. */
 int give_cpu(xc_handle *xch, uint32_t domid, const struct guest_config *c);
 
 #endif /* XL_SIM_CPU_H */

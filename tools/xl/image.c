@@ -10,18 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include <yajl/yajl_gen.h>
 #include <yajl/yajl_tree.h>
 
-#include "cmd.h"
+#include "json.h"
 #include "line.h"
 #include "out.h"
 #include "util.h"
-#include "xc_clock.h"
 #include "xc_sr_rules.h"
-#include "xl.h"
-#include "xl_programs.h"
 
 #define MAX_CONFIG 65536u
 #define MAX_VCPUS  128u
@@ -51,44 +46,37 @@ void image_config_free(struct image_config *c)
     c->name = NULL;
 }
 
-/* In the form of libxl's JSON, as far as it goes; hap stands beside. */
-static void put_number(yajl_gen g, const char *key, uint64_t value)
-{
-    (void)yajl_gen_string(g, (const unsigned char *)key, strlen(key));
-    (void)yajl_gen_integer(g, (long long)value);
-}
-
-static void put_string(yajl_gen g, const char *key, const char *value)
-{
-    (void)yajl_gen_string(g, (const unsigned char *)key, strlen(key));
-    (void)yajl_gen_string(g, (const unsigned char *)value, strlen(value));
-}
-
 static const char *const type_names[] = {
     [XC_DOMAIN_PV] = "pv", [XC_DOMAIN_HVM] = "hvm", [XC_DOMAIN_PVH] = "pvh"};
 
-static yajl_gen config_json(const struct image_config *c, const unsigned char **text, size_t *len)
+/* In the form of libxl's JSON, as far as it goes; hap stands beside.  malloc'ed; NULL with errno.
+ */
+static char *config_text(const struct image_config *c)
 {
-    yajl_gen g = yajl_gen_alloc(NULL);
+    char *text = NULL;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+    struct json *j;
+    int rc;
 
-    if (!g)
+    if (!f)
         return NULL;
-    (void)yajl_gen_map_open(g);
-    (void)yajl_gen_string(g, (const unsigned char *)"c_info", 6);
-    (void)yajl_gen_map_open(g);
-    put_string(g, "type", type_names[c->type]);
-    put_string(g, "name", c->name);
-    put_number(g, "hap", c->hap);
-    (void)yajl_gen_map_close(g);
-    (void)yajl_gen_string(g, (const unsigned char *)"b_info", 6);
-    (void)yajl_gen_map_open(g);
-    put_number(g, "max_vcpus", c->vcpus);
-    put_number(g, "max_memkb", c->memory_kib);
-    (void)yajl_gen_map_close(g);
-    (void)yajl_gen_map_close(g);
-    if (yajl_gen_get_buf(g, text, len) == yajl_gen_status_ok)
-        return g;
-    yajl_gen_free(g);
+    j = json_begin_compact(f);
+    json_object(j, NULL);
+    json_object(j, "c_info");
+    json_string(j, "type", type_names[c->type]);
+    json_string(j, "name", c->name);
+    json_number(j, "hap", c->hap);
+    json_close_object(j);
+    json_object(j, "b_info");
+    json_number(j, "max_vcpus", c->vcpus);
+    json_number(j, "max_memkb", c->memory_kib);
+    json_close_object(j);
+    json_close_object(j);
+    rc = json_end(j);
+    if (!fclose(f) && !rc)
+        return text;
+    free(text);
     return NULL;
 }
 
@@ -155,7 +143,7 @@ static void add_to_sum(struct image_config *c, const void *bytes, size_t n)
     c->sum.bytes += n;
 }
 
-static int put(int fd, int patience, struct image_config *c, const void *bytes, size_t n)
+static int put_bytes(int fd, int patience, struct image_config *c, const void *bytes, size_t n)
 {
     add_to_sum(c, bytes, n);
     return line_write(fd, bytes, n, patience);
@@ -168,20 +156,20 @@ int image_write_head(int fd, int patience, struct image_config *c)
     const struct libxl_head inner = {.libxl = {.ident = __builtin_bswap64(XC_SR_LIBXL_IDENT),
                                                .version = __builtin_bswap32(XC_SR_LIBXL_VERSION)},
                                      .context = {.type = LIBXL_REC_LIBXC_CONTEXT}};
-    const unsigned char *text;
-    size_t len;
-    yajl_gen json = config_json(c, &text, &len);
+    char *text = config_text(c);
     int rc = -1;
 
     memcpy(head.xl.magic, XC_SR_XL_MAGIC, sizeof(head.xl.magic));
     c->sum = (struct xc_sr_head_checksum){.algorithm = XC_SR_CHECKSUM_CRC32};
-    if (json) {
-        head.config_length = (uint32_t)len + 1; /* its NUL too, as libxl writes it */
+    if (text) {
+        const size_t len = strlen(text) + 1;
+
+        head.config_length = (uint32_t)len; /* its NUL too, as libxl writes it */
         head.xl.optional_length = (uint32_t)sizeof(head.config_length) + head.config_length;
-        if (!put(fd, patience, c, &head, sizeof(head)) && !put(fd, patience, c, text, len) &&
-            !put(fd, patience, c, "", 1))
-            rc = put(fd, patience, c, &inner, sizeof(inner));
-        yajl_gen_free(json);
+        if (!put_bytes(fd, patience, c, &head, sizeof(head)) &&
+            !put_bytes(fd, patience, c, text, len))
+            rc = put_bytes(fd, patience, c, &inner, sizeof(inner));
+        free(text);
     }
     if (rc)
         warn("writing the image's head: %s", strerror(errno));
@@ -279,167 +267,4 @@ int image_read_tail(const struct image_source *from, const struct image_config *
         if (compare_sum(from, c, header.length))
             return -1;
     }
-}
-
-/* ---- seeing it ---- */
-
-#define BAR_WIDTH  20u
-#define SHOW_EVERY 100000000u /* ns */
-
-uint64_t view_now(void)
-{
-    return xc_now_ns();
-}
-
-int view_suspend(void *data)
-{
-    struct save_view *v = data;
-
-    v->suspended = view_now();
-    return xc_domain_suspend(v->xch, v->domid);
-}
-
-/* "[#####...............] 25%  812 MB/s" */
-static void show_bar(const char *what, uint64_t done, uint64_t all, uint64_t bytes_per_second,
-                     const char *more)
-{
-    uint64_t percent = done < all ? done * 100 / all : 100;
-    char bar[BAR_WIDTH + 1] = "";
-
-    for (unsigned int i = 0; i < BAR_WIDTH; i++)
-        bar[i] = i < percent * BAR_WIDTH / 100 ? '#' : '.';
-    out_line("%s[%s] %llu%%  %llu MB/s%s", what, bar, (unsigned long long)percent,
-             (unsigned long long)(bytes_per_second / 1000000), more);
-}
-
-/* "round 1 [#####...............] 25%  812 MB/s  20012 pages/s dirtied  downtime 31.0 ms" */
-int view_progress(void *data, const struct xc_sr_stats *st)
-{
-    struct save_view *v = data;
-    uint64_t now = view_now();
-    char round[32], dirty[96] = "";
-
-    if (v->shown && v->round == st->round && now - v->shown < SHOW_EVERY)
-        return 0;
-    v->shown = now;
-    v->round = st->round;
-    (void)snprintf(round, sizeof(round), "round %u ", st->round);
-    /* Before the first round has ended nobody knows. */
-    if (st->round)
-        (void)snprintf(dirty, sizeof(dirty), "  %llu pages/s dirtied  downtime %.1f ms",
-                       (unsigned long long)st->dirty_pages_per_second,
-                       (double)st->expected_downtime_ns / 1e6);
-    show_bar(round, st->sent_in_round, st->round_pages, st->bytes_per_second, dirty);
-    return 0;
-}
-
-struct restore_view {
-    uint64_t pages; /* that the domain may have */
-    uint64_t shown;
-};
-
-static int view_restore(void *data, const struct xc_sr_stats *st)
-{
-    struct restore_view *v = data;
-    uint64_t now = view_now(), rate = 0;
-
-    if (v->shown && now - v->shown < SHOW_EVERY)
-        return 0;
-    v->shown = now;
-    if (st->elapsed_ns)
-        rate = (uint64_t)((double)st->bytes * 1e9 / (double)st->elapsed_ns);
-    show_bar("", st->sent_pages + st->zero_pages, v->pages, rate, "");
-    return 0;
-}
-
-/* ---- restoring ---- */
-
-static int fill(xc_handle *xch, const struct image_source *from, uint32_t domid,
-                const struct image_config *c, struct xc_restore_result *result)
-{
-    const struct xc_restore_options options = {
-        .unverified = from->unverified,
-        .patience = from->patience > 0 ? (unsigned int)from->patience : 0};
-    struct restore_view view = {.pages = c->memory_kib / 4};
-    const struct xc_restore_callbacks callbacks = {.progress = from->show ? view_restore : NULL,
-                                                   .data = &view};
-    int rc;
-
-    if (xc_domain_max_vcpus(xch, domid, c->vcpus) || xc_domain_max_mem(xch, domid, c->memory_kib))
-        return STATUS_TROUBLE;
-    rc = xc_domain_restore(xch, from->fd, domid, &options, &callbacks, result);
-    out_line_end();
-    if (rc)
-        return errno == EPERM ? STATUS_NO : STATUS_TROUBLE;
-    return image_read_tail(from, c) ? STATUS_TROUBLE : STATUS_YES;
-}
-
-/* Has a domain here that name?  -1 after a message. */
-static int name_is_taken(xc_handle *xch, const char *name)
-{
-    struct xc_domain_info *list;
-    size_t n;
-    int taken = 0;
-
-    if (xc_domain_list(xch, &list, &n))
-        return -1;
-    for (size_t i = 0; i < n && !taken; i++) {
-        char *other = xc_domain_name(xch, list[i].domid);
-
-        taken = other && !strcmp(other, name);
-        free(other);
-    }
-    free(list);
-    if (taken)
-        warn("there is a domain '%s' here already", name);
-    return taken;
-}
-
-int image_take_name(xc_handle *xch, uint32_t domid, const struct image_config *c)
-{
-    return name_is_taken(xch, c->name) || xc_domain_set_name(xch, domid, c->name) ? -1 : 0;
-}
-
-static int make(xc_handle *xch, const struct image_source *from, const char *incoming,
-                uint32_t *domid, const struct image_config *c, struct xc_restore_result *result)
-{
-    const struct xc_domain_config config = {.type = c->type, .hap = c->hap, .max_vcpus = c->vcpus};
-    int status = STATUS_TROUBLE;
-
-    if (name_is_taken(xch, c->name) || name_is_taken(xch, incoming) ||
-        xc_domain_create(xch, &config, domid))
-        return STATUS_TROUBLE;
-    if (!xl_claim(*domid) && !xc_domain_set_name(xch, *domid, incoming))
-        status = fill(xch, from, *domid, c, result);
-    if (status && xc_domain_destroy(xch, *domid))
-        warn("domain %u is left behind, paused: `xl-sim destroy %u`", *domid, *domid);
-    return status;
-}
-
-int image_restore(xc_handle *xch, const struct image_source *from, uint32_t *domid,
-                  struct image_config *c, struct xc_restore_result *result)
-{
-    char *incoming;
-    int status;
-
-    if (image_read_head(from, c))
-        return STATUS_TROUBLE;
-    incoming = xasprintf("%s" IMAGE_INCOMING, c->name);
-    status = make(xch, from, incoming, domid, c, result);
-    free(incoming);
-    if (!status && c->type == XC_DOMAIN_PV) {
-        struct xl_programs programs;
-
-        (void)xl_programs_look(xch, *domid, &programs);
-        xl_programs_print(stderr, &programs, c->name);
-    }
-    return status;
-}
-
-bool image_zero_pages(bool otherwise)
-{
-    const char *value =
-        getenv("XENLEVEL_ZERO_PAGES"); /* NOLINT(concurrency-mt-unsafe): one thread */
-
-    return value && (value[0] == '0' || value[0] == '1') ? value[0] == '1' : otherwise;
 }

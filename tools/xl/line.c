@@ -76,7 +76,7 @@ int line_read(int fd, void *buf, size_t size, int patience)
 static volatile sig_atomic_t line = -1;
 static int dead = -1; /* an end of a pipe that has no other */
 
-static void cut(int number)
+static void cut_line(int number)
 {
     int err = errno;
 
@@ -90,7 +90,7 @@ static void cut(int number)
 int line_cut_by_signals(int fd, bool writing)
 {
     static const int fatal[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction action = {.sa_handler = cut};
+    struct sigaction action = {.sa_handler = cut_line};
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC)) {

@@ -8,20 +8,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Exactly so many bytes.  patience: ms that nothing may move; -1: for ever.  -1 with errno: EPIPE:
- * the line has been cut, or a file ends; ETIMEDOUT.  What line_write() could not write whole may
- * have been written in part, a single byte not. */
+/*
+ * Write and read exactly `size` bytes.  patience: how many ms nothing may move; -1: for ever.
+ * 0; or -1 with errno: EPIPE: the line has been cut, or the file ends; ETIMEDOUT.  What
+ * line_write() could not write whole may have been written in part; a single byte has not.
+ */
 int line_write(int fd, const void *buf, size_t size, int patience);
 int line_read(int fd, void *buf, size_t size, int patience);
 
 /*
- * From now on a signal that would end this program (SIGINT, SIGTERM, SIGHUP) cuts this line
- * instead: it ends, or breaks, at once, for both sides.  Then happens what happens when a line is
- * cut: the domain goes on where it was, or what has been received is destroyed.  And SIGPIPE and
- * SIGXFSZ are errors of write().  One line a program; -1 after a message.
+ * Let signals that would end this program (SIGINT, SIGTERM, SIGHUP) cut this line instead, from now
+ * on: reading (or `writing`) ends at once, for both sides.  Then the domain goes on where it was,
+ * or what has been received is destroyed, as when the other side has gone.  SIGPIPE and SIGXFSZ
+ * become errors of write().  One line a program.  0; or -1 after a message.
  */
 int line_cut_by_signals(int fd, bool writing);
-/* Close it; signals have nothing to cut any more. */
+/* Close a line; signals have nothing to cut any more. */
 void line_close(int fd);
 
 #endif /* XL_SIM_LINE_H */

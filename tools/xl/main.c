@@ -26,7 +26,7 @@ static const struct cmd_option options[] = {
 
 static const char *socket_path;
 
-static void option(int letter, const char *value)
+static void take_option(int letter, const char *value)
 {
     (void)letter;
     socket_path = value;
@@ -118,7 +118,7 @@ int main(int argc, char **argv)
         .version = XENLEVEL_VERSION,
         .manual = "xl-sim(1)",
         .options = options,
-        .option = option,
+        .option = take_option,
         .commands = commands,
         .nr_commands = sizeof(commands) / sizeof(commands[0]),
     };

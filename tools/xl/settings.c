@@ -65,7 +65,7 @@ static char *read_text(const char *path)
 }
 
 /* A value as xl's library wants it: what is no number, list or quoted string becomes a string. */
-static char *quoted(const char *value)
+static char *quote_value(const char *value)
 {
     size_t digits = strspn(value, "0123456789");
 
@@ -88,7 +88,7 @@ static char *settings_text(int n, char **settings)
             free(text);
             return NULL;
         }
-        value = quoted(equals + 1);
+        value = quote_value(equals + 1);
         more = xasprintf("%s%.*s = %s\n", text, (int)(equals - settings[i]), settings[i], value);
         free(value);
         free(text);
@@ -160,7 +160,7 @@ static int parse_both(struct settings *s, const char *const *known, const char *
 /* ---- values ---- */
 
 /* The configuration that sets this key; NULL when neither does. */
-static const XLU_Config *owner(const struct settings *s, const char *key)
+static const XLU_Config *find_owner(const struct settings *s, const char *key)
 {
     const char *value;
 
@@ -173,7 +173,7 @@ static const XLU_Config *owner(const struct settings *s, const char *key)
 /* 0, with *value as it was when the key is not set; or -1 after a message. */
 int settings_string(struct settings *s, const char *key, char **value)
 {
-    const XLU_Config *config = owner(s, key);
+    const XLU_Config *config = find_owner(s, key);
     const char *text;
 
     if (!config)
@@ -190,7 +190,7 @@ int settings_string(struct settings *s, const char *key, char **value)
 int settings_number(struct settings *s, const char *key, uint64_t min, uint64_t max,
                     uint64_t *value)
 {
-    const XLU_Config *config = owner(s, key);
+    const XLU_Config *config = find_owner(s, key);
     long number;
 
     if (!config)
@@ -211,7 +211,7 @@ int settings_number(struct settings *s, const char *key, uint64_t min, uint64_t 
 
 bool settings_has(const struct settings *s, const char *key)
 {
-    return owner(s, key) != NULL;
+    return find_owner(s, key) != NULL;
 }
 
 struct settings *settings_read(const char *path, int n, char **before, const char *const *known)

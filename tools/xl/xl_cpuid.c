@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <hypervisor.h>
-
 #include "cpu.h"
 #include "describe.h"
 #include "json.h"
@@ -17,10 +15,9 @@
 #include "util.h"
 #include "xc_audit.h"
 #include "xl.h"
-#include "xl_programs.h"
 
 static const struct cmd_option options[] = {
-    {'n', "vcpu", "N", "as that vCPU reads it, in its place in the topology"},
+    {'n', "vcpu", "N", "as that vCPU reads it now, in its place in the topology"},
     CMD_JSON,
     CMD_END,
 };
@@ -32,7 +29,7 @@ struct view {
     long vcpu; /* -1: the policy itself */
     struct xc_leaves leaves;
     struct featureset visible; /* PV, this and all below */
-    struct xl_programs programs;
+    struct programs programs;
     bool costs_known, costs_switches;
 };
 
@@ -42,49 +39,13 @@ static int find_visible(xc_handle *xch, struct view *v)
 {
     if (v->info.type != XC_DOMAIN_PV)
         return 0;
-    if (xl_programs_look(xch, v->info.domid, &v->programs))
+    if (programs_look_at(xch, v->info.domid, &v->programs))
         return -1;
     v->visible = v->programs.view.beyond.appear;
     featureset_andnot(&v->visible, &v->visible, featureset_merge_mask(MERGE_DYNAMIC));
     /* Our own hypervisor knows better, and what it costs. */
     v->costs_known = !xc_domain_get_visible(xch, v->info.domid, &v->visible, &v->costs_switches);
     return v->costs_known || errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -1;
-}
-
-/* ---- a vCPU's leaves ---- */
-
-/*
- * The hypervisor's own function, over a vCPU of the domain's type, policy and topology that has not
- * begun to run: what follows CR4 and XCR0 is as it was then.
- */
-static void read_as_vcpu(struct view *v, uint32_t nr_vcpus)
-{
-    struct domain *d = xcalloc(1, sizeof(*d));
-    struct vcpu *vcpu = xcalloc(1, sizeof(*vcpu));
-
-    d->hvm = v->info.type != XC_DOMAIN_PV;
-    d->hap = v->info.hap;
-    d->id = (uint16_t)v->info.domid;
-    d->max_vcpus = nr_vcpus;
-    d->policy = v->policy;
-    topology_from_policy(&d->policy, nr_vcpus, &d->topology);
-    vcpu->domain = d;
-    vcpu->id = (uint32_t)v->vcpu;
-    vcpu_reset(vcpu);
-    topology_place(&d->topology, vcpu->id, &vcpu->place);
-    guest_cpuid_update(vcpu);
-    for (size_t i = 0; i < v->leaves.nr_leaves; i++) {
-        xen_cpuid_leaf_t *l = &v->leaves.leaves[i];
-        struct cpuid_regs regs;
-
-        guest_cpuid(vcpu, l->leaf, l->subleaf == XEN_CPUID_NO_SUBLEAF ? 0 : l->subleaf, &regs);
-        l->a = regs.a;
-        l->b = regs.b;
-        l->c = regs.c;
-        l->d = regs.d;
-    }
-    free(vcpu);
-    free(d);
 }
 
 /* ---- printing ---- */
@@ -168,7 +129,7 @@ static int print_json(const struct view *v)
             json_bool(j, "costs_switches", v->costs_switches);
         else
             json_string(j, "costs_switches", NULL);
-        xl_programs_json(j, &v->programs);
+        json_programs(j, &v->programs);
     }
     json_close_object(j);
     free(cpu);
@@ -177,7 +138,7 @@ static int print_json(const struct view *v)
 
 /* ---- */
 
-static int look(xc_handle *xch, const char *domain, struct view *v)
+static int find_out(xc_handle *xch, const char *domain, struct view *v)
 {
     uint32_t domid;
 
@@ -194,12 +155,12 @@ static int look(xc_handle *xch, const char *domain, struct view *v)
         warn("out of memory");
         return -1;
     }
-    if (v->vcpu >= 0)
-        read_as_vcpu(v, v->info.nr_vcpus);
-    return 0;
+    return v->vcpu < 0 ? 0
+                       : xc_vcpu_get_cpuid(xch, domid, (uint32_t)v->vcpu, v->leaves.leaves,
+                                           v->leaves.nr_leaves);
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_cpuid(const struct command *cmd, int argc, char **argv)
 {
     int letter, first, status = STATUS_TROUBLE;
     struct view *v;
@@ -223,7 +184,7 @@ static int run(const struct command *cmd, int argc, char **argv)
         return STATUS_TROUBLE;
     v = xcalloc(1, sizeof(*v));
     v->vcpu = vcpu == UINT64_MAX ? -1 : (long)vcpu;
-    if (!look(xch, argv[first], v))
+    if (!find_out(xch, argv[first], v))
         status = (json ? print_json : print_text)(v);
     xc_leaves_free(&v->leaves);
     free(v->name);
@@ -236,11 +197,12 @@ const struct command cmd_cpuid = {
     .name = "cpuid",
     .args = "DOMAIN",
     .summary = "the CPU of a domain",
-    .about = "Prints the CPUID leaves of a domain's policy, or what one of its vCPUs reads before "
-             "it begins to run. Of a PV domain, also what its programs read beyond or short of "
+    .about = "Prints the CPUID leaves of a domain's policy, or what one of its vCPUs reads now "
+             "(of a PV domain, its kernel). Of a PV domain, also what its programs read beyond or "
+             "short of "
              "it: features that the CPU cannot be kept from showing, features that it cannot be "
              "made to show, and what else is the CPU's own; and whether hiding features costs time "
              "at context switches.",
     .options = options,
-    .run = run,
+    .run = run_cpuid,
 };

@@ -7,8 +7,8 @@
 #include "build.h"
 #include "json.h"
 #include "out.h"
+#include "programs.h"
 #include "xl.h"
-#include "xl_programs.h"
 
 static const struct cmd_option options[] = {
     {'p', "paused", NULL, "leave it paused: its CPU can be changed until `unpause`"},
@@ -17,7 +17,7 @@ static const struct cmd_option options[] = {
 };
 
 static int report_json(const struct guest_config *c, uint32_t domid, bool paused,
-                       const struct xl_programs *programs)
+                       const struct programs *programs)
 {
     struct json *j = json_begin();
 
@@ -27,14 +27,14 @@ static int report_json(const struct guest_config *c, uint32_t domid, bool paused
     json_string(j, "type", xc_domain_type_name(c->type));
     json_bool(j, "paused", paused);
     if (c->type == XC_DOMAIN_PV)
-        xl_programs_json(j, programs);
+        json_programs(j, programs);
     json_close_object(j);
     return json_end(j);
 }
 
-static int create(xc_handle *xch, const struct guest_config *c, bool paused, bool json)
+static int create_domain(xc_handle *xch, const struct guest_config *c, bool paused, bool json)
 {
-    struct xl_programs programs = {.known = false};
+    struct programs programs = {.known = false};
     uint32_t domid;
 
     if (build_domain(xch, c, &domid))
@@ -45,17 +45,17 @@ static int create(xc_handle *xch, const struct guest_config *c, bool paused, boo
         return STATUS_TROUBLE;
     }
     if (c->type == XC_DOMAIN_PV)
-        (void)xl_programs_look(xch, domid, &programs);
+        (void)programs_look_at(xch, domid, &programs);
     if (json)
         return report_json(c, domid, paused, &programs);
     out_print(stdout, "'%s' (%s) is domain %u%s\n", c->name, xc_domain_type_name(c->type), domid,
               paused ? ", paused" : "");
     if (c->type == XC_DOMAIN_PV)
-        xl_programs_print(stdout, &programs, c->name);
+        programs_print(stdout, &programs, c->name);
     return STATUS_YES;
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_create(const struct command *cmd, int argc, char **argv)
 {
     int letter, first, status = STATUS_TROUBLE;
     bool paused = false, json = false;
@@ -77,7 +77,7 @@ static int run(const struct command *cmd, int argc, char **argv)
     if (!config_read(argv[first], argc - first - 1, argv + first + 1, &c)) {
         xch = xl_open();
         if (xch)
-            status = create(xch, &c, paused, json);
+            status = create_domain(xch, &c, paused, json);
         xc_interface_close(xch);
     }
     config_free(&c);
@@ -101,5 +101,5 @@ const struct command cmd_create = {
         "CPU of one guest, kept by `xenlevel show -o`\n"
         "threads, cores, dies, sockets: the topology of its vCPUs",
     .options = options,
-    .run = run,
+    .run = run_create,
 };

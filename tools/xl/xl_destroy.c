@@ -9,7 +9,7 @@ static const struct cmd_option options[] = {
     CMD_END,
 };
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_destroy(const struct command *cmd, int argc, char **argv)
 {
     int status, rc;
     xc_handle *xch;
@@ -41,5 +41,5 @@ const struct command cmd_destroy = {
     .summary = "end a domain at once",
     .about = "Takes a domain's vCPUs and memory away. It is not asked first.",
     .options = options,
-    .run = run,
+    .run = run_destroy,
 };

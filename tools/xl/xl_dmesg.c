@@ -15,7 +15,7 @@ static const struct cmd_option options[] = {
 };
 
 /* It is text of a machine, and a guest may have had a hand in it: nothing that moves the cursor. */
-static void print(const char *text, size_t len)
+static void print_log(const char *text, size_t len)
 {
     while (len) {
         const char *end = memchr(text, '\n', len);
@@ -29,7 +29,7 @@ static void print(const char *text, size_t len)
     }
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_dmesg(const struct command *cmd, int argc, char **argv)
 {
     int letter, first, rc;
     const char *value;
@@ -50,7 +50,7 @@ static int run(const struct command *cmd, int argc, char **argv)
         return STATUS_TROUBLE;
     rc = xc_readconsole(xch, clear, &text, &len);
     if (!rc)
-        print(text, len);
+        print_log(text, len);
     free(text);
     xc_interface_close(xch);
     return rc ? STATUS_TROUBLE : STATUS_YES;
@@ -63,5 +63,5 @@ const struct command cmd_dmesg = {
     .about = "Prints what the hypervisor has written to its console: what it found at boot, and "
              "its warnings about what it cannot hide from which guest.",
     .options = options,
-    .run = run,
+    .run = run_dmesg,
 };

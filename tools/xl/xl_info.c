@@ -117,7 +117,7 @@ static int print_json(const struct facts *f, const char *cpu)
     return json_end(j);
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_info(const struct command *cmd, int argc, char **argv)
 {
     struct facts *f;
     xc_handle *xch;
@@ -151,5 +151,5 @@ const struct command cmd_info = {
              "of guest it runs, and its levelling capabilities: by which registers of CPUID it can "
              "be kept from PV guests what their policy does not have (faulting: all).",
     .options = options,
-    .run = run,
+    .run = run_info,
 };

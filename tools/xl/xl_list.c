@@ -19,7 +19,7 @@ static const struct cmd_option options[] = {
 };
 
 /* One letter a state, where it holds: running, blocked, paused, shut down, crashed, dying. */
-static void letters(const struct xc_domain_info *info, char text[static 7])
+static void state_letters(const struct xc_domain_info *info, char text[static 7])
 {
     bool crashed = info->shutdown && info->shutdown_reason == XC_SHUTDOWN_CRASH;
 
@@ -36,7 +36,7 @@ static int print_text(xc_handle *xch, const struct xc_domain_info *list, size_t 
         char *name = xl_domain_name(xch, info->domid);
         char state[7];
 
-        letters(info, state);
+        state_letters(info, state);
         out_print(stdout, "%-40s %5u %5" PRIu64 " %5u     %s  %8" PRIu64 ".%" PRIu64 "\n", name,
                   info->domid, info->tot_pages / PAGES_PER_MIB, info->nr_online_vcpus, state,
                   info->cpu_time_ns / 1000000000, info->cpu_time_ns / 100000000 % 10);
@@ -77,7 +77,8 @@ static int print_json(xc_handle *xch, const struct xc_domain_info *list, size_t 
 }
 
 /* The domains that were asked for, or all of them; *list is malloc'ed. */
-static int collect(xc_handle *xch, int n, char **names, struct xc_domain_info **list, size_t *count)
+static int collect_domains(xc_handle *xch, int n, char **names, struct xc_domain_info **list,
+                           size_t *count)
 {
     if (!n)
         return xc_domain_list(xch, list, count);
@@ -95,7 +96,7 @@ static int collect(xc_handle *xch, int n, char **names, struct xc_domain_info **
     return 0;
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_list(const struct command *cmd, int argc, char **argv)
 {
     int letter, first, status = STATUS_TROUBLE;
     struct xc_domain_info *list;
@@ -112,7 +113,7 @@ static int run(const struct command *cmd, int argc, char **argv)
     xch = xl_open();
     if (!xch)
         return STATUS_TROUBLE;
-    if (!collect(xch, argc - first, argv + first, &list, &n)) {
+    if (!collect_domains(xch, argc - first, argv + first, &list, &n)) {
         status = (json ? print_json : print_text)(xch, list, n);
         free(list);
     }
@@ -129,5 +130,5 @@ const struct command cmd_list = {
              "The state: r running at this moment, b blocked, p paused, s shut down, c crashed, "
              "d dying.",
     .options = options,
-    .run = run,
+    .run = run_list,
 };

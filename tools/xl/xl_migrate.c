@@ -31,13 +31,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "environment.h"
 #include "image.h"
 #include "json.h"
 #include "line.h"
 #include "out.h"
+#include "programs.h"
+#include "receive.h"
 #include "util.h"
+#include "view.h"
+#include "xc_clock.h"
 #include "xl.h"
-#include "xl_programs.h"
 
 #define SOCKET_BUFFER (4 << 20) /* that we ask for; the system may give less */
 
@@ -51,7 +55,7 @@ struct peer {
     int patience; /* ms that an answer may take */
 };
 
-static int start(struct peer *p, const char *command)
+static int start_receiver(struct peer *p, const char *command)
 {
     int down[2] = {-1, -1}, up[2] = {-1, -1};
     const int buffer = SOCKET_BUFFER;
@@ -98,7 +102,7 @@ static bool has_ended(const struct peer *p)
     return false;
 }
 
-static void finish(struct peer *p)
+static void end_receiver(struct peer *p)
 {
     hang_up(p);
     (void)close(p->from);
@@ -114,7 +118,7 @@ static void finish(struct peer *p)
 
 /* One byte of the protocol; 0 when the other side has gone, or is silent for too long (-1: never
  * too long). */
-static char hear(int fd, int patience)
+static char hear_answer(int fd, int patience)
 {
     char c;
 
@@ -127,7 +131,7 @@ static char hear(int fd, int patience)
 static bool hear_banner(const struct peer *p)
 {
     for (size_t i = 0; i < sizeof(banner) - 1; i++)
-        if (hear(p->from, p->patience) != banner[i])
+        if (hear_answer(p->from, p->patience) != banner[i])
             return false;
     return true;
 }
@@ -150,14 +154,14 @@ static int send_image(struct migration *m, const struct peer *p, bool *suspended
     const struct xc_save_options options = {.live = m->live,
                                             .checksums = m->checksums,
                                             .by_reference = true,
-                                            .zero_pages = image_zero_pages(true),
+                                            .zero_pages = environment_zero_pages(true),
                                             .patience = (unsigned int)p->patience};
     const struct xc_save_callbacks callbacks = {
         .suspend = view_suspend, .progress = view_progress, .data = &m->view};
     int rc;
 
     m->view = (struct save_view){.xch = m->xch, .domid = m->domid};
-    m->begun = view_now();
+    m->begun = xc_now_ns();
     if (image_write_head(p->to, p->patience, &m->config))
         return -1;
     rc = xc_domain_save(m->xch, p->to, m->domid, &options, &callbacks, &m->stats);
@@ -174,11 +178,11 @@ static int hand_over(struct migration *m, const struct peer *p)
     if (line_write(p->to, "G", 1, p->patience))
         answer = 'F'; /* one byte that was not written was not read */
     else
-        answer = hear(p->from, p->patience);
+        answer = hear_answer(p->from, p->patience);
     if (answer == 'A') {
         /* As whoever uses it sees it: until it runs there, not until the last byte has left. */
-        m->stats.elapsed_ns = view_now() - m->begun;
-        m->stats.downtime_ns = view_now() - m->view.suspended;
+        m->stats.elapsed_ns = xc_now_ns() - m->begun;
+        m->stats.downtime_ns = xc_now_ns() - m->view.suspended;
         return xc_domain_destroy(m->xch, m->domid) ? STATUS_TROUBLE : STATUS_YES;
     }
     if (answer == 'F') {
@@ -214,7 +218,7 @@ static int send_domain(struct migration *m, struct peer *p)
             return STATUS_TROUBLE;
         suspended = false;
     }
-    answer = hear(p->from, patience);
+    answer = hear_answer(p->from, patience);
     if (answer == 'R' && suspended)
         return hand_over(m, p);
     if (suspended && xc_domain_resume(m->xch, m->domid))
@@ -226,7 +230,7 @@ static int send_domain(struct migration *m, struct peer *p)
     return answer == 'N' ? STATUS_NO : STATUS_TROUBLE;
 }
 
-static void report(const struct migration *m, bool json)
+static void print_report(const struct migration *m, bool json)
 {
     const struct xc_sr_stats *st = &m->stats;
     struct json *j;
@@ -254,17 +258,17 @@ static void report(const struct migration *m, bool json)
 /* The receiver names what the programs of a PV domain read there; and here? */
 static void look_at_programs(const struct migration *m)
 {
-    struct xl_programs programs;
+    struct programs programs;
 
     if (m->config.type != XC_DOMAIN_PV)
         return;
-    (void)xl_programs_look(m->xch, m->domid, &programs);
-    xl_programs_print(stderr, &programs, m->config.name);
-    if (!xl_programs_exact(&programs))
+    (void)programs_look_at(m->xch, m->domid, &programs);
+    programs_print(stderr, &programs, m->config.name);
+    if (!programs_exact(&programs))
         out_text(stderr, 2, 4, "Wherever it goes, they may read something else again.");
 }
 
-static int migrate(struct migration *m, const char *command, uint64_t seconds, bool json)
+static int migrate_domain(struct migration *m, const char *command, uint64_t seconds, bool json)
 {
     struct peer p = {.patience = (int)seconds * 1000};
     int status = STATUS_TROUBLE;
@@ -272,12 +276,12 @@ static int migrate(struct migration *m, const char *command, uint64_t seconds, b
     if (image_config_of(m->xch, m->domid, &m->config))
         return STATUS_TROUBLE;
     look_at_programs(m);
-    if (!start(&p, command) && !line_cut_by_signals(p.to, true)) {
+    if (!start_receiver(&p, command) && !line_cut_by_signals(p.to, true)) {
         status = send_domain(m, &p);
-        finish(&p);
+        end_receiver(&p);
     }
     if (!status)
-        report(m, json);
+        print_report(m, json);
     image_config_free(&m->config);
     return status;
 }
@@ -294,7 +298,7 @@ static const struct cmd_option migrate_options[] = {
 };
 
 /* A word for the shell, in single quotes; malloc'ed. */
-static char *quoted(const char *word)
+static char *quote_word(const char *word)
 {
     char *text = xcalloc(strlen(word) + 1, 4), *at = text;
 
@@ -320,10 +324,10 @@ static int parse_timeout(const struct command *cmd, const char *value, uint64_t 
 }
 
 /* What starts it; malloc'ed. */
-static char *receiver(const char *over, const char *where, uint64_t seconds)
+static char *receiver_command(const char *over, const char *where, uint64_t seconds)
 {
-    char *socket = quoted(where);
-    char *program = over ? xstrdup("xl-sim") : quoted(xl_program());
+    char *socket = quote_word(where);
+    char *program = over ? xstrdup("xl-sim") : quote_word(xl_program());
     char *command = xasprintf("%s %s -s %s migrate-receive -t %llu", over ? over : "exec", program,
                               socket, (unsigned long long)seconds);
 
@@ -380,8 +384,8 @@ static int run_migrate(const struct command *cmd, int argc, char **argv)
         if (resume) {
             status = let_go_on(m.xch, m.domid);
         } else {
-            command = receiver(over, argv[first + 1], seconds);
-            status = migrate(&m, command, seconds, json);
+            command = receiver_command(over, argv[first + 1], seconds);
+            status = migrate_domain(&m, command, seconds, json);
             free(command);
         }
     }
@@ -391,7 +395,7 @@ static int run_migrate(const struct command *cmd, int argc, char **argv)
 
 /* ---- receiving ---- */
 
-static void say(char c)
+static void send_answer(char c)
 {
     (void)line_write(STDOUT_FILENO, &c, 1, -1); /* whoever does not hear it has gone */
 }
@@ -400,35 +404,35 @@ static void say(char c)
 static void give_up(xc_handle *xch, uint32_t domid)
 {
     if (!xc_domain_destroy(xch, domid))
-        say('F');
+        send_answer('F');
     else
         warn("domain %u is left behind: `xl-sim destroy %u`", domid, domid);
 }
 
-static int receive(xc_handle *xch, int patience)
+static int receive_and_answer(xc_handle *xch, int patience)
 {
     const struct image_source from = {
         .fd = STDIN_FILENO, .patience = patience, .what = "the stream"};
     struct xc_restore_result *result = xcalloc(1, sizeof(*result));
     struct image_config c = {.name = NULL};
     uint32_t domid;
-    int status = image_restore(xch, &from, &domid, &c, result);
+    int status = receive_domain(xch, &from, &domid, &c, result);
 
     free(result);
     if (status) {
-        say(status == STATUS_NO ? 'N' : 'F');
+        send_answer(status == STATUS_NO ? 'N' : 'F');
     } else {
-        say('R');
-        if (hear(STDIN_FILENO, patience) != 'G') {
+        send_answer('R');
+        if (hear_answer(STDIN_FILENO, patience) != 'G') {
             warn("the sender has not let go of its copy: this one is destroyed");
             status = STATUS_TROUBLE;
-        } else if (image_take_name(xch, domid, &c) || xc_domain_unpause(xch, domid)) {
+        } else if (receive_take_name(xch, domid, &c) || xc_domain_unpause(xch, domid)) {
             status = STATUS_TROUBLE;
         }
         if (status)
             give_up(xch, domid);
         else
-            say('A');
+            send_answer('A');
     }
     image_config_free(&c);
     return status;
@@ -456,7 +460,7 @@ static int run_receive(const struct command *cmd, int argc, char **argv)
         return STATUS_TROUBLE;
     if (!line_cut_by_signals(STDIN_FILENO, false) &&
         !line_write(STDOUT_FILENO, banner, sizeof(banner) - 1, -1))
-        status = receive(xch, (int)seconds * 1000);
+        status = receive_and_answer(xch, (int)seconds * 1000);
     xc_interface_close(xch);
     return status;
 }

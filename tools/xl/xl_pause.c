@@ -5,16 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image.h"
 #include "out.h"
+#include "receive.h"
 #include "xl.h"
 
 static const struct cmd_option options[] = {
     CMD_END,
 };
 
-static int change(const struct command *cmd, int argc, char **argv,
-                  int (*how)(xc_handle *xch, uint32_t domid))
+static int change_domain(const struct command *cmd, int argc, char **argv,
+                         int (*how)(xc_handle *xch, uint32_t domid))
 {
     int status, rc;
     xc_handle *xch;
@@ -36,15 +36,15 @@ static int change(const struct command *cmd, int argc, char **argv,
 
 static int run_pause(const struct command *cmd, int argc, char **argv)
 {
-    return change(cmd, argc, argv, xc_domain_pause);
+    return change_domain(cmd, argc, argv, xc_domain_pause);
 }
 
 /* What is being received must not run, nor what a receiver that was killed has left. */
-static int unpause(xc_handle *xch, uint32_t domid)
+static int unpause_domain(xc_handle *xch, uint32_t domid)
 {
     char *name = xl_domain_name(xch, domid);
-    size_t length = strlen(name), tail = strlen(IMAGE_INCOMING);
-    bool incoming = length > tail && !strcmp(name + length - tail, IMAGE_INCOMING);
+    size_t length = strlen(name), tail = strlen(RECEIVE_INCOMING);
+    bool incoming = length > tail && !strcmp(name + length - tail, RECEIVE_INCOMING);
 
     if (incoming)
         warn("'%s' is not all there, or runs elsewhere: when nobody is sending it any more, "
@@ -56,7 +56,7 @@ static int unpause(xc_handle *xch, uint32_t domid)
 
 static int run_unpause(const struct command *cmd, int argc, char **argv)
 {
-    return change(cmd, argc, argv, unpause);
+    return change_domain(cmd, argc, argv, unpause_domain);
 }
 
 const struct command cmd_pause = {

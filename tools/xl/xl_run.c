@@ -43,7 +43,7 @@ static int make_steps(xc_handle *xch, uint64_t n, uint64_t *made, struct xc_sim_
     return 0;
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_steps(const struct command *cmd, int argc, char **argv)
 {
     struct xc_sim_info info;
     uint64_t n, made;
@@ -104,7 +104,7 @@ const struct command cmd_run = {
              "guests make so many steps, one after the other, in an order that its seed decides. "
              "Status 1: no guest could go on, fewer were made.",
     .options = run_options,
-    .run = run,
+    .run = run_steps,
 };
 
 const struct command cmd_poweroff = {

@@ -9,11 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "environment.h"
 #include "image.h"
 #include "line.h"
 #include "out.h"
 #include "outfile.h"
+#include "receive.h"
 #include "util.h"
+#include "view.h"
 #include "xl.h"
 
 static const struct cmd_option save_options[] = {
@@ -26,7 +29,7 @@ static const struct cmd_option save_options[] = {
 static int save_to(xc_handle *xch, uint32_t domid, struct outfile *o, bool checksums)
 {
     const struct xc_save_options options = {.checksums = checksums,
-                                            .zero_pages = image_zero_pages(false)};
+                                            .zero_pages = environment_zero_pages(false)};
     struct save_view view = {.xch = xch, .domid = domid};
     const struct xc_save_callbacks callbacks = {
         .suspend = view_suspend, .progress = view_progress, .data = &view};
@@ -50,7 +53,7 @@ static int save_to(xc_handle *xch, uint32_t domid, struct outfile *o, bool check
     return rc ? -1 : 0;
 }
 
-static int save(xc_handle *xch, uint32_t domid, const char *path, bool checksums)
+static int save_domain(xc_handle *xch, uint32_t domid, const char *path, bool checksums)
 {
     struct outfile o;
     int rc = outfile_open(&o, path, 0600);
@@ -86,7 +89,7 @@ static int run_save(const struct command *cmd, int argc, char **argv)
         return STATUS_TROUBLE;
     rc = xc_domain_resolve(xch, argv[first], &domid);
     if (!rc)
-        rc = xl_claim(domid) || save(xch, domid, argv[first + 1], checksums) ? -1 : 0;
+        rc = xl_claim(domid) || save_domain(xch, domid, argv[first + 1], checksums) ? -1 : 0;
     if (!rc)
         rc = go_on ? xc_domain_resume(xch, domid) : xc_domain_destroy(xch, domid);
     xc_interface_close(xch);
@@ -130,9 +133,9 @@ static int run_restore(const struct command *cmd, int argc, char **argv)
     result = xcalloc(1, sizeof(*result));
     xch = xl_open();
     if (xch && !line_cut_by_signals(from.fd, false))
-        status = image_restore(xch, &from, &domid, &c, result);
+        status = receive_domain(xch, &from, &domid, &c, result);
     if (!status &&
-        (image_take_name(xch, domid, &c) || (!paused && xc_domain_unpause(xch, domid)))) {
+        (receive_take_name(xch, domid, &c) || (!paused && xc_domain_unpause(xch, domid)))) {
         (void)xc_domain_destroy(xch, domid);
         status = STATUS_TROUBLE;
     }

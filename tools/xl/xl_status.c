@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sim/guest.h>
+#include <sim-abi/guest.h>
 
 #include "json.h"
 #include "out.h"
@@ -164,7 +164,7 @@ static int print_json(const struct report *r)
     return json_end(j) ? STATUS_TROUBLE : status_of(r);
 }
 
-static int run(const struct command *cmd, int argc, char **argv)
+static int run_status(const struct command *cmd, int argc, char **argv)
 {
     struct report *r;
     xc_handle *xch;
@@ -202,5 +202,5 @@ const struct command cmd_status = {
              "(programs-cpu-changed: its kernel goes on). Status 1: all is not well, or the domain "
              "has crashed.",
     .options = options,
-    .run = run,
+    .run = run_status,
 };

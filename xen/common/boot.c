@@ -26,7 +26,7 @@ static int create_dom0(struct hypervisor *hv)
     return rc ? rc : domain_unpause(d);
 }
 
-static void banner(struct hypervisor *hv)
+static void print_banner(struct hypervisor *hv)
 {
     char brand[49];
 
@@ -81,7 +81,7 @@ int hypervisor_boot(struct hypervisor *hv, struct platform *p, const char *cmdli
     }
     host_policy_read(p, &hv->policies[XEN_SYSCTL_cpu_policy_raw]);
     host_policies_derive(hv->policies, &hv->options, &hv->has_hvm, &hv->has_hap);
-    banner(hv);
+    print_banner(hv);
     levelling_init(hv);
     for (unsigned int i = 0; !rc && i < hv->nr_pcpus; i++)
         rc = pcpu_online(hv, i);

@@ -4,10 +4,14 @@
  */
 #include <hypervisor.h>
 
+#include <cpuid-policy/vocabulary.h>
+
 #include <xen/errno.h>
 #include <xen/hvm/params.h>
 #include <xen/sched.h>
 #include <xen/sysctl.h>
+
+#include "features-gen.h"
 
 _Static_assert(HVM_NR_PARAMS <= 64, "hvm_params is too short for the ABI's parameters");
 _Static_assert(DOMID_IDLE == DOMID_IDLE_, "DOMID_IDLE");
@@ -189,7 +193,7 @@ void domain_destroy(struct domain *d)
 
 static void vcpu_policy_changed(struct vcpu *v)
 {
-    bool xsave = v->domain->policy.basic[1].c & (1u << 26);
+    bool xsave = policy_has(&v->domain->policy, X86_FEATURE_XSAVE);
 
     topology_place(&v->domain->topology, v->id, &v->place);
     /* As at power-on: a CPU without XSAVE has no XCR0, every other has x87 state in it. */
@@ -219,7 +223,7 @@ void vcpu_reset(struct vcpu *v)
         .rip = 0xfff0,
         .rflags = 2, /* bit 1 reads as one */
         .cr0 = 0x60000010,
-        .xcr0 = v->domain->policy.basic[1].c & (1u << 26) ? 1 : 0, /* XSAVE: x87 state */
+        .xcr0 = policy_has(&v->domain->policy, X86_FEATURE_XSAVE), /* x87 state */
         .apic_base = 0xfee00000u | 1u << 11 | (v->id == 0 ? 1u << 8 : 0),
     };
     /* The legacy area: FCW 37F and MXCSR 1F80 are what XRSTOR gives in place of absent state (SDM

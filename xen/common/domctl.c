@@ -59,7 +59,7 @@ void domain_getinfo(const struct domain *d, struct xen_domctl_getdomaininfo *inf
     __builtin_memcpy(info->handle, d->config.handle, sizeof(info->handle));
 }
 
-static long getvcpuinfo(const struct domain *d, struct xen_domctl_getvcpuinfo *get)
+static long get_vcpu_info(const struct domain *d, struct xen_domctl_getvcpuinfo *get)
 {
     const struct vcpu *v;
 
@@ -78,7 +78,7 @@ static long getvcpuinfo(const struct domain *d, struct xen_domctl_getvcpuinfo *g
 
 /* ---- making and changing ---- */
 
-static long createdomain(struct hypervisor *hv, struct xen_domctl *op, uint64_t op_addr)
+static long create_domain(struct hypervisor *hv, struct xen_domctl *op, uint64_t op_addr)
 {
     bool given = op->domain > 0 && op->domain < DOMID_FIRST_RESERVED;
     struct domain *d;
@@ -141,7 +141,7 @@ static long simple_op(struct domain *d, struct xen_domctl *op, bool *copyback)
         return max_vcpus(d, &op->u.max_vcpus);
     case XEN_DOMCTL_getvcpuinfo:
         *copyback = true;
-        return getvcpuinfo(d, &op->u.getvcpuinfo);
+        return get_vcpu_info(d, &op->u.getvcpuinfo);
     case XEN_DOMCTL_setdomainhandle:
         __builtin_memcpy(d->config.handle, op->u.setdomainhandle.handle, sizeof(d->config.handle));
         return 0;
@@ -164,7 +164,7 @@ long do_domctl(struct hypervisor *hv, uint64_t op_addr)
     if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
         return -XEN_EACCES;
     if (op.cmd == XEN_DOMCTL_createdomain)
-        return createdomain(hv, &op, op_addr);
+        return create_domain(hv, &op, op_addr);
 
     d = domain_by_id(hv, op.domain == DOMID_SELF ? 0 : op.domain);
     if (!d)

@@ -3,6 +3,7 @@
  * Where dom0's hypercalls arrive, and the two families that are too small for files of their own.
  */
 #include <hypervisor.h>
+#include <pv.h>
 
 #include <xen/errno.h>
 #include <xen/hvm/hvm_op.h>

@@ -41,7 +41,7 @@ static int copy_bitmap(struct domain *d, uint64_t to, uint64_t bits)
 }
 
 /* Not the compiler's: without POPCNT that is a call into its library. */
-static uint64_t count(uint64_t bits)
+static uint64_t count_bits(uint64_t bits)
 {
     uint64_t n = 0;
 
@@ -50,24 +50,24 @@ static uint64_t count(uint64_t bits)
     return n;
 }
 
-static void clean(struct domain_memory *m, uint64_t bits)
+static void clean_bits(struct domain_memory *m, uint64_t bits)
 {
     uint64_t ours = bits < m->nr_dirty_bits ? bits : m->nr_dirty_bits;
 
     for (uint64_t i = 0; i < ours / 64; i++) {
-        m->dirty_count -= count(m->dirty[i]);
+        m->dirty_count -= count_bits(m->dirty[i]);
         m->dirty[i] = 0;
     }
     if (ours % 64) {
         uint64_t mask = (1ull << ours % 64) - 1;
 
-        m->dirty_count -= count(m->dirty[ours / 64] & mask);
+        m->dirty_count -= count_bits(m->dirty[ours / 64] & mask);
         m->dirty[ours / 64] &= ~mask;
     }
 }
 
 /* Without a buffer: statistics only, and for CLEAN the whole bitmap is cleaned unseen. */
-static int look(struct domain *d, struct xen_domctl_shadow_op *op, bool *copyback)
+static int look_at_bitmap(struct domain *d, struct xen_domctl_shadow_op *op, bool *copyback)
 {
     struct domain_memory *m = &d->memory;
     uint64_t to = HANDLE(op->dirty_bitmap);
@@ -84,7 +84,7 @@ static int look(struct domain *d, struct xen_domctl_shadow_op *op, bool *copybac
         return -XEN_EFAULT;
     /* Only after the caller has it all: a bitmap that failed to arrive is not lost. */
     if (op->op == XEN_DOMCTL_SHADOW_OP_CLEAN)
-        clean(m, to ? op->pages : m->nr_dirty_bits);
+        clean_bits(m, to ? op->pages : m->nr_dirty_bits);
     *copyback = true;
     return 0;
 }
@@ -105,7 +105,7 @@ int log_dirty_op(struct domain *d, struct xen_domctl_shadow_op *op, bool *copyba
         return log_dirty_enable(d);
     case XEN_DOMCTL_SHADOW_OP_CLEAN:
     case XEN_DOMCTL_SHADOW_OP_PEEK:
-        return look(d, op, copyback);
+        return look_at_bitmap(d, op, copyback);
     default: /* shadow page tables: there are none */
         return -XEN_EOPNOTSUPP;
     }

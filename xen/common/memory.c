@@ -76,7 +76,7 @@ static void frame_free(struct hypervisor *hv, uint32_t mfn)
 }
 
 /* The mapping of gfn, or NULL when its chunk is not there. */
-static uint32_t *slot(const struct domain *d, uint64_t gfn)
+static uint32_t *slot_of(const struct domain *d, uint64_t gfn)
 {
     uint64_t chunk = gfn / CHUNK;
 
@@ -86,7 +86,7 @@ static uint32_t *slot(const struct domain *d, uint64_t gfn)
 }
 
 /* Make the table of chunks reach this one. */
-static int grow(struct domain *d, uint32_t chunk)
+static int grow_table(struct domain *d, uint32_t chunk)
 {
     struct domain_memory *m = &d->memory;
     struct platform *p = d->hv->platform;
@@ -111,11 +111,11 @@ static uint32_t *slot_make(struct domain *d, uint64_t gfn)
     struct domain_memory *m = &d->memory;
     uint32_t chunk = (uint32_t)(gfn / CHUNK);
 
-    if (chunk >= m->nr_chunks && grow(d, chunk))
+    if (chunk >= m->nr_chunks && grow_table(d, chunk))
         return NULL;
     if (!m->chunks[chunk])
         m->chunks[chunk] = platform_alloc(d->hv->platform, CHUNK * sizeof(**m->chunks));
-    return slot(d, gfn);
+    return slot_of(d, gfn);
 }
 
 static int dirty_grow(struct domain *d, uint64_t gfn);
@@ -128,7 +128,7 @@ int memory_populate(struct domain *d, uint64_t gfn)
 
     if (gfn >= DOMAIN_MAX_PAGES || d->dying)
         return -XEN_EINVAL;
-    where = slot(d, gfn);
+    where = slot_of(d, gfn);
     if (where && *where)
         return -XEN_EEXIST;
     if (m->tot_pages >= m->max_pages)
@@ -150,7 +150,7 @@ int memory_populate(struct domain *d, uint64_t gfn)
 
 int memory_release(struct domain *d, uint64_t gfn)
 {
-    uint32_t *where = slot(d, gfn);
+    uint32_t *where = slot_of(d, gfn);
 
     if (!where || !*where)
         return -XEN_ENOENT;
@@ -163,7 +163,7 @@ int memory_release(struct domain *d, uint64_t gfn)
 
 int64_t memory_mfn(const struct domain *d, uint64_t gfn)
 {
-    const uint32_t *where = slot(d, gfn);
+    const uint32_t *where = slot_of(d, gfn);
 
     return where && *where ? (int64_t)*where - 1 : -XEN_ENOENT;
 }

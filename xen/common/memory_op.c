@@ -15,7 +15,7 @@
 #define CALL_MAX_PAGES (1ull << 20)
 #define MAX_ORDER      18u
 
-static struct domain *find(struct hypervisor *hv, domid_t id)
+static struct domain *find_domain(struct hypervisor *hv, domid_t id)
 {
     return domain_by_id(hv, id == DOMID_SELF ? 0 : id);
 }
@@ -74,7 +74,7 @@ static int one_extent(struct hypervisor *hv, struct domain *d, unsigned int cmd,
 }
 
 /* The number of extents that were done: what stopped it is not said. */
-static long reservation(struct hypervisor *hv, unsigned int cmd, uint64_t arg)
+static long change_reservation(struct hypervisor *hv, unsigned int cmd, uint64_t arg)
 {
     struct xen_memory_reservation r;
     struct domain *d;
@@ -82,7 +82,7 @@ static long reservation(struct hypervisor *hv, unsigned int cmd, uint64_t arg)
 
     if (platform_copy_from_guest(hv->platform, &r, arg, sizeof(r)))
         return -XEN_EFAULT;
-    d = find(hv, r.domid);
+    d = find_domain(hv, r.domid);
     if (!d)
         return -XEN_ESRCH;
     /* An extent of a PV guest is contiguous machine memory, which only single frames are here. */
@@ -97,14 +97,14 @@ static long reservation(struct hypervisor *hv, unsigned int cmd, uint64_t arg)
     return (long)done;
 }
 
-static long ask(struct hypervisor *hv, unsigned int cmd, uint64_t arg)
+static long ask_memory(struct hypervisor *hv, unsigned int cmd, uint64_t arg)
 {
     struct xen_memory_domain which;
     const struct domain *d;
 
     if (platform_copy_from_guest(hv->platform, &which, arg, sizeof(which)))
         return -XEN_EFAULT;
-    d = find(hv, which.domid);
+    d = find_domain(hv, which.domid);
     if (!d)
         return -XEN_ESRCH;
     switch (cmd) {
@@ -141,11 +141,11 @@ long do_memory_op(struct hypervisor *hv, unsigned int cmd, uint64_t arg)
     switch (cmd & CMD_MASK) {
     case XENMEM_populate_physmap:
     case XENMEM_decrease_reservation:
-        return cmd & ~CMD_MASK ? -XEN_ENOSYS : reservation(hv, cmd, arg);
+        return cmd & ~CMD_MASK ? -XEN_ENOSYS : change_reservation(hv, cmd, arg);
     case XENMEM_current_reservation:
     case XENMEM_maximum_reservation:
     case XENMEM_maximum_gpfn:
-        return ask(hv, cmd & CMD_MASK, arg);
+        return ask_memory(hv, cmd & CMD_MASK, arg);
     case XENMEM_maximum_ram_page:
         return (long)(hv->nr_pages + hv->nr_m2p) - 1;
     case XENMEM_machphys_mfn_list:

@@ -13,7 +13,7 @@ struct text {
     size_t size, len; /* len may pass size: what does not fit is only counted */
 };
 
-static void put(struct text *t, char c)
+static void put_char(struct text *t, char c)
 {
     if (t->len + 1 < t->size)
         t->buf[t->len] = c;
@@ -26,9 +26,9 @@ static void put_string(struct text *t, const char *s, unsigned int width)
     unsigned int n = 0;
 
     for (; s[n] && n < LINE_MAX; n++)
-        put(t, (char)(s[n] >= ' ' && s[n] <= '~' ? s[n] : '?'));
+        put_char(t, (char)(s[n] >= ' ' && s[n] <= '~' ? s[n] : '?'));
     for (; n < width; n++)
-        put(t, ' ');
+        put_char(t, ' ');
 }
 
 struct conversion {
@@ -47,17 +47,17 @@ static void put_number(struct text *t, uint64_t value, bool negative, unsigned i
         value /= base;
     } while (value);
     if (negative && c->zero)
-        put(t, '-');
+        put_char(t, '-');
     for (unsigned int i = n + negative; i < c->width && i < LINE_MAX; i++)
-        put(t, c->zero ? '0' : ' ');
+        put_char(t, c->zero ? '0' : ' ');
     if (negative && !c->zero)
-        put(t, '-');
+        put_char(t, '-');
     while (n)
-        put(t, digits[--n]);
+        put_char(t, digits[--n]);
 }
 
 /* What stands between '%' and the letter; returns where the letter is. */
-static const char *parse(const char *fmt, struct conversion *c)
+static const char *parse_conversion(const char *fmt, struct conversion *c)
 {
     *c = (struct conversion){0};
     if (*fmt == '0')
@@ -70,23 +70,23 @@ static const char *parse(const char *fmt, struct conversion *c)
     return fmt;
 }
 
-static void format(struct text *t, const char *fmt, va_list ap)
+static void format_conversions(struct text *t, const char *fmt, va_list ap)
 {
     for (; *fmt; fmt++) {
         struct conversion c;
         int64_t number;
 
         if (*fmt != '%') {
-            put(t, *fmt);
+            put_char(t, *fmt);
             continue;
         }
-        fmt = parse(fmt + 1, &c);
+        fmt = parse_conversion(fmt + 1, &c);
         switch (*fmt) {
         case 's':
             put_string(t, va_arg(ap, const char *), c.width);
             break;
         case 'c':
-            put(t, (char)va_arg(ap, int));
+            put_char(t, (char)va_arg(ap, int));
             break;
         case 'd':
             number = c.wide ? va_arg(ap, long) : va_arg(ap, int);
@@ -100,13 +100,13 @@ static void format(struct text *t, const char *fmt, va_list ap)
         case '\0':
             return;
         default: /* '%' itself; nothing else is ever written */
-            put(t, *fmt);
+            put_char(t, *fmt);
             break;
         }
     }
 }
 
-static size_t finish(struct text *t)
+static size_t finish_text(struct text *t)
 {
     if (t->len >= t->size)
         t->len = t->size ? t->size - 1 : 0;
@@ -121,9 +121,9 @@ int format_text(char *buf, size_t size, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    format(&t, fmt, ap);
+    format_conversions(&t, fmt, ap);
     va_end(ap);
-    return (int)finish(&t);
+    return (int)finish_text(&t);
 }
 
 static void ring_put(struct hypervisor *hv, char c)
@@ -142,9 +142,9 @@ void printk(struct hypervisor *hv, const char *fmt, ...)
     size_t len;
 
     va_start(ap, fmt);
-    format(&t, fmt, ap);
+    format_conversions(&t, fmt, ap);
     va_end(ap);
-    len = finish(&t);
+    len = finish_text(&t);
 
     for (size_t i = 0; i < len; i++)
         ring_put(hv, line[i]);

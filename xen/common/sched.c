@@ -39,7 +39,7 @@ static void queue_tail(struct pcpu *p, struct vcpu *v)
     p->nr_queued++;
 }
 
-static void unqueue(struct vcpu *v)
+static void leave_queue(struct vcpu *v)
 {
     struct pcpu *p = v->pcpu;
 
@@ -56,7 +56,7 @@ static void unqueue(struct vcpu *v)
     p->nr_queued--;
 }
 
-static uint32_t load(const struct pcpu *p)
+static uint32_t load_of(const struct pcpu *p)
 {
     return p->nr_queued + !is_idle(p->current);
 }
@@ -69,25 +69,25 @@ static struct pcpu *choose_pcpu(struct hypervisor *hv, const struct vcpu *v)
     for (unsigned int i = 0; i < hv->nr_pcpus; i++) {
         struct pcpu *p = &hv->pcpus[i];
 
-        if (p->online && (!best || load(p) < load(best)))
+        if (p->online && (!best || load_of(p) < load_of(best)))
             best = p;
     }
     return best; /* pCPU 0 is always online */
 }
 
 /* After any change: queued exactly when it can run and does not. */
-static void requeue(struct vcpu *v)
+static void update_queue(struct vcpu *v)
 {
     bool wanted = vcpu_runnable(v) && !v->running;
 
     if (wanted && !v->queued)
         queue_tail(choose_pcpu(v->domain->hv, v), v);
     else if (!wanted && v->queued)
-        unqueue(v);
+        leave_queue(v);
 }
 
 /* A vCPU for a pCPU that has none: the one that has waited longest where most are waiting. */
-static struct vcpu *steal(struct hypervisor *hv)
+static struct vcpu *steal_vcpu(struct hypervisor *hv)
 {
     struct pcpu *longest = NULL;
 
@@ -99,7 +99,7 @@ static struct vcpu *steal(struct hypervisor *hv)
 
 /* ---- switching ---- */
 
-static void account(struct pcpu *p)
+static void account_time(struct pcpu *p)
 {
     uint64_t now = platform_now(p->hv->platform);
 
@@ -120,7 +120,7 @@ static void switch_to(struct pcpu *p, struct vcpu *next)
 {
     struct vcpu *prev = p->current;
 
-    account(p);
+    account_time(p);
     p->slice_end = p->last_switch + p->hv->slice;
     if (prev == next)
         return;
@@ -133,7 +133,7 @@ static void switch_to(struct pcpu *p, struct vcpu *next)
 }
 
 /* Off its pCPU at once; the idle vCPU runs there until the next decision. */
-static void deschedule(struct vcpu *v)
+static void take_off(struct vcpu *v)
 {
     struct pcpu *p = v->pcpu;
 
@@ -165,9 +165,9 @@ struct vcpu *schedule(struct hypervisor *hv, unsigned int pcpu)
             switch_to(p, prev); /* nobody waits: another slice */
         return prev;
     }
-    next = p->head ? p->head : steal(hv);
+    next = p->head ? p->head : steal_vcpu(hv);
     if (next)
-        unqueue(next);
+        leave_queue(next);
     else
         next = p->idle;
     switch_to(p, next);
@@ -178,24 +178,18 @@ struct vcpu *schedule(struct hypervisor *hv, unsigned int pcpu)
 
 /* ---- changes of state ---- */
 
-void vcpu_yield(struct vcpu *v)
-{
-    if (v->running)
-        v->pcpu->slice_end = platform_now(v->domain->hv->platform);
-}
-
 void vcpu_block(struct vcpu *v, uint64_t wake_time)
 {
     v->blocked = true;
     timer_set(v, wake_time);
-    requeue(v);
+    update_queue(v);
 }
 
 void vcpu_wake(struct vcpu *v)
 {
     v->blocked = false;
     timer_clear(v);
-    requeue(v);
+    update_queue(v);
 }
 
 void sched_domain_changed(struct domain *d)
@@ -206,8 +200,8 @@ void sched_domain_changed(struct domain *d)
         if (!v)
             continue;
         if (!vcpu_runnable(v))
-            deschedule(v);
-        requeue(v);
+            take_off(v);
+        update_queue(v);
     }
 }
 
@@ -216,8 +210,8 @@ void sched_domain_stop(struct domain *d)
     for (uint32_t i = 0; i < d->max_vcpus; i++) {
         if (!d->vcpus[i])
             continue;
-        deschedule(d->vcpus[i]);
-        requeue(d->vcpus[i]);
+        take_off(d->vcpus[i]);
+        update_queue(d->vcpus[i]);
     }
 }
 
@@ -239,9 +233,9 @@ int sched_add_vcpu(struct vcpu *v)
 void sched_remove_vcpu(struct vcpu *v)
 {
     timer_clear(v);
-    deschedule(v);
+    take_off(v);
     if (v->queued)
-        unqueue(v);
+        leave_queue(v);
     v->domain->hv->nr_vcpus--;
 }
 
@@ -275,14 +269,14 @@ int pcpu_offline(struct hypervisor *hv, unsigned int pcpu)
     p = &hv->pcpus[pcpu];
     p->online = false;
     v = p->current;
-    deschedule(v);
+    take_off(v);
     if (!is_idle(v))
-        requeue(v);
+        update_queue(v);
     while ((v = p->head)) {
-        unqueue(v);
-        requeue(v);
+        leave_queue(v);
+        update_queue(v);
     }
-    account(p);
+    account_time(p);
     p->idle->running = false;
     levelling_pcpu_restore(hv, pcpu);
     return 0;

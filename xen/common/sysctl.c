@@ -7,7 +7,7 @@
 #include <xen/errno.h>
 #include <xen/sysctl.h>
 
-static long physinfo(struct hypervisor *hv, struct xen_sysctl *op)
+static long get_phys_info(struct hypervisor *hv, struct xen_sysctl *op)
 {
     struct xen_sysctl_physinfo *info = &op->u.physinfo;
 
@@ -29,7 +29,7 @@ static long physinfo(struct hypervisor *hv, struct xen_sysctl *op)
     return 0;
 }
 
-static long getdomaininfolist(struct hypervisor *hv, struct xen_sysctl *op)
+static long get_domain_list(struct hypervisor *hv, struct xen_sysctl *op)
 {
     struct xen_sysctl_getdomaininfolist *list = &op->u.getdomaininfolist;
     const struct domain *d = domain_by_id(hv, list->first_domain);
@@ -50,7 +50,7 @@ static long getdomaininfolist(struct hypervisor *hv, struct xen_sysctl *op)
     return 0;
 }
 
-static long getcpuinfo(struct hypervisor *hv, struct xen_sysctl *op)
+static long get_cpu_info(struct hypervisor *hv, struct xen_sysctl *op)
 {
     struct xen_sysctl_getcpuinfo *get = &op->u.getcpuinfo;
     uint32_t n = get->max_cpus < hv->nr_pcpus ? get->max_cpus : hv->nr_pcpus;
@@ -66,7 +66,7 @@ static long getcpuinfo(struct hypervisor *hv, struct xen_sysctl *op)
     return 0;
 }
 
-static long cputopoinfo(struct hypervisor *hv, struct xen_sysctl *op)
+static long get_cpu_topology(struct hypervisor *hv, struct xen_sysctl *op)
 {
     struct xen_sysctl_cputopoinfo *get = &op->u.cputopoinfo;
     uint64_t to = HANDLE(get->cputopo);
@@ -103,16 +103,16 @@ long do_sysctl(struct hypervisor *hv, uint64_t op_addr)
         rc = readconsole(hv, &op);
         break;
     case XEN_SYSCTL_physinfo:
-        rc = physinfo(hv, &op);
+        rc = get_phys_info(hv, &op);
         break;
     case XEN_SYSCTL_getdomaininfolist:
-        rc = getdomaininfolist(hv, &op);
+        rc = get_domain_list(hv, &op);
         break;
     case XEN_SYSCTL_getcpuinfo:
-        rc = getcpuinfo(hv, &op);
+        rc = get_cpu_info(hv, &op);
         break;
     case XEN_SYSCTL_cputopoinfo:
-        rc = cputopoinfo(hv, &op);
+        rc = get_cpu_topology(hv, &op);
         break;
     default:
         copyback = false;

@@ -8,7 +8,7 @@
 #include <xen/errno.h>
 
 /* Equal times wake in the order of their ids: whatever happened before, the outcome is the same. */
-static bool earlier(const struct vcpu *a, const struct vcpu *b)
+static bool wakes_earlier(const struct vcpu *a, const struct vcpu *b)
 {
     if (a->wake_time != b->wake_time)
         return a->wake_time < b->wake_time;
@@ -18,7 +18,7 @@ static bool earlier(const struct vcpu *a, const struct vcpu *b)
 }
 
 /* Heap places count from 1: the children of n are 2n and 2n + 1. */
-static void place(struct hypervisor *hv, uint32_t n, struct vcpu *v)
+static void place_at(struct hypervisor *hv, uint32_t n, struct vcpu *v)
 {
     hv->timers[n - 1] = v;
     v->timer = n;
@@ -26,9 +26,9 @@ static void place(struct hypervisor *hv, uint32_t n, struct vcpu *v)
 
 static void sift_up(struct hypervisor *hv, uint32_t n, struct vcpu *v)
 {
-    for (; n > 1 && earlier(v, hv->timers[n / 2 - 1]); n /= 2)
-        place(hv, n, hv->timers[n / 2 - 1]);
-    place(hv, n, v);
+    for (; n > 1 && wakes_earlier(v, hv->timers[n / 2 - 1]); n /= 2)
+        place_at(hv, n, hv->timers[n / 2 - 1]);
+    place_at(hv, n, v);
 }
 
 static void sift_down(struct hypervisor *hv, uint32_t n, struct vcpu *v)
@@ -36,14 +36,14 @@ static void sift_down(struct hypervisor *hv, uint32_t n, struct vcpu *v)
     for (;;) {
         uint32_t child = 2 * n;
 
-        if (child < hv->nr_timers && earlier(hv->timers[child], hv->timers[child - 1]))
+        if (child < hv->nr_timers && wakes_earlier(hv->timers[child], hv->timers[child - 1]))
             child++;
-        if (child > hv->nr_timers || !earlier(hv->timers[child - 1], v))
+        if (child > hv->nr_timers || !wakes_earlier(hv->timers[child - 1], v))
             break;
-        place(hv, n, hv->timers[child - 1]);
+        place_at(hv, n, hv->timers[child - 1]);
         n = child;
     }
-    place(hv, n, v);
+    place_at(hv, n, v);
 }
 
 int timer_reserve(struct hypervisor *hv, uint32_t n)
@@ -89,7 +89,7 @@ void timer_clear(struct vcpu *v)
     last = hv->timers[--hv->nr_timers];
     if (last == v)
         return;
-    if (n > 1 && earlier(last, hv->timers[n / 2 - 1]))
+    if (n > 1 && wakes_earlier(last, hv->timers[n / 2 - 1]))
         sift_up(hv, n, last);
     else
         sift_down(hv, n, last);

@@ -25,7 +25,7 @@ static long compile_info(struct hypervisor *hv, uint64_t arg)
     return platform_copy_to_guest(hv->platform, arg, &info, sizeof(info)) ? -XEN_EFAULT : 0;
 }
 
-static long features(struct hypervisor *hv, uint64_t arg)
+static long get_features(struct hypervisor *hv, uint64_t arg)
 {
     xen_feature_info_t info;
 
@@ -71,7 +71,7 @@ long do_xen_version(struct hypervisor *hv, unsigned int cmd, uint64_t arg)
                    ? -XEN_EFAULT
                    : 0;
     case XENVER_get_features:
-        return features(hv, arg);
+        return get_features(hv, arg);
     case XENVER_pagesize:
         return PAGE_SIZE;
     case XENVER_guest_handle:

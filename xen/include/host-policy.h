@@ -82,7 +82,9 @@ void host_policy_guest_default(struct cpu_policy *deflt, const struct cpu_policy
                                const struct cpu_policy *host, const struct host_options *options,
                                enum guest_type type);
 
-/* Make AMD's copies of 1.EDX in 80000001.EDX what they must be: for a domain's policy. */
+/* Make of a policy that a hypervisor reports what a domain with it has: AMD's copies of 1.EDX in
+ * 80000001.EDX, linear addresses as wide as its paging has levels, no TLBs of pages that it lacks.
+ */
 void host_policy_for_domain(struct cpu_policy *p);
 
 /*

@@ -130,8 +130,6 @@ void hypervisor_shutdown(struct hypervisor *hv);
  * Returns the vCPU to run: the idle one when there is nothing to do.
  */
 struct vcpu *schedule(struct hypervisor *hv, unsigned int pcpu);
-/* The next context switch comes at once (the vCPU's own doing). */
-void vcpu_yield(struct vcpu *v);
 /* Not runnable until wake_time (0: until vcpu_wake). */
 void vcpu_block(struct vcpu *v, uint64_t wake_time);
 void vcpu_wake(struct vcpu *v);
@@ -193,43 +191,13 @@ long arch_do_domctl(struct hypervisor *hv, struct domain *d, struct xen_domctl *
 
 /*
  * A policy into the caller's two arrays.  A null handle asks for the most that any policy has;
- * -ENOBUFS: too short, and nothing was written.  arch/x86/domctl-policy.c
+ * -ENOBUFS: too short, and nothing was written.  arch/x86/policy-copy.c
  */
 long policy_copy_to_guest(struct hypervisor *hv, const struct cpu_policy *p, uint64_t leaves,
                           uint32_t *nr_leaves, uint64_t msrs, uint32_t *nr_msrs);
 /* XEN_DOMCTL_{get,set}_cpu_policy.  The second always says in *op what it objects to. */
 long domain_get_cpu_policy(struct domain *d, struct xen_domctl_cpu_policy *op);
 long domain_set_cpu_policy(struct domain *d, struct xen_domctl_cpu_policy *op);
-/* Page tables of PV domains.  arch/x86/pv-tables.c */
-
-/* The frame, which the domain has and which is no shared info; NULL. */
-struct frame *pv_frame(const struct domain *d, uint64_t mfn);
-/* Is it a page table of that level (1 to 4) with nothing in it that the domain may not have?  Then
- * it is one from now on.  0 or -EINVAL, printed. */
-int pv_check_table(struct domain *d, uint64_t mfn, unsigned int level);
-/* The same of a frame of descriptors. */
-int pv_check_gdt(struct domain *d, uint64_t mfn);
-/* __HYPERVISOR_mmuext_op of a toolstack: MMUEXT_{PIN_L*,UNPIN}_TABLE. */
-long do_mmuext_op(struct hypervisor *hv, uint64_t ops, unsigned int count, uint64_t done,
-                  uint32_t domid);
-/* The guest's own memory by virtual address, as its page tables say.  -EFAULT: a page fault.
- * pv_translate: the machine frame that is mapped there. */
-int64_t pv_translate(const struct vcpu *v, uint64_t address, bool write);
-int pv_memory_read(const struct vcpu *v, uint64_t address, void *dst, size_t size);
-int pv_memory_write(const struct vcpu *v, uint64_t address, const void *src, size_t size);
-/* XEN_DOMCTL_getpageframeinfo3: frame numbers in, XEN_DOMCTL_PFINFO_* out.  arch/x86/page-info.c */
-long get_page_info(struct domain *d, const struct xen_domctl_getpageframeinfo3 *op);
-/* XEN_DOMCTL_{get,set}vcpucontext, for PV.  arch/x86/pv-context.c */
-long pv_get_context(struct domain *d, const struct xen_domctl_vcpucontext *op);
-long pv_set_context(struct domain *d, const struct xen_domctl_vcpucontext *op);
-/* The other three parts of a PV vCPU's state: XEN_DOMCTL_{get,set}_ext_vcpucontext,
- * {get,set}vcpuextstate, {get,set}_vcpu_msrs.  arch/x86/pv-state.c */
-long pv_get_ext_context(struct domain *d, struct xen_domctl_ext_vcpucontext *op);
-long pv_set_ext_context(struct domain *d, const struct xen_domctl_ext_vcpucontext *op);
-long pv_get_xstate(struct domain *d, struct xen_domctl_vcpuextstate *op);
-long pv_set_xstate(struct domain *d, const struct xen_domctl_vcpuextstate *op);
-long pv_get_msrs(struct domain *d, struct xen_domctl_vcpu_msrs *op);
-long pv_set_msrs(struct domain *d, const struct xen_domctl_vcpu_msrs *op);
 /* XEN_DOMCTL_{get,set}hvmcontext and gethvmcontext_partial.  arch/x86/hvm-context.c */
 long hvm_get_context(struct domain *d, struct xen_domctl_hvmcontext *op);
 long hvm_set_context(struct domain *d, const struct xen_domctl_hvmcontext *op);

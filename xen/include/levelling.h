@@ -102,8 +102,6 @@ void levelling_domain_update(struct hypervisor *hv, struct domain *d);
  * makes no MSR access.
  */
 void levelling_switch(struct hypervisor *hv, unsigned int pcpu, const struct vcpu *next);
-/* The running PV vCPU has written its CR4 (OSXSAVE is shown, or hidden, through the mask). */
-void levelling_cr4_written(struct hypervisor *hv, unsigned int pcpu, const struct vcpu *v);
 
 /* "CPUID faulting", "Intel masks (V2)", ... */
 const char *levelling_kind_name(enum levelling_kind kind);

@@ -7,40 +7,39 @@
  * rest in silence; this compares everything, and refuses.
  */
 #include "payload.h"
-#include "policy-private.h"
 
 #include <xen/errno.h>
 
 #define MAX_FAULTS 64
 
-/* What a host can do for one type of guest; the hypervisor computes it at boot and never again. */
-static struct {
-    const void *from;
-    struct cpu_policy max, deflt;
-} hosts[2];
+/* What this host can do for one type of guest: the hypervisor's own objects, which are made at boot
+ * and never again. */
+static const struct {
+    const uint8_t *max, *deflt;
+} hosts[] = {{pv_max_cpu_policy, pv_def_cpu_policy}, {hvm_max_cpu_policy, hvm_def_cpu_policy}};
 
 /* Xen's stacks are small: working space is here, one audit at a time. */
 static struct {
-    struct cpu_policy guest;
+    struct cpu_policy guest, max, deflt; /* converted anew for each audit: room is dear */
     struct policy_fault faults[MAX_FAULTS];
     char line[120];
     struct audit_stats stats;
     uint32_t lock;
 } work;
 
-static void lock(void)
+static void take_lock(void)
 {
     while (__atomic_exchange_n(&work.lock, 1u, __ATOMIC_ACQUIRE))
         while (__atomic_load_n(&work.lock, __ATOMIC_RELAXED))
             __asm__ volatile("pause");
 }
 
-static void unlock(void)
+static void release_lock(void)
 {
     __atomic_store_n(&work.lock, 0u, __ATOMIC_RELEASE);
 }
 
-static void copy(struct cpuid_regs *to, const uint8_t *from, size_t count)
+static void copy_regs(struct cpuid_regs *to, const uint8_t *from, size_t count)
 {
     const struct cpuid_regs *regs = (const struct cpuid_regs *)(const void *)from;
 
@@ -55,31 +54,25 @@ void convert_policy(struct cpu_policy *to, const void *from)
     _Static_assert(LAYOUT_NR_BASIC <= POLICY_NR_BASIC && LAYOUT_NR_FEAT <= POLICY_NR_FEAT &&
                        LAYOUT_NR_XSTATE <= POLICY_NR_XSTATE && LAYOUT_NR_EXTD <= POLICY_NR_EXTD,
                    "the hypervisor's policy has more leaves than ours");
-    copy(to->basic, p, LAYOUT_NR_BASIC);
-    copy(to->feat, p + LAYOUT_FEAT, LAYOUT_NR_FEAT);
-    copy(to->xstate, p + LAYOUT_XSTATE, LAYOUT_NR_XSTATE);
-    copy(to->extd, p + LAYOUT_EXTD, LAYOUT_NR_EXTD);
+    copy_regs(to->basic, p, LAYOUT_NR_BASIC);
+    copy_regs(to->feat, p + LAYOUT_FEAT, LAYOUT_NR_FEAT);
+    copy_regs(to->xstate, p + LAYOUT_XSTATE, LAYOUT_NR_XSTATE);
+    copy_regs(to->extd, p + LAYOUT_EXTD, LAYOUT_NR_EXTD);
     to->platform_info = *(const uint32_t *)(const void *)(p + LAYOUT_PLATFORM_INFO);
     to->arch_caps = *(const uint64_t *)(const void *)(p + LAYOUT_ARCH_CAPS);
 }
 
 void audit_prepare(void)
 {
-    hosts[0].from = pv_max_cpu_policy;
-    convert_policy(&hosts[0].max, pv_max_cpu_policy);
-    convert_policy(&hosts[0].deflt, pv_def_cpu_policy);
-    hosts[1].from = hvm_max_cpu_policy;
-    convert_policy(&hosts[1].max, hvm_max_cpu_policy);
-    convert_policy(&hosts[1].deflt, hvm_def_cpu_policy);
-    lock();
+    take_lock();
     work.stats = (struct audit_stats){0};
-    unlock();
+    release_lock();
 }
 
 /* ---- the log ---- */
 
 /* Append to the line; what does not fit is left out. */
-static size_t append(size_t at, const char *text)
+static size_t append_text(size_t at, const char *text)
 {
     while (*text && at + 1 < sizeof(work.line))
         work.line[at++] = *text++;
@@ -114,12 +107,12 @@ static void log_group(unsigned int domid, const char *what, size_t kept, bool fe
             printk(LOG_REFUSAL "xenlevel: d%u: %s%s\n", domid, what, work.line);
             at = 0;
         }
-        at = append(at, " ");
-        at = append(at, fault_label(f));
+        at = append_text(at, " ");
+        at = append_text(at, fault_label(f));
         if (feature && feature_location(f->feature, place, sizeof(place)) > 0) {
-            at = append(at, "(");
-            at = append(at, place);
-            at = append(at, ")");
+            at = append_text(at, "(");
+            at = append_text(at, place);
+            at = append_text(at, ")");
         }
     }
     if (at)
@@ -140,19 +133,25 @@ static void log_refusal(unsigned int domid, const struct policy_report *r)
 
 /* ---- the audit ---- */
 
-static int check(const void *max, const void *guest, struct policy_report *r)
+static int check_policy(const void *max, const void *guest, struct policy_report *r)
 {
-    for (unsigned int i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
-        const struct policy_host host = {&hosts[i].max, &hosts[i].deflt};
+    const struct policy_host host = {&work.max, &work.deflt};
 
-        if (hosts[i].from != max)
+    for (unsigned int i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        if (hosts[i].max != max)
             continue;
         convert_policy(&work.guest, guest);
+        convert_policy(&work.max, hosts[i].max);
+        convert_policy(&work.deflt, hosts[i].deflt);
         return policy_check(&work.guest, &host, r);
     }
     /* A maximum that this hypervisor did not have when the payload was built: nothing is known of
      * it. */
-    policy_fault(r, policy_fault_init(FAULT_VENDOR_UNKNOWN));
+    work.faults[0] = (struct policy_fault){.kind = FAULT_VENDOR_UNKNOWN,
+                                           .leaf = POLICY_NONE,
+                                           .subleaf = POLICY_NONE,
+                                           .msr = POLICY_NONE};
+    r->count = 1;
     return -XEN_EINVAL;
 }
 
@@ -163,9 +162,9 @@ int audit(const void *max, const void *guest, struct audit_where *where, const v
     uint64_t begun, cycles;
     int rc;
 
-    lock();
+    take_lock();
     begun = read_tsc();
-    rc = check(max, guest, &r);
+    rc = check_policy(max, guest, &r);
     cycles = read_tsc() - begun;
 
     work.stats.calls++;
@@ -178,7 +177,7 @@ int audit(const void *max, const void *guest, struct audit_where *where, const v
         if (domain)
             log_refusal(*(const uint16_t *)domain, &r);
     }
-    unlock();
+    release_lock();
 
     if (where)
         *where = at;
@@ -187,9 +186,9 @@ int audit(const void *max, const void *guest, struct audit_where *where, const v
 
 void audit_statistics(struct audit_stats *stats)
 {
-    lock();
+    take_lock();
     *stats = work.stats;
-    unlock();
+    release_lock();
 }
 
 /*

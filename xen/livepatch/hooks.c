@@ -5,6 +5,7 @@
  * The pre-apply hook runs before anything is patched, and its error keeps the patch from being
  * applied.  It holds what the payload was built on against the running hypervisor.
  */
+#include "features-gen.h"
 #include "payload.h"
 
 #include <xen/errno.h>
@@ -37,7 +38,7 @@ static struct {
     uint32_t words[FEATURESET_WORDS + LAYOUT_XEN_WORDS];
 } space;
 
-static int wrong(const char *what, uint32_t leaf, uint32_t subleaf)
+static int say_wrong(const char *what, uint32_t leaf, uint32_t subleaf)
 {
     printk(LOG_ERROR "xenlevel: not applied: %s (leaf %08x subleaf %08x): this is not the "
                      "hypervisor that the payload was built for\n",
@@ -57,15 +58,15 @@ static int test_words(const void *policy, const char *what)
     x86_cpu_policy_to_featureset(policy, space.words);
     for (unsigned int i = 0; i < LAYOUT_XEN_WORDS; i++)
         if (space.words[i] != fs.w[i])
-            return wrong(what, i, 0);
+            return say_wrong(what, i, 0);
     /* Nor does it know more words than the payload. */
     for (unsigned int i = LAYOUT_XEN_WORDS; i < FEATURESET_WORDS + LAYOUT_XEN_WORDS; i++)
         if (space.words[i])
-            return wrong("more feature words than expected", i, 0);
+            return say_wrong("more feature words than expected", i, 0);
     return 0;
 }
 
-static void cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *r)
+static void execute_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *r)
 {
     __asm__ volatile("cpuid"
                      : "=a"(r->a), "=b"(r->b), "=c"(r->c), "=d"(r->d)
@@ -77,10 +78,10 @@ static void mask_dynamic(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *r)
 {
     if (leaf == 1) {
         r->b &= 0x00ffffffu;
-        r->c &= ~(1u << 27);
+        r->c &= ~(1u << X86_FEATURE_OSXSAVE % 32);
     }
     if (leaf == 7 && subleaf == 0)
-        r->c &= ~(1u << 4);
+        r->c &= ~(1u << X86_FEATURE_OSPKE % 32);
     if (leaf == 0xd && subleaf < 2)
         r->b = 0;
 }
@@ -91,13 +92,13 @@ static int test_leaf(uint32_t leaf, uint32_t subleaf)
     struct cpuid_regs ours, real;
 
     if (!at)
-        return wrong("no such leaf in the policy", leaf, subleaf);
+        return say_wrong("no such leaf in the policy", leaf, subleaf);
     ours = *at;
-    cpuid(leaf, subleaf == POLICY_NONE ? 0 : subleaf, &real);
+    execute_cpuid(leaf, subleaf == POLICY_NONE ? 0 : subleaf, &real);
     mask_dynamic(leaf, subleaf, &ours);
     mask_dynamic(leaf, subleaf, &real);
     if ((ours.a ^ real.a) | (ours.b ^ real.b) | (ours.c ^ real.c) | (ours.d ^ real.d))
-        return wrong("a leaf is not where it should be", leaf, subleaf);
+        return say_wrong("a leaf is not where it should be", leaf, subleaf);
     return 0;
 }
 
@@ -113,7 +114,7 @@ static int test_leaves(void)
     basic = space.policy.basic[0].a;
     extd = space.policy.extd[0].a;
     if (!basic || extd < 0x80000001u)
-        return wrong("no maxima", basic, extd);
+        return say_wrong("no maxima", basic, extd);
 
     for (uint32_t leaf = 1; !rc && leaf < LAYOUT_NR_BASIC && leaf <= basic; leaf++)
         if (!policy_leaf_has_subleaves(leaf))
@@ -141,7 +142,7 @@ static int test_verdicts(const void *max, const void *deflt, const char *what)
     if (!space.policy.basic[0].a)
         return 0; /* this type of guest is compiled out */
     if (audit(max, max, NULL, NULL) || audit(max, deflt, NULL, NULL))
-        return wrong(what, space.policy.basic[0].a, 0);
+        return say_wrong(what, space.policy.basic[0].a, 0);
     return 0;
 }
 
@@ -162,7 +163,7 @@ static uint64_t best_of(int (*call)(const void *max, const void *guest, struct a
     return best;
 }
 
-static int ours(const void *max, const void *guest, struct audit_where *w)
+static int audit_without_log(const void *max, const void *guest, struct audit_where *w)
 {
     return audit(max, guest, w, NULL);
 }
@@ -191,7 +192,7 @@ static int self_test(void *payload)
     /* Not patched yet: old_addr is the stock function still. */
     stock = best_of(
         (int (*)(const void *, const void *, struct audit_where *))audit_functions.old_addr);
-    mine = best_of(ours);
+    mine = best_of(audit_without_log);
     printk(LOG_INFO "xenlevel: self-test passed; an audit takes %lu cycles, the stock one %lu "
                     "(%lu kHz)\n",
            mine, stock, cpu_khz);

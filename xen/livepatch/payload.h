@@ -30,8 +30,7 @@ struct audit_where {
 /* The hypervisor's policy object as ours.  *to is zero in the slots that the hypervisor has not. */
 void convert_policy(struct cpu_policy *to, const void *from);
 
-/* Before the first audit: read the hypervisor's maximum and default policies; zero the statistics.
- */
+/* Before the first audit: zero the statistics. */
 void audit_prepare(void);
 
 /*

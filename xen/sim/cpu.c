@@ -34,7 +34,7 @@ static bool is_amd(const struct sim_cpu_model *m)
     return vendor_is_amd_like(policy_vendor_id(&m->cpuid));
 }
 
-static bool has(const struct sim_cpu_model *m, unsigned int feature)
+static bool cpu_has(const struct sim_cpu_model *m, unsigned int feature)
 {
     struct featureset fs;
 
@@ -116,7 +116,7 @@ void sim_cpu_model_init(struct sim_cpu_model *model)
 }
 
 /* The register that a mask or an override covers, as the silicon has it. */
-static uint64_t silicon(const struct sim_cpu_model *m, enum mask_slot slot)
+static uint64_t read_silicon(const struct sim_cpu_model *m, enum mask_slot slot)
 {
     const struct cpu_policy *p = &m->cpuid;
 
@@ -146,7 +146,7 @@ void sim_pcpu_reset(struct sim_pcpu *c, const struct sim_cpu_model *model, unsig
     for (unsigned int slot = 0; slot < MASK_SLOTS; slot++) {
         if (!model->mask_msr[slot])
             continue;
-        c->mask[slot] = is_intel(model) ? ~0ull : silicon(model, slot);
+        c->mask[slot] = is_intel(model) ? ~0ull : read_silicon(model, slot);
         /* The overrides' OSXSAVE and APIC stand for "as it really is". */
         if (!is_intel(model) && slot == MASK_1) {
             c->mask[slot] |= 1ull << (X86_FEATURE_APIC % 32);
@@ -329,7 +329,7 @@ bool sim_pcpu_rdmsr(struct sim_pcpu *c, uint32_t msr, uint32_t edi, uint64_t *va
         return true;
     case MSR_ARCH_CAPABILITIES:
         *value = m->arch_caps;
-        return has(m, X86_FEATURE_ARCH_CAPS) || (*value = 0);
+        return cpu_has(m, X86_FEATURE_ARCH_CAPS) || (*value = 0);
     case MSR_MISC_FEATURES_ENABLES:
         *value = c->misc_features_enables;
         return misc_features(m) != 0;
@@ -379,7 +379,7 @@ bool sim_pcpu_executes(const struct sim_pcpu *c, unsigned int feature)
     const struct featureset *needs = feature_needs(feature);
     uint64_t components = 0;
 
-    if (!has(c->model, feature))
+    if (!cpu_has(c->model, feature))
         return false;
     if (feature == X86_FEATURE_AVX || (needs && featureset_test(needs, X86_FEATURE_AVX)))
         components |= 0x7;

@@ -9,7 +9,7 @@
 #include <cpuid-policy/policy.h>
 #include <levelling.h>
 
-/* What every pCPU of a machine has in common. */
+/* What all pCPUs of a machine have in common. */
 struct sim_cpu_model {
     struct cpu_policy cpuid; /* unmasked, of its first pCPU */
     unsigned int family, model, stepping;
@@ -23,7 +23,7 @@ struct sim_cpu_model {
     uint64_t platform_info, arch_caps;
 };
 
-/* The state of one. */
+/* The state of one pCPU. */
 struct sim_pcpu {
     const struct sim_cpu_model *model;
     unsigned int id;
@@ -35,19 +35,20 @@ struct sim_pcpu {
     uint64_t changes; /* writes after which CPUID says something else: masks and faulting */
 };
 
-/* From model->cpuid: everything below it. */
+/* Derive the rest of *model from model->cpuid and model->virtualised. */
 void sim_cpu_model_init(struct sim_cpu_model *model);
-/* Power-on: masks as the CPU has them then (all ones on Intel; AMD: the features themselves). */
+/* Switch a pCPU on: its masks are as the CPU has them then (all ones on Intel; on AMD the features
+ * themselves). */
 void sim_pcpu_reset(struct sim_pcpu *c, const struct sim_cpu_model *model, unsigned int id);
 
-/* The CPUID instruction at this privilege level.  False: #GP (faulting, at CPL > 0). */
+/* Execute CPUID at this privilege level.  False: #GP (faulting, at CPL > 0). */
 bool sim_pcpu_cpuid(const struct sim_pcpu *c, unsigned int cpl, uint32_t leaf, uint32_t subleaf,
                     struct cpuid_regs *regs);
-/* False: #GP; nothing has changed. */
+/* Execute RDMSR and WRMSR.  False: #GP; nothing has changed. */
 bool sim_pcpu_rdmsr(struct sim_pcpu *c, uint32_t msr, uint32_t edi, uint64_t *value);
 bool sim_pcpu_wrmsr(struct sim_pcpu *c, uint32_t msr, uint32_t edi, uint64_t value);
-/* Does an instruction of this feature run here?  Masks hide a feature from CPUID only: what the
- * silicon has, it executes (given its CR4/XCR0 bits).  False: #UD. */
+/* Return whether an instruction of this feature runs here.  Masks hide a feature from CPUID only:
+ * what the silicon has, it executes (given its CR4/XCR0 bits).  False: #UD. */
 bool sim_pcpu_executes(const struct sim_pcpu *c, unsigned int feature);
 
 #endif /* SIM_CPU_H */

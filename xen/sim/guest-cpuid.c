@@ -29,8 +29,8 @@ _Static_assert(2 * sizeof(struct answers) == 4096, "both views are in one page")
 
 enum view { KERNEL, PROGRAMS };
 
-static void ask(struct guest_run *run, enum view view, uint32_t leaf, uint32_t subleaf,
-                struct cpuid_regs *r)
+static void ask_view(struct guest_run *run, enum view view, uint32_t leaf, uint32_t subleaf,
+                     struct cpuid_regs *r)
 {
     if (view == KERNEL)
         guest_kernel_ask(run, leaf, subleaf, r);
@@ -65,10 +65,10 @@ static void ask_limits(struct guest_run *run, enum view view, uint32_t limits[3]
     struct cpuid_regs r;
 
     for (uint32_t i = 0; i < 3; i++) {
-        ask(run, view, i * 0x40000000u, 0, &r);
+        ask_view(run, view, i * 0x40000000u, 0, &r);
         limits[i] = r.a < (i + 1) * 0x40000000u && r.a >= i * 0x40000000u ? r.a : 0;
     }
-    ask(run, view, 1, 0, &r);
+    ask_view(run, view, 1, 0, &r);
     if (!(r.c >> 31))
         limits[1] = 0;
 }
@@ -87,7 +87,7 @@ static size_t ask_all(struct guest_run *run, enum view view, struct answers *ans
 
             if (is_beyond(leaf, limits))
                 continue;
-            ask(run, view, leaf, asked[i].subleaves ? k : 0, &answers->regs[n]);
+            ask_view(run, view, leaf, asked[i].subleaves ? k : 0, &answers->regs[n]);
             ignore_place(run, leaf, &answers->regs[n]);
         }
     return n;
@@ -103,7 +103,7 @@ static uint64_t digest_of(const struct answers *answers)
     return h;
 }
 
-static uint64_t address(const struct guest_run *run, enum view view)
+static uint64_t address_of_view(const struct guest_run *run, enum view view)
 {
     return (run->v->regs.rip & ~0xfffull) + 4096ull * (1 + run->v->id) +
            (view == PROGRAMS ? sizeof(struct answers) : 0);
@@ -116,11 +116,11 @@ void guest_remember_cpuid(struct guest_run *run)
     (void)ask_all(run, KERNEL, &now);
     run->me.digest = digest_of(&now);
     /* Without the page (a small domain with many vCPUs) there is still the digest. */
-    (void)guest_write(run, address(run, KERNEL), &now, sizeof(now));
+    (void)guest_write(run, address_of_view(run, KERNEL), &now, sizeof(now));
     if (run->v->domain->hvm)
         return;
     (void)ask_all(run, PROGRAMS, &now);
-    (void)guest_write(run, address(run, PROGRAMS), &now, sizeof(now));
+    (void)guest_write(run, address_of_view(run, PROGRAMS), &now, sizeof(now));
 }
 
 /* Which answer it is, by its place. */
@@ -159,7 +159,7 @@ static void compare_programs(struct guest_run *run)
     size_t n;
 
     if (run->v->domain->hvm || run->me.status != GUEST_RUNNING ||
-        guest_read(run, address(run, PROGRAMS), &then, sizeof(then)))
+        guest_read(run, address_of_view(run, PROGRAMS), &then, sizeof(then)))
         return;
     n = ask_all(run, PROGRAMS, &now);
     if (!memcmp(&now, &then, sizeof(now)))
@@ -179,6 +179,6 @@ void guest_compare_cpuid(struct guest_run *run)
         return;
     }
     run->me.status = GUEST_CPU_CHANGED;
-    if (!guest_read(run, address(run, KERNEL), &then, sizeof(then)))
+    if (!guest_read(run, address_of_view(run, KERNEL), &then, sizeof(then)))
         note_change(run, &then, &now, n);
 }

@@ -13,32 +13,32 @@ struct guest_run {
     struct sim_guest_vcpu me;   /* read at the beginning, written at the end */
 };
 
-/* As its programs do: the instruction. */
+/* Ask as its programs do: with the instruction. */
 static inline void guest_ask(struct guest_run *run, uint32_t leaf, uint32_t subleaf,
                              struct cpuid_regs *r)
 {
     sim_guest_cpuid(run->hv, run->pcpu, run->v, leaf, subleaf, r);
 }
 
-/* As its kernel does. */
+/* Ask as its kernel does. */
 static inline void guest_kernel_ask(struct guest_run *run, uint32_t leaf, uint32_t subleaf,
                                     struct cpuid_regs *r)
 {
     sim_guest_kernel_cpuid(run->v, leaf, subleaf, r);
 }
 
-/* Its kernel goes on. */
+/* Return whether its kernel goes on. */
 static inline bool guest_is_well(uint32_t status)
 {
     return status == GUEST_RUNNING || status == GUEST_PROGRAMS_CHANGED;
 }
 
-/* Its memory: of an HVM guest by guest-physical address, of a PV guest by virtual address. -EFAULT.
- */
+/* Read and write its memory: of an HVM guest by guest-physical address, of a PV guest by virtual
+ * address.  0 or -EFAULT. */
 int guest_read(const struct guest_run *run, uint64_t address, void *dst, size_t size);
 int guest_write(const struct guest_run *run, uint64_t address, const void *src, size_t size);
 
-/* A number that three others decide. */
+/* Return a number that three others decide. */
 uint64_t guest_mix(uint64_t a, uint64_t b, uint64_t c);
 
 /*

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pv.h>
 #include <sim/guest-pv.h>
 
 #include "guest-private.h"
@@ -20,7 +21,7 @@ static bool is_elsewhere(const struct arch_shared_info *a)
     return !a->p2m_cr3 && !a->pfn_to_mfn_frame_list_list;
 }
 
-static bool bad(struct guest_run *run, uint64_t pfn, uint64_t expected, uint64_t seen)
+static bool note_bad(struct guest_run *run, uint64_t pfn, uint64_t expected, uint64_t seen)
 {
     run->me.status = GUEST_MEMORY_BAD;
     run->me.changed_leaf = pfn;
@@ -38,9 +39,9 @@ static bool frames_are_right(struct guest_run *run, const struct sim_pv_layout *
         int64_t mapped = pv_translate(run->v, pfn * PAGE, false);
 
         if (!f || f->pfn != pfn)
-            return bad(run, pfn, pfn, f ? f->pfn : UINT64_MAX);
+            return note_bad(run, pfn, pfn, f ? f->pfn : UINT64_MAX);
         if (mapped < 0 || (uint64_t)mapped != mfns[pfn])
-            return bad(run, pfn, mfns[pfn], (uint64_t)mapped);
+            return note_bad(run, pfn, mfns[pfn], (uint64_t)mapped);
     }
     return true;
 }
@@ -53,14 +54,14 @@ static bool take_start_info(struct guest_run *run, const struct sim_pv_layout *l
     struct start_info s;
 
     if (guest_read(run, l->start_info * PAGE, &s, sizeof(s)))
-        return bad(run, l->start_info, 0, 0);
+        return note_bad(run, l->start_info, 0, 0);
     if (d->vcpus[0]->regs.gpr[GPR_RDX] != mfns[l->start_info])
-        return bad(run, l->start_info, mfns[l->start_info], d->vcpus[0]->regs.gpr[GPR_RDX]);
+        return note_bad(run, l->start_info, mfns[l->start_info], d->vcpus[0]->regs.gpr[GPR_RDX]);
     if (s.shared_info != d->shared_info * PAGE)
-        return bad(run, l->start_info, d->shared_info, s.shared_info / PAGE);
+        return note_bad(run, l->start_info, d->shared_info, s.shared_info / PAGE);
     if (s.store_mfn != mfns[l->store] || s.console.domU.mfn != mfns[l->console] ||
         s.nr_pages != l->nr_pfns)
-        return bad(run, l->start_info, mfns[l->store], s.store_mfn);
+        return note_bad(run, l->start_info, mfns[l->store], s.store_mfn);
     s.store_mfn = l->store;
     s.console.domU.mfn = l->console;
     return !guest_write(run, l->start_info * PAGE, &s, sizeof(s));
@@ -73,7 +74,7 @@ static bool write_lists(struct guest_run *run, const struct sim_pv_layout *l, co
     for (uint64_t pfn = l->lists; pfn <= l->list_list; pfn++) {
         sim_pv_page(l, mfns, run->v->domain->shared_info, pfn, page);
         if (guest_write(run, pfn * PAGE, page, sizeof(page)))
-            return bad(run, pfn, 0, 0);
+            return note_bad(run, pfn, 0, 0);
     }
     return true;
 }
@@ -88,14 +89,14 @@ void guest_pv_look_around(struct guest_run *run)
     if (!is_elsewhere(&shared->arch))
         return;
     if (shared->arch.max_pfn != d->memory.nr_gfns || sim_pv_layout_of(d, &l)) {
-        (void)bad(run, 0, d->memory.nr_gfns, shared->arch.max_pfn);
+        (void)note_bad(run, 0, d->memory.nr_gfns, shared->arch.max_pfn);
         return;
     }
     mfns = calloc(l.nr_p2m, PAGE);
     if (!mfns)
         abort();
     if (guest_read(run, l.p2m * PAGE, mfns, l.nr_p2m * PAGE))
-        (void)bad(run, l.p2m, 0, 0);
+        (void)note_bad(run, l.p2m, 0, 0);
     else if (frames_are_right(run, &l, mfns) && take_start_info(run, &l, mfns) &&
              write_lists(run, &l, mfns))
         sim_pv_tell(&l, mfns, &shared->arch);

@@ -1,50 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a PV guest is built of besides its program: page tables, the list of its machine frames (the
- * p2m), start info, a GDT, two rings that nobody is at the other end of.  A pure description, so
- * that whoever builds one (xl-sim create by hypercall, the tests in the core) builds the same.
- *
- * Frame n is mapped at n * 4096.  The frames of the guest's own use come first, those of its
- * structure are the last ones.  Formats: <xen/xen.h>, struct start_info; <xen/arch-x86/xen.h>,
- * struct arch_shared_info; Intel SDM vol. 3A, 4.5.
+ * PV guests that are built in the core, without a toolstack: as <sim-abi/guest-pv.h> describes
+ * them.
  */
 #ifndef SIM_GUEST_PV_H
 #define SIM_GUEST_PV_H
 
 #include <hypervisor.h>
+#include <sim-abi/guest-pv.h>
 
-#include <xen/xen.h>
-
-struct sim_pv_layout {
-    uint64_t nr_pfns; /* in all */
-    uint64_t nr_data; /* of the guest's own use: 0 to nr_data - 1 */
-    bool tree;        /* toolstacks find the p2m by a tree of lists; else by its page tables */
-    /* PFNs. */
-    uint64_t l1, nr_l1, l2, nr_l2, l3, l4, user_l4; /* page tables; the last one is user mode's */
-    uint64_t gdt;
-    uint64_t p2m, nr_p2m, lists, nr_lists, list_list;
-    uint64_t start_info, store, console;
-};
-
-/* -1: that is too few for a guest, or more than DOMAIN_MAX_PAGES. */
-int sim_pv_layout(uint64_t nr_pfns, bool tree, struct sim_pv_layout *l);
-/* How many PFNs a guest has with nr_data of its own use. */
-uint64_t sim_pv_pfns_for(uint64_t nr_data);
-/* Is it a page table? */
-bool sim_pv_is_table(const struct sim_pv_layout *l, uint64_t pfn);
-
-/* What frame pfn (nr_data or above) begins with; mfns[]: the machine frame of every PFN; page: 4096
- * bytes.  shared_info: a machine frame. */
-void sim_pv_page(const struct sim_pv_layout *l, const uint64_t *mfns, uint64_t shared_info,
-                 uint64_t pfn, void *page);
-/* What the guest tells toolstacks about its p2m: into *a. */
-void sim_pv_tell(const struct sim_pv_layout *l, const uint64_t *mfns, struct arch_shared_info *a);
-
-/* ---- built in the core, without a toolstack ---- */
-
-/* Memory and structure of a PV domain that has none, and its vCPUs' part of it.  0 or -errno. */
+/* Give a PV domain that has neither its memory and structure, and its vCPUs their part of it.
+ * 0 or -errno. */
 int sim_pv_build(struct domain *d, uint64_t nr_pfns, bool tree);
-/* Its layout: from what is in its memory.  -1: it is no guest of this kind. */
+/* Find its layout from what is in its memory.  -1: it is no guest of this kind. */
 int sim_pv_layout_of(struct domain *d, struct sim_pv_layout *l);
 
 #endif /* SIM_GUEST_PV_H */

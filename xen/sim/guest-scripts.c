@@ -18,7 +18,8 @@ void guest_steady(struct guest_run *run)
 #define MAX_PAGES_PER_STEP 64u
 
 /* Version n of a page's content: the first word says which, the others follow. */
-static void fill(const struct guest_run *run, uint64_t gfn, uint64_t version, uint64_t *words)
+static void fill_version(const struct guest_run *run, uint64_t gfn, uint64_t version,
+                         uint64_t *words)
 {
     uint64_t x = guest_mix(run->page.seed, gfn, version);
 
@@ -41,14 +42,14 @@ static bool write_next(struct guest_run *run)
     gfn = run->page.first_gfn + run->v->id + run->me.work % mine * nr_vcpus;
     version = run->me.work / mine;
     if (version) {
-        fill(run, gfn, version - 1, then);
+        fill_version(run, gfn, version - 1, then);
         if (guest_read(run, gfn << 12, now, sizeof(now)) || memcmp(now, then, sizeof(now)) != 0) {
             run->me.status = GUEST_MEMORY_BAD;
             run->me.changed_leaf = gfn;
             return false;
         }
     }
-    fill(run, gfn, version, now);
+    fill_version(run, gfn, version, now);
     if (guest_write(run, gfn << 12, now, sizeof(now))) {
         run->me.status = GUEST_MEMORY_BAD;
         return false;

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include <pv.h>
 #include <sim/guest.h>
 
 #include "guest-private.h"
@@ -12,35 +13,6 @@
 #include <xen/sched.h>
 
 #define STEP_NS 20000u
-
-const char *sim_guest_status_name(uint32_t status)
-{
-    static const char *const names[] = {
-        [GUEST_FRESH] = "fresh",
-        [GUEST_RUNNING] = "running",
-        [GUEST_CPU_CHANGED] = "cpu-changed",
-        [GUEST_MEMORY_BAD] = "memory-bad",
-        [GUEST_DIED_UD] = "died-ud",
-        [GUEST_REGISTER_BAD] = "register-bad",
-        [GUEST_PROGRAMS_CHANGED] = "programs-cpu-changed",
-    };
-
-    return status < sizeof(names) / sizeof(names[0]) ? names[status] : "unknown";
-}
-
-const char *sim_script_name(uint32_t script)
-{
-    switch (script) {
-    case SCRIPT_STEADY:
-        return "steady";
-    case SCRIPT_WRITER:
-        return "writer";
-    case SCRIPT_VECTOR:
-        return "vector";
-    default:
-        return NULL;
-    }
-}
 
 uint64_t guest_mix(uint64_t a, uint64_t b, uint64_t c)
 {
@@ -133,7 +105,7 @@ static uint64_t address_of_me(const struct guest_run *run)
     return run->v->regs.rip + sizeof(run->page) + run->v->id * sizeof(run->me);
 }
 
-static bool load(struct guest_run *run)
+static bool load_guest(struct guest_run *run)
 {
     return !guest_read(run, run->v->regs.rip, &run->page, sizeof(run->page)) &&
            run->page.magic == SIM_GUEST_MAGIC && sim_script_name(run->page.script) &&
@@ -141,7 +113,7 @@ static bool load(struct guest_run *run)
            !guest_read(run, address_of_me(run), &run->me, sizeof(run->me));
 }
 
-static void boot(struct guest_run *run)
+static void boot_guest(struct guest_run *run)
 {
     turn_xsave_on(run);
     run->me.status = GUEST_RUNNING;
@@ -171,14 +143,14 @@ void sim_guest_step(struct hypervisor *hv, unsigned int pcpu, struct vcpu *v, ui
     struct domain *d = v->domain;
 
     *ns = STEP_NS;
-    if (!load(&run)) {
+    if (!load_guest(&run)) {
         /* A triple fault: there is no program where RIP points. */
         printk(hv, "d%uv%u: no program at %lx", d->id, v->id, v->regs.rip);
         domain_shutdown(d, SHUTDOWN_crash);
         return;
     }
     if (run.me.status == GUEST_FRESH)
-        boot(&run);
+        boot_guest(&run);
     else if (!registers_are_there(&run))
         run.me.status = GUEST_REGISTER_BAD;
     if (guest_is_well(run.me.status) && !d->hvm)
@@ -189,7 +161,7 @@ void sim_guest_step(struct hypervisor *hv, unsigned int pcpu, struct vcpu *v, ui
     run.me.time_ns += *ns;
     leave_registers(&run);
     (void)guest_write(&run, address_of_me(&run), &run.me,
-                      sizeof(run.me)); /* load() read it there */
+                      sizeof(run.me)); /* load_guest() read it there */
     if (run.me.status == GUEST_DIED_UD) {
         printk(hv, "d%uv%u: #UD in its vector loop", d->id, v->id);
         domain_shutdown(d, SHUTDOWN_crash);

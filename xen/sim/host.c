@@ -13,7 +13,7 @@
 #define SLICE_NS 1000000u
 
 /* The host's own chance: splitmix64. */
-static uint64_t chance(struct sim_host *h)
+static uint64_t next_chance(struct sim_host *h)
 {
     uint64_t z = (h->rng += 0x9e3779b97f4a7c15ull);
 
@@ -34,26 +34,24 @@ static void last_line(const struct sim_console *c, char *line, size_t size)
     line[end - begin] = '\0';
 }
 
-int sim_host_boot(struct sim_host *h, const struct sim_machine_file *m, unsigned int nr_pcpus,
-                  uint64_t memory_mib, uint64_t seed, const char *cmdline,
-                  void (*line)(void *opaque, const char *text, size_t len), void *opaque, char *why,
-                  size_t why_size)
+int sim_host_boot(struct sim_host *h, const struct sim_machine_file *m, const struct sim_boot *boot,
+                  char *why, size_t why_size)
 {
     int rc;
 
     memset(h, 0, sizeof(*h));
     h->platform.model = m->model;
-    h->seed = h->rng = seed;
+    h->seed = h->rng = boot->seed;
     h->slice = SLICE_NS;
-    if (sim_platform_init(&h->platform, nr_pcpus ? nr_pcpus : m->nr_pcpus,
-                          (memory_mib ? memory_mib : m->memory_mib) << 8)) {
+    if (sim_platform_init(&h->platform, boot->nr_pcpus ? boot->nr_pcpus : m->nr_pcpus,
+                          (boot->memory_mib ? boot->memory_mib : m->memory_mib) << 8)) {
         (void)snprintf(why, why_size, "%s: the machine cannot be had: %s", m->name,
                        strerror(errno));
         return -1;
     }
-    h->platform.console.line = line;
-    h->platform.console.opaque = opaque;
-    rc = hypervisor_boot(&h->hv, &h->platform, cmdline ? cmdline : "");
+    h->platform.console.line = boot->line;
+    h->platform.console.opaque = boot->opaque;
+    rc = hypervisor_boot(&h->hv, &h->platform, boot->cmdline ? boot->cmdline : "");
     if (!rc)
         return 0;
     last_line(&h->platform.console, why, why_size);
@@ -86,7 +84,7 @@ static bool end_round(struct sim_host *h)
         h->platform.now += h->round_ns ? h->round_ns : 1;
     h->round_ns = 0;
     /* Interrupts and cache misses make slices unequal: between a half and one and a half. */
-    h->hv.slice = h->slice / 2 + chance(h) % (h->slice + 1);
+    h->hv.slice = h->slice / 2 + next_chance(h) % (h->slice + 1);
     return true;
 }
 
@@ -105,7 +103,7 @@ uint64_t sim_host_run(struct sim_host *h, uint64_t n)
             h->idle_pcpus++;
         } else {
             sim_guest_step(&h->hv, h->next_pcpu, v, &ns);
-            ns += chance(h) % (ns / 4 + 1);
+            ns += next_chance(h) % (ns / 4 + 1);
             h->round_ns = ns > h->round_ns ? ns : h->round_ns;
             h->steps++;
             made++;

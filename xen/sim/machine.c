@@ -24,14 +24,14 @@ struct loader {
     uint64_t platform_info, arch_caps;
 };
 
-static int wrong(struct loader *l, const char *what, const char *value)
+static int note_wrong(struct loader *l, const char *what, const char *value)
 {
     if (!*l->what)
         (void)snprintf(l->what, sizeof(l->what), "%s '%.60s'", what, value);
     return 0; /* to libinih: an error on this line */
 }
 
-static int number(const char *text, uint64_t max, uint64_t *value)
+static int parse_number(const char *text, uint64_t max, uint64_t *value)
 {
     char *end;
 
@@ -40,10 +40,10 @@ static int number(const char *text, uint64_t max, uint64_t *value)
     return *text && *text != '-' && !*end && !errno && *value <= max;
 }
 
-static int text(struct loader *l, char *dst, size_t size, const char *value)
+static int take_text(struct loader *l, char *dst, size_t size, const char *value)
 {
     if (!*value || strlen(value) >= size)
-        return wrong(l, "empty or too long:", value);
+        return note_wrong(l, "empty or too long:", value);
     (void)snprintf(dst, size, "%s", value);
     return 1;
 }
@@ -54,20 +54,20 @@ static int machine_key(struct loader *l, const char *name, const char *value)
     uint64_t n;
 
     if (!strcmp(name, "name"))
-        return text(l, m->name, sizeof(m->name), value);
+        return take_text(l, m->name, sizeof(m->name), value);
     if (!strcmp(name, "source"))
-        return text(l, m->source, sizeof(m->source), value);
+        return take_text(l, m->source, sizeof(m->source), value);
     if (!strcmp(name, "cpuid"))
-        return text(l, l->cpuid, sizeof(l->cpuid), value);
+        return take_text(l, l->cpuid, sizeof(l->cpuid), value);
     if (!strcmp(name, "pcpus")) {
-        if (!number(value, PLATFORM_MAX_PCPUS, &n) || !n)
-            return wrong(l, "pcpus is a number from 1 to 64, not", value);
+        if (!parse_number(value, PLATFORM_MAX_PCPUS, &n) || !n)
+            return note_wrong(l, "pcpus is a number from 1 to 64, not", value);
         m->nr_pcpus = (unsigned int)n;
         return 1;
     }
     if (!strcmp(name, "memory")) {
-        if (!number(value, MAX_MEMORY_MIB, &n) || !n)
-            return wrong(l, "memory is a number of MiB, not", value);
+        if (!parse_number(value, MAX_MEMORY_MIB, &n) || !n)
+            return note_wrong(l, "memory is a number of MiB, not", value);
         m->memory_mib = n;
         return 1;
     }
@@ -75,20 +75,20 @@ static int machine_key(struct loader *l, const char *name, const char *value)
         m->model.virtualised = !strcmp(value, "yes");
         return m->model.virtualised || !strcmp(value, "no")
                    ? 1
-                   : wrong(l, "virtualised is yes or no, not", value);
+                   : note_wrong(l, "virtualised is yes or no, not", value);
     }
-    return wrong(l, "[machine] has no key", name);
+    return note_wrong(l, "[machine] has no key", name);
 }
 
 static int msr_key(struct loader *l, const char *name, const char *value)
 {
     uint64_t msr, n;
 
-    if (!number(name, UINT32_MAX, &msr) ||
+    if (!parse_number(name, UINT32_MAX, &msr) ||
         (msr != MSR_INTEL_PLATFORM_INFO && msr != MSR_ARCH_CAPABILITIES))
-        return wrong(l, "[msr] takes 0xce and 0x10a, not", name);
-    if (!number(value, UINT64_MAX, &n))
-        return wrong(l, "an MSR's value is a number of 64 bits, not", value);
+        return note_wrong(l, "[msr] takes 0xce and 0x10a, not", name);
+    if (!parse_number(value, UINT64_MAX, &n))
+        return note_wrong(l, "an MSR's value is a number of 64 bits, not", value);
     if (msr == MSR_INTEL_PLATFORM_INFO) {
         l->platform_info = n;
         l->have_platform_info = true;
@@ -107,10 +107,10 @@ static int take_key(void *user, const char *section, const char *name, const cha
         return machine_key(l, name, value);
     if (!strcmp(section, "msr"))
         return msr_key(l, name, value);
-    return wrong(l, "there is no section", section);
+    return note_wrong(l, "there is no section", section);
 }
 
-static int fail(char *why, size_t size, const char *path, const char *what)
+static int fail_load(char *why, size_t size, const char *path, const char *what)
 {
     (void)snprintf(why, size, "%s: %s", path, what);
     errno = EINVAL;
@@ -172,10 +172,10 @@ int sim_machine_load(const char *path, struct sim_machine_file *m, char *why, si
     if (line) {
         (void)snprintf(what, sizeof(what), "line %d: %s", line,
                        *l.what ? l.what : "neither [section], key = value, nor ; comment");
-        return fail(why, why_size, path, what);
+        return fail_load(why, why_size, path, what);
     }
     if (!*m->name || !*m->source || !*l.cpuid)
-        return fail(why, why_size, path, "[machine] needs name, source and cpuid");
+        return fail_load(why, why_size, path, "[machine] needs name, source and cpuid");
     if (load_cpuid(&l, path, why, why_size))
         return -1;
     if (l.have_platform_info)

@@ -30,15 +30,25 @@ struct sim_host {
     uint64_t slice; /* ns, around which the scheduler's slices vary */
 };
 
-/* 0; or -1 with errno and why[]: "FILE: line 12: ...". */
+/* Read a machine file and the CPUID dump that it names into *m.  0; or -1 with errno and why[]:
+ * "FILE: line 12: ...". */
 int sim_machine_load(const char *path, struct sim_machine_file *m, char *why, size_t why_size);
 
-/* Switch on and boot.  0; or -1 with errno and why[].  nr_pcpus, memory_mib: 0 = the file's.
- * line, opaque: whoever wants the console as it comes; line may be NULL. */
-int sim_host_boot(struct sim_host *h, const struct sim_machine_file *m, unsigned int nr_pcpus,
-                  uint64_t memory_mib, uint64_t seed, const char *cmdline,
-                  void (*line)(void *opaque, const char *text, size_t len), void *opaque, char *why,
-                  size_t why_size);
+/* How a host is switched on. */
+struct sim_boot {
+    unsigned int nr_pcpus; /* 0: as the machine file says */
+    uint64_t memory_mib;   /* 0: the same */
+    uint64_t seed;
+    const char *cmdline; /* the hypervisor's; NULL: none */
+    /* Gets each line of the console as it comes; NULL: nobody does. */
+    void (*line)(void *opaque, const char *text, size_t len);
+    void *opaque;
+};
+
+/* Switch on a machine of this kind and boot it.  0; or -1 with errno and why[]. */
+int sim_host_boot(struct sim_host *h, const struct sim_machine_file *m, const struct sim_boot *boot,
+                  char *why, size_t why_size);
+/* Switch it off: all that it had is given back. */
 void sim_host_halt(struct sim_host *h);
 
 /*

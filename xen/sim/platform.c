@@ -73,7 +73,7 @@ void sim_platform_fini(struct platform *p)
 }
 
 /* Count one access; is it the one that has to fail? */
-static bool fails(struct sim_fault *fault)
+static bool must_fail(struct sim_fault *fault)
 {
     return ++fault->count == fault->at;
 }
@@ -93,7 +93,7 @@ int platform_rdmsr(struct platform *p, unsigned int pcpu, uint32_t msr, uint32_t
                    uint64_t *value)
 {
     *value = 0;
-    if (fails(&p->fail_msr) || !sim_pcpu_rdmsr(&p->pcpus[pcpu], msr, edi, value))
+    if (must_fail(&p->fail_msr) || !sim_pcpu_rdmsr(&p->pcpus[pcpu], msr, edi, value))
         return -XEN_EFAULT;
     return 0;
 }
@@ -101,7 +101,7 @@ int platform_rdmsr(struct platform *p, unsigned int pcpu, uint32_t msr, uint32_t
 int platform_wrmsr(struct platform *p, unsigned int pcpu, uint32_t msr, uint32_t edi,
                    uint64_t value)
 {
-    if (fails(&p->fail_msr) || !sim_pcpu_wrmsr(&p->pcpus[pcpu], msr, edi, value))
+    if (must_fail(&p->fail_msr) || !sim_pcpu_wrmsr(&p->pcpus[pcpu], msr, edi, value))
         return -XEN_EFAULT;
     return 0;
 }
@@ -120,7 +120,7 @@ void platform_write_xcr0(struct platform *p, unsigned int pcpu, uint64_t xcr0)
 
 void *platform_alloc(struct platform *p, size_t size)
 {
-    void *memory = fails(&p->fail_alloc) ? NULL : calloc(1, size ? size : 1);
+    void *memory = must_fail(&p->fail_alloc) ? NULL : calloc(1, size ? size : 1);
 
     p->allocated += memory != NULL;
     return memory;
@@ -158,7 +158,7 @@ int platform_copy_from_guest(struct platform *p, void *dst, uint64_t addr, size_
 {
     const uint8_t *src = in_window(p, addr, size);
 
-    if (fails(&p->fail_copy) || !src)
+    if (must_fail(&p->fail_copy) || !src)
         return -XEN_EFAULT;
     memcpy(dst, src, size);
     return 0;
@@ -168,7 +168,7 @@ int platform_copy_to_guest(struct platform *p, uint64_t addr, const void *src, s
 {
     uint8_t *dst = in_window(p, addr, size);
 
-    if (fails(&p->fail_copy) || !dst)
+    if (must_fail(&p->fail_copy) || !dst)
         return -XEN_EFAULT;
     memcpy(dst, src, size);
     return 0;

@@ -51,11 +51,12 @@ struct platform {
 };
 
 /*
- * A machine of this model with pCPUs and nr_pages frames that domains can have (and some more for
- * the hypervisor itself), switched on.  0; or -1 with errno.
- * p->model must be filled in (sim_cpu_model_init).
+ * Switch on a machine of p->model, which must be filled in (sim_cpu_model_init), with nr_pcpus
+ * pCPUs and nr_pages frames that domains can have (and some more for the hypervisor itself).  0; or
+ * -1 with errno.
  */
 int sim_platform_init(struct platform *p, unsigned int nr_pcpus, uint64_t nr_pages);
+/* Switch it off and give its memory back. */
 void sim_platform_fini(struct platform *p);
 
 #endif /* SIM_PLATFORM_H */

@@ -15,15 +15,15 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <sim/protocol.h>
+#include <sim-abi/protocol.h>
 #include <sim/server.h>
 #include <sim/store.h>
 
 #include <xen/xen.h>
 
+#include "xc_clock.h"
 #include "xc_text.h"
 
 #define MAX_CLIENTS   64u
@@ -31,7 +31,6 @@
 #define MAX_FDS       4u        /* that a packet may carry before it is cut */
 #define STEPS_AT_ONCE 64u
 #define BUSY_NS       200000ll /* guests run for so long before requests are looked at */
-#define NS            1000000000ll
 
 struct client {
     int fd;    /* -1: this place is free */
@@ -54,16 +53,17 @@ struct sim_server {
     unsigned int turn; /* the client whose SIM_RUN went on last */
     struct client clients[MAX_CLIENTS];
     struct store store;
-    struct timespec begun;
+    uint64_t begun; /* xc_now_ns() when it was switched on */
     struct sim_request request;
     struct sim_reply reply;
 };
 
 /* ---- clients ---- */
 
-static void drop(struct client *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void drop_client(struct client *c, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
-static void drop(struct client *c, const char *fmt, ...)
+static void drop_client(struct client *c, const char *fmt, ...)
 {
     va_list ap;
 
@@ -82,7 +82,7 @@ static void drop(struct client *c, const char *fmt, ...)
 }
 
 /* How many connections this process has. */
-static unsigned int connections(const struct sim_server *s, pid_t pid)
+static unsigned int count_connections(const struct sim_server *s, pid_t pid)
 {
     unsigned int n = 0;
 
@@ -102,7 +102,7 @@ static struct client *evict_idle(struct sim_server *s)
     unsigned int most = 0;
 
     for (struct client *c = s->clients; c < s->clients + MAX_CLIENTS; c++) {
-        unsigned int n = c->running ? 0 : connections(s, c->pid);
+        unsigned int n = c->running ? 0 : count_connections(s, c->pid);
 
         if (n > most || (n && n == most && c->last_asked < idlest->last_asked)) {
             idlest = c;
@@ -110,7 +110,7 @@ static struct client *evict_idle(struct sim_server *s)
         }
     }
     if (idlest)
-        drop(idlest, "there are %u, and it has been idle for the longest time", MAX_CLIENTS);
+        drop_client(idlest, "there are %u, and it has been idle for the longest time", MAX_CLIENTS);
     return idlest;
 }
 
@@ -137,7 +137,7 @@ static void accept_client(struct sim_server *s)
         (peer.uid != geteuid() && peer.uid != 0)) {
         struct client stranger = {.fd = fd, .number = number};
 
-        drop(&stranger, "it belongs to another user");
+        drop_client(&stranger, "it belongs to another user");
         return;
     }
     c = find_place(s);
@@ -178,9 +178,9 @@ static void send_reply(struct sim_server *s, struct client *c, size_t size, int 
     if (sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
         return;
     if (errno == EAGAIN || errno == EWOULDBLOCK)
-        drop(c, "it does not read its replies");
+        drop_client(c, "it does not read its replies");
     else
-        drop(c, NULL); /* it has gone */
+        drop_client(c, NULL); /* it has gone */
 }
 
 /* ---- requests ---- */
@@ -202,7 +202,7 @@ static int64_t map_window(struct client *c, uint64_t base, uint64_t size, int fd
     return 0;
 }
 
-static void hello(struct sim_server *s, struct client *c, int fd)
+static void answer_hello(struct sim_server *s, struct client *c, int fd)
 {
     s->reply.result = map_window(c, s->request.u.hello.base, s->request.u.hello.size, fd);
     s->reply.u.hello.nr_pages = s->host->platform.nr_pages;
@@ -233,7 +233,7 @@ static int64_t do_hypercall(struct sim_server *s, const struct client *c)
 }
 
 /* SIM_TRANSLATE and SIM_DIRTIED. */
-static int64_t frames(struct sim_server *s, bool dirtied)
+static int64_t answer_frames(struct sim_server *s, bool dirtied)
 {
     uint32_t domid = s->request.u.frames.domid, count = s->request.u.frames.count;
     struct hypervisor *hv = &s->host->hv;
@@ -300,7 +300,7 @@ static void fill_info(struct sim_server *s)
     memcpy(s->reply.u.info.machine, s->machine, sizeof(s->reply.u.info.machine));
 }
 
-static void answer(struct sim_server *s, struct client *c)
+static void answer_request(struct sim_server *s, struct client *c)
 {
     size_t size = sizeof(s->reply.result);
 
@@ -310,7 +310,7 @@ static void answer(struct sim_server *s, struct client *c)
         break;
     case SIM_TRANSLATE:
     case SIM_DIRTIED:
-        s->reply.result = frames(s, s->request.kind == SIM_DIRTIED);
+        s->reply.result = answer_frames(s, s->request.kind == SIM_DIRTIED);
         if (s->request.kind == SIM_TRANSLATE)
             size = UP_TO(u.frames);
         break;
@@ -333,7 +333,7 @@ static void answer(struct sim_server *s, struct client *c)
         s->off = true;
         break;
     default:
-        drop(c, "there is no request %u", s->request.kind);
+        drop_client(c, "there is no request %u", s->request.kind);
         return;
     }
     send_reply(s, c, size, -1);
@@ -362,22 +362,22 @@ static unsigned int take_fds(struct msghdr *m, int *first)
 }
 
 /* The packet is whole: whose turn is it, and does it keep to the protocol? */
-static void dispatch(struct sim_server *s, struct client *c, unsigned int fds, int fd)
+static void dispatch_request(struct sim_server *s, struct client *c, unsigned int fds, int fd)
 {
     bool greets = s->request.kind == SIM_HELLO;
 
     memset(&s->reply, 0, sizeof(s->reply));
     if (s->request.version != SIM_PROTOCOL_VERSION)
-        drop(c, "it speaks version %u of the protocol, this host %u", s->request.version,
-             SIM_PROTOCOL_VERSION);
+        drop_client(c, "it speaks version %u of the protocol, this host %u", s->request.version,
+                    SIM_PROTOCOL_VERSION);
     else if (fds != (greets ? 1 : 0))
-        drop(c, "%u file descriptors with request %u", fds, s->request.kind);
+        drop_client(c, "%u file descriptors with request %u", fds, s->request.kind);
     else if (greets == (c->window.map != NULL))
-        drop(c, greets ? "it greets twice" : "it has not greeted");
+        drop_client(c, greets ? "it greets twice" : "it has not greeted");
     else if (greets)
-        hello(s, c, fd);
+        answer_hello(s, c, fd);
     else
-        answer(s, c);
+        answer_request(s, c);
 }
 
 static void serve_client(struct sim_server *s, struct client *c)
@@ -398,15 +398,15 @@ static void serve_client(struct sim_server *s, struct client *c)
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return;
     if (n <= 0) {
-        drop(c, NULL); /* it has gone */
+        drop_client(c, NULL); /* it has gone */
         return;
     }
     c->last_asked = ++s->requests_seen;
     fds = take_fds(&m, &fd);
     if ((size_t)n != sizeof(s->request) || (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
-        drop(c, "a packet that is no request (%zd bytes, %u file descriptors)", n, fds);
+        drop_client(c, "a packet that is no request (%zd bytes, %u file descriptors)", n, fds);
     else
-        dispatch(s, c, fds, fd);
+        dispatch_request(s, c, fds, fd);
     if (fd >= 0)
         (void)close(fd); /* what it was for is mapped */
 }
@@ -414,18 +414,15 @@ static void serve_client(struct sim_server *s, struct client *c)
 /* ---- time ---- */
 
 /* Real time since the host was switched on, ns. */
-static long long elapsed(const struct sim_server *s)
+static long long elapsed_ns(const struct sim_server *s)
 {
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (now.tv_sec - s->begun.tv_sec) * NS + now.tv_nsec - s->begun.tv_nsec;
+    return (long long)(xc_now_ns() - s->begun);
 }
 
 /* Guests run until simulated time is real time, or for a while when it cannot keep up. */
 static void run_guests(struct sim_server *s)
 {
-    long long now = elapsed(s), until = now + BUSY_NS;
+    long long now = elapsed_ns(s), until = now + BUSY_NS;
 
     while ((long long)s->host->platform.now < now) {
         if (!sim_host_run(s->host, STEPS_AT_ONCE) && !sched_next_wakeup(&s->host->hv)) {
@@ -433,7 +430,7 @@ static void run_guests(struct sim_server *s)
             s->host->platform.now = (uint64_t)now;
             return;
         }
-        if (elapsed(s) > until)
+        if (elapsed_ns(s) > until)
             return;
     }
 }
@@ -459,7 +456,7 @@ static struct client *next_running(struct sim_server *s)
 static void run_slice(struct sim_server *s)
 {
     struct client *c = next_running(s);
-    long long until = elapsed(s) + BUSY_NS;
+    long long until = elapsed_ns(s) + BUSY_NS;
 
     if (!c)
         return;
@@ -471,7 +468,7 @@ static void run_slice(struct sim_server *s)
             break;
         }
         c->steps_left -= n;
-        if (elapsed(s) > until)
+        if (elapsed_ns(s) > until)
             break;
     }
     if (c->steps_left)
@@ -483,7 +480,7 @@ static void run_slice(struct sim_server *s)
 }
 
 /* Milliseconds to wait for requests: -1: for ever. */
-static int patience(const struct sim_server *s)
+static int wait_ms(const struct sim_server *s)
 {
     long long ahead;
 
@@ -492,7 +489,7 @@ static int patience(const struct sim_server *s)
             return 0;
     if (s->stepped || s->asleep)
         return -1;
-    ahead = (long long)s->host->platform.now - elapsed(s);
+    ahead = (long long)s->host->platform.now - elapsed_ns(s);
     return ahead <= 0 ? 0 : (int)(ahead / 1000000) + 1;
 }
 
@@ -502,7 +499,7 @@ static void serve_events(struct sim_server *s, struct client *c)
 {
     s->asleep = false; /* whatever it asks for may wake somebody */
     if (c->running)
-        drop(c, NULL);
+        drop_client(c, NULL);
     else
         serve_client(s, c);
 }
@@ -517,7 +514,7 @@ int sim_server_run(struct sim_server *s, int signal_fd)
                                      .events = s->clients[i].running ? 0 : POLLIN};
         fds[MAX_CLIENTS] = (struct pollfd){.fd = s->listener, .events = POLLIN};
         fds[MAX_CLIENTS + 1] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
-        if (poll(fds, MAX_CLIENTS + 2, patience(s)) < 0 && errno != EINTR)
+        if (poll(fds, MAX_CLIENTS + 2, wait_ms(s)) < 0 && errno != EINTR)
             return -1;
         if (fds[MAX_CLIENTS + 1].revents)
             return 0;
@@ -603,7 +600,7 @@ struct sim_server *sim_server_open(struct sim_host *host, const char *machine, c
     (void)snprintf(s->machine, sizeof(s->machine), "%s", machine);
     for (unsigned int i = 0; i < MAX_CLIENTS; i++)
         s->clients[i].fd = -1;
-    (void)clock_gettime(CLOCK_MONOTONIC, &s->begun);
+    s->begun = xc_now_ns();
     if (!listen_at(s, path, why, why_size))
         return s;
     err = errno;
@@ -616,7 +613,7 @@ void sim_server_close(struct sim_server *s)
 {
     for (unsigned int i = 0; i < MAX_CLIENTS; i++)
         if (s->clients[i].fd >= 0)
-            drop(&s->clients[i], NULL);
+            drop_client(&s->clients[i], NULL);
     if (s->path[0])
         (void)unlink(s->path);
     if (s->listener >= 0)

@@ -43,7 +43,7 @@ static void zero_leaves(struct cpuid_regs *l, size_t first, size_t end)
         l[i] = zero;
 }
 
-static bool has(const struct cpu_policy *p, unsigned int feature)
+static bool policy_has_feature(const struct cpu_policy *p, unsigned int feature)
 {
     struct featureset fs;
 
@@ -125,8 +125,10 @@ static uint32_t paddr_bits(const struct domain *d)
 static void clamp_widths(const struct domain *d, struct cpu_policy *p, const struct cpu_policy *max)
 {
     uint32_t phys = lower_of(p->extd[8].a & 0xffu, max->extd[8].a & 0xffu);
-    uint32_t least = has(p, X86_FEATURE_PAE) || has(p, X86_FEATURE_PSE36) ? 36 : 32;
-    uint32_t linear = has(p, X86_FEATURE_LM) ? 48 : 32;
+    uint32_t least =
+        policy_has_feature(p, X86_FEATURE_PAE) || policy_has_feature(p, X86_FEATURE_PSE36) ? 36
+                                                                                           : 32;
+    uint32_t linear = policy_has_feature(p, X86_FEATURE_LM) ? 48 : 32;
 
     phys = lower_of(phys, paddr_bits(d));
     if (phys < least)
@@ -151,10 +153,10 @@ static void make_xstate(const struct domain *d, struct cpu_policy *p)
     uint32_t xcr0 = XCR0_X87_SSE, size = AREA_MIN, instructions = p->xstate[1].a;
 
     zero_leaves(p->xstate, 0, POLICY_NR_XSTATE);
-    if (!has(p, X86_FEATURE_XSAVE))
+    if (!policy_has_feature(p, X86_FEATURE_XSAVE))
         return;
     for (unsigned int i = 0; i < sizeof(states) / sizeof(states[0]); i++)
-        if (has(p, states[i].feature))
+        if (policy_has_feature(p, states[i].feature))
             xcr0 |= states[i].components;
     for (unsigned int i = 2; i < 32; i++) {
         if (!(xcr0 >> i & 1))
@@ -179,7 +181,7 @@ static void hide_leaves(struct cpu_policy *p)
     p->extd[8].d = 0;
     p->hv_limit &= 0xffu; /* kept in a byte */
     p->hv2_limit &= 0xffu;
-    if (!has(p, X86_FEATURE_SVM))
+    if (!policy_has_feature(p, X86_FEATURE_SVM))
         p->extd[0xa] = zero;
 }
 
@@ -222,11 +224,11 @@ static void trim_caches(struct cpu_policy *p)
         p->cache[i].d &= 7;
     }
     zero_leaves(p->cache, i, POLICY_NR_CACHE);
-    if (!has(p, X86_FEATURE_PAGE1GB))
+    if (!policy_has_feature(p, X86_FEATURE_PAGE1GB))
         p->extd[0x19] = zero;
 }
 
-static void recalculate(const struct domain *d, struct cpu_policy *p)
+static void recalculate_policy(const struct domain *d, struct cpu_policy *p)
 {
     const struct cpu_policy *max = system_max(d);
 
@@ -323,8 +325,8 @@ static void clear_out_of_range(struct cpu_policy *p)
 }
 
 /* All that Xen looks at before it takes a policy. */
-static bool audit(const struct domain *d, const struct cpu_policy *p,
-                  struct xen_domctl_cpu_policy *op)
+static bool audit_policy(const struct domain *d, const struct cpu_policy *p,
+                         struct xen_domctl_cpu_policy *op)
 {
     const struct cpu_policy *max = system_max(d);
 
@@ -346,8 +348,9 @@ static bool audit(const struct domain *d, const struct cpu_policy *p,
     return false;
 }
 
-static long set(const struct domain *d, struct cpu_policy *p, struct xen_domctl_cpu_policy *op,
-                const xen_cpuid_leaf_t *leaves, const xen_msr_entry_t *msrs)
+static long set_policy(const struct domain *d, struct cpu_policy *p,
+                       struct xen_domctl_cpu_policy *op, const xen_cpuid_leaf_t *leaves,
+                       const xen_msr_entry_t *msrs)
 {
     for (uint32_t i = 0; i < op->nr_leaves; i++)
         if (!merge_leaf(p, &leaves[i])) {
@@ -364,24 +367,25 @@ static long set(const struct domain *d, struct cpu_policy *p, struct xen_domctl_
         }
     }
     clear_out_of_range(p);
-    if (!audit(d, p, op))
+    if (!audit_policy(d, p, op))
         return -XEN_EINVAL;
-    recalculate(d, p);
+    recalculate_policy(d, p);
     return 0;
 }
 
-static void birth(const struct domain *d, struct cpu_policy *p)
+static void cut_at_birth(const struct domain *d, struct cpu_policy *p)
 {
     if (d->hvm)
         *p = d->hv->policies[XEN_SYSCTL_cpu_policy_hvm_default];
-    recalculate(d, p);
+    recalculate_policy(d, p);
 }
 
 const struct policy_way *stock_way(unsigned int minor)
 {
     static const struct policy_way ways[] = {
-        {birth, set, 17}, {birth, set, 18}, {birth, set, 19},
-        {birth, set, 20}, {birth, set, 21}, {birth, set, 22},
+        {cut_at_birth, set_policy, 17}, {cut_at_birth, set_policy, 18},
+        {cut_at_birth, set_policy, 19}, {cut_at_birth, set_policy, 20},
+        {cut_at_birth, set_policy, 21}, {cut_at_birth, set_policy, 22},
     };
 
     return minor >= STOCK_FIRST && minor <= STOCK_LAST ? &ways[minor - STOCK_FIRST] : NULL;

@@ -17,11 +17,11 @@
 #define STOCK_FIRST 17u
 #define STOCK_LAST  22u
 
-/* How Xen 4.`minor` does it, for a booted host's hv.policy_way; NULL: not known. */
+/* Return how Xen 4.`minor` does it, for a booted host's hv.policy_way; NULL: not known. */
 const struct policy_way *stock_way(unsigned int minor);
 
-/* Everything of fs that stands on something it has not got, by Xen 4.`minor`'s table, is cleared.
- * Xen's 19 words only. */
+/* Clear the features of *fs that need others which it has not got, by the table of Xen 4.`minor`.
+ * It looks at Xen's 19 words only. */
 void stock_close(struct featureset *fs, unsigned int minor);
 
 #endif /* SIM_STOCK_H */

@@ -14,7 +14,7 @@ struct store_node {
     char *path, *value;
 };
 
-static bool valid(const char *path)
+static bool path_is_valid(const char *path)
 {
     if (path[0] != '/' || !path[1])
         return false;
@@ -26,7 +26,7 @@ static bool valid(const char *path)
 }
 
 /* The place of the first node that is not before `path`. */
-static size_t find(const struct store *s, const char *path)
+static size_t find_node(const struct store *s, const char *path)
 {
     size_t low = 0, high = s->count;
 
@@ -65,11 +65,11 @@ static int make_room(struct store *s)
 
 int store_write(struct store *s, const char *path, const char *value)
 {
-    size_t i = find(s, path);
+    size_t i = find_node(s, path);
     char *copy;
     int rc;
 
-    if (!valid(path))
+    if (!path_is_valid(path))
         return -EINVAL;
     copy = strdup(value);
     if (!copy)
@@ -97,7 +97,7 @@ int store_write(struct store *s, const char *path, const char *value)
 
 const char *store_read(const struct store *s, const char *path)
 {
-    size_t i = find(s, path);
+    size_t i = find_node(s, path);
 
     return is_at(s, i, path) ? s->nodes[i].value : NULL;
 }
@@ -111,7 +111,7 @@ int store_remove(struct store *s, const char *path)
 {
     size_t len = strlen(path), kept = 0, before = s->count;
 
-    if (!valid(path))
+    if (!path_is_valid(path))
         return -EINVAL;
     for (size_t i = 0; i < s->count; i++) {
         if (is_below(s->nodes[i].path, path, len)) {
@@ -130,7 +130,7 @@ int store_list(const struct store *s, const char *path, char *buf, size_t size)
     size_t len = strlen(path), at = 0, last = 0, last_len = 0;
     bool found = false;
 
-    if (!valid(path))
+    if (!path_is_valid(path))
         return -EINVAL;
     for (size_t i = 0; i < s->count; i++) {
         const char *name = s->nodes[i].path + len + 1;

@@ -47,6 +47,7 @@ edit("saved-hvm", "length", resize(MSR_POLICY, 15), head="length 15 is not a mul
 edit("saved-hvm", "policy-too-many", resize(MSR_POLICY, 48), head="3 entries, a policy has 2 at most", engine="it has 1 to",
      stock=ENTRIES)
 edit("saved-hvm", "twice", twice(MSR_POLICY), head="stands here a second time", engine="a second time", stock=NO_ACCOUNT)
+edit("saved-hvm", "policy-incomplete", drop(MSR_POLICY), head="MSR CE is not named", engine="MSR CE is not named", stock=ENTRIES)
 edit("saved-hvm", "length", resize(STATIC_DATA_END, 8), head="has a body of 8 bytes, must have none", engine="it has a body",
      stock="End record with non-zero length")
 edit("saved-hvm", "twice", twice(STATIC_DATA_END), engine="does not belong here", show="stands behind the end of the static data",

@@ -65,7 +65,7 @@ class Run:
     """One run of the gate.  The stream is written by a thread; what was not read is `left`."""
 
     def __init__(self, tmp_path, data, how="pipe", cpu=RICH, mode="exit:0", env=None, chunk=None, args=None,
-                 save=False, hold=False):
+                 save=False, hold=False, stderr=subprocess.PIPE):
         self.out = tmp_path / "helper"
         self.out.mkdir(exist_ok=True)
         self.log = tmp_path / "log"
@@ -89,7 +89,7 @@ class Run:
             self.argv = [GATE, *(str(self.fd) if a == "FD" else a for a in args)]
         # A shell starts what runs in the background with SIGINT ignored, and that is inherited.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.p = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        self.p = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
                                   pass_fds=[self.fd], env=self.env, restore_signals=False)
         self.hold = hold
         self.stopped = threading.Event()
@@ -131,7 +131,7 @@ class Run:
         except subprocess.TimeoutExpired:
             self.p.kill()
             raise
-        self.stderr = self.stderr.decode()
+        self.stderr = (self.stderr or b"").decode()
         if self.how != "file":
             self.stopped.set() if self.hold else None
             os.set_blocking(self.fd, True)
@@ -705,6 +705,19 @@ def broken_policy():
         if leaf == 1:
             struct.pack_into("<I", leaves, at + 16, c & ~(1 << 28))
     return headers() + record(CPUID, bytes(leaves)) + record(MSR, policy("msrs")) + record(STATIC_DATA_END) + pages(1) + record(END)
+
+
+@pytest.mark.skipif("asan" in str(BUILD), reason="ASan must be the first library")
+def test_without_memory_for_words(tmp_path):
+    """A refusal stays one, and libxl is told; what passes is not in need of words."""
+    env = {"LD_PRELOAD": str(next(TOOLS.glob("libnomemory*.so")))}
+    run = Run(tmp_path, stream(), cpu=POOR, env=env)
+    assert "'web1': the gate is out of memory" in refused(run)
+    assert run.log_message() == "refused: 'web1': the gate is out of memory"
+    (tmp_path / "passes").mkdir()
+    data = stream()
+    run = passed(Run(tmp_path / "passes", data, env=env), data)
+    assert "passed: 'web1' (PVH, from Xen 4.17)" in run.log.read_text()
 
 
 # ---- the trial ----

@@ -194,7 +194,7 @@ static void test_shadow_has_less_than_hap(void **state)
     assert_false(a.refused);
     c.guest = GUEST_HVM_SHADOW;
     shadow = *cpu;
-    xc_restrict_to_shadow(&shadow);
+    policy_restrict(&shadow, GUEST_HVM_SHADOW);
     c.max = &shadow;
     audit_run(&c, &a);
     assert_int_equal(a.refused, !featureset_empty(&fs));
@@ -228,6 +228,76 @@ static void test_allow_parse(void **state)
             fail_msg("'%s' was taken", bad[i]);
         assert_non_null(strstr(why, "is neither a feature nor one of"));
     }
+}
+
+/* How many differences between what it was told of and what it was given remain. */
+static size_t remain(const char *list, const struct cpu_policy *told,
+                     const struct cpu_policy *given)
+{
+    static struct policy_fault named[AUDIT_FAULTS];
+    struct policy_report r = {a.faults, AUDIT_FAULTS, 0}, n = {named, AUDIT_FAULTS, 0};
+
+    give_up(list);
+    (void)policy_compare(told, given, &r);
+    allow_name(told, given, &n);
+    return allow_given(&allow, given, &n, a.faults, r.count, a.waived);
+}
+
+/* A number that is given up by its name is given up, and nothing beside it. */
+static void test_a_field_is_given_up_alone(void **state)
+{
+    const struct cpu_policy *told = test_cpu("intel-cascadelake-sp");
+    static struct cpu_policy given;
+    char list[128] = "";
+
+    (void)state;
+    for (unsigned int i = 0; featureset_field_info(i); i++)
+        if (featureset_field_info(i)->word == FEATURESET_Aa && !featureset_field_info(i)->shift)
+            (void)snprintf(list, sizeof(list), "%s", featureset_field_info(i)->name);
+    given = *told;
+    given.basic[0xa].a -= 1; /* the version */
+    assert_int_equal(remain("", told, &given), 1);
+    assert_int_equal(remain(list, told, &given), 0);
+    given.basic[0xa].a -= 0x100; /* and a counter */
+    assert_int_equal(remain(list, told, &given), 1);
+    given = *told;
+    given.basic[0xa].b ^= 1; /* another register */
+    assert_int_equal(remain(list, told, &given), 1);
+    given = *told;
+    given.basic[0xa].a += 1; /* more than it was told of: no audit names that */
+    assert_int_equal(remain(list, told, &given), 1);
+}
+
+/* State components: those that are missing and what follows from that, no other number of leaf D.
+ */
+static void test_components_are_given_up_alone(void **state)
+{
+    static const char *const lists[] = {"xstate", "pku"};
+    const struct cpu_policy *told = test_cpu("intel-cascadelake-sp");
+    static struct cpu_policy given;
+
+    (void)state;
+    assert_true(policy_xcr0(told) >> 9 & 1);
+    for (size_t i = 0; i < 2; i++) {
+        given = *told;
+        given.xstate[0].a &= ~(1u << 9);
+        memset(&given.xstate[9], 0, sizeof(given.xstate[9]));
+        given.xstate[0].c = (uint32_t)xstate_standard_size(&given, policy_xcr0(&given));
+        assert_true(remain("", told, &given) > 0);
+        assert_int_equal(remain(lists[i], told, &given), 0);
+        given.xstate[0].c -= 64; /* not the size of what is there */
+        assert_int_equal(remain(lists[i], told, &given), 1);
+        given.xstate[0].c += 64;
+        given.xstate[1].a ^= 1u << 31; /* no feature that has a name, and no component */
+        assert_true(remain(lists[i], told, &given) > 0);
+        given.xstate[1].a ^= 1u << 31;
+        given.xstate[2].c ^= 2; /* AVX is aligned otherwise: "xstate" gives that up */
+        assert_int_equal(remain(lists[i], told, &given), i);
+    }
+    given = *told;
+    given.xstate[2].a = given.xstate[2].b =
+        0; /* it has the component still, and that is no place */
+    assert_int_equal(remain("avx", told, &given), 2);
 }
 
 static void test_names(void **state)
@@ -316,6 +386,8 @@ int main(void)
         cmocka_unit_test(test_no_policy),
         cmocka_unit_test(test_shadow_has_less_than_hap),
         cmocka_unit_test(test_allow_parse),
+        cmocka_unit_test(test_a_field_is_given_up_alone),
+        cmocka_unit_test(test_components_are_given_up_alone),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_width),
         cmocka_unit_test(test_text),

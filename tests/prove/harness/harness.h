@@ -7,11 +7,14 @@
 
 struct cpu_policy nondet_policy(void);
 struct featureset nondet_featureset(void);
+struct cpuid_regs nondet_regs(void);
 size_t nondet_size(void);
 unsigned int nondet_uint(void);
 uint64_t nondet_mask(void);
 bool nondet_bool(void);
 void *malloc(size_t size);
+void *memcpy(void *to, const void *from, size_t size);
+#define __builtin_memcpy memcpy /* which CBMC has a body for */
 
 #define ASSUME(condition)      __CPROVER_assume(condition)
 #define PROVE(condition, what) __CPROVER_assert(condition, what)

@@ -8,29 +8,6 @@
 #include "xstate.c"
 #include "features-gen.c"
 
-#ifdef MOST_LEAVES
-/* Changes nothing but slots, which decide no address: proof memory-zero-family. */
-static void stub_zero_family(struct cpu_policy *p, const struct leaf_family *f, uint32_t from)
-{
-    (void)p;
-    (void)f;
-    (void)from;
-}
-#else
-#define MOST_LEAVES 1
-#endif
-
-/* An array of exactly as many entries as the library may read of it. */
-static xen_cpuid_leaf_t *any_leaves(size_t n)
-{
-    return malloc((n < POLICY_MAX_LEAVES ? n : POLICY_MAX_LEAVES) * sizeof(xen_cpuid_leaf_t));
-}
-
-static xen_msr_entry_t *any_msrs(size_t n)
-{
-    return malloc((n < POLICY_MAX_MSRS ? n : POLICY_MAX_MSRS) * sizeof(xen_msr_entry_t));
-}
-
 /* policy_fault: one finding more, written only where there is room. */
 void memory_fault(void)
 {
@@ -51,17 +28,6 @@ void memory_zero_family(void)
 
     for (unsigned int family = 0; family < POLICY_NR_FAMILIES; family++)
         zero_family(&p, &policy_families[family], nondet_uint());
-    REACHED();
-}
-
-void memory_merge(void)
-{
-    struct policy_report r;
-    struct cpu_policy p = nondet_policy();
-    size_t n = nondet_size(), m = nondet_size();
-
-    ASSUME(n <= MOST_LEAVES);
-    policy_merge_leaves(&p, any_leaves(n), n, any_msrs(m), m, any_report(&r, 3));
     REACHED();
 }
 

@@ -3,7 +3,7 @@
 
 from . import features
 from .features import bits
-from .policy import (COMPONENT_FEATURE, EXTD, FAMILIES, Fault, MSR_PLATFORM_INFO, NONE, NR_BASIC, NR_EXTD,
+from .policy import (COMPONENT_FEATURE, EXTD, FAMILIES, Fault, HV, HV2, MSR_PLATFORM_INFO, NONE, NR_BASIC, NR_EXTD,
                      none)
 
 
@@ -12,9 +12,17 @@ def _feature_fault(kind, number, guest, host):
     return Fault(kind, none(word["leaf"]), none(word["subleaf"]), guest, host, msr=none(word["msr"]), feature=number)
 
 
+def _tolerated_hazards(max_fs):
+    """Those that a guest may know though the maximum has not got them; Xen takes away all others."""
+    t = features.table()
+    words = {word["name"]: i * 32 for i, word in enumerate(t.words)}
+    counters = t.merge.get("hazard", 0) & NONE << words["Ab"] if max_fs >> words["Aa"] & NONE else 0
+    return 1 << t.number("fdp-excp-only") | 1 << t.number("no-fpu-sel") | counters
+
+
 def _missing(guest_fs, max_fs, faults):
     t = features.table()
-    ignored = t.merge.get("hazard", 0) | t.merge.get("dynamic", 0) | t.merge.get("mirror", 0) | t.numbers
+    ignored = _tolerated_hazards(max_fs) | t.merge.get("dynamic", 0) | t.merge.get("mirror", 0) | t.numbers
     for number in bits(guest_fs & ~max_fs & ~ignored):
         faults.append(_feature_fault("feature-missing", number, 1, 0))
 
@@ -103,7 +111,7 @@ def _leaf(leaf, subleaf, guest, host, vendor, fs, faults):
         told = row["feature"] is None or fs >> t.number(row["feature"]) & 1
         for reg, letter in enumerate("abcd"):
             g, h = guest[reg] & mask, host[reg] & mask
-            if letter not in row["registers"] or g == h or row["rule"] not in COMPARED:
+            if letter not in row["registers"] or g == h or row["rule"] not in COMPARED and told:
                 continue
             fits = _fits(row["rule"], g, h, not any(guest), not any(host), row["feature"]) if told else not g
             if not fits:
@@ -139,7 +147,7 @@ def _leaves(guest, most, fs, faults):
         faults.append(Fault("leaf", EXTD + 1, NONE, ext[0], one[0]))
 
 
-def _closed(guest, fs, faults):
+def _closed(guest, most, fs, faults):
     """What Xen takes from every guest, and a CPU may have."""
     t = features.table()
     for number, needs in t.xen_needs:
@@ -151,6 +159,25 @@ def _closed(guest, fs, faults):
         number = t.number(name)
         if guest.xcr0 >> component & 1 and not fs >> number & 1:
             faults.append(Fault("xstate-feature", 0xd, component, 1, 0, feature=number))
+    _widths(guest, most, fs, faults)
+    for leaf in (HV, HV2):      # Xen keeps a byte of each
+        if guest.reg(leaf)[0] > 0xff:
+            faults.append(Fault("max-leaf", leaf, NONE, guest.reg(leaf)[0], 0xff))
+
+
+def _widths(guest, most, fs, faults):
+    """Of addresses: Xen makes the linear one itself, and the physical one no smaller than this; or they are the limit's."""
+    t = features.table()
+    has = {name: fs >> t.number(name) & 1 for name in ("lm", "la57", "pae", "pse36")}
+    physical, linear = guest.reg(EXTD + 8)[0] & 0xff, guest.reg(EXTD + 8)[0] >> 8 & 0xff
+    wide, least = (57 if has["la57"] else 48) if has["lm"] else 32, 36 if has["pae"] or has["pse36"] else 32
+    if guest.max_extd < EXTD + 8:
+        return
+    limit = most.reg(EXTD + 8)[0]
+    if linear not in (wide, limit >> 8 & 0xff):
+        faults.append(Fault("linearaddr", EXTD + 8, NONE, linear, wide))
+    if physical < least and physical != limit & 0xff:
+        faults.append(Fault("maxphysaddr", EXTD + 8, NONE, physical, least))
 
 
 def _components(guest, most, guest_set, host_set, faults):
@@ -177,7 +204,7 @@ def check(guest, most, default=None):
         _hazards(guest, fs, default, faults)
     _fields(fs, max_fs, faults)
     _leaves(guest, most, fs, faults)
-    _closed(guest, fs, faults)
+    _closed(guest, most, fs, faults)
     _components(guest, most, guest.xcr0, most.xcr0, faults)
     _components(guest, most, guest.xss, most.xss, faults)
     if guest.platform_info & ~most.platform_info:

@@ -5,6 +5,7 @@ import json
 
 from . import features, libxc, libxl
 from .features import bits
+from .outfile import write_file
 from .report import KEPT
 from .text import text_safe
 
@@ -110,8 +111,7 @@ def write_junit(results, path):
             lines.append("</testcase>")
         lines.append("</testsuite>")
     lines.append("</testsuites>")
-    with open(path, "w", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n")
+    write_file(path, ("\n".join(lines) + "\n").encode())
 
 
 def _looked_at(v):

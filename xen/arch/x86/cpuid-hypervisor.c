@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Leaves 40000000 and on: what Xen tells of itself, by <xen/arch-x86/cpuid.h>. */
+#include "features-gen.h"
 #include "guest-cpuid.h"
+
+#include <cpuid-policy/vocabulary.h>
 
 #include <xen/arch-x86/cpuid.h>
 #include <xen/sysctl.h>
 
 #define XEN_MSR_BASE 0x40000000u
-#define EXTD1_RDTSCP (1u << 27) /* 80000001.EDX */
-#define EXTD7_ITSC   (1u << 8)  /* 80000007.EDX: the TSC's rate is constant */
 #define TSC_EMULATED (1u << 0)
 #define TSC_RELIABLE (1u << 1)
 #define TSC_HAS_TSCP (1u << 2)
@@ -52,8 +53,9 @@ static void leaf_time(const struct domain *d, uint32_t subleaf, struct cpuid_reg
 
     switch (subleaf) {
     case 0:
-        r->a = (emulated ? TSC_EMULATED : 0) | (host->extd[7].d & EXTD7_ITSC ? TSC_RELIABLE : 0) |
-               (host->extd[1].d & EXTD1_RDTSCP ? TSC_HAS_TSCP : 0);
+        r->a = (emulated ? TSC_EMULATED : 0) |
+               (policy_has(host, X86_FEATURE_ITSC) ? TSC_RELIABLE : 0) |
+               (policy_has(host, X86_FEATURE_RDTSCP) ? TSC_HAS_TSCP : 0);
         r->b = d->tsc.tsc_mode;
         r->c = guest_khz(d);
         r->d = d->tsc.incarnation;

@@ -10,16 +10,9 @@
 
 #include <cpuid-policy/vocabulary.h>
 
+#include "features-gen.h"
 #include "guest-cpuid.h"
 
-/* SDM vol. 2A, CPUID, leaves 1, 7 and D; AMD repeats 1.EDX in 80000001.EDX. */
-#define ECX1_X2APIC      (1u << 21)
-#define ECX1_XSAVE       (1u << 26)
-#define ECX1_OSXSAVE     (1u << 27)
-#define EDX1_APIC        (1u << 9)
-#define ECX7_OSPKE       (1u << 4)
-#define DA1_XSAVEC       (1u << 1)
-#define DA1_XSAVES       (1u << 3)
 #define APIC_BASE_ENABLE (1ull << 11) /* SDM vol. 3A, 11.4.4 */
 #define XCR0_X87         1ull
 
@@ -32,7 +25,8 @@
 #define EXTD_SUBLEAF_0 (1ull << 0x1d | 1ull << 0x20 | 1ull << 0x26)
 
 /* Entry `index` of an array of a policy, zero beyond its end. */
-static void take(struct cpuid_regs *r, const struct cpuid_regs *from, uint32_t nr, uint32_t index)
+static void read_entry(struct cpuid_regs *r, const struct cpuid_regs *from, uint32_t nr,
+                       uint32_t index)
 {
     if (index < nr)
         *r = from[index_nospec(index, nr)];
@@ -44,10 +38,12 @@ static uint32_t follow_cr4(uint32_t word, uint32_t bit, const struct vcpu *v, ui
     return (word & ~bit) | (v->regs.cr4 & flag ? bit : 0);
 }
 
-/* A PV guest has no APIC to disable: it sees its policy's bit. */
+/* A PV guest has no APIC to disable: it sees its policy's bit.  AMD repeats it in 80000001.EDX. */
 static uint32_t follow_apic(uint32_t edx, const struct vcpu *v)
 {
-    return v->domain->hvm && !(v->regs.apic_base & APIC_BASE_ENABLE) ? edx & ~EDX1_APIC : edx;
+    return v->domain->hvm && !(v->regs.apic_base & APIC_BASE_ENABLE)
+               ? edx & ~feature_bit(X86_FEATURE_APIC)
+               : edx;
 }
 
 static void leaf_1(const struct vcpu *v, struct cpuid_regs *r)
@@ -56,7 +52,7 @@ static void leaf_1(const struct vcpu *v, struct cpuid_regs *r)
     bool id = v->domain->hvm || !v->domain->topology.stock;
 
     r->b = (r->b & 0x00ffffffu) | (id ? v->place.apic_id << 24 : 0);
-    r->c = follow_cr4(r->c, ECX1_OSXSAVE, v, CR4_OSXSAVE);
+    r->c = follow_cr4(r->c, feature_bit(X86_FEATURE_OSXSAVE), v, CR4_OSXSAVE);
     r->d = follow_apic(r->d, v);
 }
 
@@ -69,10 +65,10 @@ static void leaf_topology(const struct vcpu *v, uint32_t leaf, uint32_t subleaf,
                           const struct cpuid_regs *levels, uint32_t nr, struct cpuid_regs *r)
 {
     const struct domain *d = v->domain;
-    bool told = d->topology.stock ? leaf == 0xb && (d->policy.basic[1].c & ECX1_X2APIC)
+    bool told = d->topology.stock ? leaf == 0xb && policy_has(&d->policy, X86_FEATURE_X2APIC)
                                   : (levels[0].b & 0xffff) != 0;
 
-    take(r, levels, nr, subleaf);
+    read_entry(r, levels, nr, subleaf);
     if (!told)
         return;
     r->c = (r->c & ~0xffu) | (subleaf & 0xff);
@@ -83,9 +79,9 @@ static void leaf_xstate(const struct vcpu *v, uint32_t subleaf, struct cpuid_reg
 {
     const struct cpu_policy *p = &v->domain->policy;
 
-    if (!(p->basic[1].c & ECX1_XSAVE))
+    if (!policy_has(p, X86_FEATURE_XSAVE))
         return;
-    take(r, p->xstate, POLICY_NR_XSTATE, subleaf);
+    read_entry(r, p->xstate, POLICY_NR_XSTATE, subleaf);
     if (subleaf == 0)
         r->b = v->xstate_size;
     else if (subleaf == 1)
@@ -100,13 +96,13 @@ static void basic_leaf(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, st
         return;
     switch (leaf) {
     case 0x4:
-        take(r, p->cache, POLICY_NR_CACHE, subleaf);
+        read_entry(r, p->cache, POLICY_NR_CACHE, subleaf);
         return;
     case 0x7:
         if (subleaf <= p->feat[0].a)
-            take(r, p->feat, POLICY_NR_FEAT, subleaf);
+            read_entry(r, p->feat, POLICY_NR_FEAT, subleaf);
         if (subleaf == 0)
-            r->c = follow_cr4(r->c, ECX7_OSPKE, v, CR4_PKE);
+            r->c = follow_cr4(r->c, feature_bit(X86_FEATURE_OSPKE), v, CR4_PKE);
         return;
     case 0xb:
         leaf_topology(v, leaf, subleaf, p->topo, POLICY_NR_TOPO, r);
@@ -115,24 +111,24 @@ static void basic_leaf(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, st
         leaf_xstate(v, subleaf, r);
         return;
     case 0xf:
-        take(r, p->monitor, POLICY_NR_MONITOR, subleaf);
+        read_entry(r, p->monitor, POLICY_NR_MONITOR, subleaf);
         return;
     case 0x1d:
-        take(r, p->tile, POLICY_NR_TILE, subleaf);
+        read_entry(r, p->tile, POLICY_NR_TILE, subleaf);
         return;
     case 0x1e:
-        take(r, p->tmul, POLICY_NR_TMUL, subleaf);
+        read_entry(r, p->tmul, POLICY_NR_TMUL, subleaf);
         return;
     case 0x1f:
         leaf_topology(v, leaf, subleaf, p->topo_v2, POLICY_NR_TOPO_V2, r);
         return;
     case 0x24:
-        take(r, p->avx10, POLICY_NR_AVX10, subleaf);
+        read_entry(r, p->avx10, POLICY_NR_AVX10, subleaf);
         return;
     default:
         if (leaf >= POLICY_NR_BASIC || (subleaf && (BASIC_SUBLEAF_0 >> leaf & 1)))
             return;
-        take(r, p->basic, POLICY_NR_BASIC, leaf);
+        read_entry(r, p->basic, POLICY_NR_BASIC, leaf);
         if (leaf == 1)
             leaf_1(v, r);
         return;
@@ -185,7 +181,7 @@ static void extended_leaf(const struct vcpu *v, uint32_t leaf, uint32_t subleaf,
         return;
     if (m->topoext) {
         if (n == 0x1d) {
-            take(r, m->amd_cache, TOPOLOGY_AMD_CACHES, subleaf);
+            read_entry(r, m->amd_cache, TOPOLOGY_AMD_CACHES, subleaf);
             return;
         }
         if (n == 0x26 && (p->extd[0x26].b & 0xffff)) {
@@ -195,7 +191,7 @@ static void extended_leaf(const struct vcpu *v, uint32_t leaf, uint32_t subleaf,
     }
     if (subleaf && (EXTD_SUBLEAF_0 >> n & 1))
         return;
-    take(r, p->extd, POLICY_NR_EXTD, n);
+    read_entry(r, p->extd, POLICY_NR_EXTD, n);
     if (n == 1)
         r->d = follow_apic(r->d, v);
     else if (n == 0x1e && m->topoext)
@@ -235,8 +231,9 @@ void guest_cpuid_update(struct vcpu *v)
     uint32_t forms = p->xstate[1].a;
 
     v->xstate_size = (uint32_t)xstate_standard_size(p, xcr0);
-    if (forms & DA1_XSAVES)
+    if (forms & feature_bit(X86_FEATURE_XSAVES))
         v->xstate_compact_size = compact_size(p, xcr0 | (v->regs.xss & policy_xss(p)));
     else
-        v->xstate_compact_size = forms & DA1_XSAVEC ? compact_size(p, xcr0) : 0;
+        v->xstate_compact_size =
+            forms & feature_bit(X86_FEATURE_XSAVEC) ? compact_size(p, xcr0) : 0;
 }

@@ -4,6 +4,8 @@
  */
 #include <hypervisor.h>
 
+#include <cpuid-policy/vocabulary.h>
+
 #include <cpuid-policy/state.h>
 #include <xen/errno.h>
 #include <xen/sysctl.h>
@@ -41,7 +43,7 @@ int vcpu_write_xcr0(struct vcpu *v, uint64_t value)
 static uint64_t real_cr4(const struct hypervisor *hv, const struct vcpu *v)
 {
     const struct cpu_policy *host = &hv->policies[XEN_SYSCTL_cpu_policy_host];
-    bool xsave = host->basic[1].c >> (X86_FEATURE_XSAVE % 32) & 1;
+    bool xsave = policy_has(host, X86_FEATURE_XSAVE);
 
     if (v->domain->hvm)
         return v->regs.cr4;

@@ -20,40 +20,6 @@ struct work {
     struct policy_fault faults[MAX_FAULTS];
 };
 
-/* ---- out ---- */
-
-static long copy_out(struct hypervisor *hv, struct work *w, const struct cpu_policy *p,
-                     uint64_t leaves, uint32_t *nr_leaves, uint64_t msrs, uint32_t *nr_msrs)
-{
-    size_t have_leaves = POLICY_MAX_LEAVES, have_msrs = POLICY_MAX_MSRS;
-
-    /* This much room always suffices. */
-    (void)policy_to_leaves(p, w->leaves, &have_leaves, w->msrs, &have_msrs);
-    if ((leaves && *nr_leaves < have_leaves) || (msrs && *nr_msrs < have_msrs))
-        return -XEN_ENOBUFS;
-    if (leaves &&
-        platform_copy_to_guest(hv->platform, leaves, w->leaves, have_leaves * sizeof(w->leaves[0])))
-        return -XEN_EFAULT;
-    if (msrs && platform_copy_to_guest(hv->platform, msrs, w->msrs, have_msrs * sizeof(w->msrs[0])))
-        return -XEN_EFAULT;
-    *nr_leaves = leaves ? (uint32_t)have_leaves : POLICY_MAX_LEAVES;
-    *nr_msrs = msrs ? (uint32_t)have_msrs : POLICY_MAX_MSRS;
-    return 0;
-}
-
-long policy_copy_to_guest(struct hypervisor *hv, const struct cpu_policy *p, uint64_t leaves,
-                          uint32_t *nr_leaves, uint64_t msrs, uint32_t *nr_msrs)
-{
-    struct work *w = platform_alloc(hv->platform, sizeof(*w));
-    long rc;
-
-    if (!w)
-        return -XEN_ENOMEM;
-    rc = copy_out(hv, w, p, leaves, nr_leaves, msrs, nr_msrs);
-    platform_free(hv->platform, w);
-    return rc;
-}
-
 long domain_get_cpu_policy(struct domain *d, struct xen_domctl_cpu_policy *op)
 {
     return policy_copy_to_guest(d->hv, &d->policy, HANDLE(op->leaves), &op->nr_leaves,
@@ -82,7 +48,7 @@ static void log_fault(const struct domain *d, const struct policy_fault *f)
 }
 
 /* The ABI names a leaf or an MSR: a feature's is where its word is. */
-static void blame(struct xen_domctl_cpu_policy *op, const struct policy_fault *f)
+static void blame_fault(struct xen_domctl_cpu_policy *op, const struct policy_fault *f)
 {
     op->err_leaf = f->leaf;
     op->err_subleaf = f->subleaf;
@@ -97,8 +63,8 @@ static void blame(struct xen_domctl_cpu_policy *op, const struct policy_fault *f
     }
 }
 
-static long refuse(const struct domain *d, struct xen_domctl_cpu_policy *op,
-                   const struct policy_report *r)
+static long refuse_policy(const struct domain *d, struct xen_domctl_cpu_policy *op,
+                          const struct policy_report *r)
 {
     size_t n = r->count < r->max ? r->count : r->max;
 
@@ -107,11 +73,11 @@ static long refuse(const struct domain *d, struct xen_domctl_cpu_policy *op,
     if (r->count > n)
         printk(d->hv, "d%u: CPU policy refused: and %lu more", d->id, r->count - n);
     if (n)
-        blame(op, &r->faults[0]);
+        blame_fault(op, &r->faults[0]);
     return -XEN_EINVAL;
 }
 
-static struct policy_host limits(const struct domain *d)
+static struct policy_host limits_of(const struct domain *d)
 {
     const struct hypervisor *hv = d->hv;
 
@@ -131,15 +97,15 @@ static struct policy_host limits(const struct domain *d)
 static long audit_and_set(struct domain *d, struct xen_domctl_cpu_policy *op, struct work *w)
 {
     struct policy_report report = {w->faults, MAX_FAULTS, 0};
-    const struct policy_host here = limits(d);
+    const struct policy_host here = limits_of(d);
     uint32_t leaf, subleaf;
 
     w->policy = d->policy;
     if (policy_merge_leaves(&w->policy, w->leaves, op->nr_leaves, w->msrs, op->nr_msrs, &report))
-        return refuse(d, op, &report);
+        return refuse_policy(d, op, &report);
     policy_trim(&w->policy);
     if (policy_verify(&w->policy, &report) | policy_check(&w->policy, &here, &report))
-        return refuse(d, op, &report);
+        return refuse_policy(d, op, &report);
     if (topology_verify(&w->policy, &leaf, &subleaf)) {
         printk(d->hv, "d%u: CPU policy refused: topology contradicts itself at leaf %x subleaf %x",
                d->id, leaf, subleaf);

@@ -4,6 +4,7 @@
  */
 #include <ext-domctl.h>
 #include <hypervisor.h>
+#include <pv.h>
 
 #include <xen/errno.h>
 
@@ -30,7 +31,38 @@ static long get_visible(struct hypervisor *hv, struct domain *d, struct xen_domc
     return n < FEATURESET_WORDS ? -XEN_ENOBUFS : 0;
 }
 
-static long settscinfo(struct domain *d, const struct xen_domctl_tsc_info *info)
+/* The real vCPU's answers: its place, CR4 and XCR0 included. */
+static long get_vcpu_cpuid(const struct domain *d, const struct xen_domctl *op)
+{
+    struct platform *p = d->hv->platform;
+    struct xenlevel_domctl_vcpu_cpuid get;
+    const struct vcpu *v;
+
+    __builtin_memcpy(&get, &op->u, sizeof(get));
+    v = get.vcpu < d->max_vcpus ? d->vcpus[index_nospec(get.vcpu, d->max_vcpus)] : NULL;
+    if (!v)
+        return -XEN_ESRCH;
+    if (get.nr_leaves > POLICY_MAX_LEAVES)
+        return -XEN_E2BIG;
+    for (uint32_t i = 0; i < get.nr_leaves; i++) {
+        uint64_t at = get.leaves + i * sizeof(xen_cpuid_leaf_t);
+        struct cpuid_regs regs;
+        xen_cpuid_leaf_t l;
+
+        if (platform_copy_from_guest(p, &l, at, sizeof(l)))
+            return -XEN_EFAULT;
+        guest_cpuid(v, l.leaf, l.subleaf == XEN_CPUID_NO_SUBLEAF ? 0 : l.subleaf, &regs);
+        l.a = regs.a;
+        l.b = regs.b;
+        l.c = regs.c;
+        l.d = regs.d;
+        if (platform_copy_to_guest(p, at, &l, sizeof(l)))
+            return -XEN_EFAULT;
+    }
+    return 0;
+}
+
+static long set_tsc_info(struct domain *d, const struct xen_domctl_tsc_info *info)
 {
     if (d->id == 0 || info->tsc_mode >= TSC_MODES)
         return -XEN_EINVAL;
@@ -40,7 +72,7 @@ static long settscinfo(struct domain *d, const struct xen_domctl_tsc_info *info)
     return 0;
 }
 
-static long gettscinfo(const struct domain *d, struct xen_domctl_tsc_info *info)
+static long get_tsc_info(const struct domain *d, struct xen_domctl_tsc_info *info)
 {
     *info = d->tsc;
     if (!info->gtsc_khz)
@@ -63,6 +95,8 @@ long arch_do_domctl(struct hypervisor *hv, struct domain *d, struct xen_domctl *
         return rc;
     case XENLEVEL_DOMCTL_get_visible:
         return get_visible(hv, d, op, copyback);
+    case XENLEVEL_DOMCTL_get_vcpu_cpuid:
+        return get_vcpu_cpuid(d, op);
     case XEN_DOMCTL_setvcpucontext:
         return pv_set_context(d, &op->u.vcpucontext);
     case XEN_DOMCTL_getvcpucontext:
@@ -97,10 +131,10 @@ long arch_do_domctl(struct hypervisor *hv, struct domain *d, struct xen_domctl *
     case XEN_DOMCTL_getpageframeinfo3:
         return get_page_info(d, &op->u.getpageframeinfo3);
     case XEN_DOMCTL_settscinfo:
-        return settscinfo(d, &op->u.tsc_info);
+        return set_tsc_info(d, &op->u.tsc_info);
     case XEN_DOMCTL_gettscinfo:
         *copyback = true;
-        return gettscinfo(d, &op->u.tsc_info);
+        return get_tsc_info(d, &op->u.tsc_info);
     default:
         return -XEN_ENOSYS;
     }

@@ -18,7 +18,7 @@ static struct model model_of(const struct cpu_policy *raw)
     struct model m;
 
     policy_signature(raw, &m.family, &m.model, &m.stepping);
-    m.virtualised = raw->basic[1].c >> (X86_FEATURE_HYPERVISOR % 32) & 1;
+    m.virtualised = policy_has(raw, X86_FEATURE_HYPERVISOR);
     return m;
 }
 

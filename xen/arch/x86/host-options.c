@@ -24,7 +24,7 @@ static bool has_prefix(const struct word *w, const char *prefix, struct word *va
     return true;
 }
 
-static bool equals(const struct word *w, const char *text)
+static bool word_is(const struct word *w, const char *text)
 {
     struct word rest;
 
@@ -141,7 +141,7 @@ static int parse_word(struct host_options *o, const struct word *w, const char *
         return rc < 0 ? rc : 0;
     if (has_prefix(w, "spec-ctrl=", &list))
         while (next_item(&list, &item))
-            if (equals(&item, "no-gds-mit") || equals(&item, "gds-mit=0"))
+            if (word_is(&item, "no-gds-mit") || word_is(&item, "gds-mit=0"))
                 o->no_gds_mit = true;
     return 0;
 }

@@ -81,7 +81,7 @@ static void clear_vendor_leaves(struct cpu_policy *p)
 
 static void limit_svm(struct cpu_policy *p)
 {
-    if (!(p->extd[1].c >> (X86_FEATURE_SVM % 32) & 1))
+    if (!policy_has(p, X86_FEATURE_SVM))
         return;
     p->extd[0xa].d = (p->extd[0xa].d & SVM_HARDWARE) | SVM_EMULATED;
 }
@@ -182,7 +182,7 @@ static void add_to_max(const struct cpu_policy *raw, enum guest_type type, struc
         return;
     featureset_set(fs, X86_FEATURE_APIC);
     /* Outside of long mode SYSENTER works, and HVM guests may be there. */
-    if (is_amd(raw) && (raw->basic[1].d >> (X86_FEATURE_SEP % 32) & 1))
+    if (is_amd(raw) && policy_has(raw, X86_FEATURE_SEP))
         featureset_set(fs, X86_FEATURE_SEP);
 }
 
@@ -310,6 +310,10 @@ void host_policy_for_domain(struct cpu_policy *p)
     p->extd[1].d &= ~mirrors;
     if (is_amd(p))
         p->extd[1].d |= p->basic[1].d & mirrors;
+    if (policy_max_extd(p) >= EXTD_FIRST + 8)
+        p->extd[8].a = (p->extd[8].a & ~0xff00u) | policy_linear_bits(p) << 8;
+    if (!policy_has(p, X86_FEATURE_PAGE1GB))
+        p->extd[0x19] = zero;
 }
 
 /*
@@ -320,12 +324,12 @@ static void detect_hvm(const struct cpu_policy *raw, bool *has_hvm, bool *has_ha
 {
     unsigned int family, model, stepping;
 
-    if (raw->basic[1].c >> (X86_FEATURE_VMX % 32) & 1) {
+    if (policy_has(raw, X86_FEATURE_VMX)) {
         policy_signature(raw, &family, &model, &stepping);
         *has_hvm = true;
         *has_hap = family == 6 && model >= 0x1a && model != 0x1d;
     } else {
-        *has_hvm = raw->extd[1].c >> (X86_FEATURE_SVM % 32) & 1;
+        *has_hvm = policy_has(raw, X86_FEATURE_SVM);
         *has_hap = *has_hvm && (raw->extd[0xa].d & SVM_NESTED_PAGING);
     }
 }
@@ -357,6 +361,8 @@ void host_policies_derive(struct cpu_policy policies[static HOST_POLICIES],
                  options, *has_hap ? GUEST_HVM_HAP : GUEST_HVM_SHADOW);
     derive_guest(policies, HOST_POLICY_SHADOW_MAX, HOST_POLICY_SHADOW_DEFAULT, options,
                  GUEST_HVM_SHADOW);
+    policy_restrict(&policies[HOST_POLICY_SHADOW_MAX], GUEST_HVM_SHADOW);
+    policy_restrict(&policies[HOST_POLICY_SHADOW_DEFAULT], GUEST_HVM_SHADOW);
 }
 
 /* Masking MSRs of Intel's family 6, by model (SDM vol. 4, tables of models 17H, 1AH and 2AH). */
@@ -414,7 +420,7 @@ int host_policy_levelling_caps(const struct cpu_policy *raw, bool platform_info_
     if (is_amd(raw)) {
         *caps = amd_masks(raw, family, model);
         /* CpuidUserDis: 80000021.EAX[17]. */
-        if (raw->extd[0].a >= 0x80000021u && (raw->extd[0x21].a >> 17 & 1))
+        if (policy_max_extd(raw) >= 0x80000021u && policy_has(raw, X86_FEATURE_CPUID_USER_DIS))
             *caps |= XEN_SYSCTL_CPU_LEVELCAP_faulting;
         return 0;
     }

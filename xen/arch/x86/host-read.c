@@ -3,21 +3,13 @@
  * The raw policy: everything that CPUID and a policy's MSRs say on pCPU 0.  Only the core has a
  * platform to ask; the tools have dumps.
  */
-#include <host-policy.h>
-#include <platform.h>
+#include <hypervisor.h>
 
 #include <cpuid-policy/vocabulary.h>
 
-#include "features-gen.h"
+#include <xen/sysctl.h>
 
-/* Leaves with subleaves, and how many of them a policy holds. */
-static const struct {
-    uint32_t leaf, subleaves;
-} families[] = {
-    {0x4, POLICY_NR_CACHE},  {0x7, POLICY_NR_FEAT},     {0xb, POLICY_NR_TOPO},
-    {0xd, POLICY_NR_XSTATE}, {0xf, POLICY_NR_MONITOR},  {0x1d, POLICY_NR_TILE},
-    {0x1e, POLICY_NR_TMUL},  {0x1f, POLICY_NR_TOPO_V2}, {0x24, POLICY_NR_AVX10},
-};
+#include "features-gen.h"
 
 static void read_leaf(struct platform *p, struct cpu_policy *raw, uint32_t leaf, uint32_t subleaf)
 {
@@ -58,7 +50,7 @@ static void read_msrs(struct platform *p, struct cpu_policy *raw)
     if (policy_vendor_id(raw) == CPU_VENDOR_INTEL && family == 6 &&
         platform_rdmsr(p, 0, MSR_INTEL_PLATFORM_INFO, 0, &raw->platform_info))
         raw->platform_info = 0;
-    if ((raw->feat[0].d >> (X86_FEATURE_ARCH_CAPS % 32) & 1) &&
+    if (policy_has(raw, X86_FEATURE_ARCH_CAPS) &&
         platform_rdmsr(p, 0, MSR_ARCH_CAPABILITIES, 0, &raw->arch_caps))
         raw->arch_caps = 0;
 }
@@ -73,18 +65,26 @@ void host_policy_read(struct platform *p, struct cpu_policy *raw)
     for (uint32_t leaf = 1; leaf <= limit; leaf++)
         if (!policy_leaf_has_subleaves(leaf))
             read_leaf(p, raw, leaf, POLICY_NONE);
-    for (unsigned int i = 0; i < sizeof(families) / sizeof(families[0]); i++)
-        if (families[i].leaf <= limit)
-            read_subleaves(p, raw, families[i].leaf, families[i].subleaves);
-    read_leaf(p, raw, 0x80000000u, POLICY_NONE);
-    if (raw->extd[0].a < 0x80000000u || raw->extd[0].a > 0x8000ffffu) {
+    for (unsigned int i = 0; i < POLICY_NR_FAMILIES; i++)
+        if (policy_families[i].leaf <= limit)
+            read_subleaves(p, raw, policy_families[i].leaf, policy_families[i].count);
+    read_leaf(p, raw, EXTD_FIRST, POLICY_NONE);
+    if (raw->extd[0].a < EXTD_FIRST || raw->extd[0].a > EXTD_FIRST + 0xffff) {
         raw->extd[0] = (struct cpuid_regs){0}; /* a CPU without them answers with anything */
         limit = 0;
     } else {
         limit = raw->extd[0].a & 0xffffu;
     }
     for (uint32_t i = 1; i <= limit && i < POLICY_NR_EXTD; i++)
-        read_leaf(p, raw, 0x80000000u + i, POLICY_NONE);
+        read_leaf(p, raw, EXTD_FIRST + i, POLICY_NONE);
     read_msrs(p, raw);
     policy_trim(raw);
+}
+
+uint32_t host_khz(const struct hypervisor *hv)
+{
+    const struct cpu_policy *raw = &hv->policies[XEN_SYSCTL_cpu_policy_raw];
+
+    /* Leaf 16.EAX: base frequency in MHz (SDM vol. 2A, CPUID). */
+    return policy_max_basic(raw) >= 0x16 ? (raw->basic[0x16].a & 0xffff) * 1000 : 0;
 }

@@ -54,7 +54,8 @@ struct writer {
     size_t pos;
 };
 
-static void put(struct writer *w, uint16_t code, uint16_t instance, const void *data, size_t size)
+static void put_record(struct writer *w, uint16_t code, uint16_t instance, const void *data,
+                       size_t size)
 {
     const struct hvm_save_descriptor desc = {code, instance, (uint32_t)size};
 
@@ -93,14 +94,14 @@ static void put_cpu(struct writer *w, const struct vcpu *v)
     c.msr_efer = r->efer;
     c.msr_tsc_aux = r->tsc_aux;
     c.flags = XEN_X86_FPU_INITIALISED;
-    put(w, CODE_CPU, (uint16_t)v->id, &c, sizeof(c));
+    put_record(w, CODE_CPU, (uint16_t)v->id, &c, sizeof(c));
 }
 
 static void put_lapic(struct writer *w, const struct vcpu *v)
 {
     const struct hvm_hw_lapic l = {.apic_base_msr = v->regs.apic_base};
 
-    put(w, CODE_LAPIC, (uint16_t)v->id, &l, sizeof(l));
+    put_record(w, CODE_LAPIC, (uint16_t)v->id, &l, sizeof(l));
 }
 
 static void put_mtrr(struct writer *w, const struct vcpu *v)
@@ -109,7 +110,7 @@ static void put_mtrr(struct writer *w, const struct vcpu *v)
 
     if (v->context)
         m = ((const struct kept *)v->context)->mtrr;
-    put(w, CODE_MTRR, (uint16_t)v->id, &m, sizeof(m));
+    put_record(w, CODE_MTRR, (uint16_t)v->id, &m, sizeof(m));
 }
 
 static void put_xsave(struct writer *w, struct vcpu *v, struct hvm_hw_cpu_xsave *x)
@@ -125,7 +126,7 @@ static void put_xsave(struct writer *w, struct vcpu *v, struct hvm_hw_cpu_xsave 
     x->xcr0 = v->regs.xcr0;
     x->xcr0_accum = components;
     __builtin_memcpy(&x->save_area, v->regs.xsave, area);
-    put(w, CODE_CPU_XSAVE, (uint16_t)v->id, x, XSAVE_AREA + area);
+    put_record(w, CODE_CPU_XSAVE, (uint16_t)v->id, x, XSAVE_AREA + area);
 }
 
 /* Those that are zero, as at power-on, are left out. */
@@ -139,7 +140,7 @@ static void put_msrs(struct writer *w, const struct vcpu *v)
     if (v->regs.xss)
         m.msr[m.count++] = (struct hvm_one_msr){MSR_XSS, 0, v->regs.xss};
     if (m.count)
-        put(w, CODE_CPU_MSR, (uint16_t)v->id, &m, MSR_RECORD(m.count));
+        put_record(w, CODE_CPU_MSR, (uint16_t)v->id, &m, MSR_RECORD(m.count));
 }
 
 static void put_vcpu(struct writer *w, struct vcpu *v, struct hvm_hw_cpu_xsave *x)
@@ -162,15 +163,15 @@ static void put_all(struct writer *w, struct domain *d, struct hvm_hw_cpu_xsave 
         .gtsc_khz = d->tsc.gtsc_khz ? d->tsc.gtsc_khz : host_khz(d->hv),
     };
 
-    put(w, CODE_HEADER, 0, &h, sizeof(h));
+    put_record(w, CODE_HEADER, 0, &h, sizeof(h));
     for (uint32_t i = 0; i < d->max_vcpus; i++)
         if (d->vcpus[i] && d->vcpus[i]->online)
             put_vcpu(w, d->vcpus[i], x);
-    put(w, CODE_END, 0, NULL, 0);
+    put_record(w, CODE_END, 0, NULL, 0);
 }
 
 /* The whole of it into new memory; *size says how much it is. */
-static int make(struct domain *d, uint8_t **out, size_t *size)
+static int make_context(struct domain *d, uint8_t **out, size_t *size)
 {
     struct platform *p = d->hv->platform;
     struct hvm_hw_cpu_xsave *x = platform_alloc(p, XSAVE_MAX);
@@ -200,7 +201,7 @@ long hvm_get_context(struct domain *d, struct xen_domctl_hvmcontext *op)
 
     if (!d->hvm)
         return -XEN_EINVAL;
-    rc = make(d, &records, &size);
+    rc = make_context(d, &records, &size);
     if (rc)
         return rc;
     if (HANDLE(op->buffer)) {
@@ -226,7 +227,7 @@ long hvm_get_context_partial(struct domain *d, struct xen_domctl_hvmcontext_part
 
     if (!d->hvm || op->type > HVM_SAVE_CODE_MAX || op->type == CODE_END)
         return -XEN_EINVAL;
-    rc = make(d, &records, &size);
+    rc = make_context(d, &records, &size);
     if (rc)
         return rc;
     rc = -XEN_ENOENT;
@@ -260,7 +261,7 @@ struct record {
     const uint8_t *data; /* not aligned */
 };
 
-static int refuse(const struct record *r, const char *why)
+static int refuse_record(const struct record *r, const char *why)
 {
     printk(r->d->hv, "d%u: HVM context: record %u: %s", r->d->id, r->code, why);
     return -XEN_EINVAL;
@@ -271,10 +272,10 @@ static int take_header(const struct record *r)
     struct hvm_save_header h;
 
     if (r->length != sizeof(h))
-        return refuse(r, "wrong length");
+        return refuse_record(r, "wrong length");
     __builtin_memcpy(&h, r->data, sizeof(h));
     if (h.magic != HVM_FILE_MAGIC || h.version != HVM_FILE_VERSION)
-        return refuse(r, "not this format");
+        return refuse_record(r, "not this format");
     return 0;
 }
 
@@ -305,7 +306,7 @@ static void apply_cpu(struct vcpu *v, const struct hvm_hw_cpu *c)
 }
 
 /* Room for what is only kept: found while checking, so that applying cannot fail. */
-static int keep(struct vcpu *v)
+static int make_room(struct vcpu *v)
 {
     struct kept *k = v->context;
 
@@ -324,7 +325,7 @@ static int take_cpu(const struct record *r, bool apply)
     struct hvm_hw_cpu c;
 
     if (r->length != sizeof(c))
-        return refuse(r, "wrong length");
+        return refuse_record(r, "wrong length");
     __builtin_memcpy(&c, r->data, sizeof(c));
     if (!apply &&
         (check_cr0(r->v, c.cr0) || check_cr4(r->v, c.cr4) || check_efer(r->v, c.msr_efer) ||
@@ -334,7 +335,7 @@ static int take_cpu(const struct record *r, bool apply)
         ((struct kept *)r->v->context)->cpu = c;
         apply_cpu(r->v, &c);
     }
-    return keep(r->v);
+    return make_room(r->v);
 }
 
 static int take_lapic(const struct record *r, bool apply)
@@ -342,10 +343,10 @@ static int take_lapic(const struct record *r, bool apply)
     struct hvm_hw_lapic l;
 
     if (r->length != sizeof(l))
-        return refuse(r, "wrong length");
+        return refuse_record(r, "wrong length");
     __builtin_memcpy(&l, r->data, sizeof(l));
     if (l.disabled || l.timer_divisor || l.tdt_msr)
-        return refuse(r, "a local APIC in use, which is not emulated here");
+        return refuse_record(r, "a local APIC in use, which is not emulated here");
     if (!apply && check_msr(r->v, MSR_APIC_BASE, l.apic_base_msr))
         return -XEN_EINVAL;
     if (apply) {
@@ -360,18 +361,18 @@ static int take_mtrr(const struct record *r, bool apply)
     struct hvm_hw_mtrr m;
 
     if (r->length != sizeof(m))
-        return refuse(r, "wrong length");
+        return refuse_record(r, "wrong length");
     __builtin_memcpy(&m, r->data, sizeof(m));
     /* Eight memory types: 2 and 3 are none, nor is anything above 7 (SDM vol. 3A, 12.12.2). */
     for (unsigned int i = 0; i < 64; i += 8) {
         uint8_t type = (uint8_t)(m.msr_pat_cr >> i);
 
         if (type > 7 || type == 2 || type == 3)
-            return refuse(r, "PAT has a memory type that there is not");
+            return refuse_record(r, "PAT has a memory type that there is not");
     }
     if (apply)
         ((struct kept *)r->v->context)->mtrr = m;
-    return keep(r->v);
+    return make_room(r->v);
 }
 
 static int take_xsave(const struct record *r, bool apply)
@@ -379,7 +380,7 @@ static int take_xsave(const struct record *r, bool apply)
     struct hvm_hw_cpu_xsave x; /* its beginning */
 
     if (r->length < sizeof(x) || r->length > XSAVE_MAX)
-        return refuse(r, "wrong length");
+        return refuse_record(r, "wrong length");
     __builtin_memcpy(&x, r->data, sizeof(x));
     if (!apply &&
         check_xsave(r->v, x.xcr0, x.xcr0_accum, r->data + XSAVE_AREA, r->length - XSAVE_AREA))
@@ -394,7 +395,7 @@ static int take_msr(const struct record *r, const struct hvm_one_msr *m, bool ap
     struct vcpu_regs *regs = &r->v->regs;
 
     if (m->_rsvd)
-        return refuse(r, "reserved bits of an MSR entry");
+        return refuse_record(r, "reserved bits of an MSR entry");
     if (!apply && check_msr(r->v, m->index, m->val))
         return -XEN_EINVAL;
     switch (m->index) {
@@ -419,11 +420,11 @@ static int take_msrs(const struct record *r, bool apply)
     struct msr_record m;
 
     if (r->length < MSR_RECORD(0) || r->length > sizeof(m))
-        return refuse(r, "wrong length");
+        return refuse_record(r, "wrong length");
     __builtin_memset(&m, 0, sizeof(m));
     __builtin_memcpy(&m, r->data, r->length);
     if (m.count > MAX_MSRS || r->length != MSR_RECORD(m.count))
-        return refuse(r, "wrong length");
+        return refuse_record(r, "wrong length");
     for (uint32_t i = 0; i < m.count; i++) {
         int rc = take_msr(r, &m.msr[i], apply);
 
@@ -433,7 +434,7 @@ static int take_msrs(const struct record *r, bool apply)
     return 0;
 }
 
-static int take(const struct record *r, bool apply)
+static int take_record(const struct record *r, bool apply)
 {
     switch (r->code) {
     case CODE_HEADER:
@@ -449,12 +450,12 @@ static int take(const struct record *r, bool apply)
     case CODE_CPU_MSR:
         return take_msrs(r, apply);
     default:
-        return refuse(r, "not known here");
+        return refuse_record(r, "not known here");
     }
 }
 
 /* All records once: from HEADER to END, nothing missing between. */
-static int walk(struct domain *d, const uint8_t *buf, size_t size, bool apply)
+static int walk_context(struct domain *d, const uint8_t *buf, size_t size, bool apply)
 {
     struct hvm_save_descriptor desc;
     size_t pos = 0;
@@ -468,17 +469,17 @@ static int walk(struct domain *d, const uint8_t *buf, size_t size, bool apply)
         r.length = desc.length;
         r.data = buf + pos + sizeof(desc);
         if (desc.length > size - pos - sizeof(desc))
-            return refuse(&r, "longer than the rest");
+            return refuse_record(&r, "longer than the rest");
         if ((pos == 0) != (desc.typecode == CODE_HEADER))
-            return refuse(&r, "the header is not first, or not alone");
+            return refuse_record(&r, "the header is not first, or not alone");
         if (desc.typecode == CODE_END)
-            return desc.length ? refuse(&r, "wrong length") : 0;
+            return desc.length ? refuse_record(&r, "wrong length") : 0;
         if (desc.typecode != CODE_HEADER) {
             if (desc.instance >= d->max_vcpus || !d->vcpus[desc.instance])
-                return refuse(&r, "no such vCPU");
+                return refuse_record(&r, "no such vCPU");
             r.v = d->vcpus[index_nospec(desc.instance, d->max_vcpus)];
         }
-        rc = take(&r, apply);
+        rc = take_record(&r, apply);
         if (rc)
             return rc;
         pos += sizeof(desc) + desc.length;
@@ -487,7 +488,7 @@ static int walk(struct domain *d, const uint8_t *buf, size_t size, bool apply)
 }
 
 /* More than this no context of this domain can be. */
-static size_t longest(const struct domain *d)
+static size_t longest_context(const struct domain *d)
 {
     return 2 * sizeof(struct hvm_save_descriptor) + sizeof(struct hvm_save_header) +
            d->max_vcpus * (5 * sizeof(struct hvm_save_descriptor) + sizeof(struct kept) +
@@ -502,7 +503,7 @@ long hvm_set_context(struct domain *d, const struct xen_domctl_hvmcontext *op)
 
     if (!d->hvm)
         return -XEN_EINVAL;
-    if (op->size > longest(d)) {
+    if (op->size > longest_context(d)) {
         printk(d->hv, "d%u: HVM context: %u bytes are more than it can have", d->id, op->size);
         return -XEN_EINVAL;
     }
@@ -512,9 +513,9 @@ long hvm_set_context(struct domain *d, const struct xen_domctl_hvmcontext *op)
     rc = -XEN_EFAULT;
     if (!platform_copy_from_guest(p, buf, HANDLE(op->buffer), op->size)) {
         sched_domain_stop(d);
-        rc = walk(d, buf, op->size, false);
+        rc = walk_context(d, buf, op->size, false);
         if (!rc)
-            rc = walk(d, buf, op->size, true);
+            rc = walk_context(d, buf, op->size, true);
         if (!rc)
             sched_domain_changed(d);
     }

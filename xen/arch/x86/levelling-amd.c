@@ -10,11 +10,12 @@
  */
 #include "levelling-private.h"
 
+#include <cpuid-policy/vocabulary.h>
+
 #include <xen/errno.h>
 #include <xen/sysctl.h>
 
-#define OSXSAVE (1ull << 27) /* 1.ECX */
-#define APIC    (1ull << 9)  /* 1.EDX, and its copy in 80000001.EDX */
+#include "features-gen.h"
 
 /* What RDMSR and WRMSR want to find in EDI before family 0x10. */
 #define EDI_KEY 0x9c5a203au
@@ -66,12 +67,12 @@ static uint64_t amd_pack(enum mask_slot slot, const struct mask_registers *r, ui
 
 static uint64_t amd_osxsave_bit(enum mask_slot slot)
 {
-    return slot == MASK_1 ? OSXSAVE << 32 : 0;
+    return slot == MASK_1 ? (uint64_t)feature_bit(X86_FEATURE_OSXSAVE) << 32 : 0;
 }
 
 static uint64_t amd_apic_bit(enum mask_slot slot)
 {
-    return slot == MASK_1 || slot == MASK_E1 ? APIC : 0;
+    return slot == MASK_1 || slot == MASK_E1 ? feature_bit(X86_FEATURE_APIC) : 0;
 }
 
 static int amd_set_faulting(struct hypervisor *hv, unsigned int pcpu, bool on)

@@ -7,11 +7,12 @@
  */
 #include "levelling-private.h"
 
+#include <cpuid-policy/vocabulary.h>
+
 #include <xen/errno.h>
 #include <xen/sysctl.h>
 
-#define OSXSAVE (1ull << 27) /* 1.ECX */
-#define APIC    (1ull << 9)  /* 1.EDX */
+#include "features-gen.h"
 
 static void intel_expect(const struct cpu_policy *raw, uint32_t caps, struct levelling *lev)
 {
@@ -59,12 +60,12 @@ static uint64_t intel_pack(enum mask_slot slot, const struct mask_registers *r, 
 
 static uint64_t intel_osxsave_bit(enum mask_slot slot)
 {
-    return slot == MASK_1 ? OSXSAVE : 0;
+    return slot == MASK_1 ? feature_bit(X86_FEATURE_OSXSAVE) : 0;
 }
 
 static uint64_t intel_apic_bit(enum mask_slot slot)
 {
-    return slot == MASK_1 ? APIC << 32 : 0;
+    return slot == MASK_1 ? (uint64_t)feature_bit(X86_FEATURE_APIC) << 32 : 0;
 }
 
 static int intel_set_faulting(struct hypervisor *hv, unsigned int pcpu, bool on)

@@ -69,7 +69,7 @@ struct field {
 /* What stands where.  What is in no row is PV_AREA_OTHER; named features are taken out before. */
 static const struct field fields[] = {
     {0x1, ANY_LEAF, EBX, IGNORED, 0xff000000u}, /* APIC id */
-    {0x1, ANY_LEAF, ECX, IGNORED, 1u << (X86_FEATURE_OSXSAVE % 32)},
+    {0x1, ANY_LEAF, ECX, IGNORED, 1u << X86_FEATURE_OSXSAVE % 32},
     {0x7, 0, ECX, IGNORED, 1u << (X86_FEATURE_OSPKE % 32)},
     {0xb, ANY_LEAF, ECX, IGNORED, 0xff}, /* the subleaf's number */
     {0xb, ANY_LEAF, EDX, IGNORED, ALL},  /* x2APIC id */
@@ -215,7 +215,8 @@ static void compare_leaf(const struct cpu_policy *a, const struct cpu_policy *b,
     add_areas(leaf, subleaf, differ, c);
 }
 
-static void compare(const struct cpu_policy *a, const struct cpu_policy *b, struct pv_change *c)
+static void compare_views(const struct cpu_policy *a, const struct cpu_policy *b,
+                          struct pv_change *c)
 {
     struct featureset told;
 
@@ -244,13 +245,13 @@ void levelling_pv_view(uint32_t caps, const struct cpu_policy *raw, const struct
     view->seen = *raw;
     see_masked(caps, policy, &view->seen);
     see_reachable(&view->seen);
-    compare(policy, &view->seen, &view->beyond);
+    compare_views(policy, &view->seen, &view->beyond);
     view->beyond.areas |= 1u << PV_AREA_HYPERVISOR;
 }
 
 void levelling_pv_move(const struct pv_view *from, const struct pv_view *to, struct pv_change *c)
 {
-    compare(&from->seen, &to->seen, c);
+    compare_views(&from->seen, &to->seen, c);
     /* Of two CPUs that answer in Xen's place, each in its way: the same, when they are the same. */
     if (from->exact != to->exact)
         c->areas |= 1u << PV_AREA_HYPERVISOR;

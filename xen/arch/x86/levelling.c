@@ -10,8 +10,7 @@
 #include <xen/errno.h>
 #include <xen/sysctl.h>
 
-#define EDX1_APIC  (1u << 9) /* SDM vol. 2A, CPUID leaf 1 */
-#define ECX1_XSAVE (1u << 26)
+#include "features-gen.h"
 
 #define FAULTING_UNKNOWN (1u << MASK_SLOTS) /* in levelling_pcpu.unknown */
 
@@ -290,9 +289,9 @@ void levelling_domain_update(struct hypervisor *hv, struct domain *d)
         /* Within the defaults: what an option took from everybody stays taken. */
         l->masks.value[slot] = vendor->pack(slot, &r, lev->defaults.value[slot]) & ~osxsave;
         /* A PV guest has no APIC to disable: set, the CPU shows how it is. */
-        if (d->policy.basic[1].d & EDX1_APIC)
+        if (policy_has(&d->policy, X86_FEATURE_APIC))
             l->masks.value[slot] |= vendor->apic_bit(slot);
-        if (d->policy.basic[1].c & ECX1_XSAVE)
+        if (policy_has(&d->policy, X86_FEATURE_XSAVE))
             l->osxsave |= osxsave;
         if (l->masks.value[slot] != (lev->defaults.value[slot] & ~osxsave))
             l->costs_switches = true;
@@ -348,9 +347,4 @@ void levelling_switch(struct hypervisor *hv, unsigned int pcpu, const struct vcp
     } else if (pv) {
         switch_masks(hv, pcpu, next);
     }
-}
-
-void levelling_cr4_written(struct hypervisor *hv, unsigned int pcpu, const struct vcpu *v)
-{
-    levelling_switch(hv, pcpu, v);
 }

@@ -3,6 +3,7 @@
  * XEN_DOMCTL_getpageframeinfo3: what kind of page each of some frames is, for whoever saves them.
  */
 #include <hypervisor.h>
+#include <pv.h>
 
 #include <xen/errno.h>
 

@@ -5,6 +5,8 @@
  * What the core itself uses is in struct vcpu_regs; the rest (trap table, descriptor tables,
  * segments, debug registers) is kept as it came and goes out the same.
  */
+#include <pv.h>
+
 #include "registers.h"
 
 #include <xen/errno.h>
@@ -72,7 +74,7 @@ struct vcpu *pv_stopped_vcpu(struct domain *d, uint32_t id, long *rc)
     return v;
 }
 
-static void get(struct vcpu *v, struct vcpu_guest_context *c)
+static void get_context(struct vcpu *v, struct vcpu_guest_context *c)
 {
     const struct vcpu_regs *r = &v->regs;
 
@@ -103,7 +105,7 @@ long pv_get_context(struct domain *d, const struct xen_domctl_vcpucontext *op)
     c = platform_alloc(p, sizeof(*c));
     if (!c)
         return -XEN_ENOMEM;
-    get(v, c);
+    get_context(v, c);
     rc = platform_copy_to_guest(p, HANDLE(op->ctxt), c, sizeof(*c)) ? -XEN_EFAULT : 0;
     platform_free(p, c);
     return rc;
@@ -134,7 +136,7 @@ static int check_frames(const struct vcpu *v, const struct vcpu_guest_context *c
     return 0;
 }
 
-static long set(struct vcpu *v, const struct vcpu_guest_context *c)
+static long set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     struct vcpu_regs *r = &v->regs;
 
@@ -171,7 +173,7 @@ long pv_set_context(struct domain *d, const struct xen_domctl_vcpucontext *op)
         return -XEN_ENOMEM;
     rc = -XEN_EFAULT;
     if (!platform_copy_from_guest(p, c, HANDLE(op->ctxt), sizeof(*c)))
-        rc = set(v, c);
+        rc = set_context(v, c);
     if (rc) {
         platform_free(p, c);
         return rc;

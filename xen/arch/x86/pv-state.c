@@ -3,6 +3,8 @@
  * What of a PV vCPU's state is not in struct vcpu_guest_context, to and from the toolstack: its
  * callbacks, its XSAVE area, its MSRs.
  */
+#include <pv.h>
+
 #include "registers.h"
 
 #include <xen/errno.h>

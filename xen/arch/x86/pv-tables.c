@@ -10,6 +10,7 @@
  * run, so nothing is counted as real Xen does.
  */
 #include <hypervisor.h>
+#include <pv.h>
 
 #include <xen/errno.h>
 
@@ -49,7 +50,7 @@ static uint64_t entry_of(const struct domain *d, uint64_t mfn, unsigned int i)
     return table[i];
 }
 
-static int refuse(const struct domain *d, uint64_t mfn, unsigned int level, const char *why)
+static int refuse_table(const struct domain *d, uint64_t mfn, unsigned int level, const char *why)
 {
     printk(d->hv, "d%u: frame %lx cannot be a page table of level %u: %s", d->id, mfn, level, why);
     return -XEN_EINVAL;
@@ -115,13 +116,13 @@ int pv_check_table(struct domain *d, uint64_t mfn, unsigned int level)
     struct frame *f = pv_frame(d, mfn);
 
     if (!f)
-        return refuse(d, mfn, level, "it is not the domain's");
+        return refuse_table(d, mfn, level, "it is not the domain's");
     if (f->table == level)
         return 0;
     if (f->table)
-        return refuse(d, mfn, level, "it is one of another level");
+        return refuse_table(d, mfn, level, "it is one of another level");
     if (f->writable)
-        return refuse(d, mfn, level, "the domain can write to it");
+        return refuse_table(d, mfn, level, "the domain can write to it");
     f->table = (uint8_t)level; /* before its entries: it may name itself */
     if (check_entries(d, mfn, level)) {
         f->table = 0;
@@ -224,7 +225,8 @@ int64_t pv_translate(const struct vcpu *v, uint64_t address, bool write)
 }
 
 /* To or from `bytes`, page by page. */
-static int access(const struct vcpu *v, uint64_t address, uint8_t *bytes, size_t size, bool write)
+static int access_memory(const struct vcpu *v, uint64_t address, uint8_t *bytes, size_t size,
+                         bool write)
 {
     struct hypervisor *hv = v->domain->hv;
 
@@ -252,10 +254,10 @@ static int access(const struct vcpu *v, uint64_t address, uint8_t *bytes, size_t
 
 int pv_memory_read(const struct vcpu *v, uint64_t address, void *dst, size_t size)
 {
-    return access(v, address, dst, size, false);
+    return access_memory(v, address, dst, size, false);
 }
 
 int pv_memory_write(const struct vcpu *v, uint64_t address, const void *src, size_t size)
 {
-    return access(v, address, (uint8_t *)(uintptr_t)src, size, true);
+    return access_memory(v, address, (uint8_t *)(uintptr_t)src, size, true);
 }

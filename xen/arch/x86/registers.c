@@ -21,7 +21,7 @@ static struct state_report *none_yet(struct findings *f)
 }
 
 /* "d3v0: EFER: svm is not in its CPU policy", a line each. */
-static int say(const struct vcpu *v, const struct findings *f)
+static int say_findings(const struct vcpu *v, const struct findings *f)
 {
     char text[STATE_FAULT_TEXT];
 
@@ -36,7 +36,7 @@ int check_cr0(const struct vcpu *v, uint64_t cr0)
     struct findings f;
 
     (void)state_check_cr0(cr0, none_yet(&f));
-    return say(v, &f);
+    return say_findings(v, &f);
 }
 
 int check_cr4(const struct vcpu *v, uint64_t cr4)
@@ -44,7 +44,7 @@ int check_cr4(const struct vcpu *v, uint64_t cr4)
     struct findings f;
 
     (void)state_check_cr4(&v->domain->policy, !v->domain->hvm, cr4, none_yet(&f));
-    return say(v, &f);
+    return say_findings(v, &f);
 }
 
 int check_efer(const struct vcpu *v, uint64_t efer)
@@ -52,7 +52,7 @@ int check_efer(const struct vcpu *v, uint64_t efer)
     struct findings f;
 
     (void)state_check_efer(&v->domain->policy, efer, none_yet(&f));
-    return say(v, &f);
+    return say_findings(v, &f);
 }
 
 int check_msr(const struct vcpu *v, uint32_t msr, uint64_t value)
@@ -60,7 +60,7 @@ int check_msr(const struct vcpu *v, uint32_t msr, uint64_t value)
     struct findings f;
 
     (void)state_check_msr(&v->domain->policy, msr, value, none_yet(&f));
-    return say(v, &f);
+    return say_findings(v, &f);
 }
 
 #define RFLAGS_KNOWN 0x3f7fd7ull /* SDM vol. 1, 3.4.3; bit 1 included */
@@ -83,7 +83,7 @@ struct xsave_header {
     uint64_t xstate_bv, xcomp_bv, reserved[6];
 };
 
-static struct xsave_header header(const uint8_t *area)
+static struct xsave_header read_header(const uint8_t *area)
 {
     struct xsave_header h;
 
@@ -105,12 +105,12 @@ int check_xsave(const struct vcpu *v, uint64_t xcr0, uint64_t xcr0_accum, const 
     struct findings f;
 
     (void)state_check_xsave(&v->domain->policy, &x, none_yet(&f));
-    return say(v, &f);
+    return say_findings(v, &f);
 }
 
 uint64_t xsave_components(const struct vcpu *v)
 {
-    return state_close_components(v->regs.xcr0 | header(v->regs.xsave).xstate_bv) &
+    return state_close_components(v->regs.xcr0 | read_header(v->regs.xsave).xstate_bv) &
            state_components(&v->domain->policy);
 }
 
@@ -128,7 +128,7 @@ static uint8_t *pkru_slot(struct vcpu *v)
 
 void store_pkru(struct vcpu *v)
 {
-    struct xsave_header h = header(v->regs.xsave);
+    struct xsave_header h = read_header(v->regs.xsave);
     uint8_t *slot = pkru_slot(v);
 
     if (!slot || !(v->regs.xcr0 >> PKRU_BIT & 1))
@@ -153,7 +153,7 @@ void load_xsave(struct vcpu *v, uint64_t xcr0, const uint8_t *area, size_t size)
     r->xcr0 = xcr0;
     r->pkru = 0;
     slot = pkru_slot(v);
-    if (slot && (header(r->xsave).xstate_bv >> PKRU_BIT & 1))
+    if (slot && (read_header(r->xsave).xstate_bv >> PKRU_BIT & 1))
         __builtin_memcpy(&r->pkru, slot, sizeof(r->pkru));
     guest_cpuid_update(v);
 }

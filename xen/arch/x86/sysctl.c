@@ -9,14 +9,6 @@
 
 /* ---- the machine ---- */
 
-uint32_t host_khz(const struct hypervisor *hv)
-{
-    const struct cpu_policy *raw = &hv->policies[XEN_SYSCTL_cpu_policy_raw];
-
-    /* Leaf 16.EAX: base frequency in MHz (SDM vol. 2A, CPUID). */
-    return raw->basic[0].a >= 0x16 ? (raw->basic[0x16].a & 0xffff) * 1000 : 0;
-}
-
 /* Threads a core and cores a socket: what the CPUs' leaves say, but never more than there are. */
 static void host_topology(const struct hypervisor *hv, uint32_t *threads, uint32_t *cores)
 {

@@ -31,7 +31,7 @@ static uint32_t ways_of(uint32_t code)
 }
 
 /* The same cache in 8000001D's form; false when it is none, or cannot be told in it. */
-static bool describe(struct cpuid_regs *r, const struct cache *c, uint32_t sharers)
+static bool describe_cache(struct cpuid_regs *r, const struct cache *c, uint32_t sharers)
 {
     uint64_t lines = c->line ? c->size / c->line : 0;
     uint64_t ways = c->ways == WAYS_FULL ? lines : c->ways;
@@ -67,6 +67,6 @@ void topology_amd_caches(const struct cpu_policy *p, struct topology_map *m)
     if (!(m->amd_cache[0].a & CACHE_TYPE_MASK))
         return;
     for (unsigned int i = 0; i < sizeof(caches) / sizeof(caches[0]); i++)
-        if (describe(&m->amd_cache[n], &caches[i], caches[i].level < 3 ? core : die))
+        if (describe_cache(&m->amd_cache[n], &caches[i], caches[i].level < 3 ? core : die))
             n++;
 }

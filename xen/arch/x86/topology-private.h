@@ -8,10 +8,8 @@
 #include <cpuid-policy/vocabulary.h>
 #include <xen/errno.h>
 
-#define EDX1_HTT        (1u << 28) /* 1.EDX */
-#define ECX1_X2APIC     (1u << 21) /* 1.ECX */
-#define E1C_CMP_LEGACY  (1u << 1)  /* 80000001.ECX */
-#define E1C_TOPOEXT     (1u << 22)
+#include "features-gen.h"
+
 #define CACHE_TYPE_MASK 0x1fu /* leaf 4 and 8000001D, EAX: 0 = no more caches */
 
 /* Level types: leaves B and 1F, SDM vol. 2A; 80000026, APM vol. 3, appendix E. */
@@ -71,14 +69,14 @@ static inline bool policy_has_extd(const struct cpu_policy *p, uint32_t leaf)
 
 static inline bool policy_has_topoext(const struct cpu_policy *p)
 {
-    return (p->extd[1].c & E1C_TOPOEXT) && policy_has_extd(p, 0x8000001e);
+    return policy_has(p, X86_FEATURE_TOPOEXT) && policy_has_extd(p, 0x8000001e);
 }
 
 /* The highest id that a vCPU with this policy can have.  255 and FFFFFFFF are broadcasts: SDM
  * vol. 3A, 11.6.2 and 11.12.9. */
 static inline uint32_t topology_max_id(const struct cpu_policy *p)
 {
-    return policy_has_leaf_b(p) && (p->basic[1].c & ECX1_X2APIC) ? 0xfffffffeu : 0xfeu;
+    return policy_has_leaf_b(p) && policy_has(p, X86_FEATURE_X2APIC) ? 0xfffffffeu : 0xfeu;
 }
 
 /*

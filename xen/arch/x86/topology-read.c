@@ -7,7 +7,7 @@ struct where {
     uint32_t leaf, subleaf;
 };
 
-static int contradiction(struct where *w, uint32_t leaf, uint32_t subleaf)
+static int blame_leaf(struct where *w, uint32_t leaf, uint32_t subleaf)
 {
     *w = (struct where){leaf, subleaf};
     return -XEN_EINVAL;
@@ -82,11 +82,11 @@ static int read_nodes(const struct cpu_policy *p, struct topology_map *m, struct
 
     if (((p->extd[0x1e].b >> 8) & 0xff) + 1 != m->topology.threads ||
         per_socket % (m->topology.threads * nodes) || m->core_shift + bits > m->socket_shift)
-        return contradiction(w, 0x8000001e, POLICY_NONE);
+        return blame_leaf(w, 0x8000001e, POLICY_NONE);
     set_counts(m, m->topology.threads, nodes, per_socket);
     m->die_shift = (uint8_t)(m->socket_shift - bits);
     if (m->core_shift + bits_for(m->topology.cores) > m->die_shift)
-        return contradiction(w, 0x8000001e, POLICY_NONE);
+        return blame_leaf(w, 0x8000001e, POLICY_NONE);
     return 0;
 }
 
@@ -102,7 +102,7 @@ static int read_leaf_1f(const struct cpu_policy *p, const struct levels *b, stru
     if (wrong < 0 && (f.socket.shift != b->socket.shift || f.socket.count != b->socket.count))
         wrong = f.last;
     if (wrong >= 0)
-        return contradiction(w, 0x1f, (uint32_t)wrong);
+        return blame_leaf(w, 0x1f, (uint32_t)wrong);
     set_counts(m, f.smt.count, f.die ? f.socket.count / f.core.count : 1, f.socket.count);
     m->die_shift = (uint8_t)(f.die ? f.core.shift : f.socket.shift);
     return 0;
@@ -116,7 +116,7 @@ static int read_leaf_b(const struct cpu_policy *p, struct topology_map *m, struc
     if (wrong < 0 && b.die)
         wrong = 2;
     if (wrong >= 0)
-        return contradiction(w, 0xb, (uint32_t)wrong);
+        return blame_leaf(w, 0xb, (uint32_t)wrong);
     m->core_shift = (uint8_t)b.smt.shift;
     m->die_shift = m->socket_shift = (uint8_t)b.socket.shift;
     set_counts(m, b.smt.count, 1, b.socket.count);
@@ -143,7 +143,7 @@ static const struct cpuid_regs *last_cache(const struct cpu_policy *p)
 static int read_old(const struct cpu_policy *p, struct topology_map *m)
 {
     uint32_t count = (p->basic[1].b >> 16) & 0xff, cores;
-    bool several = p->basic[1].d & EDX1_HTT;
+    bool several = policy_has(p, X86_FEATURE_HTT);
     const struct cpuid_regs *last = last_cache(p);
 
     m->stock = true;
@@ -159,7 +159,7 @@ static int read_old(const struct cpu_policy *p, struct topology_map *m)
     if (m->amd) {
         uint32_t ecx = p->extd[8].c, bits = (ecx >> 12) & 0xf;
 
-        if (!(p->extd[1].c & E1C_CMP_LEGACY) || (ecx & 0xff) + 1 != count)
+        if (!policy_has(p, X86_FEATURE_CMP_LEGACY) || (ecx & 0xff) + 1 != count)
             return 0;
         m->socket_shift = (uint8_t)(bits ? bits : bits_for(count));
         if (bits_for(count) > m->socket_shift)
@@ -191,12 +191,12 @@ static bool range_is(uint32_t count, uint32_t range, uint32_t limit)
 static int check_leaf_1(const struct cpu_policy *p, const struct topology_map *m, struct where *w)
 {
     uint32_t count = (p->basic[1].b >> 16) & 0xff, all = threads_per_socket(m);
-    bool several = p->basic[1].d & EDX1_HTT;
+    bool several = policy_has(p, X86_FEATURE_HTT);
 
     if (several != (all > 1) || (!several && count > 1) ||
         (several && m->amd && count != min_u32(all, 0xff)) ||
         (several && !m->amd && !range_is(count, 1u << m->socket_shift, 256)))
-        return contradiction(w, 1, POLICY_NONE);
+        return blame_leaf(w, 1, POLICY_NONE);
     return 0;
 }
 
@@ -213,7 +213,7 @@ static int check_leaf_4(const struct cpu_policy *p, const struct topology_map *m
 
         if (bits < before || bits > m->socket_shift || cache_level(r) < level ||
             !range_is((r->a >> 26) + 1, cores, 64))
-            return contradiction(w, 4, i);
+            return blame_leaf(w, 4, i);
         before = bits;
         level = cache_level(r);
     }
@@ -229,15 +229,15 @@ static int check_amd(const struct cpu_policy *p, const struct topology_map *m, s
 
         if ((ecx & 0xff) + 1 != min_u32(threads_per_socket(m), 256) ||
             (bits ? bits : bits_for((ecx & 0xff) + 1)) != m->socket_shift)
-            return contradiction(w, 0x80000008, POLICY_NONE);
+            return blame_leaf(w, 0x80000008, POLICY_NONE);
     }
     if (m->topoext && (l1->a & CACHE_TYPE_MASK) &&
         (bits_for(cache_sharers(l1)) != m->core_shift || cache_level(l1) != 1))
-        return contradiction(w, 0x8000001d, POLICY_NONE);
+        return blame_leaf(w, 0x8000001d, POLICY_NONE);
     if (m->topoext && policy_has_extd(p, 0x80000026) && (core->b & 0xffff) &&
         ((core->a & 0x1f) != m->core_shift || (core->b & 0xffff) != m->topology.threads ||
          ((core->c >> 8) & 0xff) != AMD_LEVEL_CORE))
-        return contradiction(w, 0x80000026, POLICY_NONE);
+        return blame_leaf(w, 0x80000026, POLICY_NONE);
     return 0;
 }
 

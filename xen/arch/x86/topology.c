@@ -6,7 +6,7 @@
 #define MAX_SOCKET_SHIFT 12u
 
 /* The map of a topology with no bit wasted. */
-static int layout(const struct cpu_topology *t, struct topology_map *m)
+static int lay_out_map(const struct cpu_topology *t, struct topology_map *m)
 {
     if (!t->threads || !t->cores || !t->dies || !t->sockets)
         return -XEN_EINVAL;
@@ -63,9 +63,9 @@ static void write_leaf_1(const struct topology_map *m, struct cpu_policy *p)
     p->basic[1].b = (p->basic[1].b & 0x0000ffffu) | min_u32(count, 0xff) << 16;
     if (!policy_has_leaf_b(p))
         p->basic[1].b |= TOPOLOGY_TOLD << 24;
-    p->basic[1].d &= ~EDX1_HTT;
+    p->basic[1].d &= ~feature_bit(X86_FEATURE_HTT);
     if (threads_per_socket(m) > 1)
-        p->basic[1].d |= EDX1_HTT;
+        p->basic[1].d |= feature_bit(X86_FEATURE_HTT);
 }
 
 /*
@@ -89,7 +89,8 @@ static void write_leaf_4(const struct topology_map *m, struct cpu_policy *p)
 
 static void write_intel(const struct topology_map *m, struct cpu_policy *p)
 {
-    p->extd[1].c &= ~E1C_CMP_LEGACY; /* AMD's; there are hosts whose maximum has it */
+    p->extd[1].c &=
+        ~feature_bit(X86_FEATURE_CMP_LEGACY); /* AMD's; there are hosts whose maximum has it */
     write_leaf_4(m, p);
 }
 
@@ -99,9 +100,9 @@ static int write_amd(const struct topology_map *m, struct cpu_policy *p)
     const struct cpu_topology *t = &m->topology;
     uint32_t threads = threads_per_socket(m);
 
-    p->extd[1].c &= ~E1C_CMP_LEGACY;
+    p->extd[1].c &= ~feature_bit(X86_FEATURE_CMP_LEGACY);
     if (threads > 1)
-        p->extd[1].c |= E1C_CMP_LEGACY;
+        p->extd[1].c |= feature_bit(X86_FEATURE_CMP_LEGACY);
     if (policy_has_extd(p, 0x80000008))
         p->extd[8].c = (p->extd[8].c & 0xffff0f00u) | (uint32_t)m->socket_shift << 12 |
                        min_u32(threads - 1, 0xff);
@@ -142,7 +143,7 @@ int topology_to_policy(const struct cpu_topology *t, struct cpu_policy *p)
 {
     struct cpu_policy written = *p;
     struct topology_map m;
-    int rc = layout(t, &m);
+    int rc = lay_out_map(t, &m);
 
     if (rc)
         return rc;

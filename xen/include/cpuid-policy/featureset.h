@@ -79,6 +79,7 @@ struct feature_info {
     uint8_t merge;           /* enum feature_merge */
     uint8_t guests_max;      /* bit (1 << enum guest_type): may be given */
     uint8_t guests_default;  /* bit (1 << enum guest_type): is given without being asked for */
+    bool protects;           /* a guest that is not told leaves out a protection */
 };
 
 /* Where a word lives.  For the MSR words leaf and subleaf are UINT32_MAX and msr is set. */
@@ -140,13 +141,10 @@ static inline void featureset_clear(struct featureset *fs, unsigned int feature)
 int featureset_next(const struct featureset *fs, unsigned int from);
 
 /*
- * Text.  Xen's form: 8 hex digits a word, ':' between words ("178bfbff:80802001:...").
- * featureset_parse also takes '-' as separator and words shorter than 8 digits.  Returns 0, or
- * -EINVAL (not hex, empty word), -ERANGE (a word above 32 bits), -E2BIG (more words than known and
- * not zero) with *where = offset of the offending character in text.
- * featureset_format writes `words` words and a NUL; returns the length without NUL, or -ENOSPC.
+ * Write the first `words` words into buf as Xen does, 8 hex digits a word, ':' between words
+ * ("178bfbff:80802001:..."), and a NUL.  Returns the length without NUL; -ENOSPC when that is more
+ * than size.
  */
-int featureset_parse(struct featureset *fs, const char *text, size_t len, size_t *where);
 int featureset_format(const struct featureset *fs, size_t words, char *buf, size_t size);
 
 /* The table.  feature_info: NULL for a bit that has no name.  feature_by_name: -ENOENT if unknown;

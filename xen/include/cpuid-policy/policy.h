@@ -213,6 +213,17 @@ int policy_check(const struct cpu_policy *guest, const struct policy_host *host,
                  struct policy_report *r);
 
 /*
+ * Take from a maximum or default policy for guests of the type, as a hypervisor reports it, what no
+ * domain gets of it.  Of every type: linear addresses wider than the paging has levels.  With
+ * shadow paging, for which Xen has no policies of their own: features reserved for nested paging;
+ * RSBA, RRSBA and VIRT_SSBD, which Xen puts into its policies and into no mask of features, and so
+ * takes from each such domain whatever it was told (4.17 to 4.22): a guest that was told of them
+ * cannot come, and nobody there can be told; physical addresses above 44 bits, for its frame
+ * numbers have 32.
+ */
+void policy_restrict(struct cpu_policy *p, enum guest_type type);
+
+/*
  * Is what the domain got the CPU that it was told of?  Reports every difference that a guest can
  * see, each feature by its number.  A hypervisor leaf's maximum that is told as 0 is Xen's choice.
  * 0 or -EINVAL.
@@ -234,7 +245,8 @@ void policy_close(struct cpu_policy *p, struct featureset *dropped);
  * the one that goes with what became of EIBRS.  Identity (family, model, brand, caches) is the
  * first host's. *lost (may be NULL): what accumulates and some host has, and the level cannot
  * carry. Returns 0; -EINVAL for n == 0; -EXDEV when vendors or CLFLUSH sizes differ, with *culprit
- * (may be NULL) = the index of the first host that does not fit the first one.
+ * (may be NULL) = the index of the first host that does not fit the first one; *level says nothing
+ * then.
  */
 int policy_level(const struct policy_host *hosts, size_t n, struct cpu_policy *level,
                  struct featureset *lost, size_t *culprit);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The words in which everything that deals with policies speaks of a CPU: vendors, ranges of
- * leaves, components of the XSAVE area and the features that they are there for.  Each is said
- * here, once.
+ * The words in which everything that deals with policies speaks of a CPU: vendors, ranges and
+ * families of leaves, components of the XSAVE area.  Each is said once: here, or in features.def,
+ * whose numbers (X86_FEATURE_*, XSTATE_*) are in the generated features-gen.h.
  */
 #ifndef CPUID_POLICY_VOCABULARY_H
 #define CPUID_POLICY_VOCABULARY_H
@@ -13,36 +13,6 @@
 #define HV_FIRST    0x40000000u
 #define HV2_FIRST   0x40000100u
 #define XSTATE_AREA 576u /* legacy region and XSAVE header: SDM vol. 1, 13.4 */
-
-/* State components by number: SDM vol. 1, 13.1; APM vol. 3, appendix E for LWP. */
-enum {
-    XSTATE_X87,
-    XSTATE_SSE,
-    XSTATE_AVX,
-    XSTATE_BNDREGS,
-    XSTATE_BNDCSR,
-    XSTATE_OPMASK,
-    XSTATE_ZMM,
-    XSTATE_HI_ZMM,
-    XSTATE_PT,
-    XSTATE_PKRU,
-    XSTATE_PASID,
-    XSTATE_CET_U,
-    XSTATE_CET_S,
-    XSTATE_UINTR = 14,
-    XSTATE_LBR = 15,
-    XSTATE_TILECFG = 17,
-    XSTATE_TILEDATA = 18,
-    XSTATE_APX = 19,
-    XSTATE_LWP = 62,
-};
-
-/* Those that stand and fall with a feature: xstate_feature() knows it. */
-#define XSTATE_OF_FEATURES                                                                         \
-    (1ull << XSTATE_X87 | 1ull << XSTATE_SSE | 1ull << XSTATE_AVX | 1ull << XSTATE_BNDREGS |       \
-     1ull << XSTATE_BNDCSR | 1ull << XSTATE_OPMASK | 1ull << XSTATE_ZMM | 1ull << XSTATE_HI_ZMM |  \
-     1ull << XSTATE_PKRU | 1ull << XSTATE_TILECFG | 1ull << XSTATE_TILEDATA | 1ull << XSTATE_APX | \
-     1ull << XSTATE_LWP)
 
 /* Subleaf D.n, n >= 2: ECX (SDM vol. 2A, CPUID, leaf D). */
 #define XSTATE_SUPERVISOR (1u << 0)
@@ -88,6 +58,37 @@ static inline uint64_t policy_xss(const struct cpu_policy *p)
 {
     return p->xstate[1].c | (uint64_t)p->xstate[1].d << 32;
 }
+
+/* Returns the bit that a feature (X86_FEATURE_*) is in its register. */
+static inline uint32_t feature_bit(unsigned int feature)
+{
+    return 1u << feature % 32;
+}
+
+/* Has the policy the feature (X86_FEATURE_*)?  For one question; for many there are featuresets. */
+bool policy_has(const struct cpu_policy *p, unsigned int feature);
+
+/* Returns how many bits a linear address of a guest has, by how many levels its paging has: 32, 48,
+ * or 57 with LA57.  (SDM vol. 3A, 4.1.1; Xen makes the width of every guest so.) */
+uint32_t policy_linear_bits(const struct cpu_policy *p);
+
+/* A leaf that has subleaves: a FAMILY row of features.def. */
+struct leaf_family {
+    uint32_t leaf;
+    uint16_t offset; /* of its array, in struct cpu_policy */
+    uint16_t count;
+};
+extern const struct leaf_family policy_families[]; /* POLICY_NR_FAMILIES of features-gen.h */
+
+/* Returns the first of the family's subleaves in the policy; there are f->count. */
+static inline const struct cpuid_regs *policy_family_regs(const struct cpu_policy *p,
+                                                          const struct leaf_family *f)
+{
+    return (const struct cpuid_regs *)(const void *)((const char *)p + f->offset);
+}
+
+/* Returns the family that the leaf is, or NULL when it has no subleaves. */
+const struct leaf_family *policy_family(uint32_t leaf);
 
 /*
  * The feature (its number, X86_FEATURE_*) that a component of the XSAVE area is there for: it

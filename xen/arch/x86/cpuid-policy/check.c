@@ -15,13 +15,27 @@ static void feature_fault(enum policy_fault_kind kind, unsigned int feature, uin
 }
 
 /*
+ * Hazards that a guest may have been told of though the host's limit has not got them.  How the FPU
+ * behaves Xen takes from the host whatever it is told, and who was told reckons with either.  What
+ * cannot be counted stays as told where the host has leaf A; where it has none, no guest has.  All
+ * others Xen takes away with what else is above its limit: 4.17 to 4.22.
+ */
+static uint32_t tolerated_hazards(unsigned int word, const struct featureset *max)
+{
+    if (word == FEATURESET_7b0)
+        return feature_bit(X86_FEATURE_FDP_EXCP_ONLY) | feature_bit(X86_FEATURE_NO_FPU_SEL);
+    if (word == FEATURESET_Ab && max->w[FEATURESET_Aa])
+        return featureset_merge_mask(MERGE_HAZARD)->w[word];
+    return 0;
+}
+
+/*
  * What the guest has been told of and the host lacks.  Bits without a name count as capabilities:
  * a bit that this table does not know yet must not slip through.
  */
 static void check_missing(const struct featureset *guest, const struct featureset *max,
                           struct policy_report *r)
 {
-    const struct featureset *hazard = featureset_merge_mask(MERGE_HAZARD);
     const struct featureset *dynamic = featureset_merge_mask(MERGE_DYNAMIC);
     const struct featureset *mirror = featureset_merge_mask(MERGE_MIRROR);
     const struct featureset *numbers = featureset_number_bits(); /* check_fields() */
@@ -32,7 +46,7 @@ static void check_missing(const struct featureset *guest, const struct featurese
         missing.w[i] = guest->w[i] & ~max->w[i];
         if (!missing.w[i])
             continue;
-        missing.w[i] &= ~(hazard->w[i] | dynamic->w[i] | mirror->w[i] | numbers->w[i]);
+        missing.w[i] &= ~(dynamic->w[i] | mirror->w[i] | numbers->w[i] | tolerated_hazards(i, max));
         any |= missing.w[i];
     }
     if (!any)
@@ -52,7 +66,7 @@ static bool word_visible(const struct cpu_policy *guest, const struct featureset
     const struct featureset_word_info *w = featureset_word_info(word);
 
     if (w->msr != POLICY_NONE)
-        return true; /* told by a feature, which the MSR's bits need: concerns() */
+        return true; /* told by a feature, which the MSR's bits need: hazard_concerns() */
     if (word == FEATURESET_Ab)
         return (fs->w[FEATURESET_Aa] & 0xff) != 0; /* a PMU of version 0 is none */
     if (w->leaf >= EXTD_FIRST)
@@ -64,7 +78,7 @@ static bool word_visible(const struct cpu_policy *guest, const struct featureset
 
 /* A hazard of something that the guest does not have is none for it.  RRSBA is RSBA by another
  * name, weighed already: whoever can read the MSR is concerned. */
-static bool concerns(const struct featureset *fs, unsigned int hazard)
+static bool hazard_concerns(const struct featureset *fs, unsigned int hazard)
 {
     const struct featureset *needs =
         feature_needs(hazard == X86_FEATURE_RRSBA ? X86_FEATURE_RSBA : hazard);
@@ -122,7 +136,7 @@ static void check_hazards(const struct cpu_policy *guest, const struct featurese
         return;
     for (int f = featureset_next(&untold, 0); f >= 0;
          f = featureset_next(&untold, (unsigned int)f + 1))
-        if (concerns(fs, (unsigned int)f))
+        if (hazard_concerns(fs, (unsigned int)f))
             feature_fault(FAULT_HAZARD_UNTOLD, (unsigned int)f, 0, 1, r);
 }
 
@@ -158,12 +172,41 @@ static void prerequisite_fault(const struct feature_need *n, struct policy_repor
 }
 
 /*
+ * Widths of addresses that Xen makes itself: linear ones as the paging has levels, physical ones of
+ * 36 bits at the least with PAE or PSE36 (32 without).  Whoever builds a domain gives it those of
+ * the limit (4.17's libxl): they are no domain's, but no fault either; policy_restrict().
+ */
+static void check_widths(const struct cpu_policy *guest, const struct cpu_policy *max,
+                         const struct featureset *fs, struct policy_report *r)
+{
+    uint32_t limit = max->extd[8].a;
+    uint32_t phys = guest->extd[8].a & 0xff, linear = guest->extd[8].a >> 8 & 0xff;
+    bool wide = featureset_test(fs, X86_FEATURE_PAE) || featureset_test(fs, X86_FEATURE_PSE36);
+    uint32_t leaf = EXTD_FIRST + 8, least = wide ? 36 : 32;
+
+    if (policy_max_extd(guest) < leaf)
+        return;
+    if (linear != policy_linear_bits(guest) && linear != (limit >> 8 & 0xff))
+        policy_fault(r, policy_fault_at(FAULT_LINEARADDR, leaf, POLICY_NONE, linear,
+                                        policy_linear_bits(guest)));
+    if (phys < least && phys != (limit & 0xff))
+        policy_fault(r, policy_fault_at(FAULT_MAXPHYSADDR, leaf, POLICY_NONE, phys, least));
+}
+
+/* The hypervisor leaves' limits: Xen keeps a byte of each (4.14 to 4.22). */
+static void check_hypervisor_limit(uint32_t leaf, uint32_t limit, struct policy_report *r)
+{
+    if (limit > 0xff)
+        policy_fault(r, policy_fault_at(FAULT_MAX_LEAF, leaf, POLICY_NONE, limit, 0xff));
+}
+
+/*
  * What Xen takes from every guest, whatever its host has: a feature without what it stands on in
  * Xen's eyes, and a state component without its feature.  CPUs may have either, so policy_verify()
  * does not mind.
  */
-static void check_closed(const struct cpu_policy *guest, const struct featureset *fs,
-                         struct policy_report *r)
+static void check_closed(const struct cpu_policy *guest, const struct cpu_policy *max,
+                         const struct featureset *fs, struct policy_report *r)
 {
     unsigned int i;
 
@@ -184,6 +227,9 @@ static void check_closed(const struct cpu_policy *guest, const struct featureset
             policy_fault(r, f);
         }
     }
+    check_widths(guest, max, fs, r);
+    check_hypervisor_limit(HV_FIRST, guest->hv_limit, r);
+    check_hypervisor_limit(HV2_FIRST, guest->hv2_limit, r);
 }
 
 static void check_components(const struct cpu_policy *guest, const struct cpu_policy *max,
@@ -251,7 +297,7 @@ int policy_check(const struct cpu_policy *guest, const struct policy_host *host,
         check_hazards(guest, &g, host->deflt, r);
     check_fields(&g, &h, r);
     policy_check_fields(guest, max, &g, r);
-    check_closed(guest, &g, r);
+    check_closed(guest, max, &g, r);
     check_components(guest, max, policy_xcr0(guest), policy_xcr0(max), r);
     check_components(guest, max, policy_xss(guest), policy_xss(max), r);
     check_msrs(guest, max, r);

@@ -5,29 +5,7 @@
 
 uint32_t xstate_feature(unsigned int component)
 {
-    switch (component) {
-    case XSTATE_X87:
-    case XSTATE_SSE:
-        return X86_FEATURE_XSAVE;
-    case XSTATE_AVX:
-        return X86_FEATURE_AVX;
-    case XSTATE_BNDREGS:
-    case XSTATE_BNDCSR:
-        return X86_FEATURE_MPX;
-    case XSTATE_OPMASK:
-    case XSTATE_ZMM:
-    case XSTATE_HI_ZMM:
-        return X86_FEATURE_AVX512F;
-    case XSTATE_PKRU:
-        return X86_FEATURE_PKU;
-    case XSTATE_TILECFG:
-    case XSTATE_TILEDATA:
-        return X86_FEATURE_AMX_TILE;
-    case XSTATE_APX:
-        return X86_FEATURE_APX_F;
-    case XSTATE_LWP:
-        return X86_FEATURE_LWP;
-    default:
-        return POLICY_NONE;
-    }
+    uint32_t feature = component < POLICY_NR_XSTATE ? xstate_features[component] : 0;
+
+    return feature ? feature - 1 : POLICY_NONE;
 }

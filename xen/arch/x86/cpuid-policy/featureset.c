@@ -88,66 +88,6 @@ int featureset_next(const struct featureset *fs, unsigned int from)
     return -1;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
-/* One word of hex from *at; *at moves to what follows, or to the character that is wrong. */
-static int parse_word(const char *text, size_t len, size_t *at, uint32_t *word)
-{
-    size_t start = *at;
-
-    *word = 0;
-    for (; *at < len && text[*at] != ':' && text[*at] != '-'; ++*at) {
-        int digit = hex_digit(text[*at]);
-
-        if (digit < 0)
-            return -EINVAL;
-        if (*word >> 28)
-            return -ERANGE;
-        *word = (*word << 4) | (uint32_t)digit;
-    }
-    return *at == start ? -EINVAL : 0;
-}
-
-/* For a word too many, *where is its first character. */
-int featureset_parse(struct featureset *fs, const char *text, size_t len, size_t *where)
-{
-    size_t at = 0, n = 0;
-    int rc;
-
-    *fs = (struct featureset){{0}};
-    for (;;) {
-        size_t start = at;
-        uint32_t word;
-
-        rc = parse_word(text, len, &at, &word);
-        if (rc)
-            break;
-        if (n < FEATURESET_WORDS) {
-            fs->w[n++] = word;
-        } else if (word) {
-            rc = -E2BIG;
-            at = start;
-            break;
-        }
-        if (at == len)
-            return 0;
-        at++; /* the separator: another word must follow */
-    }
-    *fs = (struct featureset){{0}};
-    if (where)
-        *where = at;
-    return rc;
-}
-
 int featureset_format(const struct featureset *fs, size_t words, char *buf, size_t size)
 {
     size_t len = 0;
@@ -175,7 +115,7 @@ const struct feature_info *feature_info(unsigned int feature)
 }
 
 /* Names are compared in lower case, with '-' for '_'. */
-static char fold(char c)
+static char fold_letter(char c)
 {
     if (c >= 'A' && c <= 'Z')
         return (char)(c - 'A' + 'a');
@@ -188,7 +128,7 @@ static char fold(char c)
 static int compare_name(const char *given, size_t len, const char *name)
 {
     for (size_t i = 0; i < len; i++) {
-        int difference = (unsigned char)fold(given[i]) - (unsigned char)fold(name[i]);
+        int difference = (unsigned char)fold_letter(given[i]) - (unsigned char)fold_letter(name[i]);
 
         /* A NUL inside the given name equals the end of the other: it must not run past it. */
         if (difference || !name[i])

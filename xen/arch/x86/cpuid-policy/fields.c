@@ -83,7 +83,7 @@ static void check_rule(const struct fields *c, const struct field_rule *f, const
 
     for (; regs; regs &= regs - 1) {
         unsigned int reg = (unsigned int)__builtin_ctz(regs);
-        uint32_t g = reg_value(p->guest, reg) & f->mask, h = reg_value(p->host, reg) & f->mask;
+        uint32_t g = policy_reg(p->guest, reg) & f->mask, h = policy_reg(p->host, reg) & f->mask;
 
         if (g == h)
             continue;
@@ -92,21 +92,14 @@ static void check_rule(const struct fields *c, const struct field_rule *f, const
     }
 }
 
-/* Which registers differ: a bit for each, as in field_rule. */
-static unsigned int differing(const struct cpuid_regs *g, const struct cpuid_regs *h)
-{
-    return (unsigned int)(g->a != h->a) | (unsigned int)(g->b != h->b) << 1 |
-           (unsigned int)(g->c != h->c) << 2 | (unsigned int)(g->d != h->d) << 3;
-}
-
 static void check_leaf(const struct fields *c, uint32_t leaf, uint32_t subleaf,
                        const struct cpuid_regs *g, const struct cpuid_regs *h)
 {
     const struct pair p = {leaf, subleaf, g, h};
-    unsigned int regs = differing(g, h);
+    unsigned int regs = regs_differing(g, h);
 
     for (const struct field_rule *f = rules_of(leaf); f->first <= leaf && leaf <= f->last; f++)
-        if (f->rule < NR_RULES_COMPARED && (f->registers & regs) &&
+        if ((f->rule < NR_RULES_COMPARED || f->feature) && (f->registers & regs) &&
             rule_applies(f, subleaf, c->vendor))
             check_rule(c, f, &p, f->registers & regs);
 }

@@ -23,19 +23,11 @@ static inline bool rule_applies(const struct field_rule *f, uint32_t subleaf, ui
     return f->low <= subleaf && subleaf <= f->high && (f->vendors & vendor);
 }
 
-/* 0 EAX .. 3 EDX. */
-static inline uint32_t reg_value(const struct cpuid_regs *r, unsigned int reg)
+/* Which registers differ: a bit for each, as in field_rule. */
+static inline unsigned int regs_differing(const struct cpuid_regs *a, const struct cpuid_regs *b)
 {
-    switch (reg) {
-    case 0:
-        return r->a;
-    case 1:
-        return r->b;
-    case 2:
-        return r->c;
-    default:
-        return r->d;
-    }
+    return (unsigned int)(a->a != b->a) | (unsigned int)(a->b != b->b) << 1 |
+           (unsigned int)(a->c != b->c) << 2 | (unsigned int)(a->d != b->d) << 3;
 }
 
 #endif /* CPUID_POLICY_FIELDS_H */

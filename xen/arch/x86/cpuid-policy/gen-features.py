@@ -53,7 +53,7 @@ MERGES = ["CAPABILITY", "HAZARD", "ACCUMULATE", "DYNAMIC", "MIRROR"]  # enum fea
 
 # How far policies go: POLICY_NR_* of cpuid-policy/policy.h, which the C source asserts.
 NR_BASIC, NR_EXTD, EXTD = 0x25, 0x29, 0x80000000
-FAMILIES = {0x4: 8, 0x7: 4, 0xB: 8, 0xD: 64, 0xF: 2, 0x1D: 2, 0x1E: 2, 0x1F: 8, 0x24: 2}
+NR_COMPONENTS = 64
 VENDORS = {"intel": 1, "amd": 2, "all": 3}
 COMPARED = ["EQUAL", "AT_MOST", "SUBSET", "TOLD", "OFFERED"]  # field by field, with the host's
 RULES = COMPARED + ["FEATURES", "COPY", "STATE", "VCPU", "XEN", "FREE"]
@@ -65,6 +65,9 @@ FIELD_ROW = re.compile(rf'FIELD\(({NAME}), (\w+), (\d+), (\d+), "([^"\\]+)"\)')
 NEEDS_ROW = re.compile(rf"(NEEDS|XEN_NEEDS)\(({NAME})((?:, {NAME})+)\)")
 REGISTER_ROW = re.compile(rf"REGISTER\(({NAME}), (none|0x[0-9a-f]+)\)")
 BITS_ROW = re.compile(rf"BITS\(({NAME}), (\d+), (\d+)((?:, {NAME})*)\)")
+FAMILY_ROW = re.compile(r"FAMILY\(([0-9a-f]+), ([a-z_0-9]+), (\d+)\)")
+COMPONENT_ROW = re.compile(rf"COMPONENT\(({NAME}), (\d+), (none|{NAME})\)")
+PROTECTS_ROW = re.compile(rf"PROTECTS\(({NAME}(?:, {NAME})*)\)")
 LEAF_ROW = re.compile(rf"LEAF\(([0-9a-f]+)(?:\.\.([0-9a-f]+))?, (-|\*|\d+(?:\.\.)?), ([abcd]+), "
                       rf'(\d+), (\d+), ([a-z]+), ([A-Z_]+)(?:, ({NAME}))?, "([^"\\]+)"\)')
 REGISTER_BITS = 64
@@ -143,6 +146,9 @@ class Table:
         self.xen_needs = []  # the same, of rules that are a hypervisor's only
         self.owner = {}  # bit position -> name of the feature or field
         self.registers = {}  # by name, in the order of the file
+        self.families = {}  # leaf -> (member of struct cpu_policy, subleaves), in order of leaves
+        self.components = {}  # name -> (number, feature or None), in order of numbers
+        self.protects = []  # names of features
         self.leaves = []  # in the order of the file, which is that of leaves
         with open(path, encoding="ascii") as file:
             self.parse(path, file.read())
@@ -184,6 +190,13 @@ class Table:
         elif match := BITS_ROW.fullmatch(line):
             names = match[4][2:].split(", ") if match[4] else []
             self.add_bits(where, match[1], int(match[2]), int(match[3]), names)
+        elif match := FAMILY_ROW.fullmatch(line):
+            self.add_family(where, int(match[1], 16), match[2], int(match[3]))
+        elif match := COMPONENT_ROW.fullmatch(line):
+            self.add_component(where, match[1], int(match[2]),
+                               None if match[3] == "none" else match[3])
+        elif match := PROTECTS_ROW.fullmatch(line):
+            self.add_protects(where, match[1].split(", "))
         elif match := LEAF_ROW.fullmatch(line):
             self.add_leaf(where, *match.groups())
         else:
@@ -243,6 +256,39 @@ class Table:
         register.taken |= mask
         register.rows.append((shift, width, features))
 
+    def add_family(self, where, leaf, member, count):
+        if leaf >= NR_BASIC:
+            raise TableError(where, f"leaf {leaf:x} can have no subleaves")
+        if self.families and leaf <= max(self.families):
+            raise TableError(where, f"leaf {leaf:x} stands behind {max(self.families):x}")
+        if not 1 <= count <= 255:
+            raise TableError(where, f"leaf {leaf:x}: no count {count}")
+        self.families[leaf] = (member, count)
+
+    def add_component(self, where, name, number, feature):
+        last = max((n for n, _ in self.components.values()), default=-1)
+        if name in self.components:
+            raise TableError(where, f"{name} is there twice")
+        if not last < number < NR_COMPONENTS:
+            raise TableError(where, f"{name}: no component {number} behind {last}")
+        if feature and feature not in self.features:
+            raise TableError(where, f"no feature {feature}")
+        self.components[name] = (number, feature)
+
+    def add_protects(self, where, names):
+        for name in names:
+            if name not in self.features:
+                raise TableError(where, f"no feature {name}")
+            if name in self.protects:
+                raise TableError(where, f"{name} is there twice")
+            if self.features[name].merge != "ACCUMULATE":
+                raise TableError(where, f"{name} does not accumulate")
+            self.protects.append(name)
+
+    def subleaves(self, leaf):
+        """How many a policy holds; one where the leaf has none."""
+        return self.families[leaf][1] if leaf in self.families else 1
+
     def check_needs(self):
         seen = set()
         for where, name, prerequisite in self.needs + self.xen_needs:
@@ -280,8 +326,8 @@ class Table:
         for leaf in range(first, last + 1):
             if not (leaf < NR_BASIC or EXTD <= leaf < EXTD + NR_EXTD):
                 raise TableError(where, f"no policy has leaf {leaf:x}")
-            if (leaf in FAMILIES) != (subleaves != "-"):
-                raise TableError(where, f"leaf {leaf:x} has {'' if leaf in FAMILIES else 'no '}subleaves")
+            if (leaf in self.families) != (subleaves != "-"):
+                raise TableError(where, f"leaf {leaf:x} has {'' if leaf in self.families else 'no '}subleaves")
         if not width or shift + width > WORD_BITS:
             raise TableError(where, f"no bits {shift}, {width} wide")
         if vendors not in VENDORS:
@@ -302,14 +348,14 @@ class Table:
             if row.feature and row.feature not in self.features:
                 raise TableError(row.where, f"no feature {row.feature}")
             for leaf in range(row.first, row.last + 1):
-                for subleaf in range(row.low, min(row.high, FAMILIES.get(leaf, 1) - 1) + 1):
+                for subleaf in range(row.low, min(row.high, self.subleaves(leaf) - 1) + 1):
                     for register in row.registers:
                         for vendor in (v for v in (1, 2) if VENDORS[row.vendors] & v):
                             self.take_bits(taken, row, leaf, subleaf, register, vendor)
         words = {(leaf, subleaf or 0, "abcd"[register]) for _, _, leaf, subleaf, _, register in WORDS
                  if leaf is not None}
         for leaf in [*range(NR_BASIC), *range(EXTD, EXTD + NR_EXTD)]:
-            for subleaf in range(FAMILIES.get(leaf, 1)):
+            for subleaf in range(self.subleaves(leaf)):
                 for register in "abcd":
                     for vendor in (1, 2):
                         at = (leaf, subleaf, register)
@@ -436,6 +482,16 @@ def write_header(table, source, out):
               f"extern const struct featureset features_by_merge[{len(MERGES)}];",
               "extern const struct featureset features_guest_max[GUEST_TYPES];",
               "extern const struct featureset features_guest_default[GUEST_TYPES];", "",
+              "/* State components by number; those that stand and fall with a feature; and position ->",
+              " * the feature + 1, 0 for none: xstate_feature(). */",
+              "enum {", *(f"    XSTATE_{name} = {number}," for name, (number, _) in table.components.items()), "};",
+              f"#define XSTATE_OF_FEATURES {sum(1 << n for n, f in table.components.values() if f):#x}ull",
+              f"extern const uint16_t xstate_features[{NR_COMPONENTS}];", "",
+              "/* The leaves that have subleaves, in order; leaf -> its number there + 1, 0 for none. */",
+              f"#define POLICY_NR_FAMILIES {max(1, len(table.families))}",
+              f"extern const uint8_t policy_family_at[{NR_BASIC}];",
+              "/* Word -> its place in struct cpu_policy, in bytes. */",
+              "extern const uint16_t policy_word_at[FEATURESET_WORDS];", "",
               "/* Registers whose bits stand on features.  A control register has no MSR. */",
               "enum {"]
     lines += [f"    POLICY_REGISTER_{name}," for name in table.registers]
@@ -486,7 +542,7 @@ def c_leaves(table):
         return (f"{{{r.first:#x}u, {r.last:#x}u, {r.mask:#010x}u, {feature}, {r.low}, {r.high}, "
                 f"{registers}, {VENDORS[r.vendors]}, RULE_{r.rule}, {r.shift}, {r.width}}}")
     return (["/* cpuid-policy/policy.h says how far policies go; here it is written a second time. */",
-             '#include <cpuid-policy/policy.h>',
+             '#include <cpuid-policy/vocabulary.h>',
              f'_Static_assert(POLICY_NR_BASIC == {NR_BASIC}, "basic leaves");',
              f'_Static_assert(POLICY_NR_EXTD == {NR_EXTD}, "extended leaves");'] +
             c_array("const struct field_rule field_rules[NR_FIELD_RULES + 1]",
@@ -497,6 +553,38 @@ def c_leaves(table):
                     [first_row(table, EXTD + i) for i in range(NR_EXTD)]) +
             c_array("const uint32_t field_conditional[NR_FIELD_CONDITIONAL]",
                     [f"{leaf:#x}u" for leaf in conditional(table)] or ["UINT32_MAX"]))
+
+
+def c_families(table):
+    """Their counts are said by struct cpu_policy too: the two must agree."""
+    at = {leaf: i + 1 for i, leaf in enumerate(table.families)}
+    size = "sizeof(((struct cpu_policy *)0)->{}) / sizeof(struct cpuid_regs)"
+    return ([f'_Static_assert({size.format(member)} == {count}, "leaf {leaf:x}");'
+             for leaf, (member, count) in table.families.items()] +
+            c_array("const struct leaf_family policy_families[POLICY_NR_FAMILIES]", [
+                f"{{{leaf:#x}u, offsetof(struct cpu_policy, {member}), {count}}}"
+                for leaf, (member, count) in table.families.items()] or ["{0, 0, 0}"], 1) +
+            c_array(f"const uint8_t policy_family_at[{NR_BASIC}]", [at.get(i, 0) for i in range(NR_BASIC)]))
+
+
+def c_word_offsets(table):
+    """Where struct cpu_policy has each word."""
+    def offset(leaf, subleaf, register):
+        if leaf is None:
+            return f"offsetof(struct cpu_policy, arch_caps) + {4 * (register == 3)}"
+        place = (f"{table.families[leaf][0]}[{subleaf}]" if leaf in table.families else
+                 f"extd[{leaf - EXTD:#x}]" if leaf >= EXTD else f"basic[{leaf:#x}]")
+        return f"offsetof(struct cpu_policy, {place}.{'abcd'[register]})"
+    # The tables of the tests have no families; nobody compiles what is made of them.
+    return c_array("const uint16_t policy_word_at[FEATURESET_WORDS]",
+                   [offset(leaf, subleaf, register) for _, _, leaf, subleaf, _, register in WORDS], 1)
+
+
+def c_components(table):
+    owner = {number: f"X86_FEATURE_{feature} + 1"
+             for number, feature in table.components.values() if feature}
+    return c_array(f"const uint16_t xstate_features[{NR_COMPONENTS}]",
+                   [owner.get(i, "0") for i in range(NR_COMPONENTS)], 4)
 
 
 def c_sets(table, stem, sets, with_words=False):
@@ -531,7 +619,7 @@ def write_source(table, source, header, out):
     lines += [f'_Static_assert(FEATURESET_WORDS == {len(WORDS)}, "number of words");', ""]
     lines += c_array("const struct feature_info feature_rows[NR_FEATURES]", [
         f'{{"{spoken(f.name)}", DESCRIPTION("{f.description}"), {f.number}, MERGE_{f.merge}, '
-        f"{f.guests_max}, {f.guests_default}}}" for f in order], 1)
+        f"{f.guests_max}, {f.guests_default}, {int(f.name in table.protects)}}}" for f in order], 1)
     at = [0] * BITS
     for i, feature in enumerate(order):
         at[feature.number] = i + 1
@@ -570,7 +658,10 @@ def write_source(table, source, header, out):
         f"{{POLICY_REGISTER_{r.name}, {shift}, {width}, {len(names)}, "
         f"{{{', '.join(f'X86_FEATURE_{n}' for n in names) or '0'}}}}}"
         for r in table.registers.values() for shift, width, names in r.rows], 1)
+    lines += c_components(table)
     lines += c_leaves(table)
+    lines += c_families(table)
+    lines += c_word_offsets(table)
     out.write("\n".join(lines))
 
 
@@ -593,6 +684,7 @@ def write_json(table, out):
                       "guests_max": guest_names(f.guests_max),
                       "guests_default": guest_names(f.guests_default),
                       "needs": direct.get(f.name, []), "xen_needs": xen.get(f.name, []),
+                      "protects": f.name in table.protects,
                       "description": f.description}
                      for f in table.in_order()],
         "fields": [{"name": spoken(f.name), "identifier": f.name, "word": f.word,
@@ -603,6 +695,11 @@ def write_json(table, out):
                                  "features": [spoken(n) for n in names]}
                                 for shift, width, names in r.rows]}
                       for r in table.registers.values()],
+        "families": [{"leaf": leaf, "member": member, "subleaves": count}
+                     for leaf, (member, count) in table.families.items()],
+        "components": [{"name": spoken(name), "number": number,
+                        "feature": spoken(feature) if feature else None}
+                       for name, (number, feature) in table.components.items()],
         "leaves": [{"first": r.first, "last": r.last, "low": r.low, "high": r.high,
                     "registers": r.registers, "shift": r.shift, "width": r.width,
                     "vendors": r.vendors, "rule": r.rule.lower().replace("_", "-"),

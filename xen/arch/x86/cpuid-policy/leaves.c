@@ -1,26 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Policies from and to the hypervisor's arrays, and to and from featuresets. */
 #include "policy-private.h"
-
-#define FAMILY(leaf_, member, count_)                                                              \
-    {                                                                                              \
-        .leaf = (leaf_), .offset = offsetof(struct cpu_policy, member), .count = (count_)          \
-    }
-
-const struct leaf_family policy_families[POLICY_NR_FAMILIES] = {
-    FAMILY(0x4, cache, POLICY_NR_CACHE),     FAMILY(0x7, feat, POLICY_NR_FEAT),
-    FAMILY(0xb, topo, POLICY_NR_TOPO),       FAMILY(0xd, xstate, POLICY_NR_XSTATE),
-    FAMILY(0xf, monitor, POLICY_NR_MONITOR), FAMILY(0x1d, tile, POLICY_NR_TILE),
-    FAMILY(0x1e, tmul, POLICY_NR_TMUL),      FAMILY(0x1f, topo_v2, POLICY_NR_TOPO_V2),
-    FAMILY(0x24, avx10, POLICY_NR_AVX10),
-};
+#include "features-gen.h"
 
 const struct leaf_family *policy_family(uint32_t leaf)
 {
-    for (unsigned int i = 0; i < POLICY_NR_FAMILIES; i++)
-        if (policy_families[i].leaf == leaf)
-            return &policy_families[i];
-    return NULL;
+    unsigned int at = leaf < POLICY_NR_BASIC ? policy_family_at[leaf] : 0;
+
+    return at ? &policy_families[at - 1] : NULL;
 }
 
 bool policy_leaf_has_subleaves(uint32_t leaf)
@@ -90,11 +77,12 @@ static void zero_family(struct cpu_policy *p, const struct leaf_family *f, uint3
  */
 static void begin_family(struct cpu_policy *p, uint32_t leaf, uint32_t *begun)
 {
-    for (unsigned int i = 0; i < POLICY_NR_FAMILIES; i++)
-        if (policy_families[i].leaf == leaf && !(*begun >> i & 1)) {
-            zero_family(p, &policy_families[i], 0);
-            *begun |= 1u << i;
-        }
+    const struct leaf_family *f = policy_family(leaf);
+    uint32_t bit = f ? 1u << (f - policy_families) : 0;
+
+    if (bit & ~*begun)
+        zero_family(p, f, 0);
+    *begun |= bit;
 }
 
 static void take_leaves(struct cpu_policy *p, const xen_cpuid_leaf_t *leaves, size_t n,
@@ -175,7 +163,7 @@ static void take_msrs(struct cpu_policy *p, const xen_msr_entry_t *msrs, size_t 
 }
 
 /* More entries than a policy has slots cannot all be right; the bound keeps hostile input short. */
-static size_t bounded(size_t n, size_t limit, bool is_msr, struct policy_report *r)
+static size_t bound_count(size_t n, size_t limit, bool is_msr, struct policy_report *r)
 {
     struct policy_fault f = policy_fault_init(FAULT_TOO_MANY);
 
@@ -199,8 +187,8 @@ int policy_merge_leaves(struct cpu_policy *p, const xen_cpuid_leaf_t *leaves, si
     if (!r)
         r = &count_only;
     before = r->count;
-    take_leaves(p, leaves, bounded(nr_leaves, POLICY_MAX_LEAVES, false, r), r);
-    take_msrs(p, msrs, bounded(nr_msrs, POLICY_MAX_MSRS, true, r), r);
+    take_leaves(p, leaves, bound_count(nr_leaves, POLICY_MAX_LEAVES, false, r), r);
+    take_msrs(p, msrs, bound_count(nr_msrs, POLICY_MAX_MSRS, true, r), r);
     return r->count == before ? 0 : -EINVAL;
 }
 
@@ -267,7 +255,7 @@ uint32_t policy_named_subleaves(const struct cpu_policy *p, const struct leaf_fa
     case 0xd: /* 0 and 1, and as far as there are components */
         return components >> 2 ? 64 - (uint32_t)__builtin_clzll(components) : 2;
     case 0xf:
-        return first->d & (1u << 1) ? 2 : 1; /* L3 monitoring: subleaf 1 */
+        return first->d & feature_bit(X86_FEATURE_CMT_L3) ? 2 : 1;
     default:
         return 1;
     }
@@ -383,6 +371,22 @@ void policy_from_featureset(struct cpu_policy *p, const struct featureset *fs)
     p->basic[0xa].b = fs->w[FEATURESET_Ab];
     p->monitor[0].d = fs->w[FEATURESET_Fd0];
     p->monitor[1].d = fs->w[FEATURESET_Fd1];
+}
+
+bool policy_has(const struct cpu_policy *p, unsigned int feature)
+{
+    uint32_t word = 0;
+
+    if (feature < FEATURESET_BITS)
+        __builtin_memcpy(&word, (const char *)p + policy_word_at[feature / 32], sizeof(word));
+    return word & feature_bit(feature);
+}
+
+uint32_t policy_linear_bits(const struct cpu_policy *p)
+{
+    if (!policy_has(p, X86_FEATURE_LM))
+        return 32;
+    return policy_has(p, X86_FEATURE_LA57) ? 57 : 48;
 }
 
 /* ---- maxima ---- */

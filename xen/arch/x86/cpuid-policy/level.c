@@ -3,8 +3,11 @@
 #include "policy-private.h"
 #include "features-gen.h"
 
-#define DA1_XSAVEC (1u << X86_FEATURE_XSAVEC % 32)
-#define DA1_XSAVES (1u << X86_FEATURE_XSAVES % 32)
+/* The instructions that save in compacted form, in D.1.EAX. */
+#define COMPACTING (feature_bit(X86_FEATURE_XSAVEC) | feature_bit(X86_FEATURE_XSAVES))
+
+#define SHADOW_BITS      44u
+#define HYPERVISOR_LIMIT 0xffu /* of leaves 40000000 and 40000100: Xen keeps a byte */
 
 /* Keep only these components: zero the others' subleaves, and recompute the sizes of leaf D. */
 static void set_components(struct cpu_policy *p, uint64_t xcr0, uint64_t xss)
@@ -20,7 +23,7 @@ static void set_components(struct cpu_policy *p, uint64_t xcr0, uint64_t xss)
 
     /* EBX of D.0 and D.1 follow XCR0 and XSS at run time.  Here they are what they are at reset. */
     p->xstate[0].b = xcr0 ? XSTATE_AREA : 0;
-    p->xstate[1].b = p->xstate[1].a & (DA1_XSAVEC | DA1_XSAVES) ? XSTATE_AREA : 0;
+    p->xstate[1].b = p->xstate[1].a & COMPACTING ? XSTATE_AREA : 0;
 }
 
 /* Features whose state cannot be kept, and components whose feature is gone. */
@@ -59,27 +62,17 @@ void policy_close(struct cpu_policy *p, struct featureset *dropped)
         featureset_andnot(dropped, &before, &fs);
 }
 
-/* What has been found common so far. */
+/* What has been found common so far, but for the fields of leaves: fit.c. */
 struct common {
     struct featureset all; /* AND */
     struct featureset any; /* OR, for hazards and what accumulates */
     struct featureset may; /* what accumulates and may be given everywhere */
     uint64_t xcr0, xss;
-    uint64_t platform_info;
-    uint32_t basic, feat, extd; /* maxima */
-    uint32_t phys, linear;
-    uint32_t hv_limit, hv2_limit;
 };
 
 static uint32_t min32(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
-}
-
-/* A limit of 0 means "as Xen chooses", which is more than any number. */
-static uint32_t min_limit(uint32_t a, uint32_t b)
-{
-    return !a ? b : !b ? a : min32(a, b);
 }
 
 static void common_init(struct common *c, const struct cpu_policy *p)
@@ -89,14 +82,6 @@ static void common_init(struct common *c, const struct cpu_policy *p)
     c->may = *featureset_merge_mask(MERGE_ACCUMULATE);
     c->xcr0 = policy_xcr0(p);
     c->xss = policy_xss(p);
-    c->platform_info = p->platform_info;
-    c->basic = policy_max_basic(p);
-    c->feat = p->feat[0].a;
-    c->extd = policy_max_extd(p);
-    c->phys = p->extd[8].a & 0xff;
-    c->linear = (p->extd[8].a >> 8) & 0xff;
-    c->hv_limit = p->hv_limit;
-    c->hv2_limit = p->hv2_limit;
 }
 
 /* Numbers inside words do not AND: each field takes the smaller. */
@@ -128,7 +113,8 @@ static uint64_t same_layout(const struct cpu_policy *a, const struct cpu_policy 
     return set;
 }
 
-static void common_add(struct common *c, const struct cpu_policy *first, const struct cpu_policy *p)
+/* level: holds leaf D as every policy before this one had it, where it still counts. */
+static void common_add(struct common *c, const struct cpu_policy *level, const struct cpu_policy *p)
 {
     struct featureset fs, before = c->all;
 
@@ -138,16 +124,8 @@ static void common_add(struct common *c, const struct cpu_policy *first, const s
         c->any.w[i] |= fs.w[i];
     }
     merge_fields(&c->all, &before, &fs);
-    c->xcr0 = same_layout(first, p, c->xcr0 & policy_xcr0(p));
-    c->xss = same_layout(first, p, c->xss & policy_xss(p));
-    c->platform_info &= p->platform_info;
-    c->basic = min32(c->basic, policy_max_basic(p));
-    c->feat = min32(c->feat, p->feat[0].a);
-    c->extd = min32(c->extd, policy_max_extd(p));
-    c->phys = min32(c->phys, p->extd[8].a & 0xff);
-    c->linear = min32(c->linear, (p->extd[8].a >> 8) & 0xff);
-    c->hv_limit = min_limit(c->hv_limit, p->hv_limit);
-    c->hv2_limit = min_limit(c->hv2_limit, p->hv2_limit);
+    c->xcr0 = same_layout(level, p, c->xcr0 & policy_xcr0(p));
+    c->xss = same_layout(level, p, c->xss & policy_xss(p));
 }
 
 /* What a host cannot give to anybody, nobody at a level with it is told. */
@@ -171,6 +149,9 @@ static void common_features(const struct common *c, const struct cpu_policy *p,
 
     for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
         fs->w[i] = (c->all.w[i] & ~accumulate->w[i]) | (c->any.w[i] & (hazard->w[i] | c->may.w[i]));
+    /* A PMU of version 0 is none, and has no events to miss: SDM vol. 2A, CPUID, leaf A. */
+    if (!(fs->w[FEATURESET_Aa] & 0xff))
+        fs->w[FEATURESET_Ab] = 0;
     fs->w[FEATURESET_e1d] &= ~mirror->w[FEATURESET_e1d];
     if (vendor_is_amd_like(policy_vendor_id(p))) /* AMD repeats 1.EDX: APM vol. 3, E.4.2 */
         fs->w[FEATURESET_e1d] |= fs->w[FEATURESET_1d] & mirror->w[FEATURESET_e1d];
@@ -212,46 +193,22 @@ static void close_caches(struct cpu_policy *p)
     }
 }
 
-/* TLBs for 1G pages, free as they are, say nothing without such pages: Xen zeroes them in every
- * domain that has not got any, though not in its own policies.  policy_drop_unbacked() does the
- * same for leaves that the table gives to a feature. */
-static void close_tlbs(struct cpu_policy *p)
-{
-    if (!(p->extd[1].d >> (X86_FEATURE_PAGE1GB % 32) & 1))
-        p->extd[0x19] = (struct cpuid_regs){0};
-}
-
-/*
- * Addresses as wide as a domain's: linear ones as its paging has levels, physical ones at most what
- * page tables of 4 levels reach, which is what hypervisors map HVM guests with.  PV guests need no
- * more either.
- */
+/* Addresses as wide as a domain's; and what hypervisors map HVM guests with, page tables of 4
+ * levels, reaches no further than 48 bits.  PV guests need no more either. */
 static void close_widths(struct cpu_policy *p)
 {
-    struct featureset fs;
-    uint32_t linear = 32, *widths = &p->extd[8].a;
+    uint32_t *widths = &p->extd[8].a;
 
-    policy_to_featureset(p, &fs);
-    if (featureset_test(&fs, X86_FEATURE_LM))
-        linear = featureset_test(&fs, X86_FEATURE_LA57) ? 57 : 48;
-    linear = min32(linear, *widths >> 8 & 0xff);
-    *widths = (*widths & ~0xffffu) | linear << 8 | min32(*widths & 0xff, 48);
+    *widths = (*widths & ~0xffffu) | min32(*widths >> 8 & 0xff, policy_linear_bits(p)) << 8 |
+              min32(*widths & 0xff, 48);
 }
 
-/* Write what is common over a policy that gives the identity. */
+/* Write what is common over a policy that has the identity, and the fields of leaves. */
 static void common_store(const struct common *c, struct cpu_policy *p)
 {
     struct featureset fs;
 
     common_features(c, p, &fs);
-
-    p->basic[0].a = c->basic;
-    p->feat[0].a = c->feat;
-    p->extd[0].a = c->extd;
-    p->extd[8].a = (p->extd[8].a & ~0xffffu) | c->linear << 8 | c->phys;
-    p->platform_info = c->platform_info;
-    p->hv_limit = c->hv_limit;
-    p->hv2_limit = c->hv2_limit;
     policy_from_featureset(p, &fs);
     set_components(p, c->xcr0, c->xss);
     policy_trim(p); /* before closing: a word above a maximum is not there to stand on */
@@ -259,9 +216,10 @@ static void common_store(const struct common *c, struct cpu_policy *p)
         p->extd[1].a = p->basic[1].a; /* AMD repeats family and model: APM vol. 3, E.4.2 */
     policy_close(p, NULL);
     tell_return_stack(p, &c->any);
-    close_tlbs(p);
     close_caches(p);
     close_widths(p);
+    p->hv_limit = min32(p->hv_limit, HYPERVISOR_LIMIT);
+    p->hv2_limit = min32(p->hv2_limit, HYPERVISOR_LIMIT);
 }
 
 static bool can_level(const struct cpu_policy *a, const struct cpu_policy *b)
@@ -278,20 +236,19 @@ int policy_level(const struct policy_host *hosts, size_t n, struct cpu_policy *l
 
     if (!n)
         return -EINVAL;
-    common_init(&c, hosts[0].deflt);
+    *level = *hosts[0].deflt;
+    common_init(&c, level);
     common_limit(&c, hosts[0].max);
     for (size_t i = 1; i < n; i++) {
-        if (!can_level(hosts[0].deflt, hosts[i].deflt)) {
+        if (!can_level(level, hosts[i].deflt)) {
             if (culprit)
                 *culprit = i;
             return -EXDEV;
         }
-        common_add(&c, hosts[0].deflt, hosts[i].deflt);
+        common_add(&c, level, hosts[i].deflt);
         common_limit(&c, hosts[i].max);
-    }
-    *level = *hosts[0].deflt;
-    for (size_t i = 1; i < n; i++)
         policy_fit_fields(level, hosts[i].deflt, &unshared);
+    }
     common_store(&c, level);
     policy_drop_unbacked(level, &unshared);
     policy_shrink(level);
@@ -328,4 +285,31 @@ int policy_apply_level(struct cpu_policy *guest, const struct cpu_policy *level,
         featureset_andnot(dropped, &before, &after);
     }
     return 0;
+}
+
+/* What only nested paging brings, and what no mask of features has. */
+static void drop_unmasked(struct cpu_policy *p)
+{
+    static const uint16_t in_no_mask[] = {X86_FEATURE_RSBA, X86_FEATURE_RRSBA,
+                                          X86_FEATURE_VIRT_SSBD};
+    struct featureset fs, only_hap;
+
+    featureset_andnot(&only_hap, featureset_guest_max(GUEST_HVM_HAP),
+                      featureset_guest_max(GUEST_HVM_SHADOW));
+    policy_to_featureset(p, &fs);
+    featureset_andnot(&fs, &fs, &only_hap);
+    for (size_t i = 0; i < sizeof(in_no_mask) / sizeof(in_no_mask[0]); i++)
+        featureset_clear(&fs, in_no_mask[i]);
+    policy_from_featureset(p, &fs);
+}
+
+void policy_restrict(struct cpu_policy *p, enum guest_type type)
+{
+    uint32_t *widths = &p->extd[8].a;
+
+    if (type == GUEST_HVM_SHADOW) {
+        drop_unmasked(p);
+        *widths = (*widths & ~0xffu) | min32(*widths & 0xff, SHADOW_BITS);
+    }
+    *widths = (*widths & ~0xff00u) | min32(*widths >> 8 & 0xff, policy_linear_bits(p)) << 8;
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the policy library's files share: families of leaves, reporting.  Never its users; the live
- * patch is built of these files, and so is one.
+ * What the policy library's files share: reporting, walks, the pieces of check and level.  Never
+ * its users; the live patch is built of these files, and so is one.
  */
 #ifndef CPUID_POLICY_POLICY_PRIVATE_H
 #define CPUID_POLICY_POLICY_PRIVATE_H
 
 #include <cpuid-policy/policy.h>
 #include <cpuid-policy/vocabulary.h>
+#include "features-gen.h"
 #include "private.h"
 
 /* Count one finding, and keep it if there is room.  r may be NULL. */
@@ -66,6 +67,14 @@ static inline bool regs_differ(const struct cpuid_regs *a, const struct cpuid_re
     return ((x[0] ^ y[0]) | (x[1] ^ y[1])) != 0;
 }
 
+/* Returns a register of a leaf: 0 EAX .. 3 EDX. */
+static inline uint32_t policy_reg(const struct cpuid_regs *r, unsigned int reg)
+{
+    const uint32_t all[4] = {r->a, r->b, r->c, r->d};
+
+    return all[reg & 3];
+}
+
 /* The last leaf that is written and must be named: the maximum, as far as policies can hold it. */
 static inline uint32_t policy_last_basic(const struct cpu_policy *p)
 {
@@ -82,26 +91,6 @@ static inline uint32_t policy_last_extd(const struct cpu_policy *p)
     return last - EXTD_FIRST < POLICY_NR_EXTD ? last : EXTD_FIRST + POLICY_NR_EXTD - 1;
 }
 
-/* Every family of leaves that has subleaves, with room for `count` of them. */
-struct leaf_family {
-    uint32_t leaf;
-    uint16_t offset; /* of its array, in struct cpu_policy */
-    uint16_t count;
-};
-
-#define POLICY_NR_FAMILIES 9
-extern const struct leaf_family policy_families[POLICY_NR_FAMILIES];
-
-/* The first of its subleaves. */
-static inline const struct cpuid_regs *policy_family_regs(const struct cpu_policy *p,
-                                                          const struct leaf_family *f)
-{
-    return (const struct cpuid_regs *)(const void *)((const char *)p + f->offset);
-}
-
-/* The family that the leaf is, or NULL when it has no subleaves. */
-const struct leaf_family *policy_family(uint32_t leaf);
-
 /*
  * How much of the lists without a stated length Xen itself holds (4.14 to 4.22: six caches, two
  * levels of topology).  More than that is not named in a policy that Xen wrote.
@@ -115,7 +104,8 @@ uint32_t policy_named_subleaves(const struct cpu_policy *p, const struct leaf_fa
 /* What is no feature, by the LEAF rows of features.def.  fs: the guest's features. */
 void policy_check_fields(const struct cpu_policy *guest, const struct cpu_policy *max,
                          const struct featureset *fs, struct policy_report *r);
-/* Bring the same fields of a level to what this host, too, can give.  They are of one vendor.
+/* Bring all of a level that is no feature and no component to what this host, too, can give: the
+ * LEAF rows' fields, the hypervisor leaves' limits, PLATFORM_INFO.  They are of one vendor.
  * *unshared gains the features whose leaves the two do not share. */
 void policy_fit_fields(struct cpu_policy *level, const struct cpu_policy *host,
                        struct featureset *unshared);

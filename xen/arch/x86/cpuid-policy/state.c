@@ -7,7 +7,7 @@
 
 _Static_assert(XSAVE_AREA_MIN == XSTATE_AREA, "the least of an XSAVE area");
 
-static void fault(struct state_report *r, struct state_fault f)
+static void report_fault(struct state_report *r, struct state_fault f)
 {
     if (!r)
         return;
@@ -17,7 +17,8 @@ static void fault(struct state_report *r, struct state_fault f)
 }
 
 /* Nobody's report still has to be counted. */
-static struct state_report *begin(struct state_report *r, struct state_report *none, size_t *before)
+static struct state_report *begin_report(struct state_report *r, struct state_report *none,
+                                         size_t *before)
 {
     *none = (struct state_report){NULL, 0, 0};
     r = r ? r : none;
@@ -25,14 +26,14 @@ static struct state_report *begin(struct state_report *r, struct state_report *n
     return r;
 }
 
-static int end(const struct state_report *r, size_t before)
+static int end_report(const struct state_report *r, size_t before)
 {
     return r->count == before ? 0 : -EINVAL;
 }
 
-static void impossible(struct state_report *r, const char *where, uint64_t value)
+static void report_impossible(struct state_report *r, const char *where, uint64_t value)
 {
-    fault(r, (struct state_fault){.kind = STATE_VALUE, .where = where, .value = value});
+    report_fault(r, (struct state_fault){.kind = STATE_VALUE, .where = where, .value = value});
 }
 
 static const char *feature_name(uint32_t feature)
@@ -58,7 +59,7 @@ static uint64_t row_mask(const struct register_bits *b)
     return (~0ull >> (64 - b->width)) << b->shift;
 }
 
-static bool brings(const struct register_bits *b, const struct featureset *fs)
+static bool brings_bits(const struct register_bits *b, const struct featureset *fs)
 {
     for (unsigned int i = 0; i < b->nr_features; i++)
         if (featureset_test(fs, b->features[i]))
@@ -76,7 +77,8 @@ static uint64_t beyond_addresses(const struct cpu_policy *p)
 }
 
 /* What stands on more than a feature bit. */
-static uint64_t forbidden(const struct cpu_policy *p, const struct featureset *fs, unsigned int reg)
+static uint64_t forbidden_bits(const struct cpu_policy *p, const struct featureset *fs,
+                               unsigned int reg)
 {
     switch (reg) {
     case POLICY_REGISTER_EFER: /* AMD's until NO_LMSL, and nobody else's */
@@ -97,25 +99,26 @@ static uint64_t forbidden(const struct cpu_policy *p, const struct featureset *f
     }
 }
 
-static uint64_t allowed(const struct cpu_policy *p, const struct featureset *fs, unsigned int reg)
+static uint64_t allowed_bits(const struct cpu_policy *p, const struct featureset *fs,
+                             unsigned int reg)
 {
     uint64_t bits = 0;
 
     for (unsigned int i = 0; i < NR_REGISTER_BITS; i++)
-        if (register_bits[i].reg == reg && brings(&register_bits[i], fs))
+        if (register_bits[i].reg == reg && brings_bits(&register_bits[i], fs))
             bits |= row_mask(&register_bits[i]);
-    return bits & ~forbidden(p, fs, reg);
+    return bits & ~forbidden_bits(p, fs, reg);
 }
 
 /* The feature that would have brought the bit; NULL: none would. */
-static const char *lacking(const struct featureset *fs, unsigned int reg, unsigned int bit)
+static const char *missing_feature(const struct featureset *fs, unsigned int reg, unsigned int bit)
 {
     if (reg == POLICY_REGISTER_MISC_FEATURES_ENABLES && bit == 0)
         return "cpuid-faulting"; /* of MSR CE, which has no names */
     for (unsigned int i = 0; i < NR_REGISTER_BITS; i++)
         if (register_bits[i].reg == reg && (row_mask(&register_bits[i]) >> bit & 1))
-            return brings(&register_bits[i], fs) ? NULL
-                                                 : feature_name(register_bits[i].features[0]);
+            return brings_bits(&register_bits[i], fs) ? NULL
+                                                      : feature_name(register_bits[i].features[0]);
     return NULL;
 }
 
@@ -133,11 +136,11 @@ static void missing_components(struct state_report *r, const char *where, uint64
     {
         uint32_t feature = xstate_feature(i);
 
-        fault(r,
-              (struct state_fault){.kind = STATE_COMPONENT,
-                                   .where = where,
-                                   .feature = feature == POLICY_NONE ? NULL : feature_name(feature),
-                                   .bit = i});
+        report_fault(r, (struct state_fault){
+                            .kind = STATE_COMPONENT,
+                            .where = where,
+                            .feature = feature == POLICY_NONE ? NULL : feature_name(feature),
+                            .bit = i});
     }
 }
 
@@ -150,21 +153,23 @@ static void check_register(const struct cpu_policy *p, unsigned int reg, uint64_
     unsigned int bit;
 
     policy_to_featureset(p, &fs);
-    bad = value & ~allowed(p, &fs, reg) & ~granted;
+    bad = value & ~allowed_bits(p, &fs, reg) & ~granted;
     for_each_component(bit, bad)
     {
-        const char *name = lacking(&fs, reg, bit);
+        const char *name = missing_feature(&fs, reg, bit);
 
         if (name && name == last)
             continue; /* a feature of many bits is named once */
         last = name;
         if (name)
-            fault(r, (struct state_fault){
-                         .kind = STATE_FEATURE, .where = where, .feature = name, .bit = bit});
+            report_fault(r,
+                         (struct state_fault){
+                             .kind = STATE_FEATURE, .where = where, .feature = name, .bit = bit});
         else if (holds_components(reg))
             missing_components(r, where, 1ull << bit);
         else
-            fault(r, (struct state_fault){.kind = STATE_RESERVED, .where = where, .bit = bit});
+            report_fault(r,
+                         (struct state_fault){.kind = STATE_RESERVED, .where = where, .bit = bit});
     }
 }
 
@@ -182,12 +187,12 @@ int state_check_cr0(uint64_t cr0, struct state_report *r)
     size_t before;
     unsigned int bit;
 
-    r = begin(r, &none, &before);
+    r = begin_report(r, &none, &before);
     for_each_component(bit, cr0 & ~CR0_KNOWN)
-        fault(r, (struct state_fault){.kind = STATE_RESERVED, .where = "CR0", .bit = bit});
+        report_fault(r, (struct state_fault){.kind = STATE_RESERVED, .where = "CR0", .bit = bit});
     if (((cr0 & CR0_PG) && !(cr0 & CR0_PE)) || ((cr0 & CR0_NW) && !(cr0 & CR0_CD)))
-        impossible(r, "CR0", cr0);
-    return end(r, before);
+        report_impossible(r, "CR0", cr0);
+    return end_report(r, before);
 }
 
 int state_check_cr4(const struct cpu_policy *p, bool pv, uint64_t cr4, struct state_report *r)
@@ -195,9 +200,9 @@ int state_check_cr4(const struct cpu_policy *p, bool pv, uint64_t cr4, struct st
     struct state_report none;
     size_t before;
 
-    r = begin(r, &none, &before);
+    r = begin_report(r, &none, &before);
     check_register(p, POLICY_REGISTER_CR4, cr4, pv ? CR4_OF_HYPERVISOR : 0, r);
-    return end(r, before);
+    return end_report(r, before);
 }
 
 int state_check_efer(const struct cpu_policy *p, uint64_t efer, struct state_report *r)
@@ -205,11 +210,11 @@ int state_check_efer(const struct cpu_policy *p, uint64_t efer, struct state_rep
     struct state_report none;
     size_t before;
 
-    r = begin(r, &none, &before);
+    r = begin_report(r, &none, &before);
     check_register(p, POLICY_REGISTER_EFER, efer, 0, r);
     if ((efer & EFER_LMA) && !(efer & EFER_LME))
-        impossible(r, "EFER", efer);
-    return end(r, before);
+        report_impossible(r, "EFER", efer);
+    return end_report(r, before);
 }
 
 int state_check_msr(const struct cpu_policy *p, uint32_t msr, uint64_t value,
@@ -220,13 +225,13 @@ int state_check_msr(const struct cpu_policy *p, uint32_t msr, uint64_t value,
 
     if (msr == register_infos[POLICY_REGISTER_EFER].msr)
         return state_check_efer(p, value, r);
-    r = begin(r, &none, &before);
+    r = begin_report(r, &none, &before);
     for (unsigned int reg = 0; msr != NO_MSR && reg < NR_POLICY_REGISTERS; reg++)
         if (register_infos[reg].msr == msr)
             check_register(p, reg, value, 0, r);
     if (msr == MSR_APIC_BASE && (value & APIC_BASE_X2APIC) && !(value & APIC_BASE_ENABLE))
-        impossible(r, "APIC_BASE", value);
-    return end(r, before);
+        report_impossible(r, "APIC_BASE", value);
+    return end_report(r, before);
 }
 
 /* ---- XSAVE ---- */
@@ -269,7 +274,7 @@ static void check_components(const struct cpu_policy *p, const char *where, uint
 {
     missing_components(r, where, value & ~state_components(p));
     if (state_close_components(value) != value || (within & state_components(p) & ~value))
-        impossible(r, where, value);
+        report_impossible(r, where, value);
 }
 
 int state_check_xcr0(const struct cpu_policy *p, uint64_t xcr0, struct state_report *r)
@@ -277,9 +282,9 @@ int state_check_xcr0(const struct cpu_policy *p, uint64_t xcr0, struct state_rep
     struct state_report none;
     size_t before;
 
-    r = begin(r, &none, &before);
+    r = begin_report(r, &none, &before);
     check_components(p, "XCR0", xcr0, 0, r);
-    return end(r, before);
+    return end_report(r, before);
 }
 
 static bool all_zero(const uint8_t *bytes, uint64_t n)
@@ -304,26 +309,26 @@ static void check_area(const struct cpu_policy *p, const struct state_xsave *x,
     struct xsave_header h;
 
     if (x->size < XSAVE_AREA_MIN) {
-        fault(r,
-              (struct state_fault){
-                  .kind = STATE_SIZE, .where = "XSAVE area", .value = x->size, .needed = needed});
+        report_fault(
+            r, (struct state_fault){
+                   .kind = STATE_SIZE, .where = "XSAVE area", .value = x->size, .needed = needed});
         return;
     }
     __builtin_memcpy(&h, x->area + XSAVE_AREA_MIN - sizeof(h), sizeof(h));
     missing_components(r, "XSTATE_BV", h.xstate_bv & ~state_components(p));
     if (h.xstate_bv & state_components(p) & ~x->xcr0_accum)
-        impossible(r, "XSTATE_BV", h.xstate_bv);
+        report_impossible(r, "XSTATE_BV", h.xstate_bv);
     if (h.xcomp_bv) /* compacted */
-        impossible(r, "XCOMP_BV", h.xcomp_bv);
+        report_impossible(r, "XCOMP_BV", h.xcomp_bv);
     if (!all_zero(h.reserved, sizeof(h.reserved)))
-        impossible(r, "XSAVE header's reserved bytes", 1);
+        report_impossible(r, "XSAVE header's reserved bytes", 1);
     if (x->xcr0_accum != known)
         return; /* how much it needs nobody knows */
     if (x->size < needed || (x->exact && x->size != needed) ||
         !all_zero(x->area + needed, x->size - needed))
-        fault(r,
-              (struct state_fault){
-                  .kind = STATE_SIZE, .where = "XSAVE area", .value = x->size, .needed = needed});
+        report_fault(
+            r, (struct state_fault){
+                   .kind = STATE_SIZE, .where = "XSAVE area", .value = x->size, .needed = needed});
 }
 
 int state_check_xsave(const struct cpu_policy *p, const struct state_xsave *x,
@@ -332,11 +337,11 @@ int state_check_xsave(const struct cpu_policy *p, const struct state_xsave *x,
     struct state_report none;
     size_t before;
 
-    r = begin(r, &none, &before);
+    r = begin_report(r, &none, &before);
     check_components(p, "XCR0", x->xcr0, 0, r);
     check_components(p, "accumulated XCR0", x->xcr0_accum, x->xcr0, r);
     check_area(p, x, r);
-    return end(r, before);
+    return end_report(r, before);
 }
 
 /* ---- in words ---- */
@@ -345,7 +350,7 @@ struct text {
     char *at, *end; /* room for a NUL behind `end` */
 };
 
-static void put(struct text *t, const char *s)
+static void put_text(struct text *t, const char *s)
 {
     while (*s && t->at < t->end)
         *t->at++ = *s++;
@@ -360,26 +365,26 @@ static void put_number(struct text *t, uint64_t value, unsigned int base)
     do
         *--d = "0123456789abcdef"[value % base];
     while (value /= base);
-    put(t, d);
+    put_text(t, d);
 }
 
 char *state_fault_text(const struct state_fault *f, char *buf, size_t size)
 {
     struct text t = {buf, buf + size - 1};
 
-    put(&t, f->where);
-    put(&t, ": ");
+    put_text(&t, f->where);
+    put_text(&t, ": ");
     switch (f->kind) {
     case STATE_FEATURE:
-        put(&t, f->feature);
+        put_text(&t, f->feature);
         break;
     case STATE_COMPONENT:
     case STATE_RESERVED:
-        put(&t, f->kind == STATE_COMPONENT ? "component " : "bit ");
+        put_text(&t, f->kind == STATE_COMPONENT ? "component " : "bit ");
         put_number(&t, f->bit, 10);
         break;
     case STATE_VALUE:
-        put(&t, "0x");
+        put_text(&t, "0x");
         put_number(&t, f->value, 16);
         break;
     case STATE_SIZE:
@@ -387,17 +392,17 @@ char *state_fault_text(const struct state_fault *f, char *buf, size_t size)
         break;
     }
     if (f->kind == STATE_COMPONENT && f->feature) {
-        put(&t, " (");
-        put(&t, f->feature);
-        put(&t, ")");
+        put_text(&t, " (");
+        put_text(&t, f->feature);
+        put_text(&t, ")");
     }
     if (f->kind == STATE_SIZE) {
-        put(&t, " bytes; its components need ");
+        put_text(&t, " bytes; its components need ");
         put_number(&t, f->needed, 10);
     } else {
-        put(&t, state_is_of_another_cpu(f)  ? " is not in its CPU policy"
-                : f->kind == STATE_RESERVED ? " is reserved"
-                                            : " cannot be");
+        put_text(&t, state_is_of_another_cpu(f)  ? " is not in its CPU policy"
+                     : f->kind == STATE_RESERVED ? " is reserved"
+                                                 : " cannot be");
     }
     *t.at = '\0';
     return buf;

@@ -61,7 +61,7 @@ void policy_vendor(const struct cpu_policy *p, char buf[static 13])
 }
 
 /* Four letters as a register holds them. */
-static uint32_t letters(const char name[static 4])
+static uint32_t pack_letters(const char name[static 4])
 {
     return (uint32_t)(unsigned char)name[0] | (uint32_t)(unsigned char)name[1] << 8 |
            (uint32_t)(unsigned char)name[2] << 16 | (uint32_t)(unsigned char)name[3] << 24;
@@ -69,8 +69,8 @@ static uint32_t letters(const char name[static 4])
 
 static bool vendor_equals(const struct cpu_policy *p, const char name[static 13])
 {
-    return p->basic[0].b == letters(name) && p->basic[0].d == letters(name + 4) &&
-           p->basic[0].c == letters(name + 8);
+    return p->basic[0].b == pack_letters(name) && p->basic[0].d == pack_letters(name + 4) &&
+           p->basic[0].c == pack_letters(name + 8);
 }
 
 /* Asked by every audit: registers are compared, not texts. */

@@ -20,7 +20,7 @@ static void verify_maxima(const struct cpu_policy *p, struct policy_report *r)
                                         EXTD_FIRST + POLICY_NR_EXTD - 1));
 }
 
-static void beyond(uint32_t leaf, uint32_t subleaf, uint32_t max, struct policy_report *r)
+static void report_beyond(uint32_t leaf, uint32_t subleaf, uint32_t max, struct policy_report *r)
 {
     policy_fault(r, policy_fault_at(FAULT_BEYOND_MAX, leaf, subleaf, leaf, max));
 }
@@ -33,10 +33,10 @@ static void verify_beyond(const struct cpu_policy *p, struct policy_report *r)
     for (uint32_t i = basic < POLICY_NR_BASIC ? basic + 1 : POLICY_NR_BASIC; i < POLICY_NR_BASIC;
          i++)
         if (!regs_empty(&p->basic[i]))
-            beyond(i, POLICY_NONE, basic, r);
+            report_beyond(i, POLICY_NONE, basic, r);
     for (uint32_t i = policy_last_extd(p) - EXTD_FIRST + 1; i < POLICY_NR_EXTD; i++)
         if (!regs_empty(&p->extd[i]))
-            beyond(EXTD_FIRST + i, POLICY_NONE, extd, r);
+            report_beyond(EXTD_FIRST + i, POLICY_NONE, extd, r);
 
     for (unsigned int i = 0; i < POLICY_NR_FAMILIES; i++) {
         const struct leaf_family *f = &policy_families[i];
@@ -46,11 +46,11 @@ static void verify_beyond(const struct cpu_policy *p, struct policy_report *r)
             continue;
         for (uint32_t s = 0; s < f->count; s++)
             if (!regs_empty(&regs[s]))
-                beyond(f->leaf, s, basic, r);
+                report_beyond(f->leaf, s, basic, r);
     }
     for (uint32_t s = 1; basic >= 7 && s < POLICY_NR_FEAT; s++)
         if (s > p->feat[0].a && !regs_empty(&p->feat[s]))
-            beyond(7, s, p->feat[0].a, r);
+            report_beyond(7, s, p->feat[0].a, r);
 }
 
 /* Leaf D says nothing of a component that is not there; leaf 4 nothing behind its first entry of
@@ -63,14 +63,14 @@ static void verify_lists(const struct cpu_policy *p, uint64_t components, struct
     for_each_component(i, ~components & ~3ull)
     {
         if (!regs_empty(&p->xstate[i]))
-            beyond(0xd, i, i, r);
+            report_beyond(0xd, i, i, r);
     }
     for (uint32_t s = 0; s < POLICY_NR_CACHE; s++) {
         uint32_t type = p->cache[s].a & 0x1f;
 
         ended |= type == 0 || type > 3;
         if (ended && !regs_empty(&p->cache[s]))
-            beyond(4, s, s, r);
+            report_beyond(4, s, s, r);
     }
 }
 

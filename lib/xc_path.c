@@ -46,7 +46,28 @@ static int walk_text(struct walk *w, const char *path)
     return enter_folder(w, open(path[0] == '/' ? "/" : ".", FOLDER_FLAGS));
 }
 
-/* Put what a link points to in front of what is still to be walked. */
+/* Is the folder /proc/self/fd?  Its links are the kernel's: what they say need not be a path. */
+static bool is_own_descriptors(int folder)
+{
+    struct stat st, own;
+
+    return !fstat(folder, &st) && !stat("/proc/self/fd", &own) && st.st_dev == own.st_dev &&
+           st.st_ino == own.st_ino;
+}
+
+/* Is it one of our descriptors, of what its link's text does not lead to?  (A pipe, a socket, a
+ * file that is deleted, or one in another root.) */
+static bool is_descriptor(const struct walk *w, const char *name, const char *target)
+{
+    struct stat open, named;
+
+    return !*w->rest && is_own_descriptors(w->folder) && !fstatat(w->folder, name, &open, 0) &&
+           (target[0] != '/' || stat(target, &named) || named.st_dev != open.st_dev ||
+            named.st_ino != open.st_ino);
+}
+
+/* Put what a link points to in front of what is still to be walked.  1: it is where the walk ends.
+ */
 static int follow_link(struct walk *w, const char *name, const struct stat *st)
 {
     char target[PATH_MAX], *text = NULL;
@@ -67,7 +88,10 @@ static int follow_link(struct walk *w, const char *name, const struct stat *st)
         errno = n ? ENAMETOOLONG : ENOENT;
         return -1;
     }
-    if (asprintf(&text, "%.*s%s%s", (int)n, target, *w->rest ? "/" : "", w->rest) < 0) {
+    target[n] = '\0';
+    if (is_descriptor(w, name, target))
+        return 1;
+    if (asprintf(&text, "%s%s%s", target, *w->rest ? "/" : "", w->rest) < 0) {
         errno = ENOMEM;
         return -1;
     }
@@ -133,4 +157,33 @@ int xc_path_open(const char *path, char name[NAME_MAX + 1])
     free(w.memory);
     errno = err;
     return rc < 0 ? -1 : w.folder;
+}
+
+int xc_path_openat(int folder, const char *name, int flags, mode_t mode)
+{
+    if (is_own_descriptors(folder))
+        return openat(folder, name, (flags & ~O_CREAT) | O_CLOEXEC);
+    return openat(folder, name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
+}
+
+int xc_path_open_log(const char *path)
+{
+    char name[NAME_MAX + 1];
+    int folder = xc_path_open(path, name);
+    struct stat st, dir;
+    int fd, err;
+
+    if (folder < 0)
+        return -1;
+    fd = xc_path_openat(folder, name, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY, 0600);
+    err = errno;
+    if (fd >= 0 && (fstat(fd, &st) || fstat(folder, &dir) || xc_path_is_planted(folder, &st) ||
+                    (dir.st_mode & S_IWOTH && S_ISREG(st.st_mode) && st.st_nlink > 1))) {
+        (void)close(fd);
+        fd = -1;
+        err = EACCES;
+    }
+    (void)close(folder);
+    errno = err;
+    return fd;
 }

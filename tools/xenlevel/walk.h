@@ -4,8 +4,8 @@
  * layers (docs/specs/libxc-migration-stream).  Bodies are not read, and nothing is kept, so the
  * size of an image does not matter.
  */
-#ifndef XENLEVEL_IMAGE_H
-#define XENLEVEL_IMAGE_H
+#ifndef XENLEVEL_WALK_H
+#define XENLEVEL_WALK_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -47,26 +47,26 @@ struct image {
     bool in_checkpoint;
 };
 
-/* Open a file and take its head.  0; or -1 after a message, with nothing to close. */
+/* Open a file and read its head.  Returns 0; or -1 after a message, with nothing to close. */
 int image_open(struct image *im, const char *path);
 void image_close(struct image *im);
 
-/* Walk: 1 and *it; 0 at the end; -1 after a message.  What cannot be part of a whole image is an
- * error; contents are not judged (that is verify-stream's). */
+/* Go to the next item.  Returns 1 and *it; 0 at the end; -1 after a message.  What cannot be part
+ * of a whole image is an error; contents are not judged (verify-stream does that). */
 int image_next(struct image *im, struct image_item *it);
-/* From the beginning again. */
+/* Go back to the beginning. */
 void image_rewind(struct image *im);
 
-/* Exactly these bytes; -1 after a message. */
+/* Read len bytes at this offset.  Returns 0; or -1 after a message when not all are there. */
 int image_read(const struct image *im, uint64_t offset, void *buf, size_t len);
 
-/* A message with the place: "FILE: offset 40, record 0 (X86_CPUID_POLICY, type 0x11): ...".  it may
- * be NULL.  Always -1. */
+/* Print a message with the place: "FILE: offset 40, record 0 (X86_CPUID_POLICY, type 0x11): ...".
+ * `it` may be NULL.  Returns -1. */
 int image_fault(const struct image *im, const struct image_item *it, uint64_t offset,
                 const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
-/* "xl", "libxl", "libxc"; and a record's name. */
+/* Return "xl", "libxl" or "libxc"; and a record's name. */
 const char *image_layer_name(enum image_layer layer);
 const char *image_record_name(const struct image_item *it);
 
-#endif /* XENLEVEL_IMAGE_H */
+#endif /* XENLEVEL_WALK_H */

@@ -34,7 +34,8 @@ bool xc_text_is_utf8(const char *in, size_t len);
 /*
  * As vsnprintf(), with every argument of %s and %c made safe; what stands in the format itself is
  * the program's own and not changed, so it may have line ends.  (A precision counts the bytes of
- * the argument, a width those that are printed.)  %n and positions ("%1$s") are not known: the
+ * the argument: none behind them is read, and a character that is not whole within them is left
+ * out.  A width counts the bytes that are printed.)  %n and positions ("%1$s") are not known: the
  * rest of the format is printed as it stands.  Returns the length of all of it.
  */
 size_t xc_text_vprint(char *out, size_t size, const char *fmt, va_list ap)

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "image.h"
+#include "walk.h"
 #include "out.h"
 #include "util.h"
 

@@ -6,8 +6,8 @@
  * and its relatives, with "MSR 000000CE: ..." lines) and that of `cpuid -r`
  * ("   0x00000007 0x00: eax=0x00000000 ebx=...").  Of several CPUs the first one counts.
  */
-#ifndef COMMON_DUMP_H
-#define COMMON_DUMP_H
+#ifndef LIB_DUMP_H
+#define LIB_DUMP_H
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -32,4 +32,4 @@ int dump_read(FILE *f, struct dump *d);
  */
 uint64_t dump_complete(struct cpu_policy *p);
 
-#endif /* COMMON_DUMP_H */
+#endif /* LIB_DUMP_H */

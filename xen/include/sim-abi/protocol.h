@@ -9,8 +9,8 @@
  * in a memfd of the host's, sealed the same way, which SIM_HELLO's reply passes back: frame mfn is
  * at mfn * 4096.  Whoever may open the socket is dom0, and may read all memory, as on a real host.
  */
-#ifndef SIM_PROTOCOL_H
-#define SIM_PROTOCOL_H
+#ifndef SIM_ABI_PROTOCOL_H
+#define SIM_ABI_PROTOCOL_H
 
 #include <stdint.h>
 
@@ -85,4 +85,4 @@ struct sim_reply {
     } u;
 };
 
-#endif /* SIM_PROTOCOL_H */
+#endif /* SIM_ABI_PROTOCOL_H */

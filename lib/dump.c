@@ -23,7 +23,7 @@ struct reader {
     bool begun, done;   /* leaf 0 has come; another CPU has begun */
 };
 
-static int bad(struct reader *r, const char *what)
+static int refuse_line(struct reader *r, const char *what)
 {
     (void)snprintf(r->d->error, sizeof(r->d->error), "line %u: %s", r->line, what);
     errno = EINVAL;
@@ -92,7 +92,7 @@ static int take_leaf(struct reader *r, uint32_t leaf, bool numbered, uint32_t su
     if (leaf == 0)
         r->begun = true;
     if (!r->begun)
-        return bad(r, "the first leaf of a dump is leaf 0");
+        return refuse_line(r, "the first leaf of a dump is leaf 0");
     if (leaf != r->last_leaf)
         r->count = 0;
     r->last_leaf = leaf;
@@ -127,14 +127,14 @@ static int instlat_leaf(struct reader *r, const char *s)
     if (!take_hex(&s, 8, &regs.a) || !take_char(&s, '-') || !take_hex(&s, 8, &regs.b) ||
         !take_char(&s, '-') || !take_hex(&s, 8, &regs.c) || !take_char(&s, '-') ||
         !take_hex(&s, 8, &regs.d) || isxdigit((unsigned char)*s))
-        return bad(r, "a CPUID line without four registers of eight digits");
+        return refuse_line(r, "a CPUID line without four registers of eight digits");
     sl = strstr(s, "[SL ");
     if (sl) {
         char *end;
         unsigned long n = strtoul(sl + 4, &end, 16);
 
         if (end == sl + 4 || *end != ']' || n > UINT32_MAX)
-            return bad(r, "a subleaf that is no number");
+            return refuse_line(r, "a subleaf that is no number");
         subleaf = (uint32_t)n;
     }
     return take_leaf(r, leaf, sl != NULL, subleaf, &regs);
@@ -154,7 +154,7 @@ static int instlat_msr(struct reader *r, const char *s)
         s++;
     for (unsigned int i = 0; i < 4; i++) {
         if ((i && !take_char(&s, '-')) || !take_hex(&s, 4, &part))
-            return bad(r, "an MSR line without four numbers of four digits");
+            return refuse_line(r, "an MSR line without four numbers of four digits");
         value = value << 16 | part;
     }
     /* Some dumps list MSRs for each CPU: the first one counts here as well. */
@@ -184,19 +184,19 @@ static int raw_leaf(struct reader *r, const char *s)
     while (*s == ' ')
         s++;
     if (s[0] != '0' || s[1] != 'x')
-        return bad(r, "a leaf without a subleaf");
+        return refuse_line(r, "a leaf without a subleaf");
     subleaf = strtoul(s + 2, &end, 16);
     if (end == s + 2 || *end != ':' || subleaf > UINT32_MAX)
-        return bad(r, "a subleaf that is no number");
+        return refuse_line(r, "a subleaf that is no number");
     s = end + 1;
     for (unsigned int i = 0; i < 4; i++) {
         while (*s == ' ')
             s++;
         if (strncmp(s, names[i], 6) != 0)
-            return bad(r, "a leaf without its four registers");
+            return refuse_line(r, "a leaf without its four registers");
         s += 6;
         if (!take_hex(&s, 8, values[i]))
-            return bad(r, "a register that is not eight hexadecimal digits");
+            return refuse_line(r, "a register that is not eight hexadecimal digits");
     }
     return take_leaf(r, leaf, true, (uint32_t)subleaf, &regs);
 }
@@ -223,9 +223,9 @@ int dump_read(FILE *f, struct dump *d)
     /* To the end even when the CPU is complete: the MSRs may stand behind all CPUs. */
     while (fgets(line, sizeof(line), f)) {
         if (strlen(line) == sizeof(line) - 1 && line[sizeof(line) - 2] != '\n')
-            return bad(&r, "a line of more than a thousand bytes: not a CPUID dump");
+            return refuse_line(&r, "a line of more than a thousand bytes: not a CPUID dump");
         if (++r.line > MAX_LINES)
-            return bad(&r, "a million lines: not a CPUID dump");
+            return refuse_line(&r, "a million lines: not a CPUID dump");
         if (r.done && strncmp(line, "MSR ", 4) != 0)
             continue;
         if (take_line(&r, line))
@@ -243,7 +243,7 @@ int dump_read(FILE *f, struct dump *d)
         return -1;
     }
     if (d->policy.basic[0].a >= 1 && !d->policy.basic[1].a)
-        return bad(&r, "the dump ends before leaf 1");
+        return refuse_line(&r, "the dump ends before leaf 1");
     return 0;
 }
 

@@ -196,16 +196,23 @@ static void rebuild_spec(const struct spec *s, const char *size, char text[stati
     (void)snprintf(text, 24, "%%%s*.*%s%c", s->flags, size, s->conversion);
 }
 
-/* Of the first n bytes, those that are not a character's beginning whose rest is behind them. */
+/* How many bytes the character has that begins with this one; 1 when none does. */
+static size_t length_of(unsigned char first)
+{
+    return first < 0xc2 || first > 0xf4 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+}
+
+/*
+ * Of in[0..n), n > 0, the bytes before a character that has only begun.  What stands behind them
+ * may not be looked at: a precision is how a text without a NUL is printed.
+ */
 static size_t whole_characters(const char *in, size_t n)
 {
-    uint32_t c;
-
     for (size_t back = 1; back < 4 && back <= n; back++) {
-        const unsigned char *p = (const unsigned char *)in + n - back;
+        unsigned char byte = (unsigned char)in[n - back];
 
-        if ((*p & 0xc0) != 0x80)
-            return decode_char(p, strnlen((const char *)p, 4), &c) > back ? n - back : n;
+        if ((byte & 0xc0) != 0x80)
+            return length_of(byte) > back ? n - back : n;
     }
     return n;
 }
