@@ -3,7 +3,8 @@
 #
 #   make            build/ with the tools
 #   make demo       two real Xen hosts exchange a running VM (the main job)
-#   make check      every test; the last line counts them
+#   make check      every test; the last line counts them (10 to 20 minutes)
+#   make check-quick   after an edit: build, format, unit tests, and the fast ones of the others (a minute)
 #   make prove      proofs about the policy library (CBMC); make prove-broken: see them fail
 #   make bench      the performance tables, each peer measured in the same run
 #   make install    PREFIX=/usr/local DESTDIR=
@@ -12,7 +13,7 @@ BUILD  ?= build
 PREFIX ?= /usr/local
 PYTHON := /usr/bin/python3
 
-.PHONY: all build demo check prove prove-broken bench install format clean
+.PHONY: all build demo check check-quick prove prove-broken bench install format clean
 
 all: build
 
@@ -25,12 +26,17 @@ build: $(BUILD)/build.ninja
 
 demo:
 	@scripts/ensure-packages.sh build lab
-	@$(MAKE) --no-print-directory build >/dev/null
+	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
+	    if ! $(MAKE) --no-print-directory build >"$$log" 2>&1; then cat "$$log" >&2; exit 1; fi
 	@$(PYTHON) tests/lab/demo.py --build $(BUILD)
 
 check:
 	@scripts/ensure-packages.sh build lab check
 	@$(PYTHON) tests/run.py
+
+check-quick:
+	@scripts/ensure-packages.sh build check
+	@$(PYTHON) tests/run.py --quick
 
 prove:
 	@scripts/ensure-packages.sh prove

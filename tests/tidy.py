@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+LIMIT = 600     # seconds for one file, which takes a few
 
 
 def sources(build):
@@ -21,8 +22,11 @@ def sources(build):
 
 
 def tidy(build, file):
-    r = subprocess.run(["clang-tidy", "--quiet", "-p", str(build), "--extra-arg=-Wno-unknown-warning-option", str(file)],
-                       cwd=ROOT, capture_output=True, text=True)
+    try:
+        r = subprocess.run(["clang-tidy", "--quiet", "-p", str(build), "--extra-arg=-Wno-unknown-warning-option", str(file)],
+                           cwd=ROOT, capture_output=True, text=True, timeout=LIMIT)
+    except subprocess.TimeoutExpired as e:
+        return file, 1, str(e)
     return file, r.returncode, r.stdout + r.stderr
 
 

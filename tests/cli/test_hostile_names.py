@@ -21,6 +21,8 @@ from simhost import FakeHost
 from test_xl_sim import MACHINES, SANDY, XEN_SIM, XL
 from test_xenlevel import MIDDLE, NEW, OLD, XENLEVEL, hosts, pb, pool  # noqa: F401 (fixtures)
 
+pytestmark = pytest.mark.slow       # not part of `make check-quick`
+
 ROOT = Path(__file__).resolve().parents[2]
 VERIFY = ROOT / "tools/python/verify-stream"
 
@@ -206,7 +208,7 @@ def test_a_simulated_hosts_console(tmp_path, name):
         run(XL, "-s", path, "list", status=0)
     finally:
         process.terminate()
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
     is_clean(out), is_clean(err), is_clean((tmp_path / "log").read_bytes())
 
 
@@ -220,7 +222,7 @@ def suggestion(text):
 def test_the_gate(tmp_path, name):
     for how, cpu in (("pipe", gate.POOR), ("file", gate.POOR), ("pipe", None), ("pipe", gate.RICH)):
         r = gate.Run(tmp_path, gate.stream(), how, cpu=cpu, env={"FAKE_XEN_NAME": os.fsdecode(name)})
-        r.stdout, err = r.p.communicate(timeout=30)
+        r.stdout, err = r.p.communicate(timeout=60)
         is_clean(err)
         for kind, body in r.messages():
             if kind == 1:
@@ -239,7 +241,7 @@ def test_the_gate(tmp_path, name):
 def test_what_the_gate_is_told(tmp_path, name):
     for variable in ("XENLEVEL_ALLOW", "XENLEVEL_STREAM", "XENLEVEL_STOCK_HELPER"):
         r = gate.Run(tmp_path, gate.stream(), env={variable: os.fsdecode(name)})
-        r.stdout, err = r.p.communicate(timeout=30)
+        r.stdout, err = r.p.communicate(timeout=60)
         assert r.p.returncode and err
         is_clean(err)
         is_clean(r.log.read_bytes())
@@ -249,7 +251,7 @@ def test_what_the_gate_is_told(tmp_path, name):
 @every_name
 def test_saving(tmp_path, name):
     r = gate.Run(tmp_path, b"", "file", env={"FAKE_XEN_NAME": os.fsdecode(name), "FAKE_XEN_FAIL": "domain-policy"}, save=True)
-    r.stdout, err = r.p.communicate(timeout=30)
+    r.stdout, err = r.p.communicate(timeout=60)
     is_clean(err)
     is_clean(r.log.read_bytes())
     os.close(r.fd)

@@ -64,7 +64,7 @@ def writers(tmp_path, hosts):  # noqa: F811
     yield w
     if w.host:
         w.host.process.terminate()
-        w.host.process.communicate(timeout=30)
+        w.host.process.communicate(timeout=60)
 
 
 @pytest.fixture

@@ -611,7 +611,7 @@ def test_other_users_are_refused(start):
             os.chmod(parent, parent.stat().st_mode | 0o011)
     done = subprocess.run(["/usr/bin/python3", "-c", "import socket, sys; s = socket.socket(socket.AF_UNIX, "
                            "socket.SOCK_SEQPACKET); s.connect(sys.argv[1]); sys.exit(len(s.recv(1)))",
-                           host.socket], user=65534, group=65534, timeout=20, stderr=subprocess.PIPE, text=True)
+                           host.socket], user=65534, group=65534, timeout=60, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 0 or "ConnectionResetError" in done.stderr, done.stderr
     wait_for(lambda: host.errors())
     assert host.errors() == ["xen-sim: client 1 is dropped: it belongs to another user"]
@@ -638,7 +638,7 @@ def test_killed_and_restarted(start):
 
 
 def refused(path, *options, machine=MACHINES / f"{MACHINE}.ini"):
-    done = subprocess.run([*map(str, [XEN_SIM, "--machine", machine, "--socket", path, *options])], timeout=20,
+    done = subprocess.run([*map(str, [XEN_SIM, "--machine", machine, "--socket", path, *options])], timeout=60,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 2 and done.stdout == "" and done.stderr.startswith("xen-sim: ")
     assert done.stderr.count("\n") == 1
@@ -669,13 +669,13 @@ def test_path_that_is_too_long(tmp_path):
 
 def test_help_and_version():
     for option, text in (("--help", "usage: xen-sim --machine FILE"), ("--version", "xen-sim 0.")):
-        done = subprocess.run([XEN_SIM, option], stdout=subprocess.PIPE, text=True, timeout=20)
+        done = subprocess.run([XEN_SIM, option], stdout=subprocess.PIPE, text=True, timeout=60)
         assert done.returncode == 0 and done.stdout.startswith(text)
 
 
 @pytest.mark.parametrize("options", [[], ["--bogus"], ["--machine"]])
 def test_usage(options):
-    done = subprocess.run([XEN_SIM, *options], stderr=subprocess.PIPE, text=True, timeout=20)
+    done = subprocess.run([XEN_SIM, *options], stderr=subprocess.PIPE, text=True, timeout=60)
     assert done.returncode == 2 and "usage:" in done.stderr
 
 

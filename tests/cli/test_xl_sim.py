@@ -29,7 +29,7 @@ class Host:
         self.process = subprocess.Popen([*map(str, argv)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True)
         ready = self.process.stdout.readline()
-        assert "ready" in ready, (ready, self.process.communicate(timeout=30))
+        assert "ready" in ready, (ready, self.process.communicate(timeout=60))
 
     def run(self, *args, status=0, program=XL):
         env = dict(os.environ, XENLEVEL_HOST=str(self.socket))
@@ -65,7 +65,7 @@ class Host:
     def stop(self):
         if self.process.poll() is None:
             self.process.terminate()
-        _, err = self.process.communicate(timeout=30)
+        _, err = self.process.communicate(timeout=60)
         assert "Sanitizer" not in err and "runtime error" not in err, err
 
 

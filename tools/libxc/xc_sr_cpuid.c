@@ -47,8 +47,6 @@ int sr_take_policy(struct sr_reader *r, struct sr_policy *p, const struct xc_sr_
     bool cpuid = header->type == REC_X86_CPUID_POLICY;
     bool *have = cpuid ? &p->have_cpuid : &p->have_msr;
 
-    if (*have)
-        return sr_bad(r, "it stands here a second time");
     *have = true;
     if (cpuid)
         return read_entries(r, header->length, sizeof(*p->leaves.leaves), POLICY_MAX_LEAVES,

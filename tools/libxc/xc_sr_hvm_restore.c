@@ -103,12 +103,6 @@ static int keep_page(struct sr_restore *s, size_t i, void *page)
 
 /* ---- records ---- */
 
-static bool has_no_static(uint32_t type)
-{
-    (void)type;
-    return false;
-}
-
 static int need_no_static(struct sr_restore *s)
 {
     (void)s;
@@ -117,8 +111,6 @@ static int need_no_static(struct sr_restore *s)
 
 static int take_context(struct sr_reader *r, struct hvm_restore *h, uint32_t length)
 {
-    if (h->context)
-        return sr_bad(r, "it stands here a second time");
     if (!length || length > SR_MAX_CONTEXT)
         return sr_bad(r, "%u bytes; 1 to %u can be", length, SR_MAX_CONTEXT);
     h->context = malloc(length);
@@ -148,8 +140,6 @@ static int take_params(struct sr_reader *r, struct hvm_restore *h, uint32_t leng
 {
     struct xc_sr_hvm_params head;
 
-    if (h->have_params)
-        return sr_bad(r, "it stands here a second time");
     if (length < sizeof(head) || sr_read(r, &head, sizeof(head)))
         return length < sizeof(head) ? sr_bad(r, "%u bytes, at least 8 are needed", length) : -1;
     if (head.reserved || head.count > SR_MAX_HVM_PARAM ||
@@ -291,7 +281,6 @@ const struct sr_restore_ops sr_restore_hvm = {
     .may_leave_mapped = true,
     .open = open_hvm,
     .close = close_hvm,
-    .is_static = has_no_static,
     .take_record = take_record,
     .check_static_data = need_no_static,
     .has_page_type = has_page_type,

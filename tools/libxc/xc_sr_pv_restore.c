@@ -172,8 +172,8 @@ static int take_info(struct sr_pv_restore *pv, uint32_t length)
     struct xc_sr_pv_info info;
     static const uint8_t zeros[sizeof(info.reserved)];
 
-    if (length != sizeof(info) || pv->have_info)
-        return sr_bad(pv->r, pv->have_info ? "it stands here a second time" : "%u bytes", length);
+    if (length != sizeof(info))
+        return sr_bad(pv->r, "%u bytes", length);
     if (sr_read(pv->r, &info, sizeof(info)))
         return -1;
     if (memcmp(info.reserved, zeros, sizeof(zeros)) != 0)
@@ -255,8 +255,8 @@ static int take_p2m_frames(struct sr_pv_restore *pv, uint32_t length)
 
 static int take_shared_info(struct sr_pv_restore *pv, uint32_t length)
 {
-    if (length != PAGE_SIZE || pv->shared)
-        return sr_bad(pv->r, pv->shared ? "it stands here a second time" : "%u bytes", length);
+    if (length != PAGE_SIZE)
+        return sr_bad(pv->r, "%u bytes", length);
     pv->shared = malloc(PAGE_SIZE);
     if (!pv->shared)
         return out_of_memory(pv);
@@ -312,11 +312,6 @@ static int take_vcpu(struct sr_pv_restore *pv, uint32_t type, uint32_t length)
     b->size = length;
     b->at = sr_here(pv->r);
     return sr_read(pv->r, b->bytes, length);
-}
-
-static bool is_static(uint32_t type)
-{
-    return type == REC_X86_PV_INFO;
 }
 
 static int take_record(struct sr_restore *s, const struct xc_sr_rhdr *header)
@@ -377,7 +372,6 @@ const struct sr_restore_ops sr_restore_pv = {
     .may_leave_mapped = false, /* what is mapped to be written can be no page table */
     .open = open_pv,
     .close = close_pv,
-    .is_static = is_static,
     .take_record = take_record,
     .check_static_data = require_info,
     .has_page_type = has_page_type,

@@ -12,31 +12,42 @@
 
 /* ---- headers ---- */
 
+static int refuse_image_header(struct sr_reader *r, struct xc_sr_header_fault f)
+{
+    switch (f.what) {
+    case XC_SR_HEADER_MAGIC:
+        return sr_bad(r, "this is no migration stream, or an image of Xen 4.5 or older: Xen 4.6 to "
+                         "4.19 can still restore those");
+    case XC_SR_HEADER_IDENT:
+        return sr_bad(r, "its id is not XENF");
+    case XC_SR_HEADER_VERSION:
+        return sr_bad(r, "version %u; 2 and 3 are known", f.value);
+    default:
+        return sr_bad(r, "it is big-endian, or reserved bits of its header are not zero");
+    }
+}
+
 static int read_headers(struct sr_restore *s)
 {
     struct sr_reader *r = &s->r;
     struct xc_sr_ihdr image;
     struct xc_sr_dhdr domain;
+    struct xc_sr_header_fault fault;
     struct xc_domain_info info;
     const struct sr_restore_ops *ops;
 
     if (sr_read(r, &image, sizeof(image)))
         return -1;
-    if (image.marker != XC_SR_MARKER)
-        return sr_bad(r, "this is no migration stream, or an image of Xen 4.5 or older: Xen 4.6 to "
-                         "4.19 can still restore those");
-    if (image.id != __builtin_bswap32(XC_SR_IDENT))
-        return sr_bad(r, "its id is not XENF");
-    s->version = __builtin_bswap32(image.version);
-    if (s->version != XC_SR_VERSION && s->version != XC_SR_VERSION_2)
-        return sr_bad(r, "version %u; 2 and 3 are known", s->version);
-    if (image.options || image.reserved1 || image.reserved2)
-        return sr_bad(r, "it is big-endian, or reserved bits of its header are not zero");
+    fault = xc_sr_check_image_header(&image);
+    if (fault.what)
+        return refuse_image_header(r, fault);
     if (sr_read(r, &domain, sizeof(domain)))
         return -1;
-    if ((domain.type != XC_SR_GUEST_HVM && domain.type != XC_SR_GUEST_PV) ||
-        domain.page_shift != XC_SR_PAGE_SHIFT || domain.reserved)
-        return sr_bad(r, "guest type %u with pages of 2^%u bytes", domain.type, domain.page_shift);
+    if (xc_sr_check_domain_header(&domain).what)
+        return sr_bad(r, "guest type %u with pages of 2^%u bytes%s", domain.type, domain.page_shift,
+                      domain.reserved ? ", and reserved bits that are not zero" : "");
+    s->order.version = xc_sr_image_version(&image);
+    s->order.guest = (enum xc_sr_guest)domain.type;
     s->result->hvm = domain.type == XC_SR_GUEST_HVM;
     ops = s->result->hvm ? &sr_restore_hvm : &sr_restore_pv;
     if (xc_domain_getinfo(r->xch, s->domid, &info))
@@ -55,7 +66,6 @@ static int end_of_static(struct sr_restore *s)
 {
     unsigned int missing = (s->policy.have_cpuid ? 0 : 1u) | (s->policy.have_msr ? 0 : 2u);
 
-    s->static_done = true;
     if (s->ops->check_static_data(s))
         return -1;
     if (s->policy.have_msr && !s->policy.have_cpuid)
@@ -227,10 +237,8 @@ static int take_pages(struct sr_restore *s, uint32_t length)
 /* From here on memory comes a second time. */
 static int take_verify(struct sr_restore *s, uint32_t length)
 {
-    if (length || s->verifying)
-        return sr_bad(&s->r, length ? "it has a body" : "there was one before");
-    if (!s->result->stats.bytes)
-        return sr_bad(&s->r, "it stands before any memory");
+    if (length)
+        return sr_bad(&s->r, "it has a body");
     s->copy = malloc((size_t)SR_BATCH * PAGE_SIZE);
     if (!s->copy)
         return xc_fail(s->r.xch, ENOMEM, "out of memory for pages to compare");
@@ -248,36 +256,56 @@ static void say_different(const struct sr_restore *s)
 
 /* ---- records ---- */
 
+/* May such a record stand here? */
+static int judge_record(struct sr_restore *s, uint32_t type)
+{
+    const struct xc_sr_record *other = NULL;
+    enum xc_sr_order_wrong wrong = xc_sr_check_order(&s->order, type, &other);
+    char text[XC_SR_RULE_TEXT];
+
+    switch (wrong) {
+    case XC_SR_ORDER_RIGHT:
+        break;
+    case XC_SR_ORDER_UNKNOWN:
+    case XC_SR_ORDER_NEVER:
+        return sr_bad(&s->r, "no such record (%#x) can be in a stream", type);
+    case XC_SR_ORDER_GUEST:
+        return sr_bad(&s->r, "no such record (%#x) can be in %s domain's stream", type,
+                      s->order.guest == XC_SR_GUEST_PV ? "a PV" : "an HVM");
+    case XC_SR_ORDER_VERSION:
+    case XC_SR_ORDER_LATE:
+        return sr_bad(&s->r, "it does not belong here");
+    default:
+        return sr_bad(&s->r, "it %s", xc_sr_order_text(&s->order, wrong, other, &text));
+    }
+    if (type == REC_END && !s->order.static_end) /* of version 2 */
+        return sr_bad(&s->r, "it stands before any memory");
+    return 0;
+}
+
 static int take_record(struct sr_restore *s, const struct xc_sr_rhdr *header)
 {
     struct sr_reader *r = &s->r;
-    bool is_policy = header->type == REC_X86_CPUID_POLICY || header->type == REC_X86_MSR_POLICY;
+    bool had_ended = s->order.static_end;
 
-    if (s->ops->is_static(header->type)) {
-        if (s->static_done)
-            return sr_bad(r, "it does not belong here");
-        return s->ops->take_record(s, header);
-    }
-    if (is_policy || header->type == REC_STATIC_DATA_END) {
-        if (s->version < XC_SR_VERSION || s->static_done)
-            return sr_bad(r, "it does not belong here");
-        if (is_policy)
-            return sr_take_policy(r, &s->policy, header);
-        return header->length ? sr_bad(r, "it has a body") : 0;
-    }
-    if (!s->static_done) {
-        if (s->version >= XC_SR_VERSION)
-            return sr_bad(r, "it stands before STATIC_DATA_END");
-        if (end_of_static(s)) /* version 2 does not say where its static data ends */
-            return -1;
-    }
+    if (judge_record(s, header->type))
+        return -1;
+    xc_sr_note_record(&s->order, header->type);
+    /* Version 2 does not say where its static data ends: here memory begins. */
+    if (s->order.static_end && !had_ended && header->type != REC_STATIC_DATA_END &&
+        end_of_static(s))
+        return -1;
     switch (header->type) {
+    case REC_X86_CPUID_POLICY:
+    case REC_X86_MSR_POLICY:
+        return sr_take_policy(r, &s->policy, header);
     case REC_PAGE_DATA:
         return take_pages(s, header->length);
     case REC_VERIFY:
         return take_verify(s, header->length);
     case REC_X86_TSC_INFO:
         return sr_take_tsc(r, &s->tsc, header->length);
+    case REC_STATIC_DATA_END:
     case REC_END:
         return header->length ? sr_bad(r, "it has a body") : 0;
     case REC_CHECKPOINT:

@@ -8,6 +8,7 @@
 #define XC_SR_RESTORE_H
 
 #include "xc_sr_private.h"
+#include "xc_sr_rules.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -23,12 +24,11 @@ struct sr_restore {
     const struct xc_restore_options *options;
     const struct xc_restore_callbacks *cb;
     struct xc_restore_result *result;
-    uint64_t begun; /* ns */
-    uint64_t leave; /* how many frames may stay mapped */
-    uint32_t version;
+    uint64_t begun;           /* ns */
+    uint64_t leave;           /* how many frames may stay mapped */
+    struct xc_sr_order order; /* of the records that have come */
     struct sr_policy policy;
     struct sr_tsc tsc;
-    bool static_done;   /* STATIC_DATA_END has come, or been inferred */
     bool verifying;     /* VERIFY has come: memory is compared, not written */
     uint64_t different; /* how many pages were */
     uint8_t *copy;      /* SR_BATCH pages of the stream, when they are compared */
@@ -61,14 +61,10 @@ struct sr_restore_ops {
      * in s->guest is freed.  Cannot fail. */
     void (*close)(struct sr_restore *s);
 
-    /* Called for any record's type.  Owes: true if such a record is the type's own and stands
-     * before STATIC_DATA_END. */
-    bool (*is_static)(uint32_t type);
-
     /*
-     * Called for each record that the core does not know, where it may stand; its body of
-     * header->length bytes is next in s->r.  Owes: that the body is read, without its padding, and
-     * kept; or that the record is refused, because a stream of this type has none like it.
+     * Called for each record that the core does not take itself, where records.def lets it stand in
+     * a stream of this type; its body of header->length bytes is next in s->r.  Owes: that the body
+     * is read, without its padding, and kept; or that one that it does not know is refused.
      */
     int (*take_record)(struct sr_restore *s, const struct xc_sr_rhdr *header);
 

@@ -136,24 +136,26 @@ static inline enum guest_type domain_guest_type(const struct domain *d)
  */
 int domain_create(struct hypervisor *hv, uint16_t id, const struct xen_domctl_createdomain *config,
                   struct domain **out);
-/* Stop it, free everything; d is gone afterwards. */
+/* Stop the domain and free all that it has; d is gone afterwards. */
 void domain_destroy(struct domain *d);
-/* NULL when there is none.  O(1). */
+/* Returns the domain, or NULL when there is none.  O(1). */
 struct domain *domain_by_id(struct hypervisor *hv, uint16_t id);
 int domain_pause(struct domain *d);   /* -ESRCH when it is dying */
 int domain_unpause(struct domain *d); /* -EINVAL when it is not paused */
-/* The guest's doing (SCHEDOP_shutdown) or the hypervisor's (SHUTDOWN_crash).  Idempotent. */
+/* Shut down: the guest's doing (SCHEDOP_shutdown) or the hypervisor's (SHUTDOWN_crash). Idempotent.
+ */
 void domain_shutdown(struct domain *d, uint8_t reason);
-/* After a suspend that was called off: runnable again. */
+/* Make it runnable again after a suspend that was called off. */
 void domain_resume(struct domain *d);
 /* Replace the policy of a domain that has not run: topology, places, sizes and masks follow. */
 void domain_set_policy(struct domain *d, const struct cpu_policy *p);
 
-/* For XEN_DOMCTL_getdomaininfo and its sysctl. */
+/* Fill in what XEN_DOMCTL_getdomaininfo and its sysctl tell. */
 void domain_getinfo(const struct domain *d, struct xen_domctl_getdomaininfo *info);
 
 int vcpu_create(struct domain *d, uint32_t id); /* -ENOMEM, -EINVAL, -EEXIST */
-/* Power-on state: registers zero but for those the SDM says otherwise (vol. 3A, table 10-1). */
+/* Bring to power-on state: registers zero but for those the SDM says otherwise (vol. 3A, table
+ * 10-1). */
 void vcpu_reset(struct vcpu *v);
 
 /* ---- common/memory.c ---- */
@@ -162,15 +164,17 @@ void vcpu_reset(struct vcpu *v);
  * are 0 until the toolstack says otherwise); -EEXIST; -EINVAL. */
 int memory_populate(struct domain *d, uint64_t gfn);
 int memory_release(struct domain *d, uint64_t gfn); /* -ENOENT */
-/* The frame at gfn, or -ENOENT. */
+/* Find the frame at gfn.  0 or -ENOENT. */
 int64_t memory_mfn(const struct domain *d, uint64_t gfn);
-/* The guest (or the toolstack, or an emulator) has written there. */
+/* Mark as dirty: the guest (or the toolstack, or an emulator) has written there. */
 void memory_mark_dirty(struct domain *d, uint64_t gfn);
-/* Guest memory by guest-physical address, page by page; the write marks dirty.  -EFAULT. */
+/* Copy from or to guest memory by guest-physical address, page by page; a write marks dirty.  0 or
+ * -EFAULT. */
 int memory_read(struct domain *d, uint64_t gpa, void *dst, size_t size);
 int memory_write(struct domain *d, uint64_t gpa, const void *src, size_t size);
 void memory_free_all(struct domain *d);
-/* A frame that the hypervisor shares with a PV domain: the domain's, but at no gfn.  -ENOMEM. */
+/* Make a frame that the hypervisor shares with a PV domain: the domain's, but at no gfn.  0 or
+ * -ENOMEM. */
 int memory_share_info(struct domain *d);
 
 /*
@@ -178,7 +182,7 @@ int memory_share_info(struct domain *d);
  * machine frame of a PV one, of DOMID_XEN one of the machine-to-physical table.  -ENOENT: not its.
  */
 int64_t memory_foreign_frame(struct hypervisor *hv, uint32_t domid, uint64_t frame);
-/* The toolstack has written to one of those. */
+/* Mark as dirty: the toolstack has written to one of those. */
 void memory_foreign_written(struct hypervisor *hv, uint32_t domid, uint64_t frame);
 
 int memory_init(struct hypervisor *hv); /* -ENOMEM */

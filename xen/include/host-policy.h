@@ -35,10 +35,11 @@ struct host_options {
  * Xen does.  0; or -EINVAL with *where = offset of the word in `cmdline` that is wrong.
  */
 int host_options_parse(struct host_options *options, const char *cmdline, size_t *where);
-/* No options: what host_options_parse() makes of "". */
+/* Set no options: what host_options_parse() makes of "". */
 void host_options_init(struct host_options *options);
 
-/* Raw: everything that CPUID and the policy's MSRs say on pCPU 0 of this platform. */
+/* Read the raw policy: everything that CPUID and the policy's MSRs say on pCPU 0 of this platform.
+ */
 struct platform;
 void host_policy_read(struct platform *p, struct cpu_policy *raw);
 

@@ -119,7 +119,7 @@ struct hypervisor {
  * -EINVAL: a command line option is wrong (what is on the console); -ENOMEM.
  */
 int hypervisor_boot(struct hypervisor *hv, struct platform *p, const char *cmdline);
-/* All domains and memory; the pCPUs back to unmasked CPUID. */
+/* End all domains, free all memory, bring the pCPUs back to unmasked CPUID. */
 void hypervisor_shutdown(struct hypervisor *hv);
 
 /* ---- common/sched.c ---- */
@@ -130,10 +130,10 @@ void hypervisor_shutdown(struct hypervisor *hv);
  * Returns the vCPU to run: the idle one when there is nothing to do.
  */
 struct vcpu *schedule(struct hypervisor *hv, unsigned int pcpu);
-/* Not runnable until wake_time (0: until vcpu_wake). */
+/* Make it not runnable until wake_time (0: until vcpu_wake). */
 void vcpu_block(struct vcpu *v, uint64_t wake_time);
 void vcpu_wake(struct vcpu *v);
-/* Can it run: online, not blocked, domain neither paused, dying nor shut down. */
+/* Returns whether it can run: online, not blocked, domain neither paused, dying nor shut down. */
 bool vcpu_runnable(const struct vcpu *v);
 /* Queue or unqueue every vCPU of d after a change of d's state. */
 void sched_domain_changed(struct domain *d);
@@ -141,25 +141,26 @@ void sched_domain_changed(struct domain *d);
  * pCPU 0; -EINVAL. */
 int pcpu_offline(struct hypervisor *hv, unsigned int pcpu);
 int pcpu_online(struct hypervisor *hv, unsigned int pcpu);
-/* Idle vCPUs and timers.  -ENOMEM: then nothing is left behind. */
+/* Make idle vCPUs and timers.  0; or -ENOMEM, and nothing is left behind. */
 int sched_init(struct hypervisor *hv);
 void sched_fini(struct hypervisor *hv);
-/* A vCPU comes (-ENOMEM) and goes. */
+/* Make room for a vCPU that comes (0 or -ENOMEM), or forget one that goes. */
 int sched_add_vcpu(struct vcpu *v);
 void sched_remove_vcpu(struct vcpu *v);
 /* d's vCPUs stop where they run now; those that may still run are queued.  Their state can then be
  * read and changed. */
 void sched_domain_stop(struct domain *d);
-/* When the next blocked vCPU wants to be woken; 0: none does. */
+/* Returns when the next blocked vCPU wants to be woken; 0: none does. */
 uint64_t sched_next_wakeup(const struct hypervisor *hv);
 /* ns that it has run, up to now. */
 uint64_t vcpu_cpu_time(const struct vcpu *v);
 
 /* ---- arch/x86/domain.c ---- */
 
-/* The x86 part of a context switch on this pCPU: real XCR0 and CR4, and levelling. */
+/* Do the x86 part of a context switch on this pCPU: real XCR0 and CR4, and levelling. */
 void context_switch(struct hypervisor *hv, unsigned int pcpu, struct vcpu *prev, struct vcpu *next);
-/* Guest writes, checked against its policy.  0 or -EINVAL (#GP).  `running` on a pCPU or not. */
+/* Write a register as the guest does, checked against its policy.  0 or -EINVAL (#GP).  `running`
+ * on a pCPU or not. */
 int vcpu_write_cr4(struct vcpu *v, uint64_t value);
 int vcpu_write_xcr0(struct vcpu *v, uint64_t value);
 
@@ -176,7 +177,8 @@ void guest_cpuid_update(struct vcpu *v);
 /* ---- common/hypercall.c and what it dispatches to ---- */
 
 #define HYPERCALL_ARGS 5
-/* A hypercall of dom0: __HYPERVISOR_*, its arguments.  >= 0, or a negative errno (XEN_E*). */
+/* Do a hypercall of dom0: __HYPERVISOR_*, its arguments.  Returns >= 0, or a negative errno
+ * (XEN_E*). */
 long hypercall(struct hypervisor *hv, unsigned int op, const uint64_t args[HYPERCALL_ARGS]);
 long do_sysctl(struct hypervisor *hv, uint64_t op_addr);                    /* common/sysctl.c */
 long do_domctl(struct hypervisor *hv, uint64_t op_addr);                    /* common/domctl.c */
@@ -185,17 +187,18 @@ long do_xen_version(struct hypervisor *hv, unsigned int cmd, uint64_t arg); /* c
 long readconsole(struct hypervisor *hv, struct xen_sysctl *op);             /* common/console.c */
 long do_sched_op(struct hypervisor *hv, unsigned int cmd, uint64_t arg);    /* common/hypercall.c */
 long do_hvm_op(struct hypervisor *hv, unsigned int cmd, uint64_t arg);      /* common/hypercall.c */
-/* The x86 halves; -XEN_ENOSYS: not one of theirs.  *copyback: the op struct has to go back. */
+/* Do those that are x86's.  -XEN_ENOSYS: not one of them.  *copyback: the op struct has to go back.
+ */
 long arch_do_sysctl(struct hypervisor *hv, struct xen_sysctl *op, bool *copyback);
 long arch_do_domctl(struct hypervisor *hv, struct domain *d, struct xen_domctl *op, bool *copyback);
 
 /*
- * A policy into the caller's two arrays.  A null handle asks for the most that any policy has;
- * -ENOBUFS: too short, and nothing was written.  arch/x86/policy-copy.c
+ * Write a policy into the caller's two arrays.  A null handle asks for the most that any policy
+ * has; -ENOBUFS: too short, and nothing was written.  arch/x86/policy-copy.c
  */
 long policy_copy_to_guest(struct hypervisor *hv, const struct cpu_policy *p, uint64_t leaves,
                           uint32_t *nr_leaves, uint64_t msrs, uint32_t *nr_msrs);
-/* XEN_DOMCTL_{get,set}_cpu_policy.  The second always says in *op what it objects to. */
+/* Do XEN_DOMCTL_{get,set}_cpu_policy.  The second always says in *op what it objects to. */
 long domain_get_cpu_policy(struct domain *d, struct xen_domctl_cpu_policy *op);
 long domain_set_cpu_policy(struct domain *d, struct xen_domctl_cpu_policy *op);
 /* XEN_DOMCTL_{get,set}hvmcontext and gethvmcontext_partial.  arch/x86/hvm-context.c */
@@ -203,10 +206,10 @@ long hvm_get_context(struct domain *d, struct xen_domctl_hvmcontext *op);
 long hvm_set_context(struct domain *d, const struct xen_domctl_hvmcontext *op);
 long hvm_get_context_partial(struct domain *d, struct xen_domctl_hvmcontext_partial *op);
 
-/* What physinfo says about the CPUs, and where in the machine a pCPU is. */
+/* Fill in what physinfo says about the CPUs; say where in the machine a pCPU is. */
 void arch_physinfo(struct hypervisor *hv, struct xen_sysctl *op);
 void arch_cputopo(const struct hypervisor *hv, unsigned int pcpu, uint32_t *core, uint32_t *socket);
-/* The CPUs' base frequency as CPUID tells it, 0 when it does not. */
+/* Returns the CPUs' base frequency as CPUID tells it, 0 when it does not.  arch/x86/host-read.c */
 uint32_t host_khz(const struct hypervisor *hv);
 
 /* An index from outside that was found to be below n, for memory accesses: also a CPU that has
@@ -224,7 +227,8 @@ static inline uint32_t index_nospec(uint32_t index, uint32_t n)
 
 /* ---- common/printk.c ---- */
 
-/* To the console.  %s %c %d %u %x with l, ll, 0 and width, %%; one line a call, cut at 256. */
+/* Print to the console.  %s %c %d %u %x with l, ll, 0 and width, %%; one line a call, cut at 256.
+ */
 void printk(struct hypervisor *hv, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int format_text(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

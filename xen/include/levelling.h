@@ -87,12 +87,12 @@ struct levelling_domain {
  * line).  Needs hv->platform, hv->options and the raw and host policies; fills hv->levelling.
  */
 void levelling_init(struct hypervisor *hv);
-/* On each pCPU (0 included) when it comes up: to the host's defaults, whatever it held. */
+/* Bring each pCPU (0 included) when it comes up to the host's defaults, whatever it held. */
 void levelling_pcpu_online(struct hypervisor *hv, unsigned int pcpu);
-/* Crash, kexec, shutdown: the pCPU as the next kernel expects it, everything unmasked. */
+/* Leave the pCPU as the next kernel expects it (crash, kexec, shutdown): everything unmasked. */
 void levelling_pcpu_restore(struct hypervisor *hv, unsigned int pcpu);
 
-/* From d->policy, which has just changed, to d->levelling.  Logs a warning for what stays visible
+/* Make d->levelling of d->policy, which has just changed.  Logs a warning for what stays visible
  * and for the cost of switching, once a domain (when it first becomes so). */
 void levelling_domain_update(struct hypervisor *hv, struct domain *d);
 

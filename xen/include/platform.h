@@ -18,7 +18,7 @@ struct platform;
 /* More pCPUs than this a platform must not have. */
 #define PLATFORM_MAX_PCPUS 64u
 
-/* How many pCPUs this machine has, 1 .. PLATFORM_MAX_PCPUS. */
+/* Returns how many pCPUs this machine has, 1 .. PLATFORM_MAX_PCPUS. */
 unsigned int platform_nr_pcpus(const struct platform *p);
 
 /*
@@ -38,7 +38,7 @@ int platform_rdmsr(struct platform *p, unsigned int pcpu, uint32_t msr, uint32_t
 int platform_wrmsr(struct platform *p, unsigned int pcpu, uint32_t msr, uint32_t edi,
                    uint64_t value);
 
-/* CR4 and XCR0 of that pCPU.  The caller asks only for what the CPU has. */
+/* Write CR4 or XCR0 of that pCPU.  The caller asks only for what the CPU has. */
 void platform_write_cr4(struct platform *p, unsigned int pcpu, uint64_t cr4);
 void platform_write_xcr0(struct platform *p, unsigned int pcpu, uint64_t xcr0);
 
@@ -58,10 +58,10 @@ void *platform_page(struct platform *p, uint64_t mfn);
 int platform_copy_from_guest(struct platform *p, void *dst, uint64_t addr, size_t size);
 int platform_copy_to_guest(struct platform *p, uint64_t addr, const void *src, size_t size);
 
-/* Nanoseconds since boot, never going back. */
+/* Returns nanoseconds since boot, never going back. */
 uint64_t platform_now(const struct platform *p);
 
-/* One line for the console, without its newline. */
+/* Print one line on the console, given without its newline. */
 void platform_console(struct platform *p, const char *line, size_t len);
 
 #endif /* PLATFORM_H */

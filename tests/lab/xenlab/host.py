@@ -276,7 +276,7 @@ class Host:
     def destroy(self, name):
         return self.run(["xl", "destroy", name])
 
-    def wait_gone(self, name, timeout=20):
+    def wait_gone(self, name, timeout=60):
         """Wait until a domain that shut down has been taken away (xl's own daemon does that)."""
         deadline = time.monotonic() + timeout
         while name in self.domains():

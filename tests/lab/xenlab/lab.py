@@ -125,7 +125,7 @@ class Lab:
         try:
             command = ["xl", *verbose, "migrate", *options, "-s", "xenlab-ssh", domain, target]
             result = src.run(command, timeout=timeout, env=env_src)
-            if call.link and not call.link.done.wait(30):
+            if call.link and not call.link.done.wait(90):
                 call.link.process.kill(9)
                 raise HostError(f"{dst.name}: xl migrate-receive lives on after xl migrate ended:\n{result.err}")
         finally:

@@ -7,7 +7,7 @@ acknowledged to the sender when the receiver's program has been given it, so a l
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .agent import AgentError
 
@@ -20,12 +20,13 @@ class Fault:
 
     cut:     the line breaks before that byte; both ends see it end
     corrupt: that byte arrives with all its bits turned round
-    stall:   nothing from that byte on arrives for `stall_seconds` (None: ever)
+    stall:   nothing from that byte on arrives for `stall_seconds` (None: ever); `stalled` is set when it has come to that
     """
     cut: int = None
     corrupt: int = None
     stall: int = None
     stall_seconds: float = None
+    stalled: threading.Event = field(default_factory=threading.Event)
 
 
 class Link:
@@ -93,6 +94,7 @@ class Link:
         if f.stall is not None and start <= f.stall < end:
             self._pass_on(data[:f.stall - start])
             self._stalled = True
+            f.stalled.set()
             self._held.append(bytes(data[f.stall - start:]))
             if f.stall_seconds is not None:
                 self._timer = threading.Timer(f.stall_seconds, self.release)

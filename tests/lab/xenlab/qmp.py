@@ -16,7 +16,7 @@ class Qmp:
         self._file = sock.makefile("rwb")
         self._greeted = False
 
-    def command(self, name, timeout=30, **arguments):
+    def command(self, name, timeout=120, **arguments):
         self._sock.settimeout(timeout)
         try:
             if not self._greeted:
@@ -38,7 +38,7 @@ class Qmp:
         except (OSError, socket.timeout) as e:
             raise QmpError(f"{name}: {e}") from None
 
-    def save_state(self, path, timeout=60):
+    def save_state(self, path, timeout=180):
         """Write the whole machine to a file; it runs on afterwards."""
         self.command("migrate-set-parameters", **{"max-bandwidth": 1 << 40, "downtime-limit": 10000})
         self.command("migrate", uri=f"exec:cat > '{path}'")

@@ -27,7 +27,7 @@ LIVE, DEBUG = 1, 2                         # XCFLAGS_*, of libxenguest
 XTL_ERROR = 7
 EIO, ECANCELED = 5, 125
 VERIFY = 0xD     # a record
-TIMEOUT = 30
+TIMEOUT = 60
 
 
 def unpack(kind, body):

@@ -217,6 +217,7 @@ def entries(body):
     return {struct.unpack_from("<II", body, at): body[at + 8:at + 24] for at in range(0, len(body), 24)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sums", [False, True])
 @pytest.mark.parametrize("name", ["pvh-cascadelake", "pv-cascadelake"])
 def test_set_policy_of_a_real_image(captured, make, tmp_path, name, sums):

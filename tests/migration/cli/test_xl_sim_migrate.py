@@ -43,7 +43,7 @@ def pair(kind):
     yield hosts
     for host in hosts:
         host.process.terminate()
-        host.process.communicate(timeout=30)
+        host.process.communicate(timeout=60)
         shutil.rmtree(host.path)
 
 

@@ -87,10 +87,13 @@ def as_version_2(image):
     return put_together(before, headers, [r for r in records if r[0] not in STATIC_DATA], behind)
 
 
-@pytest.fixture(scope="module")
+IMAGES = {}     # {host name: image}; test_trial uses them too
+
+
+@pytest.fixture(scope="session")
 def images():
-    """Saved once, used by several tests: {host name: image}."""
-    return {}
+    """Saved once, used by many tests."""
+    return IMAGES
 
 
 def saved_probe(host, images, name="web1"):

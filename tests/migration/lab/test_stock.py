@@ -100,7 +100,7 @@ def test_a_cancelled_suspend_goes_on(cascadelake):
 
 def test_power_off_on_request(cascadelake):
     cascadelake.create_probe("off").check()
-    cascadelake.run("xl shutdown -w off", timeout=30).check()
+    cascadelake.run("xl shutdown -w off", timeout=90).check()
     cascadelake.wait_gone("off")
     assert "told to poweroff" in cascadelake.probe("off").lines
 

@@ -4,6 +4,7 @@ both, with stock Xen's helper on the other."""
 
 import itertools
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -213,11 +214,16 @@ def test_sigterm_undoes_a_save(lab, cascadelake, cascadelake_twin):
     """libxl's way to call a save off.  The line stalls, so that the helper is surely in the middle of it."""
     cascadelake.create_probe("web1", memory=24, dirty=True).check()
     cascadelake.wait_probe("web1")
-    cascadelake.put("/root/terminate.sh", b"sleep 2\n" + TERMINATE.encode())
-    killer = cascadelake.start(["sh", "/root/terminate.sh"])
-    m = lab.migrate(cascadelake, cascadelake_twin, "web1", env_src=OWN, env_dst=OWN,
-                    fault=Fault(stall=4 << 20, stall_seconds=20), timeout=120)
-    assert "terminated" in killer.wait(60).out
+    fault = Fault(stall=4 << 20, stall_seconds=60)
+
+    def terminate():
+        assert fault.stalled.wait(120)
+        return cascadelake.run(TERMINATE)
+
+    with ThreadPoolExecutor(1) as pool:
+        killer = pool.submit(terminate)
+        m = lab.migrate(cascadelake, cascadelake_twin, "web1", env_src=OWN, env_dst=OWN, fault=fault, timeout=240)
+        assert "terminated" in killer.result().out
     assert m.src.rc != 0
     assert "Operation canceled" in log_of(cascadelake)
     assert_still_here(cascadelake, cascadelake_twin)

@@ -28,9 +28,9 @@ static void stub_feature_fault(enum policy_fault_kind kind, unsigned int feature
     named |= kind == FAULT_HAZARD_UNTOLD && is_return_stack(feature);
 }
 
-static bool stub_concerns(const struct featureset *fs, unsigned int hazard)
+static bool stub_hazard_concerns(const struct featureset *fs, unsigned int hazard)
 {
-    return is_return_stack(hazard) && real_concerns(fs, hazard);
+    return is_return_stack(hazard) && real_hazard_concerns(fs, hazard);
 }
 
 void check_return_stack(void)

@@ -107,7 +107,8 @@ struct featureset_field_info {
  */
 int featureset_from_words(struct featureset *fs, const uint32_t *words, size_t n);
 
-/* The number of words up to and including the last that is not zero (0 for an empty set). */
+/* Returns the number of words up to and including the last that is not zero (0 for an empty set).
+ */
 size_t featureset_length(const struct featureset *fs);
 
 void featureset_and(struct featureset *dst, const struct featureset *a, const struct featureset *b);
@@ -136,8 +137,8 @@ static inline void featureset_clear(struct featureset *fs, unsigned int feature)
         fs->w[feature / 32] &= ~(1u << (feature % 32));
 }
 
-/* The first set feature at or after `from`, or -1.  for (f = next(fs, 0); f >= 0; f = next(fs, f +
- * 1)) */
+/* Returns the first set feature at or after `from`, or -1.  for (f = next(fs, 0); f >= 0; f =
+ * next(fs, f + 1)) */
 int featureset_next(const struct featureset *fs, unsigned int from);
 
 /*
@@ -153,13 +154,13 @@ int featureset_format(const struct featureset *fs, size_t words, char *buf, size
 const struct feature_info *feature_info(unsigned int feature);
 int feature_by_name(const char *name, size_t len);
 const struct featureset_word_info *featureset_word_info(unsigned int word);
-/* Field number i (0, 1, ...) of the table; NULL past the last. */
+/* Returns field number i (0, 1, ...) of the table; NULL past the last. */
 const struct featureset_field_info *featureset_field_info(unsigned int i);
 
-/* Writes "7.0.ebx[5]" or "msr 10a.edx[30]"; returns the length or -ENOSPC.  32 bytes suffice. */
+/* Write "7.0.ebx[5]" or "msr 10a.edx[30]"; returns the length or -ENOSPC.  32 bytes suffice. */
 int feature_location(unsigned int feature, char *buf, size_t size);
 
-/* Masks computed from the table when the library is built. */
+/* Return masks computed from the table when the library is built. */
 const struct featureset *featureset_known(void); /* every named bit */
 const struct featureset *featureset_merge_mask(enum feature_merge merge);
 const struct featureset *featureset_guest_max(enum guest_type type);
@@ -173,9 +174,9 @@ const struct featureset *featureset_guest_default(enum guest_type type);
 const struct featureset *feature_dependents(unsigned int feature);
 const struct featureset *feature_needs(unsigned int feature);
 
-/* Every feature that something stands on: those with a feature_dependents() set. */
+/* Returns every feature that something stands on: those with a feature_dependents() set. */
 const struct featureset *featureset_prerequisites(void);
-/* Every bit that belongs to a number (featureset_field_info) and so is not a feature. */
+/* Returns every bit that belongs to a number (featureset_field_info) and so is not a feature. */
 const struct featureset *featureset_number_bits(void);
 
 /* Clear `feature` and all its dependents. */

@@ -141,15 +141,15 @@ struct policy_host {
     const struct cpu_policy *deflt;
 };
 
-/* A stable short name of the kind: "feature-missing". */
+/* Returns a stable short name of the kind: "feature-missing". */
 const char *policy_fault_name(enum policy_fault_kind kind);
 
-/* The slot of a leaf, or NULL when no policy holds it.  subleaf is POLICY_NONE where there are
- * none. */
+/* Returns the slot of a leaf, or NULL when no policy holds it.  subleaf is POLICY_NONE where there
+ * are none. */
 struct cpuid_regs *policy_leaf(struct cpu_policy *p, uint32_t leaf, uint32_t subleaf);
 const struct cpuid_regs *policy_leaf_const(const struct cpu_policy *p, uint32_t leaf,
                                            uint32_t subleaf);
-/* Does the leaf have subleaves, as far as policies are concerned? */
+/* Returns whether the leaf has subleaves, as far as policies are concerned. */
 bool policy_leaf_has_subleaves(uint32_t leaf);
 
 /*
@@ -165,12 +165,12 @@ int policy_merge_leaves(struct cpu_policy *p, const xen_cpuid_leaf_t *leaves, si
                         const xen_msr_entry_t *msrs, size_t nr_msrs, struct policy_report *r);
 
 /*
- * Do the arrays name everything that the policy itself says there is?  Basic leaves up to 0.EAX;
- * leaf 7 up to 7.0.EAX; the caches (leaf 4) and the topology (leaves B, 1F) up to their first entry
- * of type 0, or to the last that Xen holds; leaf D's subleaves 0, 1 and as far as there are
- * components in XCR0 or XSS; extended leaves up to 80000000.EAX; both MSRs.  That is what Xen 4.14
- * to 4.22 write (XEN_DOMCTL_get_cpu_policy), and policy_to_leaves().  What is not named is not
- * zero: a domain keeps there what it was born with.  The hypervisor leaves need not be named.
+ * Say whether the arrays name everything that the policy itself says there is: basic leaves up to
+ * 0.EAX; leaf 7 up to 7.0.EAX; the caches (leaf 4) and the topology (leaves B, 1F) up to their
+ * first entry of type 0, or to the last that Xen holds; leaf D's subleaves 0, 1 and as far as there
+ * are components in XCR0 or XSS; extended leaves up to 80000000.EAX; both MSRs.  That is what
+ * Xen 4.14 to 4.22 write (XEN_DOMCTL_get_cpu_policy), and policy_to_leaves().  What is not named is
+ * not zero: a domain keeps there what it was born with.  The hypervisor leaves need not be named.
  * Entries of any order and number.  One fault for each thing that is not named.  0 or -EINVAL.
  */
 int policy_whole(const xen_cpuid_leaf_t *leaves, size_t nr_leaves, const xen_msr_entry_t *msrs,
@@ -186,7 +186,7 @@ int policy_to_leaves(const struct cpu_policy *p, xen_cpuid_leaf_t *leaves, size_
                      xen_msr_entry_t *msrs, size_t *nr_msrs);
 
 void policy_to_featureset(const struct cpu_policy *p, struct featureset *fs);
-/* Writes only the feature words; all else stays. */
+/* Write the feature words; all else stays. */
 void policy_from_featureset(struct cpu_policy *p, const struct featureset *fs);
 
 /* Zero every leaf above its family's maximum, and bring the maxima into the range policies hold. */
@@ -202,12 +202,13 @@ void policy_shrink(struct cpu_policy *p);
  */
 uint64_t policy_complete_xstate(struct cpu_policy *p);
 
-/* Can this CPU exist?  Reports everything that is wrong.  0 or -EINVAL. */
+/* Report everything for which this CPU cannot exist.  0 or -EINVAL. */
 int policy_verify(const struct cpu_policy *p, struct policy_report *r);
 
 /*
- * Can a guest with this policy run there?  Reports every difference that matters, and what a
- * hypervisor would take from it anywhere (what is not closed as by policy_close()).  0 or -EINVAL.
+ * Say whether a guest with this policy can run there: report every difference that matters, and
+ * what a hypervisor would take from it anywhere (what is not closed as by policy_close()).  0 or
+ * -EINVAL.
  */
 int policy_check(const struct cpu_policy *guest, const struct policy_host *host,
                  struct policy_report *r);
@@ -224,14 +225,14 @@ int policy_check(const struct cpu_policy *guest, const struct policy_host *host,
 void policy_restrict(struct cpu_policy *p, enum guest_type type);
 
 /*
- * Is what the domain got the CPU that it was told of?  Reports every difference that a guest can
- * see, each feature by its number.  A hypervisor leaf's maximum that is told as 0 is Xen's choice.
- * 0 or -EINVAL.
+ * Say whether what the domain got is the CPU that it was told of: report every difference that a
+ * guest can see, each feature by its number.  A hypervisor leaf's maximum that is told as 0 is
+ * Xen's choice. 0 or -EINVAL.
  */
 int policy_compare(const struct cpu_policy *told, const struct cpu_policy *given,
                    struct policy_report *r);
-/* Which bits of a register (0 EAX .. 3 EDX) Xen decides itself, so that policy_compare() does not
- * look at them: *mask.  Returns the reason; NULL where there are none, with *mask 0. */
+/* Say which bits of a register (0 EAX .. 3 EDX) Xen decides itself, so that policy_compare() does
+ * not look at them: *mask.  Returns the reason; NULL where there are none, with *mask 0. */
 const char *policy_own_nature(uint32_t leaf, uint32_t subleaf, uint32_t reg, uint32_t *mask);
 
 /* Clear what lost its prerequisites, the state components of what was cleared, and recompute the
@@ -239,7 +240,7 @@ const char *policy_own_nature(uint32_t leaf, uint32_t subleaf, uint32_t reg, uin
 void policy_close(struct cpu_policy *p, struct featureset *dropped);
 
 /*
- * What n hosts share: the level.  What is levelled is what guests are born with, deflt.  Of what
+ * Make *level, what n hosts share.  What is levelled is what guests are born with, deflt.  Of what
  * accumulates (MERGE_ACCUMULATE) the level has what any of them has and every max has too; max
  * NULL: not known, so no reason against it.  Of RSBA and RRSBA, one hazard in two strengths, it has
  * the one that goes with what became of EIBRS.  Identity (family, model, brand, caches) is the

@@ -81,12 +81,12 @@ struct state_xsave {
 int state_check_xsave(const struct cpu_policy *p, const struct state_xsave *x,
                       struct state_report *r);
 
-/* The state components that a vCPU can have on in XCR0: leaf D's; x87 and SSE have state without
- * XSAVE too. */
+/* Returns the state components that a vCPU can have on in XCR0: leaf D's; x87 and SSE have state
+ * without XSAVE too. */
 uint64_t state_components(const struct cpu_policy *p);
-/* These, and those that XSETBV wants beside them: an XCR0 that can be. */
+/* Returns these, and those that XSETBV wants beside them: an XCR0 that can be. */
 uint64_t state_close_components(uint64_t components);
-/* Bytes of an area with these components; at least XSAVE_AREA_MIN. */
+/* Returns the bytes of an area with these components; at least XSAVE_AREA_MIN. */
 uint64_t state_xsave_size(const struct cpu_policy *p, uint64_t components);
 
 #endif /* CPUID_POLICY_STATE_H */

@@ -65,7 +65,8 @@ static inline uint32_t feature_bit(unsigned int feature)
     return 1u << feature % 32;
 }
 
-/* Has the policy the feature (X86_FEATURE_*)?  For one question; for many there are featuresets. */
+/* Returns whether the policy has the feature (X86_FEATURE_*).  For one question; for many there are
+ * featuresets. */
 bool policy_has(const struct cpu_policy *p, unsigned int feature);
 
 /* Returns how many bits a linear address of a guest has, by how many levels its paging has: 32, 48,
@@ -97,7 +98,7 @@ const struct leaf_family *policy_family(uint32_t leaf);
  */
 uint32_t xstate_feature(unsigned int component);
 
-/* The size in bytes of the XSAVE area in standard form with these user components. */
+/* Returns the size in bytes of the XSAVE area in standard form with these user components. */
 uint64_t xstate_standard_size(const struct cpu_policy *p, uint64_t xcr0);
 
 #endif /* CPUID_POLICY_VOCABULARY_H */

@@ -149,9 +149,8 @@ static void common_features(const struct common *c, const struct cpu_policy *p,
 
     for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
         fs->w[i] = (c->all.w[i] & ~accumulate->w[i]) | (c->any.w[i] & (hazard->w[i] | c->may.w[i]));
-    /* A PMU of version 0 is none, and has no events to miss: SDM vol. 2A, CPUID, leaf A. */
-    if (!(fs->w[FEATURESET_Aa] & 0xff))
-        fs->w[FEATURESET_Ab] = 0;
+    if (!(fs->w[FEATURESET_Aa] & 0xff)) /* a PMU of version 0 is none, and counts nothing */
+        fs->w[FEATURESET_Ab] &= ~hazard->w[FEATURESET_Ab];
     fs->w[FEATURESET_e1d] &= ~mirror->w[FEATURESET_e1d];
     if (vendor_is_amd_like(policy_vendor_id(p))) /* AMD repeats 1.EDX: APM vol. 3, E.4.2 */
         fs->w[FEATURESET_e1d] |= fs->w[FEATURESET_1d] & mirror->w[FEATURESET_e1d];
