@@ -57,7 +57,7 @@ edit("saved-hvm", "order", first(STATIC_DATA_END), head="X86_CPUID_POLICY is not
 edit("saved-hvm", "order", drop(STATIC_DATA_END), head="stands before STATIC_DATA_END", engine="before STATIC_DATA_END",
      stock=NO_ACCOUNT)
 edit("saved-hvm", "guest-type", retype(STATIC_DATA_END, PV_INFO), head="in the stream of an HVM guest",
-     engine="before STATIC_DATA_END", stock="x86_pv_info: expected length of 8, got 0")
+     engine="no such record (0x2) can be in an HVM domain's stream", stock="x86_pv_info: expected length of 8, got 0")
 edit("saved-hvm", "order", first(PAGE_DATA), head="stands before STATIC_DATA_END", engine="before STATIC_DATA_END",
      stock=NO_ACCOUNT)
 edit("saved-hvm", "order", first(TSC_INFO), head="stands before STATIC_DATA_END", engine="before STATIC_DATA_END",
