@@ -674,6 +674,12 @@ static struct cpuid_regs closed_leaf(uint32_t leaf, uint32_t s, const struct cpu
     return end;
 }
 
+/* Where a max has no leaf A, neither its default nor the level has: proof accepted-missing. */
+static bool words_pass(uint32_t leaf, const struct cpuid_regs *words, const struct cpuid_regs *m)
+{
+    return leaf != 0xa || !silent(m) || (!words->a && !words->b);
+}
+
 static void fit(struct cpuid_regs *l, const struct cpuid_regs *d, uint32_t leaf, uint32_t s,
                 struct featureset *unshared)
 {
@@ -699,7 +705,7 @@ static void fit_one(uint32_t leaf, uint32_t s, const struct featureset *fs)
     }
     /* The level is fitted to a host, which has whatever the level has at the end. */
     pair = accepts(&has_d, leaf, s, &d, &m) && one_pool(leaf, &l, &d) && words_follow(&words, &l) &&
-           words_follow(&words, &d) &&
+           words_follow(&words, &d) && words_pass(leaf, &d, &m) && words_pass(leaf, &words, &m) &&
            (feature == POLICY_NONE || featureset_test(&has_d, feature % FEATURESET_BITS));
     ranges = address_range(&l) && address_range(&d);
     end = l;
@@ -716,7 +722,7 @@ static void fit_one(uint32_t leaf, uint32_t s, const struct featureset *fs)
     unshared = (struct featureset){{0}};
     end = at_end(leaf, &l, &words);
     before = accepts(fs, leaf, s, &end, &m) && one_pool(leaf, &l, &k) &&
-             words_follow(&words, &l) && words_follow(&words, &k);
+             words_follow(&words, &l) && words_follow(&words, &k) && words_pass(leaf, &words, &m);
     fit(&l, &k, leaf, s, &unshared);
     if (feature != POLICY_NONE && featureset_test(&unshared, feature % FEATURESET_BITS))
         before = false;
