@@ -50,7 +50,7 @@ def check(name, what, **options):
 
 
 # Leaves whose fields are proved together: name, first, last.  rows.py sees that none is left out.
-FIELD_GROUPS = (("00", 0, 6), ("07", 7, 0x13), ("14", 0x14, 0x1c), ("1d", 0x1d, 0x24),
+FIELD_GROUPS = (("00", 0, 6), ("07", 7, 9), ("0a", 0xa, 0xa), ("0b", 0xb, 0x13), ("14", 0x14, 0x1c), ("1d", 0x1d, 0x24),
                 ("e00", 0x80000000, 0x80000007), ("e08", 0x80000008, 0x80000018), ("e19", 0x80000019, 0x80000028))
 PARTS = ("check_missing", "check_hazards", "check_fields", "check_closed", "check_components", "check_msrs")
 
@@ -77,15 +77,12 @@ TAIL_DROPS = tuple(f"drop:{name}" for name in ("featureset_close", "policy_trim"
                                               "verify_overlap", "xstate_standard_size"))
 
 
-COMPONENTS = ("VENDOR=RULE_INTEL", "COMPONENTS")
-
-
-def tail(name, what, defines=(), drops=(), **options):
+def tail(name, what, defines=(), **options):
     """From any state that is related to a host: a part of policy_check(), of policy_verify()."""
     return Proof(name=f"accepted-{name}", harness="accepted.c", unwind=801,
                  function=f"tail_{options.pop('function', name).replace('-', '_')}",
                  defines=("TAIL", *(defines or ("VENDOR=RULE_INTEL",))), bounds=f"any number of hosts: {what}",
-                 flags=ARRAYS, rewrites=("walk", "plain", "judge", *TAIL_DROPS, *drops), **options)
+                 flags=options.pop("flags", ARRAYS), rewrites=("walk", "plain", "judge", *TAIL_DROPS), **options)
 
 
 PROOFS = [
@@ -135,16 +132,14 @@ PROOFS = [
     tail("hazards", "every hazard of the host's is told"),
     tail("numbers", "numbers are at most the host's"),
     tail("closed", "closed as Xen closes it"),
-    tail("components", "components are the host's, in the same place and form", COMPONENTS,
-         drops=("drop:close_over_components",)),
+    tail("components", "components are the host's, in the same place and form", flags=()),
     tail("copies", "AMD's copies are its own"),
     tail("verify-features", "what a feature stands on is there; addresses"),
-    tail("verify-lists", "components and caches as a CPU has them", COMPONENTS,
-         drops=("drop:close_over_components",)),
+    tail("verify-lists", "components and caches as a CPU has them", flags=()),
     *(tail(f"unbacked-{vendor}", "no leaf without its feature", (f"VENDOR=RULE_{vendor.upper()}",), function="unbacked")
       for vendor in ("intel", "amd")),
     *(fit(vendor, *group) for group in FIELD_GROUPS
-      for vendor in ((None,) if group[0] in ("07", "14", "1d") else ("intel", "amd"))),
+      for vendor in ((None,) if group[0] in ("07", "0a", "0b", "14", "1d") else ("intel", "amd"))),
     Proof("check-return-stack", "returns.c", "check_return_stack", "every guest and host's default", unwind=801,
           rewrites=("walk", "drop:feature_fault", "drop:hazard_concerns")),
 ]
@@ -166,7 +161,7 @@ BROKEN = [
     Mutation("xss-is-not-asked", "check.c", r"^ *check_components\(guest, max, policy_xss.*\n", "", "check-parts"),
     Mutation("not-the-last-leaf", "fields.c", r"i <= basic; i\+\+", "i < basic; i++", "check-visits"),
     Mutation("offered-as-a-subset", "fields.c", r"return !g;", "return !(g & ~h);", "fields-00"),
-    Mutation("told-of-nothing", "fields.c", r" && !host_silent\)", ")", "fields-07"),
+    Mutation("told-of-nothing", "fields.c", r" && !host_silent\)", ")", "fields-0a"),
     Mutation("a-subset-by-number", "fields.c", r"return !\(g & ~h\);", "return g <= h;", "fields-14"),
     Mutation("silent-with-the-feature", "fields.c", r"return silent && !f->feature;", "return silent;", "fields-1d"),
     Mutation("one-vendor-only", "fields.h", r"\(f->vendors & vendor\)", "f->vendors == vendor", "fields-e00"),
@@ -234,9 +229,8 @@ BROKEN = [
              r"^    if \(!\(fs->w\[FEATURESET_Aa\] & 0xff\)\)",
              "    if (0)", "accepted-numbers"),
     Mutation("never-closed", "level.c", r"^    featureset_close\(fs, NULL\);\n", "", "accepted-closed"),
-    Mutation("a-component-too-many", "level.c",
-             r"set_components\(p, c->xcr0, c->xss\);",
-             "set_components(p, c->xcr0 | c->xss, c->xss);", "accepted-components"),
+    Mutation("a-component-too-many", "level.c", r"p->xstate\[0\]\.d = \(uint32_t\)\(xcr0 >> 32\);",
+             "p->xstate[0].d = (uint32_t)(xss >> 32);", "accepted-components"),
     Mutation("copies-stay", "level.c", r"^    fs->w\[FEATURESET_e1d\] &= ~mirror.*\n", "", "accepted-copies"),
     Mutation("features-without-state", "level.c", r"XSTATE_OF_FEATURES & ~\*xcr0", "0", "accepted-verify-features"),
     Mutation("any-cache", "level.c", "type >= 1 && type <= 3", "type >= 1", "accepted-verify-lists"),
@@ -247,7 +241,7 @@ BROKEN = [
              r"if \(!f->feature \|\| featureset_test",
              "if (f->feature || featureset_test", "accepted-unbacked-amd"),
     Mutation("silence-is-equal", "fit.c", r"\*mute \|= a != b \|\| silent;", "*mute |= a != b;", "fit-intel-00"),
-    Mutation("warned-by-silence", "fit.c", r"return silent \? 0 : a \| b;", "return a | b;", "fit-07"),
+    Mutation("warned-by-silence", "fit.c", r"^ *\*mute \|= silent;.*\n", "", "fit-0a"),
     Mutation("bits-stay", "fit.c", "return a & b;", "return a;", "fit-14"),
     Mutation("unshared-is-not-noted", "fit.c", r"if \(mute && feature\)", "if (mute && 0)", "fit-1d"),
     Mutation("what-is-offered-stays", "fit.c", r"return a == b \? a : 0;", "return a;", "fit-intel-e00"),
@@ -266,4 +260,7 @@ BROKEN = [
     Mutation("offered-is-left-out", "fit.c",
              "f->rule >= NR_RULES_COMPARED",
              "f->rule >= NR_RULES_COMPARED - 1", "fit-amd-e19"),
+    Mutation("below-the-last-subleaf", "fields.h", r"subleaf <= f->high", "subleaf < f->high", "fields-07"),
+    Mutation("at-least", "fields.c", r"return g <= h;", "return g >= h;", "fields-0b"),
+    Mutation("what-others-offer", "fit.c", r"return a == b \? a : 0;", "return b;", "fit-0b"),
 ]

@@ -266,16 +266,6 @@ static void stub_prerequisite_fault(const struct feature_need *n, struct policy_
     found(r);
 }
 
-#ifdef COMPONENTS
-/* Of components only that they get no more: proof accepted-close. */
-static void stub_close_over_components(struct featureset *fs, uint64_t *xcr0, uint64_t *xss)
-{
-    *fs = nondet_featureset();
-    *xcr0 &= nondet_mask();
-    *xss &= nondet_mask();
-}
-#endif
-
 /* Made and compared by this one function: that they agree is seen by eye. */
 static uint64_t stub_xstate_standard_size(const struct cpu_policy *p, uint64_t xcr0)
 {
@@ -368,9 +358,28 @@ void tail_closed(void)
     REACHED();
 }
 
+/*
+ * Leaf D of a level: set_components() writes it, once from what is common and then each time the
+ * level is closed, with no more components than before (proof accepted-close); policy_trim() may
+ * make it empty.  What is related to the host stays so.
+ */
+static void make_components(void)
+{
+    level = nondet_policy();
+    deflt = nondet_policy();
+    max = nondet_policy();
+    common = nondet_common();
+    ASSUME(components_related(&common, &level, &deflt));
+    common.xcr0 &= nondet_mask();
+    common.xss &= nondet_mask();
+    set_components(&level, common.xcr0, common.xss);
+    PROVE(components_related(&common, &level, &deflt), "closing once more is the same again");
+    PROVE(policy_xcr0(&level) == common.xcr0 && policy_xss(&level) == common.xss, "as it says");
+}
+
 void tail_components(void)
 {
-    make_level();
+    make_components();
     supposed = true;
     check_components(&deflt, &max, policy_xcr0(&deflt), policy_xcr0(&max), &r);
     check_components(&deflt, &max, policy_xss(&deflt), policy_xss(&max), &r);
@@ -405,7 +414,8 @@ void tail_verify_lists(void)
 {
     uint64_t xcr0, xss;
 
-    make_level();
+    make_components();
+    close_caches(&level);
     ASSUME(!(policy_xcr0(&deflt) >> 63) && !(policy_xss(&deflt) >> 63));
     supposed = true;
     verify_xstate_layout(&deflt, policy_xcr0(&deflt), policy_xss(&deflt), &r);
@@ -674,6 +684,18 @@ static struct cpuid_regs closed_leaf(uint32_t leaf, uint32_t s, const struct cpu
     return end;
 }
 
+/* Where a max has no leaf A, neither its default nor the level has: proof accepted-missing. */
+static bool words_pass(uint32_t leaf, const struct cpuid_regs *words, const struct cpuid_regs *m)
+{
+    return leaf != 0xa || !silent(m) || (!words->a && !words->b);
+}
+
+/* The level itself, not only what it is at the end. */
+static bool stays_silent(uint32_t leaf, const struct cpuid_regs *l, const struct cpuid_regs *m)
+{
+    return leaf != 0xa || !silent(m) || silent(l);
+}
+
 static void fit(struct cpuid_regs *l, const struct cpuid_regs *d, uint32_t leaf, uint32_t s,
                 struct featureset *unshared)
 {
@@ -699,7 +721,7 @@ static void fit_one(uint32_t leaf, uint32_t s, const struct featureset *fs)
     }
     /* The level is fitted to a host, which has whatever the level has at the end. */
     pair = accepts(&has_d, leaf, s, &d, &m) && one_pool(leaf, &l, &d) && words_follow(&words, &l) &&
-           words_follow(&words, &d) &&
+           words_follow(&words, &d) && words_pass(leaf, &d, &m) && words_pass(leaf, &words, &m) &&
            (feature == POLICY_NONE || featureset_test(&has_d, feature % FEATURESET_BITS));
     ranges = address_range(&l) && address_range(&d);
     end = l;
@@ -710,18 +732,21 @@ static void fit_one(uint32_t leaf, uint32_t s, const struct featureset *fs)
         pair = false; /* not backed at the end */
     end = at_end(leaf, &l, &words);
     PROVE(!pair || accepts(fs, leaf, s, &end, &m), "what has been fitted to a host passes there");
+    PROVE(!pair || stays_silent(leaf, &l, &m), "and says nothing where the host has no PMU");
 
     /* And then to another. */
     l = nondet_regs();
     unshared = (struct featureset){{0}};
     end = at_end(leaf, &l, &words);
     before = accepts(fs, leaf, s, &end, &m) && one_pool(leaf, &l, &k) &&
-             words_follow(&words, &l) && words_follow(&words, &k);
+             words_follow(&words, &l) && words_follow(&words, &k) &&
+             words_pass(leaf, &words, &m) && stays_silent(leaf, &l, &m);
     fit(&l, &k, leaf, s, &unshared);
     if (feature != POLICY_NONE && featureset_test(&unshared, feature % FEATURESET_BITS))
         before = false;
     end = at_end(leaf, &l, &words);
     PROVE(!before || accepts(fs, leaf, s, &end, &m), "what passes goes on passing");
+    PROVE(!before || stays_silent(leaf, &l, &m), "and goes on saying nothing");
 
     /* And is closed, or becomes empty. */
     if (is_closed(leaf, s)) {

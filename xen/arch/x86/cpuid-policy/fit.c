@@ -17,7 +17,8 @@ static uint32_t field_common(const struct field_rule *f, uint32_t a, uint32_t b,
     case RULE_SUBSET:
         return a & b;
     case RULE_TOLD:
-        return silent ? 0 : a | b;
+        *mute |= silent; /* and stays so, whatever later hosts warn of */
+        return a | b;
     case RULE_OFFERED:
         return a == b ? a : 0;
     default:
