@@ -19,7 +19,8 @@ int programs_levelling_caps(xc_handle *xch, const struct cpu_policy *raw, uint32
     if (errno != ENOSYS && errno != EOPNOTSUPP)
         return -1;
     *worked_out = true;
-    if (!host_policy_levelling_caps(raw, raw->platform_info != 0, caps))
+    /* Xen has probed for faulting: its raw policy has the bit of MSR CE, or the CPU cannot. */
+    if (!host_policy_levelling_caps(raw, true, caps))
         return 0;
     errno = ENODATA;
     return -1;
