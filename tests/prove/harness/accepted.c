@@ -614,7 +614,9 @@ static bool one_pool(uint32_t leaf, const struct cpuid_regs *l, const struct cpu
 
     if (leaf == 1)
         return !((l->b ^ d->b) & 0xff00) && !silent(d);
-    return (leaf != 0 && leaf != 0x80000000u) || name;
+    if (leaf == 0x80000000u) /* only AMD has it there */
+        return the_vendor != RULE_AMD || name;
+    return leaf != 0 || name;
 }
 
 /* The feature without which policy_drop_unbacked() makes the leaf empty; POLICY_NONE: none. */
