@@ -86,10 +86,61 @@ def test_capture_of_a_host_without_pv_guests(host):
     assert sorted(policies) == ["host", "hvm-default", "hvm-max", "raw"]
 
 
+@pytest.mark.parametrize("xen", ["4.17", "4.18", "4.19", "4.20", "4.21", "4.22"])
+def test_one_binary_for_every_xen(host, xen):
+    """The versions of the interfaces are found out, each command by itself."""
+    host.run("host", "-n", "me", fake=xen)
+    for policy in ("raw", "host", "pv-max", "hvm-max", "pv-default", "hvm-default"):
+        host.run("diff", "-p", policy, "me.xlp", f"{NEW}.xlp")
+    host.born(NEW, 1)
+    host.run("check", "7", f"{OLD}.xlp", status=1, fake=xen)
+    host.run("apply", "7", "pool.xlp", fake=f"paused {xen}")
+    host.run("check", "7", f"{OLD}.xlp", f"{NEW}.xlp", fake=xen)
+
+
+@pytest.mark.parametrize("cpu", [OLD, NEW])
+def test_levelling_that_xen_does_not_say(host, cpu):
+    """4.22 no longer says what it can hide: that is worked out from the CPU's model, and marked."""
+    caps = {}
+    for xen, worked_out in (("4.21", False), ("4.22", True)):
+        text = host.run("host", "-n", "me", fake=xen, cpu=cpu).stdout
+        assert ("worked out from the CPU's model" in text) == worked_out
+        answer = json.loads(host.run("show", "--json", "me.xlp").stdout)
+        assert answer["levelling_worked_out"] == worked_out
+        caps[xen] = answer["levelling_caps"]
+    assert caps["4.21"]
+    # The newer CPU's raw policy here is a dump's, without MSR CE: Xen's says whether it faults.
+    assert caps["4.22"] == (caps["4.21"] if cpu == OLD else [])
+
+
+@pytest.mark.parametrize("kind, here, there, can", [
+    (1, "4.21", "4.17", False), (3, "4.21", "4.17", False), (2, "4.21", "4.17", True), (1, "4.17", "4.21", True),
+    (1, "4.21", "4.21", True)])
+def test_check_between_releases(host, kind, here, there, can):
+    """An older Xen does not take the save records of a newer one."""
+    host.run("host", "-n", "there", fake=there)
+    host.born(NEW, kind)
+    done = host.run("check", "7", "there.xlp", fake=here, status=0 if can else 1)
+    assert can or f"the Xen it comes from ({here}.7-fake) is newer than the one there ({there}.7-fake): it writes LAPIC" \
+        in done.stdout.replace("\n    ", " ")
+    answer = json.loads(host.run("check", "--json", "7", "there.xlp", fake=here, status=0 if can else 1).stdout)
+    assert answer["can_run_everywhere"] == can and ("release_obstacle" in answer["hosts"][0]) != can
+
+
+@pytest.mark.parametrize("fake, words", [
+    ("4.23", "Xen 4.23 speaks version 0x19 of the domctl interface, and this xenlevel knows 0x15 to 0x18"),
+    ("eperm", "not permitted")])
+def test_domains_of_a_xen_that_is_not_known(host, fake, words):
+    host.born(NEW, 1)
+    assert words in host.run("show", "7", status=2, fake=fake).stderr
+
+
 @pytest.mark.parametrize("fake, words", [
     ("eperm", "not permitted (only dom0"),
-    ("old", "Xen 4.20 speaks version 0x17 of the sysctl interface, xenlevel was built for 0x15"),
-    ("silent", "levelling capabilities: this hypervisor does not offer it"),
+    ("4.23", "Xen 4.23 speaks version 0x17 of the sysctl interface, and this xenlevel knows 0x15 to 0x16 "
+             "(Xen 4.17 to 4.22): install a newer xenlevel"),
+    ("4.16", "Xen 4.16 speaks version 0x14 of the sysctl interface, and this xenlevel knows 0x15 to 0x16 "
+             "(Xen 4.17 to 4.22): install a newer Xen"),
     ("overlong", "40 words in a buffer of 19")])
 def test_capture_fails_in_one_line(host, fake, words):
     done = host.run("host", "-o", "me.xlp", fake=fake, status=2)

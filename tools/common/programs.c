@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* See programs.h. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -7,12 +8,32 @@
 #include "programs.h"
 #include "xc_audit.h"
 
+#include <host-policy.h>
+
+int programs_levelling_caps(xc_handle *xch, const struct cpu_policy *raw, uint32_t *caps,
+                            bool *worked_out)
+{
+    *worked_out = false;
+    if (!xc_get_cpu_levelling_caps(xch, caps))
+        return 0;
+    if (errno != ENOSYS && errno != EOPNOTSUPP)
+        return -1;
+    *worked_out = true;
+    /* Xen has probed for faulting: its raw policy has the bit of MSR CE, or the CPU cannot. */
+    if (!host_policy_levelling_caps(raw, true, caps))
+        return 0;
+    errno = ENODATA;
+    return -1;
+}
+
 int programs_view(xc_handle *xch, const struct cpu_policy *policy, struct pv_view *view)
 {
     struct cpu_policy raw;
     uint32_t caps;
+    bool worked_out;
 
-    if (xc_get_cpu_levelling_caps(xch, &caps) || xc_system_policy(xch, XC_POLICY_RAW, &raw))
+    if (xc_system_policy(xch, XC_POLICY_RAW, &raw) ||
+        programs_levelling_caps(xch, &raw, &caps, &worked_out))
         return -1;
     levelling_pv_view(caps, &raw, policy, view);
     return 0;

@@ -14,6 +14,14 @@
 
 #include "xc.h"
 
+/*
+ * Gets the levelling capabilities of the host behind xch, whose raw policy is *raw: what the
+ * hypervisor says or, where it does not say (Xen 4.22), what is worked out from the CPU's model as
+ * for dumps; *worked_out says which.  0; -1 and errno, ENODATA when the model does not settle it.
+ */
+int programs_levelling_caps(xc_handle *xch, const struct cpu_policy *raw, uint32_t *caps,
+                            bool *worked_out);
+
 /* On the host behind xch.  0; or -1, logged by xch, when its levelling capabilities or its CPU
  * cannot be had: then what they see is not known. */
 int programs_view(xc_handle *xch, const struct cpu_policy *policy, struct pv_view *view);

@@ -64,7 +64,10 @@ int xc_version(xc_handle *xch, struct xc_version *v);
 
 /* ---- the machine (xc_physinfo.c) ---- */
 
-/* Levelling capabilities: what the hypervisor can hide from PV guests, XEN_SYSCTL_CPU_LEVELCAP_*.
+/*
+ * Gets the levelling capabilities: what the hypervisor can hide from PV guests,
+ * XEN_SYSCTL_CPU_LEVELCAP_*.  -1 with ENOSYS or EOPNOTSUPP, which is not logged, when it does not
+ * say (Xen 4.22): host_policy_levelling_caps() works them out from the CPU.
  */
 int xc_get_cpu_levelling_caps(xc_handle *xch, uint32_t *caps);
 
@@ -84,6 +87,7 @@ struct xc_physinfo {
     uint64_t total_pages, free_pages;
     bool pv, hvm, hap, shadow;
     uint32_t levelling_caps; /* XEN_SYSCTL_CPU_LEVELCAP_* */
+    bool levelling_known;    /* false: the hypervisor does not say (Xen 4.22) */
 };
 
 int xc_physinfo(xc_handle *xch, struct xc_physinfo *info);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "xc_abi.h"
 #include "xc_private.h"
 #include "xc_text.h"
 
@@ -44,6 +45,8 @@ xc_handle *xc_interface_open_transport(const struct xc_transport_ops *ops, const
     }
     xch->ops = ops;
     xch->logger = logger;
+    xch->sysctl_version = XEN_SYSCTL_INTERFACE_VERSION;
+    xch->domctl_version = XEN_DOMCTL_INTERFACE_VERSION;
     if (!ops->open(&xch->state, where, why, sizeof(why)))
         return xch;
 
@@ -129,71 +132,105 @@ static int struct_call(xc_handle *xch, unsigned int nr, void *op, size_t size)
 
 /*
  * EACCES from a sysctl or domctl means "another interface version" as well as "not allowed".  Ask
- * again, a question without effect whose form has not changed since these interfaces exist, in
- * other versions: the one that is not refused is what this hypervisor speaks.
+ * again, a question without effect whose form is the same in all versions: the version that is not
+ * refused is what this hypervisor speaks.
  */
 #define VERSIONS_TRIED 0x60u
 
-static uint32_t sysctl_version(xc_handle *xch)
+static bool speaks_sysctl(xc_handle *xch, uint32_t version)
 {
-    for (uint32_t v = 1; v < VERSIONS_TRIED; v++) {
-        struct xen_sysctl op = {.cmd = XEN_SYSCTL_get_cpu_levelling_caps, .interface_version = v};
+    struct xen_sysctl op = {.cmd = XEN_SYSCTL_physinfo, .interface_version = version};
 
-        if (struct_call(xch, __HYPERVISOR_sysctl, &op, sizeof(op)) >= 0 || errno != EACCES)
-            return v;
-    }
-    return 0;
+    return struct_call(xch, __HYPERVISOR_sysctl, &op, sizeof(op)) >= 0 || errno != EACCES;
 }
 
-static uint32_t domctl_version(xc_handle *xch)
+static bool speaks_domctl(xc_handle *xch, uint32_t version)
 {
-    for (uint32_t v = 1; v < VERSIONS_TRIED; v++) {
-        struct xen_domctl op = {
-            .cmd = XEN_DOMCTL_getdomaininfo, .interface_version = v, .domain = 0};
+    struct xen_domctl op = {
+        .cmd = XEN_DOMCTL_getdomaininfo, .interface_version = version, .domain = 0};
 
-        if (struct_call(xch, __HYPERVISOR_domctl, &op, sizeof(op)) >= 0 || errno != EACCES)
-            return v;
-    }
-    return 0;
+    return struct_call(xch, __HYPERVISOR_domctl, &op, sizeof(op)) >= 0 || errno != EACCES;
 }
 
-static int check_version(xc_handle *xch, const char *interface, uint32_t built, uint32_t running)
+/* One of the two interfaces, and which of its versions we know. */
+struct interface {
+    const char *name;
+    uint32_t oldest, newest;
+    bool (*speaks)(xc_handle *xch, uint32_t version);
+};
+
+static const struct interface sysctl_interface = {"sysctl", XC_SYSCTL_OLDEST, XC_SYSCTL_NEWEST,
+                                                  speaks_sysctl};
+static const struct interface domctl_interface = {"domctl", XC_DOMCTL_OLDEST, XC_DOMCTL_NEWEST,
+                                                  speaks_domctl};
+
+static int fail_version(xc_handle *xch, const struct interface *i, uint32_t running)
 {
-    unsigned int xen = 0;
     uint64_t args[XC_HYPERCALL_ARGS] = {XENVER_version};
-    int rc;
+    int rc = xc_hypercall(xch, __HYPERVISOR_xen_version, args);
+    unsigned int xen = rc > 0 ? (unsigned int)rc : 0;
 
-    if (running == 0 || running == built) {
+    return xc_fail(
+        xch, EPROTO,
+        "Xen %u.%u speaks version %#x of the %s interface, and this xenlevel knows %#x to "
+        "%#x (%s): install %s",
+        xen >> 16, xen & 0xffff, running, i->name, i->oldest, i->newest, "Xen 4.17 to 4.22",
+        running > i->newest ? "a newer xenlevel" : "a newer Xen");
+}
+
+/*
+ * Finds out which version of an interface the hypervisor speaks, after it has refused *version.
+ * 0, and *version is another one that we know; -1 and errno: EPROTO, logged, when it is none of
+ * those, EACCES when it was not the version that was refused.
+ */
+static int find_version(xc_handle *xch, const struct interface *i, uint32_t *version)
+{
+    uint32_t running = 0;
+
+    for (uint32_t v = i->oldest; v <= i->newest && !running; v++)
+        if (i->speaks(xch, v))
+            running = v;
+    for (uint32_t v = 1; v < VERSIONS_TRIED && !running; v++)
+        if (i->speaks(xch, v))
+            running = v;
+    if (!running || running == *version) {
         errno = EACCES;
         return -1;
     }
-    rc = xc_hypercall(xch, __HYPERVISOR_xen_version, args);
-    if (rc > 0)
-        xen = (unsigned int)rc;
-    return xc_fail(xch, EPROTO,
-                   "Xen %u.%u speaks version %#x of the %s interface, xenlevel was built for %#x: "
-                   "it must be built against this Xen's libxen-dev",
-                   xen >> 16, xen & 0xffff, running, interface, built);
+    if (running < i->oldest || running > i->newest)
+        return fail_version(xch, i, running);
+    *version = running;
+    return 0;
 }
 
 int xc_sysctl(xc_handle *xch, struct xen_sysctl *op)
 {
+    const struct xen_sysctl asked = *op;
     int rc;
 
-    op->interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+    op->interface_version = xch->sysctl_version;
     rc = struct_call(xch, __HYPERVISOR_sysctl, op, sizeof(*op));
-    if (rc < 0 && errno == EACCES)
-        return check_version(xch, "sysctl", XEN_SYSCTL_INTERFACE_VERSION, sysctl_version(xch));
-    return rc;
+    if (rc >= 0 || errno != EACCES)
+        return rc;
+    if (find_version(xch, &sysctl_interface, &xch->sysctl_version))
+        return -1;
+    *op = asked;
+    op->interface_version = xch->sysctl_version;
+    return struct_call(xch, __HYPERVISOR_sysctl, op, sizeof(*op));
 }
 
 int xc_domctl(xc_handle *xch, struct xen_domctl *op)
 {
+    const struct xen_domctl asked = *op;
     int rc;
 
-    op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+    op->interface_version = xch->domctl_version;
     rc = struct_call(xch, __HYPERVISOR_domctl, op, sizeof(*op));
-    if (rc < 0 && errno == EACCES)
-        return check_version(xch, "domctl", XEN_DOMCTL_INTERFACE_VERSION, domctl_version(xch));
-    return rc;
+    if (rc >= 0 || errno != EACCES)
+        return rc;
+    if (find_version(xch, &domctl_interface, &xch->domctl_version))
+        return -1;
+    *op = asked;
+    op->interface_version = xch->domctl_version;
+    return struct_call(xch, __HYPERVISOR_domctl, op, sizeof(*op));
 }

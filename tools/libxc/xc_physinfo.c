@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "xc_abi.h"
 #include "xc_private.h"
 
 /* In the order of XEN_SYSCTL_CPU_LEVELCAP_*, by the leaf and register that can be changed. */
@@ -46,16 +47,16 @@ int xc_levelling_caps_text(uint32_t caps, char *buf, size_t size)
 
 int xc_get_cpu_levelling_caps(xc_handle *xch, uint32_t *caps)
 {
-    struct xen_sysctl op = {.cmd = XEN_SYSCTL_get_cpu_levelling_caps};
+    struct xen_sysctl op = {.cmd = XC_SYSCTL_GET_CPU_LEVELLING_CAPS};
 
     *caps = 0;
     if (xc_sysctl(xch, &op) < 0) {
-        if (errno == EPROTO)
+        if (errno == EPROTO || errno == ENOSYS || errno == EOPNOTSUPP)
             return -1;
         return xc_fail(xch, errno, "asking Xen for its levelling capabilities: %s",
                        xc_reason(xch, errno));
     }
-    *caps = op.u.cpu_levelling_caps.caps;
+    memcpy(caps, &op.u, sizeof(*caps));
     return 0;
 }
 
@@ -81,5 +82,6 @@ int xc_physinfo(xc_handle *xch, struct xc_physinfo *info)
     info->hvm = p->capabilities & XEN_SYSCTL_PHYSCAP_hvm;
     info->hap = p->capabilities & XEN_SYSCTL_PHYSCAP_hap;
     info->shadow = p->capabilities & XEN_SYSCTL_PHYSCAP_shadow;
-    return xc_get_cpu_levelling_caps(xch, &info->levelling_caps);
+    info->levelling_known = !xc_get_cpu_levelling_caps(xch, &info->levelling_caps);
+    return info->levelling_known || errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -1;
 }

@@ -20,6 +20,8 @@ struct xc_interface {
     void *state;
     struct xentoollog_logger *logger;
     struct xentoollog_logger *own_logger; /* when the caller gave none */
+    uint32_t sysctl_version; /* what the hypervisor speaks: at first, what the installed */
+    uint32_t domctl_version; /* headers say, which xc_core.c finds out when it is not so */
     char error[512];
 };
 
@@ -37,8 +39,9 @@ static inline int xc_hypercall(xc_handle *xch, unsigned int op,
  */
 int xc_fail(xc_handle *xch, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* A sysctl or domctl, copied to and from a hypercall buffer.  -1 and errno; logs only when the
- * hypervisor speaks another version of the interface (errno EPROTO then). */
+/* Make a sysctl or domctl, copied to and from a hypercall buffer, in the version of the interface
+ * that this hypervisor speaks.  -1 and errno; logs only when that is none of xc_abi.h's (errno
+ * EPROTO then). */
 int xc_sysctl(xc_handle *xch, struct xen_sysctl *op);
 int xc_domctl(xc_handle *xch, struct xen_domctl *op);
 

@@ -92,17 +92,24 @@ static int check_cpu(const struct entry *e)
     return sr_refuse_state(e->r, e->at, e->desc.instance, &f);
 }
 
-/* Xen fills up with zeros what an older one has left out. */
+/*
+ * Xen fills up with zeros what an older one has left out.  The entry ends behind timer_divisor up to
+ * Xen 4.17, and behind pending_esr since 4.18.5, 4.19.2, 4.20.1 and 4.21.0 (hvm/save.h of each): both
+ * come here, whichever of them the installed headers have.  APIC_BASE is its first field.
+ */
+#define LAPIC_LENGTH     24u
+#define LAPIC_LENGTH_ESR 32u
+
 static int check_lapic(const struct entry *e)
 {
-    struct hvm_hw_lapic l;
+    const uint32_t length = e->desc.length;
+    uint64_t apic_base = 0;
     struct sr_findings f;
 
-    if (!e->desc.length || e->desc.length > sizeof(l))
+    if (!length || (length > LAPIC_LENGTH && length != LAPIC_LENGTH_ESR))
         return refuse_length(e);
-    memset(&l, 0, sizeof(l));
-    memcpy(&l, e->data, e->desc.length);
-    (void)state_check_msr(e->p, MSR_APIC_BASE, l.apic_base_msr, sr_findings(&f));
+    memcpy(&apic_base, e->data, length < sizeof(apic_base) ? length : sizeof(apic_base));
+    (void)state_check_msr(e->p, MSR_APIC_BASE, apic_base, sr_findings(&f));
     return sr_refuse_state(e->r, e->at, e->desc.instance, &f);
 }
 

@@ -114,7 +114,6 @@ struct sr_pv_restore {
     shared_info_t *shared; /* the record's body */
     uint64_t shared_frame; /* the machine frame that it belongs to */
     uint32_t nr_vcpus;     /* that the domain has */
-    bool have_vcpu;        /* a vCPU's record has come: no memory stands behind it */
     struct sr_pv_vcpu *vcpus;
 };
 

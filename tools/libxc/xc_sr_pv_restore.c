@@ -105,10 +105,6 @@ static int populate_pfns(struct sr_pv_restore *pv, const uint64_t *pfns, const u
 
 static int populate_batch(struct sr_restore *s, size_t n)
 {
-    const struct sr_pv_restore *pv = s->guest;
-
-    if (pv->have_vcpu)
-        return sr_bad(&s->r, "it stands behind a vCPU's record");
     return populate_pfns(s->guest, s->gfns, s->types, n, s->frames);
 }
 
@@ -233,8 +229,6 @@ static int take_p2m_frames(struct sr_pv_restore *pv, uint32_t length)
     struct xc_sr_p2m_frames head;
     uint64_t first, n;
 
-    if (pv->have_vcpu)
-        return sr_bad(pv->r, "it stands behind a vCPU's record");
     if (length < sizeof(head))
         return sr_bad(pv->r, "%u bytes", length);
     if (sr_read(pv->r, &head, sizeof(head)) || check_p2m_frames(pv, &head, length) ||
@@ -286,9 +280,6 @@ static int take_vcpu(struct sr_pv_restore *pv, uint32_t type, uint32_t length)
     struct xc_sr_vcpu head;
     struct sr_pv_blob *b;
 
-    if (!pv->nr_pfns)
-        return sr_bad(pv->r, "it stands before X86_PV_P2M_FRAMES");
-    pv->have_vcpu = true;
     if (length < sizeof(head))
         return sr_bad(pv->r, "%u bytes", length);
     if (sr_read(pv->r, &head, sizeof(head)))

@@ -67,6 +67,10 @@ static bool allow_one(const char *s, size_t len, struct audit_allow *allow)
         allow->unverified = true;
         return true;
     }
+    if (same_name("release", s, len)) {
+        allow->release = true;
+        return true;
+    }
     for (size_t i = 0; i < NR_KIND_NAMES; i++) {
         if (same_name(kind_names[i].name, s, len)) {
             allow->kinds |= kind_names[i].kinds;
@@ -92,7 +96,7 @@ int audit_allow_parse(const char *list, struct audit_allow *allow, char *why, si
         if (len && !allow_one(s, len, allow)) {
             (void)snprintf(why, size,
                            "XENLEVEL_ALLOW: '%.*s' is neither a feature nor one of maxphysaddr, "
-                           "linearaddr, clflush, max-leaf, leaf, xstate, msr, unverified",
+                           "linearaddr, clflush, max-leaf, leaf, xstate, msr, release, unverified",
                            len > 64 ? 64 : (int)len, s);
             return -1;
         }

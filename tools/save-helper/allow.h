@@ -17,6 +17,7 @@ struct audit_allow {
     uint32_t kinds;             /* bit (1 << enum policy_fault_kind) */
     uint32_t fields;            /* bit (1 << number): featureset_field_info() */
     bool unverified;            /* a stream that has no policy at all */
+    bool release;               /* records of a newer Xen: release.c */
 };
 
 /*

@@ -73,6 +73,14 @@ extern const struct xc_transport_ops *const gate_transport;
  * a->text and a->summary.
  */
 bool pv_refuses(const struct gate_host *h, const struct audit_case *c, struct audit *a);
+
+/* ---- release.c ---- */
+
+/*
+ * Refuse, in a->text and a->summary, an HVM or PVH domain of a newer Xen whose save records this
+ * host's Xen does not take; or add to what is given up when XENLEVEL_ALLOW has "release".
+ */
+bool release_refuses(const struct gate_host *h, const struct audit_case *c, struct audit *a);
 /* Warn when a domain is saved whose programs do not read its policy here, and so may notice that it
  * moves. */
 void pv_leaves(const struct gate_host *h, uint32_t domid, const char *name);

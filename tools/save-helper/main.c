@@ -361,7 +361,8 @@ static int restore_domain(int argc, char **argv)
     if (!same_guest(&r, why))
         return refuse_broken(&r, why);
     audit_run(&r.c, &verdict);
-    if (verdict.refused || pv_refuses(&host, &r.c, &verdict))
+    if (verdict.refused || release_refuses(&host, &r.c, &verdict) ||
+        pv_refuses(&host, &r.c, &verdict))
         return say_refusal();
     if (!trial_run(&host, r.domid, &r.c, &trial, &verdict))
         return say_refusal();

@@ -16,6 +16,7 @@
 #include "subject.h"
 #include "util.h"
 #include "xc_audit.h"
+#include "xc_release.h"
 
 #define MAX_FAULTS 1024
 
@@ -51,39 +52,56 @@ static bool is_too_loose(const struct question *q, const struct enforcement *e)
     return q->strict && e && !enforcement_is_exact(e);
 }
 
-static void answer_json(const struct question *q, const struct subject *host, bool offered,
-                        const struct policy_report *r, const struct enforcement *e)
+/* What was found of one host. */
+struct answer {
+    bool offered; /* guests of that type can run there at all */
+    struct policy_report report;
+    const struct enforcement *pv; /* NULL: it is no PV guest */
+    const char *obstacle;         /* to its save records, or NULL */
+};
+
+static bool can_run(const struct question *q, const struct answer *a)
 {
+    return a->offered && !a->report.count && !a->obstacle && !is_too_loose(q, a->pv);
+}
+
+static void answer_json(const struct question *q, const struct subject *host,
+                        const struct answer *a)
+{
+    const struct policy_report *r = &a->report;
     struct json *j = q->json;
 
     json_object(j, NULL);
     json_string(j, "host", host->name);
     json_string(j, "cpu", host->file->host->cpu);
-    json_bool(j, "can_run", offered && !r->count && !is_too_loose(q, e));
-    json_bool(j, "type_offered", offered);
+    json_bool(j, "can_run", can_run(q, a));
+    json_bool(j, "type_offered", a->offered);
+    if (a->obstacle)
+        json_string(j, "release_obstacle", a->obstacle);
     json_array(j, "faults");
     for (size_t i = 0; i < r->count && i < r->max; i++)
         json_fault(j, &r->faults[i]);
     json_close_array(j);
-    if (e)
-        enforcement_json(j, "pv_enforcement", e);
+    if (a->pv)
+        enforcement_json(j, "pv_enforcement", a->pv);
     json_close_object(j);
 }
 
-static void answer_text(const struct question *q, const struct subject *host, bool offered,
-                        const struct policy_report *r, const struct enforcement *e)
+static void answer_text(const struct question *q, const struct subject *host,
+                        const struct answer *a)
 {
+    const struct policy_report *r = &a->report;
     const struct findings all = {r->faults, 0, r->count < r->max ? r->count : r->max, NULL};
     unsigned int width = out_width(stdout);
 
-    if (!offered) {
+    if (!a->offered) {
         print_guest(q, "cannot run", host, ": no guests of that type can");
         return;
     }
-    if (is_too_loose(q, e) || r->count)
-        print_guest(q, "cannot run", host, ":");
-    else
-        print_guest(q, "can run", host, "");
+    print_guest(q, can_run(q, a) ? "can run" : "cannot run", host, can_run(q, a) ? "" : ":");
+    if (a->obstacle)
+        out_text(stdout, 2, 4, "the Xen it comes from (%s) is newer than the one there (%s): %s",
+                 q->guest->xen, host->xen, a->obstacle);
     findings_features(stdout, width, &all, FAULT_FEATURE_MISSING,
                       "feature that it was told it has is missing there",
                       "features that it was told it has are missing there");
@@ -91,40 +109,54 @@ static void answer_text(const struct question *q, const struct subject *host, bo
                       "hazard of that host is one that it was not told of",
                       "hazards of that host are ones that it was not told of");
     findings_others(stdout, width, &all, NULL);
-    if (is_too_loose(q, e))
-        enforcement_print_refusal(stdout, 2, host, e);
-    if (e)
-        enforcement_print(stdout, 2, host, e);
+    if (is_too_loose(q, a->pv))
+        enforcement_print_refusal(stdout, 2, host, a->pv);
+    if (a->pv)
+        enforcement_print(stdout, 2, host, a->pv);
+}
+
+/*
+ * What stands in the way of its save records there: a guest, or one that is born on a host, goes
+ * from the Xen that it runs under.  NULL for levels, and where one of the two is not known.
+ */
+static const char *find_obstacle(const struct question *q, const struct subject *host)
+{
+    struct xc_release from, to;
+
+    if (q->type == TYPE_PV || q->guest->kind == SUBJECT_LEVEL ||
+        !xc_read_release(q->guest->xen, &from) || !xc_read_release(host->xen, &to))
+        return NULL;
+    return xc_release_obstacle(&from, &to);
 }
 
 /* STATUS_YES or STATUS_NO. */
 static int ask_host(const struct question *q, const struct subject *host)
 {
     struct policy_fault *faults = xcalloc(MAX_FAULTS, sizeof(*faults));
-    struct policy_report r = {.faults = faults, .max = MAX_FAULTS};
     enum xc_policy_index max = subject_max(q->type), deflt = subject_default(q->type);
-    bool offered = host->have[max];
-    const struct enforcement *pv = NULL;
+    struct answer a = {.offered = host->have[max],
+                       .report = {.faults = faults, .max = MAX_FAULTS},
+                       .obstacle = find_obstacle(q, host)};
     struct enforcement e;
     int status;
 
-    if (offered) {
+    if (a.offered) {
         struct cpu_policy most = host->policy[max];
         struct policy_host h = {.max = &most};
 
         policy_restrict(&most, q->type == TYPE_PV ? GUEST_PV : GUEST_HVM_HAP);
         if (host->have[deflt])
             h.deflt = &host->policy[deflt];
-        (void)xc_audit_policy(NULL, q->policy, &h, &r, NULL);
+        (void)xc_audit_policy(NULL, q->policy, &h, &a.report, NULL);
     }
     if (q->type == TYPE_PV) {
-        pv = &e;
+        a.pv = &e;
         enforcement_of(host, q->policy, &e);
         if (q->home)
             enforcement_of_move(q->home, host, q->policy, &e);
     }
-    (q->json ? answer_json : answer_text)(q, host, offered, &r, pv);
-    status = offered && !r.count && !is_too_loose(q, pv) ? STATUS_YES : STATUS_NO;
+    (q->json ? answer_json : answer_text)(q, host, &a);
+    status = can_run(q, &a) ? STATUS_YES : STATUS_NO;
     free(faults);
     return status;
 }

@@ -43,6 +43,8 @@ void show_host(FILE *f, const struct subject *s)
     table_row(&t, "", id);
     table_row(&t, "xen", xen);
     table_row(&t, "levelling", s->caps_known ? caps : "unknown");
+    if (host->levelling_worked_out)
+        table_row(&t, "", "worked out from the CPU's model: this Xen does not say");
     table_row(&t, "captured", host->date);
     table_print(&t, f);
     free(id);
@@ -69,6 +71,7 @@ void show_host_json(struct json *j, const struct subject *s)
         json_levelling_caps(j, "levelling_caps", s->caps);
     else
         json_string(j, "levelling_caps", NULL);
+    json_bool(j, "levelling_worked_out", host->levelling_worked_out);
 }
 
 static void print_leaves(FILE *f, const struct cpu_policy *p)

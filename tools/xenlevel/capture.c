@@ -16,7 +16,9 @@
 #include "features-gen.h"
 #include "logger.h"
 #include "out.h"
+#include "programs.h"
 #include "util.h"
+#include "xc_audit.h"
 #include "xc_sim.h"
 
 static Xenlevel__File *new_host(const char *name)
@@ -141,6 +143,23 @@ static int capture_policies(xc_handle *xch, const struct xc_physinfo *info, Xenl
     return 0;
 }
 
+/* What this host can hide from PV guests; where nobody knows, that is left out. */
+static int capture_levelling(xc_handle *xch, Xenlevel__Host *host)
+{
+    struct cpu_policy raw;
+    bool worked_out;
+    uint32_t caps;
+
+    if (xc_system_policy(xch, XC_POLICY_RAW, &raw))
+        return -1;
+    if (programs_levelling_caps(xch, &raw, &caps, &worked_out))
+        return errno == ENODATA ? 0 : -1;
+    host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
+    host->levelling_caps = caps;
+    host->levelling_worked_out = worked_out;
+    return 0;
+}
+
 Xenlevel__File *capture_xen(xc_handle *xch, const char *name)
 {
     char own[256] = "this-host";
@@ -169,8 +188,6 @@ Xenlevel__File *capture_xen(xc_handle *xch, const char *name)
     file->host->xen_version = xstrdup(v.text);
     file->host->xen_build_id = xstrdup(v.build_id);
     file->host->xen_capabilities = xstrdup(v.capabilities);
-    file->host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
-    file->host->levelling_caps = info.levelling_caps;
 
     /* "No such guests here" is an answer, not a failure. */
     logger = xc_set_logger(xch, logger_init(&silent, NULL, NULL));
@@ -178,6 +195,8 @@ Xenlevel__File *capture_xen(xc_handle *xch, const char *name)
     rc = capture_featuresets(xch, &info, file->host);
     if (!rc)
         rc = capture_policies(xch, &info, file->host);
+    if (!rc)
+        rc = capture_levelling(xch, file->host);
     (void)xc_set_logger(xch, logger);
     if (rc) {
         if (strcmp(xc_last_error(xch), failed_before) != 0)

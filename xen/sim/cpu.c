@@ -34,14 +34,6 @@ static bool is_amd(const struct sim_cpu_model *m)
     return vendor_is_amd_like(policy_vendor_id(&m->cpuid));
 }
 
-static bool cpu_has(const struct sim_cpu_model *m, unsigned int feature)
-{
-    struct featureset fs;
-
-    policy_to_featureset(&m->cpuid, &fs);
-    return featureset_test(&fs, feature);
-}
-
 static void init_intel(struct sim_cpu_model *m)
 {
     m->has_faulting = m->platform_info & PLATFORM_INFO_CPUID_FAULTING;
@@ -329,7 +321,7 @@ bool sim_pcpu_rdmsr(struct sim_pcpu *c, uint32_t msr, uint32_t edi, uint64_t *va
         return true;
     case MSR_ARCH_CAPABILITIES:
         *value = m->arch_caps;
-        return cpu_has(m, X86_FEATURE_ARCH_CAPS) || (*value = 0);
+        return policy_has(&m->cpuid, X86_FEATURE_ARCH_CAPS) || (*value = 0);
     case MSR_MISC_FEATURES_ENABLES:
         *value = c->misc_features_enables;
         return misc_features(m) != 0;
@@ -379,7 +371,7 @@ bool sim_pcpu_executes(const struct sim_pcpu *c, unsigned int feature)
     const struct featureset *needs = feature_needs(feature);
     uint64_t components = 0;
 
-    if (!cpu_has(c->model, feature))
+    if (!policy_has(&c->model->cpuid, feature))
         return false;
     if (feature == X86_FEATURE_AVX || (needs && featureset_test(needs, X86_FEATURE_AVX)))
         components |= 0x7;

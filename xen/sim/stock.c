@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include <cpuid-policy/vocabulary.h>
 #include <sim/stock.h>
 
 #include <xen/errno.h>
@@ -41,14 +42,6 @@ static void zero_leaves(struct cpuid_regs *l, size_t first, size_t end)
 {
     for (size_t i = first; i < end; i++)
         l[i] = zero;
-}
-
-static bool policy_has_feature(const struct cpu_policy *p, unsigned int feature)
-{
-    struct featureset fs;
-
-    policy_to_featureset(p, &fs);
-    return featureset_test(&fs, feature);
 }
 
 enum maker { MAKER_OTHER, MAKER_INTEL, MAKER_AMD }; /* AMD: Hygon too */
@@ -125,10 +118,8 @@ static uint32_t paddr_bits(const struct domain *d)
 static void clamp_widths(const struct domain *d, struct cpu_policy *p, const struct cpu_policy *max)
 {
     uint32_t phys = lower_of(p->extd[8].a & 0xffu, max->extd[8].a & 0xffu);
-    uint32_t least =
-        policy_has_feature(p, X86_FEATURE_PAE) || policy_has_feature(p, X86_FEATURE_PSE36) ? 36
-                                                                                           : 32;
-    uint32_t linear = policy_has_feature(p, X86_FEATURE_LM) ? 48 : 32;
+    uint32_t least = policy_has(p, X86_FEATURE_PAE) || policy_has(p, X86_FEATURE_PSE36) ? 36 : 32;
+    uint32_t linear = policy_has(p, X86_FEATURE_LM) ? 48 : 32;
 
     phys = lower_of(phys, paddr_bits(d));
     if (phys < least)
@@ -153,10 +144,10 @@ static void make_xstate(const struct domain *d, struct cpu_policy *p)
     uint32_t xcr0 = XCR0_X87_SSE, size = AREA_MIN, instructions = p->xstate[1].a;
 
     zero_leaves(p->xstate, 0, POLICY_NR_XSTATE);
-    if (!policy_has_feature(p, X86_FEATURE_XSAVE))
+    if (!policy_has(p, X86_FEATURE_XSAVE))
         return;
     for (unsigned int i = 0; i < sizeof(states) / sizeof(states[0]); i++)
-        if (policy_has_feature(p, states[i].feature))
+        if (policy_has(p, states[i].feature))
             xcr0 |= states[i].components;
     for (unsigned int i = 2; i < 32; i++) {
         if (!(xcr0 >> i & 1))
@@ -181,7 +172,7 @@ static void hide_leaves(struct cpu_policy *p)
     p->extd[8].d = 0;
     p->hv_limit &= 0xffu; /* kept in a byte */
     p->hv2_limit &= 0xffu;
-    if (!policy_has_feature(p, X86_FEATURE_SVM))
+    if (!policy_has(p, X86_FEATURE_SVM))
         p->extd[0xa] = zero;
 }
 
@@ -224,7 +215,7 @@ static void trim_caches(struct cpu_policy *p)
         p->cache[i].d &= 7;
     }
     zero_leaves(p->cache, i, POLICY_NR_CACHE);
-    if (!policy_has_feature(p, X86_FEATURE_PAGE1GB))
+    if (!policy_has(p, X86_FEATURE_PAGE1GB))
         p->extd[0x19] = zero;
 }
 

@@ -55,7 +55,7 @@ edit("hvm", "reserved", put_header(31, b"\1"), head=At("reserved field", 6), eng
 # ---- records of version 3 ----
 
 edit("hvm", "unknown-record", insert(0x13, b"", MSR_POLICY), head=At("a mandatory record that is not known"),
-     engine="it stands before STATIC_DATA_END", stock="Unrecognised record type 0x13")
+     engine="no such record (0x13) can be in a stream", stock="Unrecognised record type 0x13")
 edit("hvm", "order", insert(PAGE_DATA, bytes(8), MSR_POLICY), head=At("stands before STATIC_DATA_END"),
      engine="it stands before STATIC_DATA_END", stock="PAGE_DATA record must be at least 8 bytes long")
 edit("hvm", "order", insert(END, b"", CPUID_POLICY), head=At("stands before STATIC_DATA_END"),
@@ -76,7 +76,7 @@ edit("hvm", "length", resize(MSR_POLICY, 8), head=At("length 8", 0), engine="8 b
 edit("hvm", "policy-too-many", resize(MSR_POLICY, 17 * 16), head=At("no policy has more than 16", 0),
      engine="272 bytes; it has 1 to 2 entries of 16", stock=ENTRIES)
 edit("hvm", "guest-type", insert(PV_INFO, pv_info(), CPUID_POLICY), head=At("in the stream of an HVM guest"),
-     engine="it stands before STATIC_DATA_END", stock=NO_ACCOUNT)
+     engine="no such record (0x2) can be in an HVM domain's stream", stock=NO_ACCOUNT)
 edit("pv", "length", resize(PV_INFO, 4), head=At("length 4, must be 8", 0), engine="4 bytes",
      stock="x86_pv_info: expected length of 8, got 4")
 edit("pv", "pv-info", put(PV_INFO, 1, "<B", 3), head=At("words of 8 bytes with 3", 8),
@@ -85,7 +85,8 @@ edit("pv", "reserved", put(PV_INFO, 7, "<B", 1), head=At("reserved bytes", 10), 
      stock="Reserved bits set in X86_PV_INFO: 0x0000 0x01000000")
 edit("hvm", "length", resize(STATIC_DATA_END, 8), head=At("body of 8 bytes", 0), engine="it has a body",
      stock="End record with non-zero length")
-edit("pv", "order", drop(PV_INFO), version=2, head=At("without X86_PV_INFO"), engine="there was no X86_PV_INFO", stock=NO_ACCOUNT)
+edit("pv", "order", drop(PV_INFO), version=2, head=At("without X86_PV_INFO"),
+     engine="it stands here without X86_PV_INFO before it", stock=NO_ACCOUNT)
 
 
 @row("hvm", "policy-incomplete", None, head=At("ends with X86_MSR_POLICY and without X86_CPUID_POLICY"),
@@ -110,7 +111,7 @@ edit("hvm", "version", insert(MSR_POLICY, MSRS, PAGE_DATA), version=2, head=NO_S
 edit("hvm", "version", insert(STATIC_DATA_END, b"", PAGE_DATA), version=2, head=NO_SUCH, engine="it does not belong here",
      stock="Static data end record found in v2 stream")
 edit("hvm", "unknown-record", insert(0x7fffffff, b"", PAGE_DATA), version=2, head=At("a mandatory record that is not known"),
-     engine="no such record (0x7fffffff) can be in an HVM domain's", stock="Unrecognised record type 0x7fffffff")
+     engine="no such record (0x7fffffff) can be in a stream", stock="Unrecognised record type 0x7fffffff")
 edit("hvm", "length", insert(HVM_CONTEXT, b"", PAGE_DATA, length=0xffffffff), version=2, head=At("the head is longer than"),
      engine="a body of 4294967295 bytes; 134217728 are the most", stock="Stream truncated")
 edit("hvm", "hvm-cut", insert(HVM_CONTEXT, b"1", PAGE_DATA, padding=b"\1" + bytes(6)), version=2,
@@ -133,7 +134,7 @@ def policy_of_a_pv_guest_behind_another_record(s):
     return i + 1, 0
 
 
-@row("hvm", "missing", None, version=2, head=At("stands before any memory"), engine="there was no HVM_CONTEXT record",
+@row("hvm", "missing", None, version=2, head=At("stands before any memory"), engine="it stands before any memory",
      stock=NO_ACCOUNT)
 def no_memory(s):
     s.records[:] = [Record(TSC_INFO, bytes(24)), Record(END)]
@@ -148,13 +149,13 @@ def long_head_of_version_2(s):
 
 
 edit("hvm", "obsolete", insert(TOOLSTACK, b"", PAGE_DATA), version=2, head=At("no stream from a sender"),
-     engine="no such record (0xb) can be in an HVM domain's stream", stock="Please fix me")
+     engine="no such record (0xb) can be in a stream", stock="Please fix me")
 edit("hvm", "back-channel", insert(DIRTY_PFN_LIST, bytes(8), PAGE_DATA), version=2, head=At("no stream from a sender"),
-     engine="no such record (0xf) can be in an HVM domain's stream", stock="Found checkpoint dirty pfn list record in stream")
+     engine="no such record (0xf) can be in a stream", stock="Found checkpoint dirty pfn list record in stream")
 edit("hvm", "twice", insert(TSC_INFO, bytes(24), PAGE_DATA, 2), version=2, head=AGAIN, engine="it stands here a second time",
      stock=NO_ACCOUNT)
 edit("hvm", "order", insert(VERIFY, b"", PAGE_DATA), version=2, head=At("without PAGE_DATA before it"),
-     engine="it stands before any memory", stock=NO_ACCOUNT)
+     engine="it stands here without PAGE_DATA before it", stock=NO_ACCOUNT)
 edit("hvm", "length", insert(TSC_INFO, bytes(32), PAGE_DATA), version=2, head=At("length 32, must be 24"),
      engine="32 bytes, must be 24", stock="Length should be 24 bytes")
 edit("hvm", "length", insert(HVM_PARAMS, bytes(16), PAGE_DATA), version=2, head=At("length 16 is not 8 and a multiple of 16"),
@@ -164,7 +165,7 @@ edit("hvm", "length", resize(PAGE_DATA, 7), version=2, head=At("length 7, must b
 edit("pv", "guest-type", insert(HVM_CONTEXT, bytes(8), P2M_FRAMES), version=2, head=At("in the stream of a PV guest"),
      engine="no such record (0x9) can be in a PV domain's stream", stock=NO_ACCOUNT)
 edit("pv", "order", insert(VCPU_BASIC, bytes(8), P2M_FRAMES), version=2, head=At("without X86_PV_P2M_FRAMES before it"),
-     engine="it stands before X86_PV_P2M_FRAMES", stock=NO_ACCOUNT)
+     engine="it stands here without X86_PV_P2M_FRAMES before it", stock=NO_ACCOUNT)
 edit("hvm", "length", insert(CHECKSUM, bytes(24), CPUID_POLICY), head=At("length 24, must be 32"), engine="24 bytes, must be 32",
      stock=NO_OPTIONAL)
 

@@ -81,19 +81,19 @@ def hvm_record_in_pv(s):
     return s.insert_before(TSC_INFO, Record(HVM_PARAMS, struct.pack("<IIQQ", 1, 0, 1, 5))), 0
 
 
-@row("hvm", "obsolete", "TOOLSTACK", engine="no such record (0xb) can be in an HVM domain's stream",
+@row("hvm", "obsolete", "TOOLSTACK", engine="no such record (0xb) can be in a stream",
      show="no stream from a sender to a receiver has it", stock="Please fix me")
 def toolstack(s):
     return s.insert_before(TSC_INFO, Record(TOOLSTACK, bytes(8))), 0
 
 
-@row("hvm", "back-channel", "CHECKPOINT_DIRTY_PFN_LIST", engine="no such record (0xf) can be in an HVM domain's stream",
+@row("hvm", "back-channel", "CHECKPOINT_DIRTY_PFN_LIST", engine="no such record (0xf) can be in a stream",
      show="no stream from a sender to a receiver has it", stock="Found checkpoint dirty pfn list record in stream")
 def dirty_pfn_list(s):
     return s.insert_before(TSC_INFO, Record(DIRTY_PFN_LIST, bytes(8))), 0
 
 
-@row("hvm", "order", ORDER, engine="it stands before any memory", show="stands here without PAGE_DATA before it",
+@row("hvm", "order", ORDER, engine="it stands here without PAGE_DATA before it", show="stands here without PAGE_DATA before it",
      stock=NO_ACCOUNT)
 def verify_before_memory(s):
     return s.insert_before(PAGE_DATA, Record(VERIFY)), 0
@@ -105,7 +105,7 @@ def verify_with_body(s):
     return s.insert_before(TSC_INFO, Record(VERIFY, bytes(8))), 4
 
 
-@row("pv", "order", ORDER, engine="frame 6 is beyond the 0 of its X86_PV_P2M_FRAMES",
+@row("pv", "order", ORDER, engine="it stands here without X86_PV_P2M_FRAMES before it",
      show="stands here without X86_PV_P2M_FRAMES before it", stock=NO_ACCOUNT)
 def memory_before_p2m(s):
     p2m, memory = s.index(P2M_FRAMES), s.index(PAGE_DATA)
@@ -113,7 +113,7 @@ def memory_before_p2m(s):
     return p2m, 0
 
 
-@row("pv", "order", ORDER, engine="it stands behind a vCPU's record", show="stands behind X86_PV_VCPU_BASIC", stock=NO_ACCOUNT)
+@row("pv", "order", ORDER, engine="it stands behind X86_PV_VCPU_BASIC", show="stands behind X86_PV_VCPU_BASIC", stock=NO_ACCOUNT)
 def memory_after_vcpus(s):
     return s.insert_before(END, Record(PAGE_DATA, page_data([(0, 20)]))), 0
 
@@ -163,13 +163,13 @@ def empty_hvm_params_twice(s):
     return i + 1, 0
 
 
-@row("pv", "order", None, engine="it stands before X86_PV_P2M_FRAMES", show="stands here without X86_PV_P2M_FRAMES before it",
-     stock=NO_ACCOUNT)
+@row("pv", "order", None, engine="it stands here without X86_PV_P2M_FRAMES before it",
+     show="stands here without X86_PV_P2M_FRAMES before it", stock=NO_ACCOUNT)
 def vcpu_before_p2m(s):
     """And so memory behind a vCPU's."""
     return s.insert_before(P2M_FRAMES, s.records.pop(s.index(VCPU_EXTENDED))), 0
 
 
-@row("pv", "order", ORDER, engine="it stands behind a vCPU's record", show="stands behind X86_PV_VCPU_BASIC", stock=NO_ACCOUNT)
+@row("pv", "order", ORDER, engine="it stands behind X86_PV_VCPU_BASIC", show="stands behind X86_PV_VCPU_BASIC", stock=NO_ACCOUNT)
 def p2m_after_vcpus(s):
     return s.insert_before(END, Record(P2M_FRAMES, s.find(P2M_FRAMES).body)), 0

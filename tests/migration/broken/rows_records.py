@@ -7,7 +7,7 @@ from streambuilder import END, HVM_CONTEXT, PAGE_DATA, Record, TSC_INFO
 
 # ---- records as such ----
 
-@row("hvm", "unknown-record", "Records", engine="no such record (0x13) can be in an HVM domain's stream",
+@row("hvm", "unknown-record", "Records", engine="no such record (0x13) can be in a stream",
      show="a mandatory record that is not known", stock="Unrecognised record type 0x13")
 def unknown_record(s):
     return s.insert_before(TSC_INFO, Record(0x13, bytes(24))), 0

@@ -47,6 +47,7 @@ edit("saved-hvm", "length", resize(MSR_POLICY, 15), head="length 15 is not a mul
 edit("saved-hvm", "policy-too-many", resize(MSR_POLICY, 48), head="3 entries, a policy has 2 at most", engine="it has 1 to",
      stock=ENTRIES)
 edit("saved-hvm", "twice", twice(MSR_POLICY), head="stands here a second time", engine="a second time", stock=NO_ACCOUNT)
+edit("saved-hvm", "policy-incomplete", drop(MSR_POLICY), head="MSR CE is not named", engine="MSR CE is not named", stock=ENTRIES)
 edit("saved-hvm", "length", resize(STATIC_DATA_END, 8), head="has a body of 8 bytes, must have none", engine="it has a body",
      stock="End record with non-zero length")
 edit("saved-hvm", "twice", twice(STATIC_DATA_END), engine="does not belong here", show="stands behind the end of the static data",
@@ -56,7 +57,7 @@ edit("saved-hvm", "order", first(STATIC_DATA_END), head="X86_CPUID_POLICY is not
 edit("saved-hvm", "order", drop(STATIC_DATA_END), head="stands before STATIC_DATA_END", engine="before STATIC_DATA_END",
      stock=NO_ACCOUNT)
 edit("saved-hvm", "guest-type", retype(STATIC_DATA_END, PV_INFO), head="in the stream of an HVM guest",
-     engine="before STATIC_DATA_END", stock="x86_pv_info: expected length of 8, got 0")
+     engine="no such record (0x2) can be in an HVM domain's stream", stock="x86_pv_info: expected length of 8, got 0")
 edit("saved-hvm", "order", first(PAGE_DATA), head="stands before STATIC_DATA_END", engine="before STATIC_DATA_END",
      stock=NO_ACCOUNT)
 edit("saved-hvm", "order", first(TSC_INFO), head="stands before STATIC_DATA_END", engine="before STATIC_DATA_END",

@@ -36,7 +36,7 @@ edit("saved-pv", "p2m-range", put(P2M_FRAMES, 0, "<I", 9), engine="frames 9 to 7
 edit("saved-pv", WHOLE_LIST, put(P2M_FRAMES, 0, "<Q", 0x3e800000200), engine="begins at frame 200", stock=BODY)
 edit("saved-pv", "p2m-frame", put(P2M_FRAMES, 8, "<Q", 8), engine="frame 8 is beyond the 8", stock=BODY)
 edit("saved-pv", "p2m-frame", put(P2M_FRAMES, 15, "<B", 0xff), engine="is beyond the 8", stock=BODY)
-edit("saved-pv", "order", drop(P2M_FRAMES), engine="frame 0 is beyond the 0",
+edit("saved-pv", "order", drop(P2M_FRAMES), engine="it stands here without X86_PV_P2M_FRAMES before it",
      show="stands here without X86_PV_P2M_FRAMES before it", stock=NO_ACCOUNT)
 edit("saved-pv", "page-frame", put(PAGE_DATA, 8, "<I", 8), engine="frame 8 is beyond the 8", stock=BODY)
 edit("saved-pv", "page-type", put(PAGE_DATA, 15, "<B", 0x80), engine="no pages of type 8",

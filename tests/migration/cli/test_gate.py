@@ -1001,6 +1001,41 @@ def test_relay_killed(tmp_path):
     run.finish()
 
 
+# ---- a newer Xen ----
+
+def written_by(minor, **how):
+    data = bytearray(stream(**how))
+    data[36:40] = struct.pack("<I", minor)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("minor, words", [
+    (20, "it may write LAPIC entries of 32 bytes, of which Xen takes only 24 here"),
+    (21, "it writes LAPIC entries of 32 bytes, of which Xen takes only 24 here"),
+    (23, "it writes LAPIC entries of 32 bytes")])
+@pytest.mark.parametrize("how", HOWS)
+def test_records_of_a_newer_xen_are_refused(tmp_path, how, minor, words):
+    """Xen 4.17 refuses them when all memory has moved."""
+    run = Run(tmp_path, written_by(minor), how)
+    text = refused(run).replace("\n    ", " ")
+    assert f"'web1' (PVH, from Xen 4.{minor}) cannot go on under this host's Xen 4.17" in text and words in text
+    assert "XENLEVEL_ALLOW=release" in text
+    assert ("the saved image is as it was" if how == "file" else "keeps running where it was") in text
+
+
+def test_records_of_a_newer_xen_are_given_up(tmp_path):
+    data = written_by(20)
+    run = passed(Run(tmp_path, data, env={"XENLEVEL_ALLOW": "release"}), data)
+    assert "'web1': release: from Xen 4.20 to 4.17: it may write LAPIC entries" in run.log.read_text()
+
+
+@pytest.mark.parametrize("here, minor, kind", [
+    ("17", 18, "pv"), ("17", 22, "pv"), ("20", 17, "pvh"), ("21", 20, "pvh"), ("22", 21, "hvm"), ("20", 20, "pvh"), ("17", 16, "pvh")])
+def test_records_that_this_xen_takes(tmp_path, here, minor, kind):
+    data = written_by(minor, guest=1 if kind == "pv" else 2)
+    passed(Run(tmp_path, data, env={"FAKE_XEN_MINOR": here, "FAKE_XEN_TYPE": kind}), data)
+
+
 # ---- save ----
 
 def test_save_runs_the_stock_helper(tmp_path):

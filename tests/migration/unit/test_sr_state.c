@@ -326,6 +326,7 @@ static void descriptors(void **state)
         {HVM_SAVE_CODE(CPU), 0, {0xffff, 0, 0}, "entry 1 (CPU, instance 0): its length is 0"},
         {HVM_SAVE_CODE(LAPIC), 0, {0xffff, 0, 0}, "entry 2 (LAPIC, instance 0): its length is 0"},
         {HVM_SAVE_CODE(LAPIC), 0, {0xffff, 0, 25}, "entry 2 (LAPIC, instance 0): its length is 25"},
+        {HVM_SAVE_CODE(LAPIC), 0, {0xffff, 0, 33}, "entry 2 (LAPIC, instance 0): its length is 33"},
         {CPU_XSAVE_CODE, 0, {0xffff, 0, 23}, "entry 4 (CPU_XSAVE, instance 0): its length is 23"},
         {CPU_XSAVE_CODE, 0, {0xffff, 0, 24 + 575}, "vCPU 0: XSAVE area: 575 bytes"},
         {CPU_MSR_CODE, 0, {0xffff, 0, 7}, "entry 5 (CPU_MSR, instance 0): its length is 7"},

@@ -6,8 +6,9 @@
  * levelling capabilities are.  FAKE_XEN_DOMAIN, a guest's policy file: domain 7, whose policy is
  * read from there and written back.  FAKE_XEN, words: "paused", "ran", "dying" (the domain);
  * "deaf" (takes no policy away: set succeeds and changes nothing), "objects" (refuses leaf 7
- * subleaf 0), "objects-msr", "eperm", "old" (another interface version), "silent" (no such sysctl),
- * "nopv" (no policies for PV guests), "overlong" (says it wrote more than there is room for).
+ * subleaf 0), "objects-msr", "eperm", "silent" (no such sysctl), "4.16" to "4.23" (that Xen's
+ * versions of the interfaces; 4.17's without one of them), "nopv" (no policies for PV guests),
+ * "overlong" (says it wrote more than there is room for).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 
 #include "util.h"
+#include "xc_abi.h"
 #include "xc_transport.h"
 #include "xlp.h"
 
@@ -23,9 +25,19 @@
 #include <xen/sysctl.h>
 #include <xen/version.h>
 
-#define DOMID         7
-/* What the real ones ask for differs from this. */
-#define OTHER_VERSION 0x17u
+#define DOMID 7
+
+/* What each Xen speaks: its public headers.  4.16 and the next one stand for those that we do not
+ * know. */
+static const struct version {
+    const char *name;
+    unsigned int minor;
+    uint32_t domctl, sysctl;
+} versions[] = {
+    {"4.17", 17, 0x15, 0x15}, {"4.16", 16, 0x14, 0x14}, {"4.18", 18, 0x16, 0x15},
+    {"4.19", 19, 0x17, 0x15}, {"4.20", 20, 0x17, 0x15}, {"4.21", 21, 0x17, 0x16},
+    {"4.22", 22, 0x18, 0x16}, {"4.23", 23, 0x19, 0x17},
+};
 
 static bool is(const char *word)
 {
@@ -34,6 +46,14 @@ static bool is(const char *word)
     size_t len = strlen(word);
 
     return at && (at == words || at[-1] == ' ') && (!at[len] || at[len] == ' ');
+}
+
+static const struct version *this_version(void)
+{
+    for (size_t i = 1; i < sizeof(versions) / sizeof(versions[0]); i++)
+        if (is(versions[i].name))
+            return &versions[i];
+    return &versions[0];
 }
 
 static int answer(int err)
@@ -184,7 +204,7 @@ static int list_domains(struct xen_sysctl_getdomaininfolist *l)
 
 static int fake_sysctl(struct xen_sysctl *op)
 {
-    if (op->interface_version != (is("old") ? OTHER_VERSION : XEN_SYSCTL_INTERFACE_VERSION))
+    if (op->interface_version != this_version()->sysctl)
         return answer(EACCES);
     if (is("eperm"))
         return answer(EPERM);
@@ -194,8 +214,9 @@ static int fake_sysctl(struct xen_sysctl *op)
                                       XEN_SYSCTL_PHYSCAP_hap | XEN_SYSCTL_PHYSCAP_shadow;
         op->u.physinfo.nr_cpus = 2;
         return 0;
-    case XEN_SYSCTL_get_cpu_levelling_caps:
-        return is("silent") ? answer(ENOSYS) : get_caps(&op->u.cpu_levelling_caps.caps);
+    case XC_SYSCTL_GET_CPU_LEVELLING_CAPS: /* gone in 4.22 */
+        return is("silent") || this_version()->minor > 21 ? answer(ENOSYS)
+                                                          : get_caps((uint32_t *)&op->u);
     case XEN_SYSCTL_get_cpu_policy:
         return get_policy(&op->u.cpu_policy);
     case XEN_SYSCTL_get_cpu_featureset:
@@ -246,7 +267,7 @@ static int get_domain_policy(struct xen_domctl_cpu_policy *p)
 
 static int fake_domctl(struct xen_domctl *op)
 {
-    if (op->interface_version != (is("old") ? OTHER_VERSION : XEN_DOMCTL_INTERFACE_VERSION))
+    if (op->interface_version != this_version()->domctl)
         return answer(EACCES);
     if (is("eperm"))
         return answer(EPERM);
@@ -270,7 +291,7 @@ static int fake_version(uint64_t cmd, void *arg)
 
     switch (cmd) {
     case XENVER_version:
-        return is("old") ? 4 << 16 | 20 : 4 << 16 | 17;
+        return (int)(4 << 16 | this_version()->minor);
     case XENVER_extraversion:
         memcpy(arg, ".7-fake", 8);
         return 0;

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Would a guest with this policy run on that host?  The rules of xen/arch/x86/cpuid-policy/check.c."""
 
+import copy
+
 from . import features
 from .features import bits
 from .policy import (COMPONENT_FEATURE, EXTD, FAMILIES, Fault, HV, HV2, MSR_PLATFORM_INFO, NONE, NR_BASIC, NR_EXTD,
@@ -165,18 +167,36 @@ def _closed(guest, most, fs, faults):
             faults.append(Fault("max-leaf", leaf, NONE, guest.reg(leaf)[0], 0xff))
 
 
-def _widths(guest, most, fs, faults):
-    """Of addresses: Xen makes the linear one itself, and the physical one no smaller than this; or they are the limit's."""
+def _linear_bits(fs):
     t = features.table()
-    has = {name: fs >> t.number(name) & 1 for name in ("lm", "la57", "pae", "pse36")}
+    if not fs >> t.number("lm") & 1:
+        return 32
+    return 57 if fs >> t.number("la57") & 1 else 48
+
+
+def _restricted(most):
+    """The limit without linear addresses wider than any domain's."""
+    a, *rest = most.reg(EXTD + 8)
+    linear = min(a >> 8 & 0xff, _linear_bits(most.featureset()))
+    limit = copy.copy(most)
+    limit.leaves = {**most.leaves, (EXTD + 8, NONE): (a & ~0xff00 | linear << 8, *rest)}
+    return limit
+
+
+def _widths(guest, most, fs, faults):
+    """Of addresses: Xen makes the linear one itself, and the physical one no smaller than this.
+
+    Or they are the limit's; what is above that is a fault by the leaf's row.
+    """
+    t = features.table()
     physical, linear = guest.reg(EXTD + 8)[0] & 0xff, guest.reg(EXTD + 8)[0] >> 8 & 0xff
-    wide, least = (57 if has["la57"] else 48) if has["lm"] else 32, 36 if has["pae"] or has["pse36"] else 32
+    wide, least = _linear_bits(fs), 36 if fs >> t.number("pae") & 1 or fs >> t.number("pse36") & 1 else 32
     if guest.max_extd < EXTD + 8:
         return
     limit = most.reg(EXTD + 8)[0]
-    if linear not in (wide, limit >> 8 & 0xff):
+    if linear != wide and linear < limit >> 8 & 0xff:
         faults.append(Fault("linearaddr", EXTD + 8, NONE, linear, wide))
-    if physical < least and physical != limit & 0xff:
+    if physical < least and physical < limit & 0xff:
         faults.append(Fault("maxphysaddr", EXTD + 8, NONE, physical, least))
 
 
@@ -198,6 +218,7 @@ def check(guest, most, default=None):
     faults = []
     if guest.vendor() != most.vendor():
         return [Fault("vendor", 0, NONE, guest.reg(0)[1], most.reg(0)[1])]
+    most = _restricted(most)
     fs, max_fs = guest.featureset(), most.featureset()
     _missing(fs, max_fs, faults)
     if default is not None:

@@ -13,9 +13,10 @@ MAX_ENTRY = 1 << 20         # bytes: more than any entry can have
 END, HEADER, CPU, LAPIC, MTRR, XSAVE, MSR = 0, 1, 2, 5, 14, 16, 20
 
 # typecode: (name, sizes, each of which is right).  CPU: of today, before Xen 4.7 (no flags), before 3.4 (no TSC_AUX).
+# LAPIC: of 4.17, and with pending_esr since 4.18.5, 4.19.2, 4.20.1 and 4.21.
 ENTRIES = {
     END: ("END", (0,)), HEADER: ("HEADER", (24,)), CPU: ("CPU", (1032, 1024, 1016)), 3: ("PIC", (8,)), 4: ("IOAPIC", (400,)),
-    LAPIC: ("LAPIC", (24,)), 6: ("LAPIC_REGS", (1024,)), 7: ("PCI_IRQ", (16,)), 8: ("ISA_IRQ", (8,)), 9: ("PCI_LINK", (8,)),
+    LAPIC: ("LAPIC", (24, 32)), 6: ("LAPIC_REGS", (1024,)), 7: ("PCI_IRQ", (16,)), 8: ("ISA_IRQ", (8,)), 9: ("PCI_LINK", (8,)),
     10: ("PIT", (56,)), 11: ("RTC", (24,)), 12: ("HPET", (1048,)), 13: ("PMTIMER", (8,)), MTRR: ("MTRR", (240,)),
     15: ("VIRIDIAN_DOMAIN", (32,)), XSAVE: ("CPU_XSAVE", None), 17: ("VIRIDIAN_VCPU", (216,)), 18: ("VMCE_VCPU", (32,)),
     19: ("TSC_ADJUST", (8,)), MSR: ("CPU_MSR", None),

@@ -174,7 +174,8 @@ static void prerequisite_fault(const struct feature_need *n, struct policy_repor
 /*
  * Widths of addresses that Xen makes itself: linear ones as the paging has levels, physical ones of
  * 36 bits at the least with PAE or PSE36 (32 without).  Whoever builds a domain gives it those of
- * the limit (4.17's libxl): they are no domain's, but no fault either; policy_restrict().
+ * the limit (4.17's libxl): they are no domain's, but no fault either; policy_restrict().  What is
+ * above the limit's is a fault by the leaf's row.
  */
 static void check_widths(const struct cpu_policy *guest, const struct cpu_policy *max,
                          const struct featureset *fs, struct policy_report *r)
@@ -186,10 +187,10 @@ static void check_widths(const struct cpu_policy *guest, const struct cpu_policy
 
     if (policy_max_extd(guest) < leaf)
         return;
-    if (linear != policy_linear_bits(guest) && linear != (limit >> 8 & 0xff))
+    if (linear != policy_linear_bits(guest) && linear < (limit >> 8 & 0xff))
         policy_fault(r, policy_fault_at(FAULT_LINEARADDR, leaf, POLICY_NONE, linear,
                                         policy_linear_bits(guest)));
-    if (phys < least && phys != (limit & 0xff))
+    if (phys < least && phys < (limit & 0xff))
         policy_fault(r, policy_fault_at(FAULT_MAXPHYSADDR, leaf, POLICY_NONE, phys, least));
 }
 
