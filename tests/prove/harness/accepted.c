@@ -40,7 +40,8 @@ static unsigned int the_vendor; /* of all: they would have no level otherwise */
 #include "text.c"
 #include "verify.c"
 
-/* Rewriting "judge": of the host it is supposed that nothing is found, of the level it is proved. */
+/* Rewriting "judge": of the host it is supposed that nothing is found, of the level it is proved.
+ */
 static bool supposed;
 
 void found(struct policy_report *r)
@@ -190,7 +191,7 @@ static void keep_if(bool keep, struct cpuid_regs *x)
 
 #define ZERO_ABOVE(leaf, member)                                                                   \
     for (unsigned int s = 0; s < sizeof(p->member) / sizeof(p->member[0]); s++)                    \
-        keep_if((leaf) <= p->basic[0].a, &p->member[s])
+    keep_if((leaf) <= p->basic[0].a, &p->member[s])
 
 /* Proof accepted-trim: the same, with bounds that are numbers. */
 static void trim_by_numbers(struct cpu_policy *p)
@@ -281,7 +282,9 @@ static bool wide_enough(const struct featureset *fs)
 {
     uint32_t phys = level.extd[8].a & 0xff, linear = level.extd[8].a >> 8 & 0xff;
     bool wide = featureset_test(fs, X86_FEATURE_PAE) || featureset_test(fs, X86_FEATURE_PSE36);
-    uint32_t least = !featureset_test(fs, X86_FEATURE_LM) ? 32 : featureset_test(fs, X86_FEATURE_LA57) ? 57 : 48;
+    uint32_t least = !featureset_test(fs, X86_FEATURE_LM)    ? 32
+                     : featureset_test(fs, X86_FEATURE_LA57) ? 57
+                                                             : 48;
 
     return phys >= (wide ? 36 : 32) && phys <= 52 && linear >= least && linear <= 57;
 }
@@ -290,7 +293,8 @@ static void make_level(void)
 {
     struct featureset unshared = any_unshared();
 
-    the_vendor = RULE_INTEL; /* decides here only which leaves become empty, none of them features */
+    the_vendor =
+        RULE_INTEL; /* decides here only which leaves become empty, none of them features */
     level = nondet_policy();
     deflt = nondet_policy();
     max = nondet_policy();
@@ -315,7 +319,8 @@ void tail_missing(void)
     make_level();
     featureset_and(&warnings, &common.any, &features_by_merge[MERGE_HAZARD]);
     warnings.w[FEATURESET_Ab] = 0; /* where there is no PMU the level has none of these */
-    if (featureset_test(&warnings, X86_FEATURE_RSBA) || featureset_test(&warnings, X86_FEATURE_RRSBA)) {
+    if (featureset_test(&warnings, X86_FEATURE_RSBA) ||
+        featureset_test(&warnings, X86_FEATURE_RRSBA)) {
         featureset_set(&warnings, X86_FEATURE_RSBA);
         featureset_set(&warnings, X86_FEATURE_RRSBA);
     }
@@ -443,11 +448,15 @@ void tail_unbacked(void)
         PROVE(!(fl.w[i] & unshared.w[i]), "what is unshared is gone");
     for (unsigned int i = 0; i < NR_FIELD_RULES; i++)
         for (uint32_t leaf = field_rules[i].first;
-             field_rules[i].feature && (field_rules[i].vendors & VENDOR) && leaf <= field_rules[i].last; leaf++) {
-            bool family = policy_leaf_has_subleaves(leaf), backed = featureset_test(&fl, field_rules[i].feature - 1u);
+             field_rules[i].feature && (field_rules[i].vendors & VENDOR) &&
+             leaf <= field_rules[i].last;
+             leaf++) {
+            bool family = policy_leaf_has_subleaves(leaf),
+                 backed = featureset_test(&fl, field_rules[i].feature - 1u);
 
             for (uint32_t k = 0; k < (family ? policy_family(leaf)->count : 1u); k++) {
-                const struct cpuid_regs *l = policy_leaf_const(&level, leaf, family ? k : POLICY_NONE);
+                const struct cpuid_regs *l =
+                    policy_leaf_const(&level, leaf, family ? k : POLICY_NONE);
 
                 PROVE(backed || (!l->a && !l->b && !l->c && !l->d), "and so are its leaves");
             }
@@ -740,9 +749,8 @@ static void fit_one(uint32_t leaf, uint32_t s, const struct featureset *fs)
     l = nondet_regs();
     unshared = (struct featureset){{0}};
     end = at_end(leaf, &l, &words);
-    before = accepts(fs, leaf, s, &end, &m) && one_pool(leaf, &l, &k) &&
-             words_follow(&words, &l) && words_follow(&words, &k) &&
-             words_pass(leaf, &words, &m) && stays_silent(leaf, &l, &m);
+    before = accepts(fs, leaf, s, &end, &m) && one_pool(leaf, &l, &k) && words_follow(&words, &l) &&
+             words_follow(&words, &k) && words_pass(leaf, &words, &m) && stays_silent(leaf, &l, &m);
     fit(&l, &k, leaf, s, &unshared);
     if (feature != POLICY_NONE && featureset_test(&unshared, feature % FEATURESET_BITS))
         before = false;

@@ -54,6 +54,7 @@ void lemma_plain(void)
     struct cpuid_regs x = nondet_regs(), y = nondet_regs();
 
     PROVE(regs_empty(&x) == (!x.a && !x.b && !x.c && !x.d), "empty");
-    PROVE(regs_differ(&x, &y) == (x.a != y.a || x.b != y.b || x.c != y.c || x.d != y.d), "different");
+    PROVE(regs_differ(&x, &y) == (x.a != y.a || x.b != y.b || x.c != y.c || x.d != y.d),
+          "different");
     REACHED();
 }

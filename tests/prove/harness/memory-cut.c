@@ -157,10 +157,10 @@ void memory_trim(void)
 {
     the_policy = nondet_policy();
     policy_trim(&the_policy);
-    PROVE(the_policy.basic[0].a < POLICY_NR_BASIC && the_policy.feat[0].a < POLICY_NR_FEAT &&
-              (!the_policy.extd[0].a ||
-               the_policy.extd[0].a - EXTD_FIRST < (uint32_t)POLICY_NR_EXTD),
-          "maxima that policies hold");
+    PROVE(
+        the_policy.basic[0].a < POLICY_NR_BASIC && the_policy.feat[0].a < POLICY_NR_FEAT &&
+            (!the_policy.extd[0].a || the_policy.extd[0].a - EXTD_FIRST < (uint32_t)POLICY_NR_EXTD),
+        "maxima that policies hold");
     REACHED();
 }
 #endif

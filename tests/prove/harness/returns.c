@@ -46,7 +46,8 @@ void check_return_stack(void)
 
     /* Beside EIBRS it is the weaker one, whatever the host calls it. */
     strong = featureset_test(&h, X86_FEATURE_RSBA) && !featureset_test(&h, X86_FEATURE_EIBRS);
-    weak = !strong && (featureset_test(&h, X86_FEATURE_RSBA) || featureset_test(&h, X86_FEATURE_RRSBA));
+    weak = !strong &&
+           (featureset_test(&h, X86_FEATURE_RSBA) || featureset_test(&h, X86_FEATURE_RRSBA));
     /* RSBA covers both; RRSBA the weaker, and says nothing without EIBRS. */
     knows = featureset_test(&g, X86_FEATURE_RSBA) || (!strong && !weak) ||
             (!strong && featureset_test(&g, X86_FEATURE_RRSBA) &&

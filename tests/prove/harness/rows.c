@@ -180,8 +180,8 @@ static void all_visited(void)
                       seen_basic[i],
                   "a basic leaf that differs is looked at");
     for (uint32_t i = 0; i < POLICY_NR_EXTD; i++)
-        PROVE(!sees(&the_guest, 0x80000000u + i) ||
-                  same(&the_guest.extd[i], &the_host.extd[i]) || seen_extd[i],
+        PROVE(!sees(&the_guest, 0x80000000u + i) || same(&the_guest.extd[i], &the_host.extd[i]) ||
+                  seen_extd[i],
               "an extended leaf that differs is looked at");
     for (unsigned int i = 0; i < POLICY_NR_FAMILIES; i++)
         for (uint32_t s = 0; policy_families[i].leaf != 0xd && s < policy_families[i].count; s++) {
@@ -308,7 +308,8 @@ void check_rows(void)
     struct featureset fs = nondet_featureset();
     const struct fields c = {&the_guest, &the_host, &fs, &r, nondet_bool() ? AS_AMD : AS_INTEL};
 
-    PROVE((int)AS_INTEL == (int)RULE_INTEL && (int)AS_AMD == (int)RULE_AMD, "the library calls them so");
+    PROVE((int)AS_INTEL == (int)RULE_INTEL && (int)AS_AMD == (int)RULE_AMD,
+          "the library calls them so");
     PASTE(ROWS_, GROUP)
     REACHED();
 }
