@@ -17,6 +17,12 @@ step:NAME    The loops of the function NAME over arrays run one step, any one, f
              steps assign none of its parameters, which the rewriting sees to, so that a step
              within its memory is every step: an induction made by hand.  for (i = 0; i < n; i++)
              ends by its form.
+from:NAME    In the function NAME a loop over i that begins at a number which is not known becomes one
+             that begins at 0 and does nothing before that number.  CBMC then knows each slot's
+             number.  That the body leaves i alone is looked for in the source.
+down:NAME    In the function NAME "while (X > low && empty(X)) X--" becomes: for each number from
+             the highest that X may be (which is asserted) down to low, if X is that number and
+             empty(number), X is one less.  Each number comes at most once, in the same order.
 drop:NAME    The function NAME does nothing to memory outside of *p (proof NAME); its
              body is replaced by that of the harness, stub_NAME().
 """
@@ -117,6 +123,49 @@ def _step(folder, name):
     raise RewriteError(f"no function {name} any more")
 
 
+FROM = re.compile(r"for \(uint32_t (\w+) = ([^;]*[a-z][^;]*);\s*\1 < ([^;]*);\s*\1\+\+\)")
+
+
+def _from_body(name, body):
+    for i in {m[1] for m in FROM.finditer(body)}:
+        if re.search(rf"(?<!uint32_t )(?<!int )\b{i}\s*[-+|&^*/]?=[^=]|--{i}|{i}--|\+\+{i}|&{i}\b", body):
+            raise RewriteError(f"{name}: its steps assign {i}")
+    body, count = FROM.subn(r"for (uint32_t \1 = 0, from_ = (\2); \1 < (\3); \1++) if (\1 >= from_)", body)
+    if not count:
+        raise RewriteError(f"{name}: no loop from a number that is not known")
+    return body
+
+
+DOWN = re.compile(r"while \((?P<x>p->(?P<array>\w+)\[0\]\.a)(?: > (?P<low>\w+))? && (?P<empty>[^;]*)\)\n *(?P=x)--;")
+FIRST = {"feat": "0", "basic": "0", "extd": "EXTD_FIRST"}
+
+
+def _down_loop(match):
+    x, array = match["x"], match["array"]
+    high = f"{FIRST[array]} + POLICY_NR_{array.upper()} - 1"
+    if match["empty"].count(x) != 1:
+        raise RewriteError(f"{x}: not one question for each number")
+    return (f'__CPROVER_assert({x} <= {high} || {x} <= {match["low"] or 0}, "a maximum that a policy can hold");\n'
+            f'    for (uint32_t x_ = {high}; x_ > {match["low"] or 0}; x_--)\n'
+            f'        if ({x} == x_ && {match["empty"].replace(x, "x_")})\n            {x} = x_ - 1;')
+
+
+def _down_body(name, body):
+    loops = body.count("while (")
+    body, count = DOWN.subn(_down_loop, body)
+    if not count or count != loops:
+        raise RewriteError(f"{name}: {loops} loops, {count} of a known form")
+    return body
+
+
+def _loops(folder, name, change):
+    pattern = re.compile(rf"(^[a-z][^;{{}}/]*?\b(?:real_)?{name}\([^;{{}}/]*\)\n\{{)(.*?)(^\}})", re.M | re.S)
+    for path in sorted(folder.glob("*.c")):
+        if pattern.search(path.read_text()):
+            return _replace(path, pattern, lambda m: m[1] + change(name, m[2]) + m[3])
+    raise RewriteError(f"no function {name} any more")
+
+
 def rewrite(folder, names):
     for name in names:
         if name == "walk":
@@ -131,6 +180,10 @@ def rewrite(folder, names):
             _private_header(folder, FAULT, r"\1\n    (void)f;\n    if (r)\n        r->count++;\n}")
         elif name.startswith("step:"):
             _step(folder, name.split(":", 1)[1])
+        elif name.startswith("from:"):
+            _loops(folder, name.split(":", 1)[1], _from_body)
+        elif name.startswith("down:"):
+            _loops(folder, name.split(":", 1)[1], _down_body)
         elif name.startswith("drop:"):
             _drop(folder, name.split(":", 1)[1])
         else:
