@@ -32,7 +32,6 @@ class Mutation:
 # Arrays as they are, not an element each: what writes whole policies ends much sooner.
 ARRAYS = ("--no-array-field-sensitivity",)
 
-
 def memory(name, bounds, file="memory.c", **options):
     options.setdefault("flags", ARRAYS)
     return Proof(name=f"memory-{name}".replace("_", "-"), harness=file, function=f"memory_{name}", bounds=bounds,
@@ -122,7 +121,10 @@ PROOFS = [
           unwindset={"check_leaves.0": 38, "check_leaves.3": 42}, rewrites=("plain", "drop:check_leaf")),
     *(fields(*group) for group in FIELD_GROUPS),
     Proof("accepted-common", "accepted.c", "accepted_common", "any number of hosts, by induction", rewrites=("walk",)),
-    Proof("accepted-close", "accepted.c", "accepted_close", "every featureset", unwind=801, rewrites=("walk",)),
+    Proof("accepted-close", "accepted.c", "accepted_close", "every featureset", unwind=801,
+          rewrites=("walk", "closing")),
+    Proof("accepted-lose", "accepted.c", "accepted_lose", "every featureset and components", unwind=801,
+          defines=("TAIL", "VENDOR=RULE_INTEL"), flags=ARRAYS, rewrites=("walk", *TAIL_DROPS)),
     Proof("accepted-trim", "accepted.c", "accepted_trim", "every policy", defines=("TAIL", "VENDOR=RULE_INTEL"),
           rewrites=("from:policy_trim", "from:zero_family", *TAIL_DROPS)),
     Proof("accepted-shrink", "accepted.c", "accepted_shrink", "every policy", defines=("TAIL", "VENDOR=RULE_INTEL"),

@@ -6,6 +6,8 @@ Each rewriting must find what it expects; what has changed meanwhile is an error
 walk         Iterating over the set bits of a mask becomes: for each bit, if it is set.  CBMC then
              knows each bit's number while it unwinds.  The proofs next-feature and next-component
              say that the library's iterations visit exactly the set bits, upwards.
+closing      The same in featureset_close(), which asks what is missing of those that others stand on (that
+             it takes no others is looked for in the source): the others are left out.
 plain        regs_empty() and regs_differ() compare the registers one by one (proof plain).
 stop         policy_fault() ends the run.  For "the answer is 0": each fault is counted, and no count
              is taken back (proof fault), so a run with one cannot answer 0.
@@ -76,6 +78,16 @@ def _walk(folder):
         if count != starts:
             raise RewriteError(f"{path.name}: {starts} walks over features, {count} of a known form")
         path.write_text(text)
+
+
+def _closing(folder):
+    """After walk."""
+    path = folder / "featureset.c"
+    if "featureset_andnot(&missing, &features_with_dependents, fs);" not in path.read_text():
+        raise RewriteError("featureset_close() takes others than those that others stand on")
+    _replace(path, re.compile(r"if \(featureset_test\(&missing, \(unsigned int\)f\)\)"),
+             "if (featureset_test(&features_with_dependents, (unsigned int)f) && "
+             "featureset_test(&missing, (unsigned int)f))")
 
 
 def _drop(folder, name):
@@ -170,6 +182,8 @@ def rewrite(folder, names):
     for name in names:
         if name == "walk":
             _walk(folder)
+        elif name == "closing":
+            _closing(folder)
         elif name == "judge":
             _private_header(folder, FAULT, r"void found(struct policy_report *r);\n\1\n    (void)f;\n    found(r);\n}")
         elif name == "plain":
