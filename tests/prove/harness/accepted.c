@@ -485,13 +485,16 @@ void tail_verify_features(void)
 }
 #endif
 
-/* policy_shrink(): nothing says anything beyond the maxima, and what is below stays. */
+/* policy_shrink(): nothing says anything beyond the maxima, and what is below stays.  Slots of basic
+ * leaves that have subleaves are not used: policy_from_leaves() leaves them zero. */
 #ifdef TAIL
 void accepted_shrink(void)
 {
     struct cpu_policy p = nondet_policy(), q;
     struct policy_report unused = {NULL, 0, 0};
 
+    for (uint32_t i = 0; i < POLICY_NR_BASIC; i++)
+        ASSUME(!policy_leaf_has_subleaves(i) || regs_empty(&p.basic[i]));
     trim_by_numbers(&p);
     q = p;
     policy_shrink(&p);
