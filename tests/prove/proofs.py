@@ -31,6 +31,9 @@ class Mutation:
 
 # Arrays as they are, not an element each: what writes whole policies ends much sooner.
 ARRAYS = ("--no-array-field-sensitivity",)
+# An element each of leaf D, too, which has 64 subleaves.
+WIDE = ("--max-field-sensitivity-array-size", "128")
+
 
 def memory(name, bounds, file="memory.c", **options):
     options.setdefault("flags", ARRAYS)
@@ -84,6 +87,11 @@ def tail(name, what, defines=(), **options):
                  flags=options.pop("flags", ARRAYS), rewrites=("walk", "plain", "judge", *TAIL_DROPS), **options)
 
 
+# Not seen to end within their time: they are run when they are asked for, and count as nothing.
+NOT_ENDED = ("accepted-components", "accepted-verify-lists", "accepted-unbacked-intel", "accepted-unbacked-amd", "fit-07",
+             "fit-intel-00", "fit-amd-00", "fit-intel-e08", "fit-amd-e08", "fit-intel-e19", "fit-amd-e19",
+             "memory-verify")
+
 PROOFS = [
     Proof("next-feature", "lemmas.c", "lemma_feature", "every set, every start", unwind=26, memory=True),
     Proof("next-component", "lemmas.c", "lemma_component", "every 64-bit mask; by induction every step", unwind=4,
@@ -135,10 +143,10 @@ PROOFS = [
     tail("hazards", "every hazard of the host's is told"),
     tail("numbers", "numbers are at most the host's"),
     tail("closed", "closed as Xen closes it"),
-    tail("components", "components are the host's, in the same place and form", flags=()),
+    tail("components", "components are the host's, in the same place and form", flags=WIDE),
     tail("copies", "AMD's copies are its own"),
     tail("verify-features", "what a feature stands on is there; addresses"),
-    tail("verify-lists", "components and caches as a CPU has them", flags=()),
+    tail("verify-lists", "components and caches as a CPU has them", flags=WIDE),
     *(tail(f"unbacked-{vendor}", "no leaf without its feature", (f"VENDOR=RULE_{vendor.upper()}",), function="unbacked")
       for vendor in ("intel", "amd")),
     *(fit(vendor, *group) for group in FIELD_GROUPS
