@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The streams that tests of files and of hostile names print come from the tests of streams and of the gate."""
+"""Some of these tests need streams, and the gate's tests: tests/migration has them."""
 
 import sys
 from pathlib import Path
 
 MIGRATION = Path(__file__).resolve().parents[1] / "migration"
-sys.path[:0] = [str(MIGRATION / "cli"), str(MIGRATION)]
+sys.path[:0] = [str(MIGRATION), str(MIGRATION / "cli")]

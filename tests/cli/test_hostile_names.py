@@ -19,6 +19,7 @@ import test_gate as gate
 import test_xenlevel_stream as images
 from simhost import FakeHost
 from test_xl_sim import MACHINES, SANDY, XEN_SIM, XL
+from streambuilder import headers
 from test_xenlevel import MIDDLE, NEW, OLD, XENLEVEL, hosts, pb, pool  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.slow       # not part of `make check-quick`
@@ -137,7 +138,7 @@ def test_names_of_files(hosts, tmp_path, name):  # noqa: F811
 def test_names_in_images(hosts, tmp_path, name):  # noqa: F811
     path = tmp_path / "web.save"
     records = [*images.policy_records(NEW), (images.STATIC_END, b""), images.page(1), (images.END, b"")]
-    stream = images.headers() + b"".join(images.record(*r) for r in records)
+    stream = headers() + b"".join(images.record(*r) for r in records)
     path.write_bytes(images.wrap(stream, name=name))
     assert b"web" in run(VERIFY, path).stdout
     assert run_json(VERIFY, "--json", path)[0]["domain"]["name"] == name
@@ -160,7 +161,7 @@ def test_names_in_images(hosts, tmp_path, name):  # noqa: F811
 def test_hosts_of_the_verifier(pb, hosts, tmp_path, name):  # noqa: F811
     bad = rename(pb, hosts / f"{OLD}.xlp", name, tmp_path / "bad.xlp")
     path = tmp_path / "web.save"
-    path.write_bytes(images.wrap(images.headers() + b"".join(
+    path.write_bytes(images.wrap(headers() + b"".join(
         images.record(*r) for r in [*images.policy_records(NEW), (images.STATIC_END, b""), (images.END, b"")])))
     run(VERIFY, "--host", bad, path)
 

@@ -14,6 +14,7 @@ import pytest
 
 import test_gate as gate
 import test_xenlevel_stream as images
+from streambuilder import headers
 from test_xenlevel import NEW, OLD, XENLEVEL, hosts  # noqa: F401 (a fixture)
 from test_xl_sim import MACHINES, SANDY, XEN_SIM, Host
 
@@ -26,7 +27,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to put a file
 
 def image():
     records = [*images.policy_records(NEW), (images.STATIC_END, b""), images.page(1), (images.END, b"")]
-    return images.wrap(images.headers() + b"".join(images.record(*r) for r in records))
+    return images.wrap(headers() + b"".join(images.record(*r) for r in records))
 
 
 class Writers:

@@ -43,14 +43,16 @@ def alive(pid):
 
 class Driven:
     def __init__(self, tmp_path, end, timeout):
-        self.log, told = tmp_path / "log", tmp_path / "told"
+        self.log, told, go = tmp_path / "log", tmp_path / "told", tmp_path / "go"
         os.mkfifo(told)
+        os.mkfifo(go)
         fd = os.open(told, os.O_RDWR)   # no end of file before the first has opened it
         self.process = subprocess.Popen([sys.executable, "-c", DRIVER, ROOT / "tests", self.log, str(timeout),
-                                         "sh", "-c", f"exec 3>{told}\n{STEP}\n{end}"],
+                                         "sh", "-c", f"exec 3>{told}\n{STEP}\nread all <{go}\n{end}"],
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         with open(fd, encoding="ascii") as file:
             self.pids = [int(file.readline()) for _ in range(PROCESSES)]
+        go.write_text("on\n", encoding="ascii")    # it does not end before it has started them all
 
     def finish(self):
         out, err = self.process.communicate(timeout=60)

@@ -93,9 +93,9 @@ static int check_cpu(const struct entry *e)
 }
 
 /*
- * Xen fills up with zeros what an older one has left out.  The entry ends behind timer_divisor up to
- * Xen 4.17, and behind pending_esr since 4.18.5, 4.19.2, 4.20.1 and 4.21.0 (hvm/save.h of each): both
- * come here, whichever of them the installed headers have.  APIC_BASE is its first field.
+ * Xen fills up with zeros what an older one has left out.  The entry ends behind timer_divisor up
+ * to Xen 4.17, and behind pending_esr since 4.18.5, 4.19.2, 4.20.1 and 4.21.0 (hvm/save.h of each):
+ * both come here, whichever of them the installed headers have.  APIC_BASE is its first field.
  */
 #define LAPIC_LENGTH     24u
 #define LAPIC_LENGTH_ESR 32u

@@ -108,8 +108,8 @@ struct xc_transport_ops {
 extern const struct xc_transport_ops xc_transport_xen;
 
 /*
- * A simulated host (xen/include/sim-abi/protocol.h).  `where` is the path of its socket.  Hypercall buffers
- * come from 64 MiB that are shared with it: more at one time is ENOMEM.
+ * A simulated host (xen/include/sim-abi/protocol.h).  `where` is the path of its socket.  Hypercall
+ * buffers come from 64 MiB that are shared with it: more at one time is ENOMEM.
  */
 extern const struct xc_transport_ops xc_transport_sim;
 
