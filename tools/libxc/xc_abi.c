@@ -21,7 +21,8 @@
     _Static_assert(offsetof(struct type, field) == (offset) &&                                     \
                        sizeof(((struct type *)0)->field) == (size),                                \
                    #type "." #field " of this Xen is another one")
-#define NUMBER_IS(name, value) _Static_assert(name == (value), #name " of this Xen is another one")
+#define NUMBER_IS(name, value)                                                                     \
+    _Static_assert((name) == (value), #name " of this Xen is another one")
 
 _Static_assert(XEN_DOMCTL_INTERFACE_VERSION >= XC_DOMCTL_OLDEST &&
                    XEN_DOMCTL_INTERFACE_VERSION <= XC_DOMCTL_NEWEST,

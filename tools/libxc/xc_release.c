@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stddef.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "xc_release.h"
@@ -37,17 +37,33 @@ static enum answer has_long_lapic(const struct xc_release *r)
     return ANSWER_NO;
 }
 
+/* A number at *at, which moves behind it; false when there is none, or it is none of a release. */
+static bool read_number(const char **at, unsigned int *number)
+{
+    unsigned long value;
+    char *end;
+
+    if (**at < '0' || **at > '9')
+        return false;
+    value = strtoul(*at, &end, 10);
+    if (value > 9999)
+        return false;
+    *at = end;
+    *number = (unsigned int)value;
+    return true;
+}
+
 bool xc_read_release(const char *text, struct xc_release *r)
 {
+    const char *at = text ? text : "";
     unsigned int point;
-    int end = 0, behind = 0;
 
     r->point = -1;
-    if (!text || sscanf(text, "%4u.%4u%n", &r->major, &r->minor, &end) < 2)
+    if (!read_number(&at, &r->major) || *at++ != '.' || !read_number(&at, &r->minor))
         return false;
     /* "-pre" and "-rc1" are on the way to the release that they name. */
-    if (sscanf(text + end, ".%4u%n", &point, &behind) == 1 &&
-        strncmp(text + end + behind, "-pre", 4) != 0 && strncmp(text + end + behind, "-rc", 3) != 0)
+    if (*at++ == '.' && read_number(&at, &point) && strncmp(at, "-pre", 4) != 0 &&
+        strncmp(at, "-rc", 3) != 0)
         r->point = (int)point;
     return true;
 }

@@ -395,6 +395,13 @@ def test_pv_that_nobody_knows_is_not_fine(tmp_path):
     assert "is not known" in refused(Run(again(tmp_path), data, env=env | {"XENLEVEL_PV": "strict"}))
 
 
+def test_pv_on_a_xen_that_does_not_say_what_it_hides(tmp_path):
+    """4.22: worked out from the CPU's model. This one's raw policy has no faulting, and it has no masks."""
+    data = stream(guest=1)
+    text = passed(Run(tmp_path, data, env={"FAKE_XEN_TYPE": "pv", "FAKE_XEN_FAIL": "no-caps"}), data).stderr
+    assert "is not known" not in text and "identity changes" in text
+
+
 def test_pv_without_a_policy(tmp_path):
     data = (headers(version=2, guest=1) + record(PV_INFO, pv_info())
             + record(P2M, b"p" * 4096) + pages(2) + record(END))

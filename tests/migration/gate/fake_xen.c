@@ -8,7 +8,7 @@
  * FAKE_XEN_NAME  the domain's name in xenstore
  * FAKE_SYSLOG    the socket of syslog; none: nobody listens
  * FAKE_XEN_FAIL  the hypercall that fails: version, getdomaininfo, policy, domain-policy,
- *                set-policy, caps
+ *                set-policy, caps; no-caps: it does not offer them, as 4.22
  * FAKE_XEN_CAPS  its levelling capabilities, a number (1: CPUID faulting, the default)
  * FAKE_XEN_KEEPS_NOT  features that a domain is not given though this host has them
  * FAKE_XEN_ADDS  features that a domain is given whatever it was told of
@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "cpus.h"
+#include "xc_abi.h"
 #include "edit.h"
 #include "gate.h"
 
@@ -110,10 +111,13 @@ static int fake_sysctl(struct xen_sysctl *op)
     struct xen_sysctl_cpu_policy *p = &op->u.cpu_policy;
     const char *caps = getenv("FAKE_XEN_CAPS");
 
-    if (op->cmd == XEN_SYSCTL_get_cpu_levelling_caps && !fails("caps")) {
-        op->u.cpu_levelling_caps.caps =
+    if (op->cmd == XC_SYSCTL_GET_CPU_LEVELLING_CAPS && !fails("no-caps")) {
+        const uint32_t answer =
             caps ? (uint32_t)strtoul(caps, NULL, 0) : XEN_SYSCTL_CPU_LEVELCAP_faulting;
-        return 0;
+
+        memcpy(&op->u, &answer, sizeof(answer));
+        errno = EPERM;
+        return fails("caps") ? -1 : 0;
     }
     if (op->cmd != XEN_SYSCTL_get_cpu_policy || fails("policy")) {
         errno = EOPNOTSUPP;

@@ -26,6 +26,8 @@ static const struct {
     {"4.18.", true, {4, 18, -1}},
     {"", false, {0, 0, 0}},
     {"xen", false, {0, 0, 0}},
+    {"4.x", false, {0, 0, 0}},
+    {"4.99999", false, {0, 0, 0}},
     {"4", false, {0, 0, 0}},
     {NULL, false, {0, 0, 0}},
 };
