@@ -8,6 +8,8 @@ walk         Iterating over the set bits of a mask becomes: for each bit, if it 
              say that the library's iterations visit exactly the set bits, upwards.
 closing      The same in featureset_close(), which asks what is missing of those that others stand on (that
              it takes no others is looked for in the source): the others are left out.
+unshared     The same in policy_drop_unbacked(): what no row of a leaf hangs on is left out.  The harness
+             has these features in can_be_unshared, and asserts that it asks for no others.
 plain        regs_empty() and regs_differ() compare the registers one by one (proof plain).
 stop         policy_fault() ends the run.  For "the answer is 0": each fault is counted, and no count
              is taken back (proof fault), so a run with one cannot answer 0.
@@ -88,6 +90,13 @@ def _closing(folder):
     _replace(path, re.compile(r"if \(featureset_test\(&missing, \(unsigned int\)f\)\)"),
              "if (featureset_test(&features_with_dependents, (unsigned int)f) && "
              "featureset_test(&missing, (unsigned int)f))")
+
+
+def _unshared(folder):
+    """After walk."""
+    _replace(folder / "fit.c", re.compile(r"if \(featureset_test\(unshared, \(unsigned int\)f\)\)"),
+             "if (featureset_test(&can_be_unshared, (unsigned int)f) && "
+             "featureset_test(unshared, (unsigned int)f))")
 
 
 def _drop(folder, name):
@@ -184,6 +193,8 @@ def rewrite(folder, names):
             _walk(folder)
         elif name == "closing":
             _closing(folder)
+        elif name == "unshared":
+            _unshared(folder)
         elif name == "judge":
             _private_header(folder, FAULT, r"void found(struct policy_report *r);\n\1\n    (void)f;\n    found(r);\n}")
         elif name == "plain":

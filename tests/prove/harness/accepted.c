@@ -27,6 +27,8 @@ static unsigned int the_vendor; /* of all: they would have no level otherwise */
 
 #include "featureset.c"
 
+static struct featureset can_be_unshared; /* rewriting "unshared" */
+
 #include "leaves.c"
 
 #include "xstate.c"
@@ -247,14 +249,17 @@ static void lower_maxima(struct cpu_policy *p)
     p->extd[0].a = extd;
 }
 
-/* Only features of rows that must be equal are ever unshared. */
+/* Only features that rows hang on are ever unshared: fit_leaf() takes them from there. */
 static struct featureset any_unshared(void)
 {
-    struct featureset unshared = {{0}};
+    struct featureset unshared = nondet_featureset();
 
     for (unsigned int i = 0; i < NR_FIELD_RULES; i++)
-        if (field_rules[i].feature && field_rules[i].rule == RULE_EQUAL && nondet_bool())
-            featureset_set(&unshared, field_rules[i].feature - 1u);
+        if (field_rules[i].feature)
+            featureset_set(&can_be_unshared, field_rules[i].feature - 1u);
+    featureset_and(&unshared, &unshared, &can_be_unshared);
+    for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
+        PROVE(!(unshared.w[i] & ~can_be_unshared.w[i]), "no others");
     return unshared;
 }
 
@@ -485,8 +490,8 @@ void tail_verify_features(void)
 }
 #endif
 
-/* policy_shrink(): nothing says anything beyond the maxima, and what is below stays.  Slots of basic
- * leaves that have subleaves are not used: policy_from_leaves() leaves them zero. */
+/* policy_shrink(): nothing says anything beyond the maxima, and what is below stays.  Slots of
+ * basic leaves that have subleaves are not used: policy_from_leaves() leaves them zero. */
 #ifdef TAIL
 void accepted_shrink(void)
 {
