@@ -787,7 +787,7 @@ static void fit_one(uint32_t leaf, uint32_t s, const struct featureset *fs)
 }
 
 #define LEAF_BEGIN(leaf, subs)                                                                     \
-    for (uint32_t s = 0; s < (subs); s++) {                                                        \
+    for (uint32_t s = 0; FIRST <= (leaf) && (leaf) <= LAST && s < (subs); s++) {                   \
         fit_one(leaf, s, &fl);
 #define ROW(rule, low, high, reg, mask, vendors, feature, name)
 #define LEAF_END }
@@ -799,7 +799,7 @@ void accepted_fit(void)
     least_linear = nondet_uint();
     ASSUME(least_phys && least_linear);
     the_vendor = VENDOR;
-#ifdef FIRST /* the rows are the same for both */
+#ifdef SAME_ROWS /* the rows are the same for both */
     for (unsigned int i = 0; i < NR_FIELD_RULES; i++)
         PROVE(field_rules[i].last < FIRST || field_rules[i].first > LAST ||
                   field_rules[i].vendors == (RULE_INTEL | RULE_AMD),
