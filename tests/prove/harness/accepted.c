@@ -633,6 +633,12 @@ static bool accepts(const struct featureset *fs, uint32_t leaf, uint32_t s,
     return !faults.count;
 }
 
+/* AMD's leaf 4 is reserved: what Intel reserves in its own has nothing in it. */
+static bool as_reserved(uint32_t leaf, const struct cpuid_regs *x)
+{
+    return leaf != 4 || the_vendor != RULE_AMD || (!(x->a & ~0xffffc3ffu) && !(x->d & ~7u));
+}
+
 /* What policy_level() requires of hosts, and what is required here: the vendor's name is the same
  * in both of its places; leaf 1 says something. */
 static bool one_pool(uint32_t leaf, const struct cpuid_regs *l, const struct cpuid_regs *d)
@@ -740,7 +746,7 @@ static void fit_one(uint32_t leaf, uint32_t s, const struct featureset *fs)
     struct featureset has_d = nondet_featureset(), unshared = {{0}};
     uint32_t feature = backed_by(leaf);
     bool backed = feature == POLICY_NONE || featureset_test(fs, feature % FEATURESET_BITS);
-    bool pair, before, ranges;
+    bool pair, before, ranges, reserved;
 
     /* What has no feature behind it becomes empty in the end, and passes everywhere. */
     if (feature != POLICY_NONE && !backed) {
@@ -753,9 +759,11 @@ static void fit_one(uint32_t leaf, uint32_t s, const struct featureset *fs)
            words_follow(&words, &d) && words_pass(leaf, &d, &m) && words_pass(leaf, &words, &m) &&
            (feature == POLICY_NONE || featureset_test(&has_d, feature % FEATURESET_BITS));
     ranges = address_range(&l) && address_range(&d);
+    reserved = as_reserved(leaf, &l);
     end = l;
     fit(&l, &d, leaf, s, &unshared);
     PROVE(one_pool(leaf, &end, &l) || (leaf == 1 && silent(&l)), "the identity stays");
+    PROVE(!reserved || as_reserved(leaf, &l), "what is reserved stays so");
     PROVE(leaf != 0x80000008u || !ranges || address_range(&l), "addresses that can be");
     if (feature != POLICY_NONE && featureset_test(&unshared, feature % FEATURESET_BITS))
         pair = false; /* not backed at the end */
@@ -778,7 +786,7 @@ static void fit_one(uint32_t leaf, uint32_t s, const struct featureset *fs)
 
     /* And is closed, or becomes empty. */
     if (is_closed(leaf, s)) {
-        before = accepts(fs, leaf, s, &end, &m);
+        before = accepts(fs, leaf, s, &end, &m) && as_reserved(leaf, &end);
         end = closed_leaf(leaf, s, &end);
         PROVE(!before || accepts(fs, leaf, s, &end, &m), "it passes when it is closed");
     }
