@@ -12,12 +12,13 @@
  */
 #include "harness.h"
 
+#include "features-gen.c" /* first: how long its arrays are */
+
 #include "fields.c"
 
 #include "check.c"
 #include "components.c"
 #include "featureset.c"
-#include "features-gen.c"
 #include "leaves.c"
 #include "text.c"
 #include "xstate.c"
