@@ -264,7 +264,7 @@ BROKEN = [
     Mutation("only-what-is-backed", "fit.c",
              r"if \(!f->feature \|\| featureset_test",
              "if (f->feature || featureset_test", "accepted-unbacked-amd"),
-    Mutation("silence-is-equal", "fit.c", r"\*mute \|= a != b \|\| silent;", "*mute |= a != b;", "fit-00"),
+    Mutation("silence-is-equal", "fit.c", r"\*mute \|= a != b \|\| silent;", "*mute |= a != b;", "fit-intel-02"),
     Mutation("warned-by-silence", "fit.c", r"^ *\*mute \|= silent;.*\n", "", "fit-0a"),
     Mutation("bits-stay", "fit.c", "return a & b;", "return a;", "fit-14"),
     Mutation("unshared-is-not-noted", "fit.c", r"if \(mute && feature\)", "if (mute && 0)", "fit-1d"),
