@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from .apt import Apt, AptError, unpack
+from .apt import Apt, AptError, machine_suite, unpack
 
 XEN_LIBS = ("libxencall1", "libxendevicemodel1", "libxenevtchn1", "libxenforeignmemory1", "libxengnttab1",
             "libxenhypfs1", "libxenstore4", "libxentoolcore1", "libxentoollog1")
@@ -25,6 +25,7 @@ class Release:
     folder: str             # of the cache
     xen_packages: tuple     # all from Xen's own source, so of one version
     other: tuple
+    libraries: tuple        # of Xen's tools, where they are not this machine's
     dbg_package: str        # symbols and sizes of the hypervisor: for livepatches
     device_model: tuple     # QEMU, firmware and what QEMU is linked with; (): not known to work
 
@@ -37,15 +38,18 @@ RELEASES = {r.xen: r for r in (
     Release("4.17", "bookworm", "", dbg_package="xen-hypervisor-4.17-amd64-dbg",
             xen_packages=("xen-hypervisor-4.17-amd64", "xen-utils-4.17", "xen-utils-common", "libxenmisc4.17", *XEN_LIBS),
             other=("libyajl2", "busybox-static"),
+            # Without the libc: programs that were built here may need the newer one.
+            libraries=("libncurses6", "libtinfo6", "libext2fs2", "libcom-err2", "liblzma5", "libuuid1", "libzstd1", "zlib1g"),
             # After the third, as far as a machine that has qemu-system-x86 may lack it.
             device_model=("qemu-system-xen", "qemu-system-data", "seabios",
                           "libspice-server1", "libusb-1.0-0", "libgstreamer1.0-0", "libgstreamer-plugins-base1.0-0", "libopus0",
                           "liborc-0.4-0", "libdw1", "libelf1", "libunwind8", "libssl3", "liblz4-1", "libsasl2-2")),
     Release("4.20", "trixie", "4.20", dbg_package="xen-hypervisor-4.20-amd64-dbg",
             xen_packages=("xen-hypervisor-4.20-amd64", "xen-utils-4.20", "xen-utils-common", "libxenmisc4.20", *XEN_LIBS),
-            # With the libc: Xen's tools need a newer one than Debian 12 has, and with it nothing of this machine matters.
-            other=("libyajl2", "busybox-static", "libc6", "libgcc-s1", "libncurses6", "libtinfo6", "libext2fs2t64",
-                   "libcom-err2", "liblzma5", "libuuid1", "libzstd1", "zlib1g"),
+            other=("libyajl2", "busybox-static"),
+            # With the libc: Xen's tools need a newer one than Debian 12 has.
+            libraries=("libc6", "libgcc-s1", "libncurses6", "libtinfo6", "libext2fs2t64", "libcom-err2", "liblzma5", "libuuid1",
+                       "libzstd1", "zlib1g"),
             device_model=()),
 )}
 DEFAULT = "4.17"
@@ -90,7 +94,10 @@ class Packages:
         self.debs = self.home / "debs"
         self.apt = Apt(self.release.suite, self.home / "apt")
         self.say = say
-        self.names = [*self.release.xen_packages, *self.release.other] + [self.release.dbg_package] * debug
+        self.base = [*self.release.xen_packages, *self.release.other]       # all that dom0's image is made of, but the kernel
+        if self.release.suite != machine_suite():
+            self.base += self.release.libraries
+        self.names = self.base + [self.release.dbg_package] * debug
         self.version = {}
         self._roots = {}
 
@@ -133,7 +140,7 @@ class Packages:
 
     def identity(self):
         """What was used, as text: part of the key of everything built from it."""
-        return "\n".join(f"{n} {self.version[n]}" for n in sorted([*self.release.xen_packages, *self.release.other, self.kernel]))
+        return "\n".join(f"{n} {self.version[n]}" for n in sorted([*self.base, self.kernel]))
 
     def _cached(self):
         have = {}
