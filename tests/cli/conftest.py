@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Streams, and what the tests of migration know of them, serve here too."""
+"""Some of these tests need streams, and the gate's tests: tests/migration has them."""
 
 import sys
 from pathlib import Path

@@ -20,7 +20,7 @@ import test_xenlevel_stream as images
 from simhost import FakeHost
 from test_xl_sim import MACHINES, SANDY, XEN_SIM, XL
 from streambuilder import headers
-from test_xenlevel import MIDDLE, NEW, OLD, XENLEVEL, hosts, pb, pool  # noqa: F401 (fixtures)
+from test_xenlevel import NEW, OLD, XENLEVEL, hosts, pb, pool  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.slow       # not part of `make check-quick`
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import simhost
-from simhost import DIRTIED, HELLO, HYPERCALL, INFO, PAGE, POWER_OFF, STORE_READ, TRANSLATE, FakeHost, Lost, memory_fd
+from simhost import HELLO, HYPERCALL, INFO, PAGE, POWER_OFF, STORE_READ, TRANSLATE, FakeHost, Lost, memory_fd
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("XENLEVEL_BUILD", ROOT / "build"))

@@ -17,11 +17,9 @@ from pathlib import Path
 
 import pytest
 
+import streambuilder as build
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/migration"))
-
-import streambuilder as build   # noqa: E402
-
 BUILD = Path(os.environ.get("XENLEVEL_BUILD", ROOT / "build"))
 XENLEVEL = BUILD / "tools" / "xenlevel" / "xenlevel"
 CPUS = ROOT / "xen" / "sim" / "machines"

@@ -410,9 +410,6 @@ def heads():
     return made | {f"leaves-{name}": make(small_policy(*(leaf(*l) for l in leaves)), end) for name, leaves in wrong.items()}
 
 
-STREAMS_OF = {"hvm": hvm_stream, "pv": pv_stream}
-
-
 def write_large_image(path, mib, pages=None):
     """A stream of that much memory in records as Xen writes them; `pages`: 4 MiB for each, else they are holes of the file."""
     s = hvm_stream(layer="xl")

@@ -315,6 +315,27 @@ static void policy_is_refused(void **state)
     }
 }
 
+/* The limit's own width of linear addresses, 57 bits, is no domain's here: to accept it would be to
+ * give the domain another CPU than it was told of. */
+static void no_width_is_cut_down(void **state)
+{
+    struct core *c = core_boot("intel-icelake-sp", 2, 1000, "");
+    struct domain *d = core_domain(c, HVM_HAP, 1, 0);
+    const struct cpu_policy before = d->policy;
+    xen_cpuid_leaf_t leaf = leaf_of(d, 0x80000008, NONE);
+    struct xen_domctl_cpu_policy out;
+
+    (void)state;
+    assert_int_equal(c->hv.policies[XEN_SYSCTL_cpu_policy_hvm_max].extd[8].a >> 8 & 0xff, 57);
+    assert_int_equal(leaf.a >> 8 & 0xff, 48);
+    assert_int_equal(set_policy(c, d, &leaf, 1, NULL, 0, &out), 0);
+    leaf.a = (leaf.a & ~0xff00u) | 57u << 8;
+    assert_int_equal(set_policy(c, d, &leaf, 1, NULL, 0, &out), -XEN_EINVAL);
+    assert_int_equal(out.err_leaf, 0x80000008);
+    assert_memory_equal(&d->policy, &before, sizeof(before));
+    core_halt(c);
+}
+
 static void policy_arrays_are_checked(void **state)
 {
     struct core *c = boot();
@@ -475,6 +496,7 @@ int main(void)
         cmocka_unit_test(tsc),
         cmocka_unit_test(policy_is_merged),
         cmocka_unit_test(policy_is_refused),
+        cmocka_unit_test(no_width_is_cut_down),
         cmocka_unit_test(policy_arrays_are_checked),
         cmocka_unit_test(policy_is_frozen),
         cmocka_unit_test(policy_round_trip),

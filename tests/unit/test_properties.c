@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cpuid-policy/vocabulary.h>
 #include <sim/guest-pv.h>
 #include <sim/machine.h>
 #include <xen/domctl.h>
 #include <xen/errno.h>
 #include <xen/sysctl.h>
 
+#include "features-gen.h"
 #include "property.h"
 #include "pvview.h"
 
@@ -75,6 +77,8 @@ static void random_policy(const struct domain *d, struct cpu_policy *p)
     unsigned int changes = property_below(12);
 
     *p = property_below(2) ? *default_of(d) : *max_of(d);
+    if (property_below(8)) /* else wider addresses than a domain gets, where the limit has them */
+        policy_restrict(p, domain_guest_type(d));
     policy_to_featureset(p, &fs);
     while (changes--) {
         int feature = featureset_next(&fs, property_below(FEATURESET_BITS));
@@ -106,7 +110,8 @@ static void try_policy(struct domain *d)
 {
     static struct cpu_policy p, before, merged;
     struct policy_report none = {NULL, 0, 0};
-    const struct policy_host limits = {max_of(d), default_of(d)};
+    static struct cpu_policy max;
+    const struct policy_host limits = {&max, default_of(d)};
     uint32_t leaf, subleaf;
     bool good;
     long rc;
@@ -114,6 +119,8 @@ static void try_policy(struct domain *d)
     random_policy(d, &p);
     policy_trim(&p);
     before = d->policy;
+    max = *max_of(d);
+    policy_restrict(&max, domain_guest_type(d));
     good = !policy_verify(&p, &none) && !topology_verify(&p, &leaf, &subleaf) &&
            !policy_check(&p, &limits, &none);
     rc = set_policy(d->id, &p);
@@ -137,6 +144,9 @@ static void try_policy(struct domain *d)
         featureset_andnot(&got, &got, featureset_merge_mask(MERGE_MIRROR));
         require(featureset_equal(&wanted, &got), "d%u does not have the features it was given",
                 d->id);
+        if (policy_has(&p, X86_FEATURE_LM))
+            require(merged.extd[8].a == p.extd[8].a, "d%u does not have the widths it was given",
+                    d->id);
     } else {
         require(!memcmp(&before, &d->policy, sizeof(before)), "d%u: a refusal changed its policy",
                 d->id);

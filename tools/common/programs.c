@@ -44,9 +44,9 @@ struct list {
     size_t size, len;
 };
 
-static void add(struct list *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void list_add(struct list *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-static void add(struct list *l, const char *format, ...)
+static void list_add(struct list *l, const char *format, ...)
 {
     va_list ap;
     int n;
@@ -68,7 +68,7 @@ void programs_features(const struct featureset *fs, char *buf, size_t size)
         const struct feature_info *info = feature_info((unsigned int)f);
 
         if (info)
-            add(&l, "%s%s", l.len ? ", " : "", info->name);
+            list_add(&l, "%s%s", l.len ? ", " : "", info->name);
     }
 }
 
@@ -78,16 +78,16 @@ static void add_leaves(struct list *l, uint64_t basic, uint64_t extd)
 
     for (unsigned int i = 0; i < 64; i++)
         if (basic >> i & 1) {
-            add(l, "%s%x", before, i);
+            list_add(l, "%s%x", before, i);
             before = ", ";
         }
     for (unsigned int i = 0; i < 64; i++)
         if (extd >> i & 1) {
-            add(l, "%s%x", before, 0x80000000u + i);
+            list_add(l, "%s%x", before, 0x80000000u + i);
             before = ", ";
         }
     if (basic | extd)
-        add(l, ")");
+        list_add(l, ")");
 }
 
 void programs_areas(const struct pv_change *c, char *buf, size_t size)
@@ -98,13 +98,13 @@ void programs_areas(const struct pv_change *c, char *buf, size_t size)
     for (unsigned int i = 0; i < PV_AREAS; i++) {
         if (!(c->areas >> i & 1))
             continue;
-        add(&l, "%s%s", l.len ? ", " : "", levelling_pv_area_name(i));
+        list_add(&l, "%s%s", l.len ? ", " : "", levelling_pv_area_name(i));
         if (i == PV_AREA_OTHER)
             add_leaves(&l, c->basic, c->extd);
     }
 }
 
-static void say(const char *what, const char *names, programs_line *line, void *opaque)
+static void say_names(const char *what, const char *names, programs_line *line, void *opaque)
 {
     char text[PROGRAMS_TEXT + 64];
 
@@ -120,11 +120,11 @@ static void say_all(const struct pv_change *c, const char *appear, const char *v
     char names[PROGRAMS_TEXT];
 
     programs_features(&c->appear, names, sizeof(names));
-    say(appear, names, line, opaque);
+    say_names(appear, names, line, opaque);
     programs_features(&c->vanish, names, sizeof(names));
-    say(vanish, names, line, opaque);
+    say_names(vanish, names, line, opaque);
     programs_areas(c, names, sizeof(names));
-    say("identity changes", names, line, opaque);
+    say_names("identity changes", names, line, opaque);
 }
 
 void programs_say(const struct pv_change *beyond, programs_line *line, void *opaque)

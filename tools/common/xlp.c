@@ -40,11 +40,6 @@ static int set_error(struct xlp_error *error, int err, size_t offset, const char
     return -1;
 }
 
-bool xlp_is_magic(const void *bytes, size_t len)
-{
-    return len >= MAGIC_SIZE && !memcmp(bytes, magic, MAGIC_SIZE);
-}
-
 /* ---- framing: the top level's fields, one after the other ---- */
 
 struct cursor {

@@ -25,9 +25,6 @@ struct xlp_error {
     size_t offset; /* of the byte that is wrong; (size_t)-1 when it is not about bytes */
 };
 
-/* Return whether bytes[len] begin as a policy file does.  Nine bytes suffice. */
-bool xlp_is_magic(const void *bytes, size_t len);
-
 /*
  * Decode a file in memory, and validate everything in it: framing, version, checksum, and every
  * policy.  `name` is for messages.  Returns what xlp_free() frees; or NULL with errno EINVAL

@@ -20,7 +20,6 @@ struct hvm_restore {
     struct sr_place context_at;
     struct xc_sr_hvm_param params[SR_MAX_HVM_PARAM];
     uint32_t nr_params;
-    bool have_params; /* the record has come, maybe without any */
 };
 
 static int open_hvm(struct sr_restore *s)
@@ -146,7 +145,6 @@ static int take_params(struct sr_reader *r, struct hvm_restore *h, uint32_t leng
         length != sizeof(head) + head.count * sizeof(h->params[0]))
         return sr_bad(r, "%u bytes for %u parameters, of which there can be %u", length, head.count,
                       SR_MAX_HVM_PARAM);
-    h->have_params = true;
     h->nr_params = head.count;
     if (sr_read(r, h->params, head.count * sizeof(h->params[0])))
         return -1;

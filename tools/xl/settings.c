@@ -124,8 +124,8 @@ static int check_keys(const char *const *known, const char *where, const char *t
 }
 
 /* NULL after a message. */
-static XLU_Config *parse(struct settings *s, const char *const *known, const char *where,
-                         const char *text)
+static XLU_Config *parse_text(struct settings *s, const char *const *known, const char *where,
+                              const char *text)
 {
     XLU_Config *config = xlu_cfg_init(s->report, where);
 
@@ -146,13 +146,13 @@ static int parse_both(struct settings *s, const char *const *known, const char *
     char *text = read_text(path);
 
     if (text)
-        s->file = parse(s, known, path, text);
+        s->file = parse_text(s, known, path, text);
     free(text);
     if (!s->file)
         return -1;
     text = settings_text(n, before);
     if (text)
-        s->before = parse(s, known, "command line", text);
+        s->before = parse_text(s, known, "command line", text);
     free(text);
     return s->before ? 0 : -1;
 }

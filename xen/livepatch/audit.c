@@ -155,7 +155,7 @@ static int check_policy(const void *max, const void *guest, struct policy_report
     return -XEN_EINVAL;
 }
 
-int audit(const void *max, const void *guest, struct audit_where *where, const void *domain)
+int audit_policy(const void *max, const void *guest, struct audit_where *where, const void *domain)
 {
     struct policy_report r = {work.faults, MAX_FAULTS, 0};
     struct audit_where at = {POLICY_NONE, POLICY_NONE, POLICY_NONE};
@@ -203,6 +203,6 @@ __asm__(".pushsection .text.audit_entry, \"ax\", @progbits\n"
         "audit_entry:\n"
         "    endbr64\n"
         "    mov %rbx, %rcx\n"
-        "    jmp audit\n"
+        "    jmp audit_policy\n"
         ".size audit_entry, . - audit_entry\n"
         ".popsection\n");

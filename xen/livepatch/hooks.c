@@ -141,7 +141,7 @@ static int test_verdicts(const void *max, const void *deflt, const char *what)
     convert_policy(&space.policy, max);
     if (!space.policy.basic[0].a)
         return 0; /* this type of guest is compiled out */
-    if (audit(max, max, NULL, NULL) || audit(max, deflt, NULL, NULL))
+    if (audit_policy(max, max, NULL, NULL) || audit_policy(max, deflt, NULL, NULL))
         return say_wrong(what, space.policy.basic[0].a, 0);
     return 0;
 }
@@ -165,7 +165,7 @@ static uint64_t best_of(int (*call)(const void *max, const void *guest, struct a
 
 static int audit_without_log(const void *max, const void *guest, struct audit_where *w)
 {
-    return audit(max, guest, w, NULL);
+    return audit_policy(max, guest, w, NULL);
 }
 
 static int self_test(void *payload)

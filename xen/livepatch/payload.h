@@ -34,12 +34,14 @@ void convert_policy(struct cpu_policy *to, const void *from);
 void audit_prepare(void);
 
 /*
- * The audit.  0, or -EINVAL with *where (may be NULL) = the first difference.  `domain` is the
- * hypervisor's object whose first member is the domain's number, or NULL: only the log needs it.
+ * Audit `guest` against `max`.  0, or -EINVAL with *where (may be NULL) = the first difference.
+ * `domain` is the hypervisor's object whose first member is the domain's number, or NULL: only the
+ * log needs it.
  */
-int audit(const void *max, const void *guest, struct audit_where *where, const void *domain);
+int audit_policy(const void *max, const void *guest, struct audit_where *where, const void *domain);
 
-/* Where the hypervisor's call arrives: audit() with the caller's domain for its fourth argument. */
+/* Where the hypervisor's call arrives: audit_policy() with the caller's domain for its fourth
+ * argument. */
 int audit_entry(const void *max, const void *guest, struct audit_where *where);
 
 /* Numbers since loading, for the line at unloading. */

@@ -54,7 +54,7 @@ uint64_t sim_pv_pfns_for(uint64_t nr_data)
     return n;
 }
 
-bool sim_pv_is_table(const struct sim_pv_layout *l, uint64_t pfn)
+static bool is_table(const struct sim_pv_layout *l, uint64_t pfn)
 {
     return pfn >= l->l1 && pfn <= l->user_l4;
 }
@@ -81,7 +81,7 @@ static void fill_l1(const struct sim_pv_layout *l, const uint64_t *mfns, uint64_
 {
     fill_table(mfns, first, l->nr_pfns, page);
     for (uint64_t i = 0; i < PER_FRAME && first + i < l->nr_pfns; i++)
-        if (sim_pv_is_table(l, first + i) || first + i == l->gdt)
+        if (is_table(l, first + i) || first + i == l->gdt)
             page[i] &= ~PTE_WRITE;
 }
 

@@ -5,7 +5,7 @@ import copy
 
 from . import features
 from .features import bits
-from .policy import (COMPONENT_FEATURE, EXTD, FAMILIES, Fault, HV, HV2, MSR_PLATFORM_INFO, NONE, NR_BASIC, NR_EXTD,
+from .policy import (EXTD, FAMILIES, Fault, HV, HV2, MSR_PLATFORM_INFO, NONE, NR_BASIC, NR_EXTD,
                      none)
 
 
@@ -157,7 +157,7 @@ def _closed(guest, most, fs, faults):
             word = t.words[number // 32]
             faults.append(Fault("prerequisite", none(word["leaf"]), none(word["subleaf"]), 1, 0, msr=none(word["msr"]),
                                 feature=number, needs=needs))
-    for component, name in sorted(COMPONENT_FEATURE.items()):
+    for component, name in sorted(t.component_feature.items()):
         number = t.number(name)
         if guest.xcr0 >> component & 1 and not fs >> number & 1:
             faults.append(Fault("xstate-feature", 0xd, component, 1, 0, feature=number))

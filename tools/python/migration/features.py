@@ -28,6 +28,8 @@ class Table:
         self.fields = data["fields"]
         self.registers = {r["name"]: r for r in data["registers"]}
         self.register_of_msr = {r["msr"]: r["name"] for r in data["registers"] if r["msr"] is not None}
+        # Which feature a component of the XSAVE area stands and falls with.
+        self.component_feature = {c["number"]: c["feature"] for c in data["components"] if c["feature"]}
         self.leaves = {}        # leaf -> its rows, in order
         for row in data["leaves"]:
             for leaf in range(row["first"], row["last"] + 1):

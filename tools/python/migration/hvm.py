@@ -8,7 +8,6 @@ from . import state, xstate
 SECTION = "HVM_CONTEXT"
 MAGIC, VERSION = 0x54381286, 1
 DESCRIPTOR = 8
-MAX_ENTRY = 1 << 20         # bytes: more than any entry can have
 
 END, HEADER, CPU, LAPIC, MTRR, XSAVE, MSR = 0, 1, 2, 5, 14, 16, 20
 
@@ -23,7 +22,6 @@ ENTRIES = {
 }
 # Xen fills these up with zeros when an older one saved less.
 EXTENDED = {LAPIC, 11, 15, 17, 18}
-PER_VCPU = {CPU, LAPIC, 6, MTRR, XSAVE, 17, 18, 19, MSR}
 
 # Offsets in struct hvm_hw_cpu.
 CR0, CR4, EFER, TSC_AUX = 656, 680, 992, 1000

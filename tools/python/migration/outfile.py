@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A file that is written whole or not at all, and not where somebody else's link leads.
 
-The rules are those of the commands in C (tools/common/outfile.h, tools/libxc/xc_path.h).
+The rules are those of the commands in C (tools/common/outfile.h, lib/xc_path.h).
 """
 
 import errno

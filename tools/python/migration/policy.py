@@ -24,10 +24,6 @@ NOT_A_COMPONENT = 1 << 63
 VENDORS = {b"GenuineIntel", b"AuthenticAMD", b"HygonGenuine", b"CentaurHauls", b"  Shanghai  "}
 EMPTY = (0, 0, 0, 0)
 
-# Which feature a component of the XSAVE area stands and falls with.
-COMPONENT_FEATURE = {0: "xsave", 1: "xsave", 2: "avx", 3: "mpx", 4: "mpx", 5: "avx512f", 6: "avx512f", 7: "avx512f",
-                     9: "pku", 17: "amx-tile", 18: "amx-tile", 19: "apx-f", 62: "lwp"}
-
 
 class Fault:
     """struct policy_fault."""
@@ -310,7 +306,7 @@ def _addresses(p, faults):
 
 def _xstate_features(xcr0, fs, faults):
     t = features.table()
-    for component, name in COMPONENT_FEATURE.items():
+    for component, name in features.table().component_feature.items():
         number = t.number(name)
         if fs >> number & 1 and not xcr0 >> component & 1:
             faults.append(Fault("xstate-feature", 0xd, component, 1, 0, feature=number))

@@ -177,13 +177,3 @@ class Body:
         if n:
             self.source.skip(n)
             self.left -= n
-
-    def zero_rest(self):
-        """Skip the rest, and say where its first byte that is not zero stands; None when all are."""
-        found = None
-        while self.left:
-            at = self.source.offset
-            data = self.read(min(self.left, CHUNK))
-            if found is None and data.count(0) != len(data):
-                found = at + len(data) - len(data.lstrip(b"\0"))
-        return found

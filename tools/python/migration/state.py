@@ -4,7 +4,7 @@
 
 from . import features
 from .features import bits
-from .policy import COMPONENT_FEATURE, CPUID_FAULTING
+from .policy import CPUID_FAULTING
 
 ALL = (1 << 64) - 1
 LMA, LME, LMSLE = 1 << 10, 1 << 8, 1 << 13
@@ -45,7 +45,7 @@ def _forbidden(name, policy, fs):
 
 def component(number):
     """ "17 (amx-tile)" """
-    name = COMPONENT_FEATURE.get(number)
+    name = features.table().component_feature.get(number)
     return f"{number} ({name})" if name else str(number)
 
 

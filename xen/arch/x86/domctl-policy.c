@@ -16,7 +16,7 @@
 struct work {
     xen_cpuid_leaf_t leaves[POLICY_MAX_LEAVES];
     xen_msr_entry_t msrs[POLICY_MAX_MSRS];
-    struct cpu_policy policy;
+    struct cpu_policy policy, max;
     struct policy_fault faults[MAX_FAULTS];
 };
 
@@ -97,8 +97,13 @@ static struct policy_host limits_of(const struct domain *d)
 static long audit_and_set(struct domain *d, struct xen_domctl_cpu_policy *op, struct work *w)
 {
     struct policy_report report = {w->faults, MAX_FAULTS, 0};
-    const struct policy_host here = limits_of(d);
+    struct policy_host here = limits_of(d);
     uint32_t leaf, subleaf;
+
+    /* What no domain gets of a limit is not accepted, or it would be cut down in silence. */
+    w->max = *here.max;
+    policy_restrict(&w->max, domain_guest_type(d));
+    here.max = &w->max;
 
     w->policy = d->policy;
     if (policy_merge_leaves(&w->policy, w->leaves, op->nr_leaves, w->msrs, op->nr_msrs, &report))

@@ -49,8 +49,8 @@ static bool describe_cache(struct cpuid_regs *r, const struct cache *c, uint32_t
 void topology_amd_caches(const struct cpu_policy *p, struct topology_map *m)
 {
     uint32_t edx5 = p->extd[5].d, ecx6 = p->extd[6].c, edx6 = p->extd[6].d;
-    uint32_t core = sharing(m->topology.threads, m->core_shift);
-    uint32_t die = sharing(threads_per_die(m), m->die_shift);
+    uint32_t core = sharing_count(m->topology.threads, m->core_shift);
+    uint32_t die = sharing_count(threads_per_die(m), m->die_shift);
     const struct cache caches[] = {
         /* 80000005.EDX: KiB, ways, lines a tag, line size. */
         {CACHE_CODE, 1, (uint64_t)(edx5 >> 24) << 10, edx5 & 0xff, (edx5 >> 8) & 0xff,

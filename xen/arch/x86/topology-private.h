@@ -42,7 +42,7 @@ static inline uint32_t min_u32(uint32_t a, uint32_t b)
  * What to write where the reader rounds up to a power of 2 and takes that for the id range: the
  * count itself when it leads to this shift, else the range.
  */
-static inline uint32_t sharing(uint32_t count, unsigned int shift)
+static inline uint32_t sharing_count(uint32_t count, unsigned int shift)
 {
     return bits_for(count) == shift ? count : 1u << shift;
 }

@@ -119,8 +119,8 @@ static int write_amd(const struct topology_map *m, struct cpu_policy *p)
     p->extd[0x1e].b = (t->threads - 1) << 8;
     p->extd[0x1e].c = (t->dies - 1) << 8;
     if (p->extd[0x1d].a & CACHE_TYPE_MASK)
-        p->extd[0x1d].a = (p->extd[0x1d].a & 0x3fffu) | (sharing(t->threads, m->core_shift) - 1)
-                                                            << 14;
+        p->extd[0x1d].a =
+            (p->extd[0x1d].a & 0x3fffu) | (sharing_count(t->threads, m->core_shift) - 1) << 14;
     if (policy_has_extd(p, 0x80000026))
         write_level(&p->extd[0x26], 0, AMD_LEVEL_CORE, m->core_shift, t->threads);
     return 0;

@@ -32,8 +32,6 @@ struct sim_pv_layout {
 int sim_pv_layout(uint64_t nr_pfns, bool tree, struct sim_pv_layout *l);
 /* Return how many PFNs a guest has with nr_data of its own use. */
 uint64_t sim_pv_pfns_for(uint64_t nr_data);
-/* Return whether it is a page table. */
-bool sim_pv_is_table(const struct sim_pv_layout *l, uint64_t pfn);
 
 /* Write what frame pfn (nr_data or above) begins with into page[], of 4096 bytes.  mfns[]: the
  * machine frame of every PFN; shared_info: a machine frame. */

@@ -70,7 +70,7 @@ struct common {
     uint64_t xcr0, xss;
 };
 
-static uint32_t min32(uint32_t a, uint32_t b)
+static uint32_t min_u32(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
 }
@@ -94,7 +94,7 @@ static void merge_fields(struct featureset *all, const struct featureset *before
         uint32_t mask = ((1u << f->width) - 1) << f->shift;
 
         all->w[f->word] &= ~mask;
-        all->w[f->word] |= min32(before->w[f->word] & mask, fs->w[f->word] & mask);
+        all->w[f->word] |= min_u32(before->w[f->word] & mask, fs->w[f->word] & mask);
     }
 }
 
@@ -198,8 +198,8 @@ static void close_widths(struct cpu_policy *p)
 {
     uint32_t *widths = &p->extd[8].a;
 
-    *widths = (*widths & ~0xffffu) | min32(*widths >> 8 & 0xff, policy_linear_bits(p)) << 8 |
-              min32(*widths & 0xff, 48);
+    *widths = (*widths & ~0xffffu) | min_u32(*widths >> 8 & 0xff, policy_linear_bits(p)) << 8 |
+              min_u32(*widths & 0xff, 48);
 }
 
 /* Write what is common over a policy that has the identity, and the fields of leaves. */
@@ -217,8 +217,8 @@ static void common_store(const struct common *c, struct cpu_policy *p)
     tell_return_stack(p, &c->any);
     close_caches(p);
     close_widths(p);
-    p->hv_limit = min32(p->hv_limit, HYPERVISOR_LIMIT);
-    p->hv2_limit = min32(p->hv2_limit, HYPERVISOR_LIMIT);
+    p->hv_limit = min_u32(p->hv_limit, HYPERVISOR_LIMIT);
+    p->hv2_limit = min_u32(p->hv2_limit, HYPERVISOR_LIMIT);
 }
 
 static bool can_level(const struct cpu_policy *a, const struct cpu_policy *b)
@@ -308,7 +308,7 @@ void policy_restrict(struct cpu_policy *p, enum guest_type type)
 
     if (type == GUEST_HVM_SHADOW) {
         drop_unmasked(p);
-        *widths = (*widths & ~0xffu) | min32(*widths & 0xff, SHADOW_BITS);
+        *widths = (*widths & ~0xffu) | min_u32(*widths & 0xff, SHADOW_BITS);
     }
-    *widths = (*widths & ~0xff00u) | min32(*widths >> 8 & 0xff, policy_linear_bits(p)) << 8;
+    *widths = (*widths & ~0xff00u) | min_u32(*widths >> 8 & 0xff, policy_linear_bits(p)) << 8;
 }
