@@ -3,7 +3,7 @@
 
   boot CPU [CPU...] [-c COMMAND]   boot hosts (names of `cpus`; @4.20 behind one: that Xen); then a prompt, or COMMAND on each
   cpus                             the CPU identities, and which QEMU -cpu string each is
-  fetch [--with-dbg] [--with-dm] [RELEASE...]
+  fetch [--with-dbg] [--with-dm] [--release XEN]
                                    get all packages into the cache, build the images, use no network after that
 
 At the prompt: `NAME COMMAND` runs a command on that host, a bare `COMMAND` on the one used last;
@@ -85,7 +85,7 @@ def main():
     p.add_argument("-c", "--command", help="run this on each host instead of a prompt")
     commands.add_parser("cpus")
     p = commands.add_parser("fetch")
-    p.add_argument("release", nargs="*", help=f"of Xen; all without: {', '.join(RELEASES)}")
+    p.add_argument("--release", action="append", choices=RELEASES, help="of Xen, may be repeated; without it: all")
     p.add_argument("--with-dbg", action="store_true", help=f"also the symbols of {DEFAULT}'s hypervisor, for livepatches")
     p.add_argument("--with-dm", action="store_true", help=f"also {DEFAULT}'s QEMU for Xen, for HVM guests")
     args = parser.parse_args()

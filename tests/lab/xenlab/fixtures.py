@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""pytest's fixtures of the lab, for tests/lab and tests/migration/lab: `lab`, one fixture for each CPU of the catalogue, and those of HOSTS.
+"""pytest's fixtures of the lab, for tests/lab and tests/migration/lab: `lab`, and a host for each CPU of the catalogue and for
+what else is in HOSTS.
 
 Hosts live as long as the session, their guests as long as a test. A test that fails leaves its hosts in an unknown
 state: they are booted afresh for the next one (a second each, from a snapshot), and the logs are kept.
