@@ -38,6 +38,10 @@ class Channel:
         if count:
             self.agent.frame(ACK, self.number, stream, struct.pack("<I", count))
 
+    def poke(self):
+        """A frame that says nothing (an ACK of no bytes), for the interrupt that comes with it."""
+        self.agent.frame(ACK, self.number, 0, struct.pack("<I", 0))
+
     def kill(self, signal):
         self.agent.frame(KILL, self.number, 0, struct.pack("<I", signal))
 

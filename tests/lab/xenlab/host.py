@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One stock Xen host: a QEMU, the agent in its dom0, and the commands people would type there."""
 
+import contextlib
 import posixpath
 import re
 import shlex
@@ -20,6 +21,7 @@ from .snapshot import Snapshot
 
 BOOT_TIMEOUT = 180          # seconds; about 10 when the machine is otherwise idle
 COMMAND_TIMEOUT = 300
+POKE_EVERY = 5                  # seconds
 XEN_ARGS = ("console=com1 com1=115200,8n1 noreboot dom0_mem={dom0}M,max:{dom0}M dom0_max_vcpus=1 loglvl=all guest_loglvl=all "
             "console_timestamps=boot "
             # For speed under emulation; none of these changes a guest's CPU policy (spec-ctrl=no would).
@@ -110,13 +112,21 @@ class Process:
         """What came so far: (stdout, stderr)."""
         return tuple(bytes(b).decode(errors="replace") for b in self._out[1:])
 
-    def wait(self, timeout=COMMAND_TIMEOUT):
+    def _wait_poking(self, timeout):
+        """Under emulation a dom0 that is idle can lose its timer, and sleeps until something else wakes it (seen: 300 s)."""
         deadline = time.monotonic() + timeout
-        while not self._done.wait(max(0, min(1, deadline - time.monotonic()))) and time.monotonic() < deadline:
+        while not self._done.wait(min(POKE_EVERY, max(0, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline:
+                return False
             if self.host.crash():
                 raise HostError(f"{self.host.name} died while it ran `{self.command}`: {self.host.crash()}\n"
                                 f"{self.host.last_words()}")
-        if not self._done.is_set():
+            with contextlib.suppress(AgentError):       # a host that dies ends the command
+                self.channel.poke()
+        return True
+
+    def wait(self, timeout=COMMAND_TIMEOUT):
+        if not self._wait_poking(timeout):
             self.kill(signal.SIGKILL)
             self._done.wait(5)
             out, err = self.output()
