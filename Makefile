@@ -5,6 +5,7 @@
 #   make demo       two real Xen hosts exchange a running VM (the main job)
 #   make check      every test; the last line counts them (10 to 20 minutes)
 #   make check-quick   after an edit: build, format, unit tests, and the fast ones of the others (a minute)
+#   make check-fresh   the README's commands in a minimal Debian made by debootstrap (root, network)
 #   make prove      proofs about the policy library (CBMC); make prove-broken: see them fail
 #   make bench      the performance tables, each peer measured in the same run
 #   make install    PREFIX=/usr/local DESTDIR=
@@ -13,7 +14,7 @@ BUILD  ?= build
 PREFIX ?= /usr/local
 PYTHON := /usr/bin/python3
 
-.PHONY: all build demo check check-quick prove prove-broken bench install format clean
+.PHONY: all build demo check check-fresh check-quick prove prove-broken bench install format clean
 
 all: build
 
@@ -37,6 +38,10 @@ check:
 check-quick:
 	@scripts/ensure-packages.sh build check
 	@$(PYTHON) tests/run.py --quick
+
+check-fresh:
+	@scripts/ensure-packages.sh fresh
+	@$(PYTHON) tests/fresh/fresh.py
 
 prove:
 	@scripts/ensure-packages.sh prove
