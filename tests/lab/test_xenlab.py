@@ -5,9 +5,10 @@ import os
 import subprocess
 
 import pytest
-from xenlab import HostError, ProbeLog
+from xenlab import HostError, PackageError, ProbeLog, apt
 from xenlab.cpio import Cpio
 from xenlab.elf import libraries, needed
+from xenlab.packages import RELEASES, Packages, split_host
 
 
 def test_probe_log_is_read_line_by_line():
@@ -81,3 +82,39 @@ def test_a_host_reaches_another(cascadelake, sandybridge):
     assert r.rc == 5 and sums[0] == sums[2] and r.err == "far\n"
     r = cascadelake.run("xenlab-ssh nowhere true")
     assert r.rc == 255 and "nowhere" in r.err
+
+
+def test_a_dead_dom0_is_noticed(lab):
+    """Xen does not reboot, so QEMU goes on: nobody would hear of it until his time is up."""
+    host = lab.add("doomed", "nehalem").wait_ready()
+    try:
+        assert host.crash() is None
+        with pytest.raises(HostError, match="doomed died .*Hardware Dom0 crashed"):
+            host.run("echo c > /proc/sysrq-trigger; sleep 100", timeout=60)
+        with pytest.raises(HostError, match="crashed"):
+            host.agent.ready.clear()
+            host.wait_ready(60)
+    finally:
+        lab.remove(host)
+
+
+# ---- packages ----
+
+def test_releases_share_no_file_of_the_cache(tmp_path):
+    homes = {Packages(tmp_path, release=xen).debs for xen in RELEASES}
+    assert len(homes) == len(RELEASES) and Packages(tmp_path).debs == tmp_path / "debs"
+
+
+def test_a_host_is_a_cpu_and_a_release():
+    assert split_host("cascadelake") == ("cascadelake", "4.17")
+    assert split_host("max,-smap@4.20") == ("max,-smap", "4.20")
+    with pytest.raises(PackageError, match=r"cascadelake@4\.9: no release 4\.9 of Xen: it is one of 4\.17, 4\.20"):
+        split_host("cascadelake@4.9")
+
+
+def test_lists_of_our_own_are_signed_by_debian(tmp_path, monkeypatch):
+    monkeypatch.setattr(apt, "machine_suite", lambda: "another")
+    monkeypatch.setattr(apt, "KEYRING", tmp_path / "none")
+    with pytest.raises(apt.AptError, match="install debian-archive-keyring"):
+        apt.Apt("trixie", tmp_path / "apt").download(["libc6"], tmp_path)
+    assert not list(tmp_path.glob("apt/lists/*"))

@@ -7,29 +7,14 @@ machine's gcc as preprocessor.
 
 import os
 import subprocess
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab"))
+from xenlab.apt import Apt, AptError, unpack        # noqa: E402
 
 SUITE = "trixie"
 PACKAGES = ["cbmc", "minisat", "cadical", "libc6", "libgcc-s1", "libstdc++6"]
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-
-SOURCES = f"""Types: deb
-URIs: http://deb.debian.org/debian
-Suites: {SUITE}
-Components: main
-Signed-By: {KEYRING}
-"""
-
-# Lists and status of its own: what this machine has installed does not count, and is not touched.
-APT_CONF = """APT::Sandbox::User "";
-Dir::Etc::sourcelist "{home}/debian.sources";
-Dir::Etc::sourceparts "/dev/null";
-Dir::Etc::preferences "/dev/null";
-Dir::Etc::preferencesparts "/dev/null";
-Dir::State::lists "{home}/lists";
-Dir::State::status "{home}/status";
-Dir::Cache "{home}/cache";
-"""
 
 
 class ToolchainError(Exception):
@@ -61,27 +46,22 @@ class Toolchain:
                 f"{lib}/x86_64-linux-gnu:{lib}", str(self.root / "usr/bin" / program)]
 
     def version(self):
-        return self._run([*self.argv("cbmc"), "--version"], {}).strip()
-
-    def _run(self, argv, env, cwd=None):
-        p = subprocess.run(argv, env={**os.environ, **env}, cwd=cwd, capture_output=True, text=True)
+        p = subprocess.run([*self.argv("cbmc"), "--version"], capture_output=True, text=True)
         if p.returncode:
-            raise ToolchainError(f"{' '.join(argv)}: {p.stderr.strip() or p.stdout.strip()}")
-        return p.stdout
+            raise ToolchainError(f"cbmc --version: {p.stderr.strip() or p.stdout.strip()}")
+        return p.stdout.strip()
 
     def _fetch(self):
-        if not KEYRING.exists():
-            raise ToolchainError(f"no {KEYRING}: install debian-archive-keyring")
-        for name in ("lists/partial", "cache/archives/partial", "debs", "root"):
-            (self.home / name).mkdir(parents=True, exist_ok=True)
-        (self.home / "status").touch()
-        (self.home / "debian.sources").write_text(SOURCES)
-        conf = self.home / "apt.conf"
-        conf.write_text(APT_CONF.format(home=self.home))
+        debs = self.home / "debs"
+        for directory in (debs, self.root):
+            directory.mkdir(parents=True, exist_ok=True)
         self.say(f"fetching {', '.join(PACKAGES)} of Debian {SUITE} into {self.home}")
-        env = {"APT_CONFIG": str(conf)}
-        self._run(["apt-get", "update", "-qq"], env)
-        self._run(["apt-get", "download", "-qq", *PACKAGES], env, cwd=self.home / "debs")
-        for deb in sorted((self.home / "debs").glob("*.deb")):
-            self._run(["dpkg", "-x", str(deb), str(self.root)], {})
+        apt = Apt(SUITE, self.home)
+        try:
+            apt.update()
+            apt.download(PACKAGES, debs)
+            for deb in sorted(debs.glob("*.deb")):
+                unpack(deb, self.root)
+        except AptError as e:
+            raise ToolchainError(str(e))
         self.done.touch()

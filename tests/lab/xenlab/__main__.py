@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """python3 -m xenlab: the lab by hand.
 
-  boot CPU [CPU...] [-c COMMAND]   boot hosts (names of `cpus`); then a prompt, or COMMAND on each
+  boot CPU [CPU...] [-c COMMAND]   boot hosts (names of `cpus`; @4.20 behind one: that Xen); then a prompt, or COMMAND on each
   cpus                             the CPU identities, and which QEMU -cpu string each is
-  fetch [--with-dbg] [--with-dm]   get all packages into the cache, build the images, use no network after that
+  fetch [--with-dbg] [--with-dm] [--release XEN]
+                                   get all packages into the cache, build the images, use no network after that
 
 At the prompt: `NAME COMMAND` runs a command on that host, a bare `COMMAND` on the one used last;
 `probe NAME` makes a probe guest; `migrate DOMAIN TO` moves it; `log` shows Xen's last lines; end with ^D.
@@ -16,6 +17,7 @@ import sys
 
 from . import HostError, Lab, PackageError, device_model
 from .cpus import CPUS
+from .packages import DEFAULT, RELEASES
 
 
 def show(result):
@@ -79,12 +81,13 @@ def main():
     parser = argparse.ArgumentParser(prog="xenlab", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="what", required=True)
     p = commands.add_parser("boot")
-    p.add_argument("cpu", nargs="+", help="a name of `cpus`, or a QEMU -cpu string")
+    p.add_argument("cpu", nargs="+", help="a name of `cpus`, or a QEMU -cpu string; @4.20 behind it: with that release of Xen")
     p.add_argument("-c", "--command", help="run this on each host instead of a prompt")
     commands.add_parser("cpus")
     p = commands.add_parser("fetch")
-    p.add_argument("--with-dbg", action="store_true", help="also the hypervisor's symbols, for livepatches")
-    p.add_argument("--with-dm", action="store_true", help="also QEMU for Xen, for HVM guests")
+    p.add_argument("--release", action="append", choices=RELEASES, help="of Xen, may be repeated; without it: all")
+    p.add_argument("--with-dbg", action="store_true", help=f"also the symbols of {DEFAULT}'s hypervisor, for livepatches")
+    p.add_argument("--with-dm", action="store_true", help=f"also {DEFAULT}'s QEMU for Xen, for HVM guests")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -98,7 +101,8 @@ def main():
             lab.probe_elf()
             if args.with_dm:
                 device_model.files(lab.packages)
-            print(lab.packages.identity())
+            for release in args.release or RELEASES:
+                print(lab.release(release)[0].identity())
         return 0
     except (HostError, PackageError) as e:
         print(f"xenlab: {e}", file=sys.stderr)

@@ -43,8 +43,8 @@ def needed(image):
 
 
 def find_library(name, roots):
-    if name.startswith("/"):
-        return Path(name)
+    if name.startswith("/"):            # the interpreter: that of the packages' libc, if they have one
+        return next((p for root in roots for p in (root / name[1:], root / "usr" / name[1:]) if p.exists()), Path(name))
     for directory in [root / d for root in roots for d in LIB_DIRS] + SYSTEM_DIRS:
         if (directory / name).exists():
             return directory / name

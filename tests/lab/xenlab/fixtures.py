@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""pytest's fixtures of the lab, for tests/lab and tests/migration/lab: `lab`, one fixture for each CPU of the catalogue, and `cascadelake_twin`.
+"""pytest's fixtures of the lab, for tests/lab and tests/migration/lab: `lab`, and a host for each CPU of the catalogue and for
+what else is in HOSTS.
 
 Hosts live as long as the session, their guests as long as a test. A test that fails leaves its hosts in an unknown
 state: they are booted afresh for the next one (a second each, from a snapshot), and the logs are kept.
@@ -16,6 +17,9 @@ from .tools import ROOT, our_files
 
 HOSTS = {name.replace("-", "_"): name for name in CPUS}
 HOSTS["cascadelake_twin"] = "cascadelake"       # for migrations that should change nothing
+HOSTS["cascadelake_420"] = "cascadelake@4.20"
+HOSTS["sandybridge_420"] = "sandybridge@4.20"
+
 
 class Pool:
     """The session's hosts, booted when they are first wanted, several at once when several are."""

@@ -30,6 +30,7 @@ XEN_ARGS = ("console=com1 com1=115200,8n1 noreboot dom0_mem={dom0}M,max:{dom0}M 
 DOM0_ARGS = ("console=hvc0 panic=1 rdinit=/init quiet nokaslr mitigations=off tsc=reliable rodata=off lsm= cryptomgr.notests "
              "noreplace-smp 8250.nr_uarts=0 i8042.noaux i8042.nokbd audit=0 nowatchdog")
 GUEST_DIR = "/root/guests"
+CRASH = re.compile(r"^\(XEN\) (?:\[[^\]]*\] ?)?(Panic on CPU \d|Hardware Dom\d+ (?:crashed|shutdown|halted)).*$", re.M)
 
 
 class HostError(Exception):
@@ -117,6 +118,9 @@ class Process:
         while not self._done.wait(min(POKE_EVERY, max(0, deadline - time.monotonic()))):
             if time.monotonic() >= deadline:
                 return False
+            if self.host.crash():
+                raise HostError(f"{self.host.name} died while it ran `{self.command}`: {self.host.crash()}\n"
+                                f"{self.host.last_words()}")
             with contextlib.suppress(AgentError):       # a host that dies ends the command
                 self.channel.poke()
         return True
@@ -190,7 +194,7 @@ class Host:
                 if self.from_snapshot:
                     self.snapshot.drop()
                 raise HostError(f"{self.name} ({self.cpu}): QEMU ended with {self.qemu.returncode}\n{self.last_words()}")
-            if re.search(r"^(\(XEN\) .*)?(Panic on CPU|.*Kernel panic)", self.console(), re.M):
+            if self.crash() or re.search(r"^(\(XEN\) .*)?(Panic on CPU|.*Kernel panic)", self.console(), re.M):
                 time.sleep(0.5)
                 self.stop(force=True)
                 raise HostError(f"{self.name} ({self.cpu}) crashed while booting\n{self.last_words()}")
@@ -238,6 +242,11 @@ class Host:
     def xen_log(self):
         """The hypervisor's own lines, without the "(XEN) " and the time."""
         return [m.group(1) for m in re.finditer(r"^\(XEN\) (?:\[[^\]]*\] ?)?(.*)$", self.console(), re.M)]
+
+    def crash(self):
+        """The line in which Xen says that it or its dom0 is dead, or None; with noreboot QEMU goes on."""
+        m = CRASH.search(self.console())
+        return m and m.group(0)
 
     def last_words(self, lines=25):
         qemu = "\n".join(line for line in (self.directory / "qemu.log").read_text(errors="replace").splitlines()

@@ -20,10 +20,8 @@ from .cpio import Cpio
 from .packages import PackageError
 
 HERE = Path(__file__).parent
-XEN_BIN = "usr/lib/xen-4.17/bin"
 PROGRAMS = ["xl", "xenstored", "xenconsoled", "xenconsole", "xen-init-dom0", "libxl-save-helper", "xen-cpuid",
             "xen-livepatch", "xenstore-control"]
-STORE_TOOLS = ["xenstore-ls", "xenstore-read", "xenstore-write", "xenstore-rm", "xenstore-list"]
 MODULES = ["xen/xen-privcmd", "xen/xenfs/xenfs", "xen/xen-evtchn", "xen/xen-gntdev", "xen/xen-gntalloc",
            "virtio/virtio_ring", "virtio/virtio", "virtio/virtio_pci_legacy_dev", "virtio/virtio_pci_modern_dev",
            "virtio/virtio_pci", "char/virtio_console"]     # in loading order
@@ -82,7 +80,7 @@ def build(packages, say=lambda text: None):
 
 
 def _build(packages, out):
-    (out / "xen").write_bytes(gzip.decompress(packages.find("boot/xen-4.17-amd64.gz").read_bytes()))
+    (out / "xen").write_bytes(gzip.decompress(packages.find(f"boot/xen-{packages.release.xen}-amd64.gz").read_bytes()))
     vmlinux = unpack_kernel(packages.find("boot/vmlinuz-*").read_bytes())
     (out / "vmlinux").write_bytes(vmlinux)
     (out / "vmlinux.gz").write_bytes(gzip.compress(vmlinux, 1))
@@ -100,12 +98,25 @@ def unpack_kernel(bzimage):
     offset, length = struct.unpack_from("<II", bzimage, 0x248)
     start = (setup_sects + 1) * 512 + offset
     payload = bzimage[start:start + length]
-    if payload[:6] != b"\xfd7zXZ\0":
-        raise PackageError("the kernel is not packed with xz: teach image.py the new form")
-    vmlinux = lzma.LZMADecompressor().decompress(payload)   # four bytes of length follow the stream
+    if payload[:4] == b"\x28\xb5\x2f\xfd":         # RFC 8878; four bytes of length follow the frame
+        vmlinux = _run_zstd(payload[:-4])
+    elif payload[:6] == b"\xfd7zXZ\0":
+        vmlinux = lzma.LZMADecompressor().decompress(payload)   # the same four bytes follow the stream
+    else:
+        raise PackageError("the kernel is packed neither with xz nor with zstd: teach image.py the new form")
     if vmlinux[:4] != b"\x7fELF":
         raise PackageError("the kernel's payload is no ELF image")
     return vmlinux
+
+
+def _run_zstd(data):
+    try:
+        p = subprocess.run(["zstd", "-dcq"], input=data, capture_output=True)
+    except FileNotFoundError:
+        raise PackageError("the kernel is packed with zstd: apt-get install zstd")
+    if p.returncode:
+        raise PackageError(f"the kernel does not unpack: {p.stderr.decode(errors='replace').strip()}")
+    return p.stdout
 
 
 def _compile(source, out):
@@ -116,7 +127,7 @@ def _compile(source, out):
 
 
 def _dom0(packages, agent):
-    utils, kernel = packages.root("xen-utils-4.17"), packages.root(packages.kernel)
+    utils = packages.root(f"xen-utils-{packages.release.xen}")
     cpio = Cpio()
     for directory in DIRECTORIES:
         cpio.directory(directory)
@@ -130,22 +141,32 @@ def _dom0(packages, agent):
     cpio.file("/bin/busybox", packages.find("bin/busybox").read_bytes())
     for applet in APPLETS:
         cpio.symlink(f"/bin/{applet}", "busybox")
-    programs = [utils / XEN_BIN / name for name in PROGRAMS]
-    programs += [packages.root("xen-utils-common") / "usr/bin" / n for n in STORE_TOOLS
-                 if (packages.root("xen-utils-common") / "usr/bin" / n).exists()]
-    for program in programs:
-        root = utils if utils in program.parents else packages.root("xen-utils-common")
-        cpio.file("/" + str(program.relative_to(root)), program.read_bytes())
-    libraries = elf.libraries([p.read_bytes() for p in programs], packages.roots())
+    programs = {f"/{packages.release.xen_dir}/bin/{name}": utils / packages.release.xen_dir / "bin" / name for name in PROGRAMS}
+    for target, program in programs.items():
+        cpio.file(target, program.read_bytes())
+    libraries = elf.libraries([p.read_bytes() for p in programs.values()], packages.roots())
     # pthread_cancel() loads it when it is first called
-    libraries["/lib/x86_64-linux-gnu/libgcc_s.so.1"] = elf.find_library("libgcc_s.so.1", [])
+    libraries["/lib/x86_64-linux-gnu/libgcc_s.so.1"] = elf.find_library("libgcc_s.so.1", packages.roots())
     for target, source in sorted(libraries.items()):
         cpio.file(target, source.read_bytes())
-    for module in MODULES:
-        path = next(kernel.glob(f"lib/modules/*/kernel/drivers/{module}.ko"))
-        cpio.file(f"/modules/{path.name}", path.read_bytes(), 0o644)
-    cpio.file("/modules/order", "\n".join(Path(m).name + ".ko" for m in MODULES).encode() + b"\n", 0o644)
+    modules = dict(_modules(packages))
+    for name, data in modules.items():
+        cpio.file(f"/modules/{name}", data, 0o644)
+    cpio.file("/modules/order", "\n".join(modules).encode() + b"\n", 0o644)
     return cpio.finish()
+
+
+def _modules(packages):
+    """(name, contents) in loading order of those of MODULES that the kernel does not have built in."""
+    directory = packages.find("lib/modules/*/modules.builtin").parent
+    builtin = (directory / "modules.builtin").read_text().split()
+    for module in MODULES:
+        path = directory / "kernel/drivers" / f"{module}.ko"
+        packed = path.with_name(path.name + ".xz")
+        if packed.exists():
+            yield path.name, lzma.decompress(packed.read_bytes())
+        elif f"kernel/drivers/{module}.ko" not in builtin:
+            yield path.name, path.read_bytes()
 
 
 def _guest(packages):

@@ -14,7 +14,7 @@ from pathlib import Path
 from . import image
 from .host import COMMAND_TIMEOUT, Host, HostError, Result
 from .link import LOST, Fault, Link
-from .packages import Packages
+from .packages import Packages, split_host
 from .probe import build_probe
 
 
@@ -43,12 +43,15 @@ class _Call:
 
 
 class Lab:
-    """Context manager. Its directory holds one directory of logs a host; it goes when all went well, else it is kept."""
+    """Context manager. `packages` and `image` are those of the default release; the others' come when a host wants them.
+
+    Its directory holds one directory of logs a host; it goes when all went well, else it is kept."""
 
     def __init__(self, packages=None, debug=False, verbose=None):
         self.verbose = sys.stderr.isatty() if verbose is None else verbose
         self.packages = packages or Packages(debug=debug, say=self.say).fetch()
         self.image = image.build(self.packages, self.say)
+        self._releases = {self.packages.release.xen: (self.packages, self.image)}
         self.directory = Path(tempfile.mkdtemp(prefix="xenlab-"))
         self.hosts = {}
         self.keep = False
@@ -78,11 +81,20 @@ class Lab:
 
     # ---- hosts ----
 
+    def release(self, xen):
+        """(packages, image) of that release of Xen."""
+        if xen not in self._releases:
+            packages = Packages(self.packages.cache, say=self.say, release=xen).fetch()
+            self._releases[xen] = packages, image.build(packages, self.say)
+        return self._releases[xen]
+
     def add(self, name, cpu=None, files=None, **options):
         """Spawn a host and return at once; wait_ready() is the caller's. `files`: {path in dom0: bytes or Path}.
 
-        `cpu` is a name of cpus.CPUS (default: the host's own name) or a -cpu string. options: memory, dom0 (MB), xen_args.
+        `cpu` is a name of cpus.CPUS (default: the host's own name) or a -cpu string, and behind an @ may be the release
+        of Xen: "cascadelake@4.20". options: memory, dom0 (MB), xen_args.
         """
+        cpu, xen = split_host(cpu or name)
         if name in self.hosts:
             raise ValueError(f"there is a host {name} already")
         directory = self.directory / name
@@ -90,10 +102,10 @@ class Lab:
             if not directory.exists():
                 break
             directory = self.directory / f"{name}.{n}"          # the host was booted before: its logs stay
-        host = Host(name, cpu or name, self.packages, self.image, directory, files,
+        host = Host(name, cpu, *self.release(xen), directory, files,
                     on_open=self._on_open, say=self.say, **options)
         self.hosts[name] = host
-        self.say(f"{name}: booting ({host.cpu})")
+        self.say(f"{name}: booting ({host.cpu}, Xen {xen})")
         host.spawn()
         return host
 

@@ -6,15 +6,63 @@ import re
 import shutil
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
-XEN = ["xen-hypervisor-4.17-amd64", "xen-utils-4.17", "xen-utils-common", "libxenmisc4.17"]
-XEN_LIBS = ["libxencall1", "libxendevicemodel1", "libxenevtchn1", "libxenforeignmemory1", "libxengnttab1",
-            "libxenhypfs1", "libxenstore4", "libxentoolcore1", "libxentoollog1"]
-OTHER = ["libyajl2", "busybox-static"]
-DEBUG = ["xen-hypervisor-4.17-amd64-dbg"]       # symbols and sizes of the hypervisor: for livepatches
+from .apt import Apt, AptError, machine_suite, unpack
+
+XEN_LIBS = ("libxencall1", "libxendevicemodel1", "libxenevtchn1", "libxenforeignmemory1", "libxengnttab1",
+            "libxenhypfs1", "libxenstore4", "libxentoolcore1", "libxentoollog1")
 KERNEL_META = "linux-image-amd64"               # the -cloud- kernel has no CONFIG_XEN_DOM0
 KERNEL = re.compile(r"linux-image-\d[\w.+-]*-amd64")
+
+
+@dataclass(frozen=True)
+class Release:
+    """A Xen that a host can have, and the Debian it comes from. `xen` is also how Debian numbers its packages and paths."""
+    xen: str
+    suite: str
+    folder: str             # of the cache
+    xen_packages: tuple     # all from Xen's own source, so of one version
+    other: tuple
+    libraries: tuple        # of Xen's tools, where they are not this machine's
+    dbg_package: str        # symbols and sizes of the hypervisor: for livepatches
+    device_model: tuple     # QEMU, firmware and what QEMU is linked with; (): not known to work
+
+    @property
+    def xen_dir(self):
+        return f"usr/lib/xen-{self.xen}"
+
+
+RELEASES = {r.xen: r for r in (
+    Release("4.17", "bookworm", "", dbg_package="xen-hypervisor-4.17-amd64-dbg",
+            xen_packages=("xen-hypervisor-4.17-amd64", "xen-utils-4.17", "xen-utils-common", "libxenmisc4.17", *XEN_LIBS),
+            other=("libyajl2", "busybox-static"),
+            # Without the libc: programs that were built here may need the newer one.
+            libraries=("libncurses6", "libtinfo6", "libext2fs2", "libcom-err2", "liblzma5", "libuuid1", "libzstd1", "zlib1g"),
+            # After the third, as far as a machine that has qemu-system-x86 may lack it.
+            device_model=("qemu-system-xen", "qemu-system-data", "seabios",
+                          "libspice-server1", "libusb-1.0-0", "libgstreamer1.0-0", "libgstreamer-plugins-base1.0-0", "libopus0",
+                          "liborc-0.4-0", "libdw1", "libelf1", "libunwind8", "libssl3", "liblz4-1", "libsasl2-2")),
+    Release("4.20", "trixie", "4.20", dbg_package="xen-hypervisor-4.20-amd64-dbg",
+            xen_packages=("xen-hypervisor-4.20-amd64", "xen-utils-4.20", "xen-utils-common", "libxenmisc4.20", *XEN_LIBS),
+            other=("libyajl2", "busybox-static"),
+            # With the libc: Xen's tools need a newer one than Debian 12 has.
+            libraries=("libc6", "libgcc-s1", "libncurses6", "libtinfo6", "libext2fs2t64", "libcom-err2", "liblzma5", "libuuid1",
+                       "libzstd1", "zlib1g"),
+            device_model=()),
+)}
+DEFAULT = "4.17"
+
+
+def split_host(name):
+    """("cascadelake", "4.20") for "cascadelake@4.20"; without a release it is the default."""
+    cpu, at, release = name.rpartition("@")
+    if not at:
+        return name, DEFAULT
+    if release not in RELEASES:
+        raise PackageError(f"{name}: no release {release} of Xen: it is one of {', '.join(RELEASES)}")
+    return cpu, release
 
 
 class PackageError(Exception):
@@ -39,11 +87,17 @@ def _newer(a, b):
 class Packages:
     """The packages one host is made of. `root(name)` is where that package lies unpacked."""
 
-    def __init__(self, cache=None, debug=False, say=lambda text: None):
-        self.cache = Path(cache or cache_dir())
-        self.debs = self.cache / "debs"
+    def __init__(self, cache=None, debug=False, say=lambda text: None, release=DEFAULT):
+        self.release = RELEASES[release]
+        self.cache = Path(cache or cache_dir())             # of all releases
+        self.home = self.cache / self.release.folder
+        self.debs = self.home / "debs"
+        self.apt = Apt(self.release.suite, self.home / "apt")
         self.say = say
-        self.names = XEN + XEN_LIBS + OTHER + (DEBUG if debug else [])
+        self.base = [*self.release.xen_packages, *self.release.other]       # all that dom0's image is made of, but the kernel
+        if self.release.suite != machine_suite():
+            self.base += self.release.libraries
+        self.names = self.base + [self.release.dbg_package] * debug
         self.version = {}
         self._roots = {}
 
@@ -79,14 +133,14 @@ class Packages:
 
     def find(self, pattern):
         """The one file matching a glob below any package's root."""
-        hits = [p for root in self.roots() for p in root.glob(pattern)]
+        hits = [p for root in self.roots() for where in (pattern, f"usr/{pattern}") for p in root.glob(where)]  # merged /usr
         if len(hits) != 1:
-            raise PackageError(f"the packages hold {len(hits)} files {pattern}, not one; remove {self.cache} and fetch anew")
+            raise PackageError(f"the packages hold {len(hits)} files {pattern}, not one; remove {self.home} and fetch anew")
         return hits[0]
 
     def identity(self):
         """What was used, as text: part of the key of everything built from it."""
-        return "\n".join(f"{n} {self.version[n]}" for n in sorted([*XEN, *XEN_LIBS, *OTHER, self.kernel]))
+        return "\n".join(f"{n} {self.version[n]}" for n in sorted([*self.base, self.kernel]))
 
     def _cached(self):
         have = {}
@@ -99,53 +153,60 @@ class Packages:
                 have[name] = (version, deb)
         return have
 
-    def _renew_lists(self):
-        """Old package lists name files that are gone from the mirror; only root can renew them."""
-        if os.geteuid() != 0:
-            return False
-        self.say("renewing the package lists")
-        return subprocess.run(["apt-get", "update", "-qq"], capture_output=True).returncode == 0
-
     def _kernel_name(self):
-        p = subprocess.run(["apt-cache", "depends", KERNEL_META], capture_output=True, text=True)
-        for word in p.stdout.split():
+        try:
+            said = self.apt.depends(KERNEL_META)
+        except AptError as e:
+            said = [str(e)]
+        for word in said:
             if KERNEL.fullmatch(word):
                 return word
-        raise PackageError(f"cannot tell which kernel {KERNEL_META} stands for: "
-                           f"apt-cache depends said {p.stderr.strip() or p.stdout.strip() or 'nothing'!r}; "
-                           f"run `apt-get update`, or put a linux-image-6.1.*-amd64 .deb into {self.debs}")
+        raise PackageError(f"cannot tell which kernel {KERNEL_META} of Debian {self.release.suite} stands for: "
+                           f"apt-cache depends said {' '.join(said) or 'nothing'!r}; "
+                           f"run `apt-get update`, or put its linux-image-*-amd64 .deb into {self.debs}")
 
     def _download(self, names):
         self.say(f"downloading {' '.join(names)}")
-        have, p = {}, None
-        for _ in range(2):
-            with tempfile.TemporaryDirectory(dir=self.cache) as tmp:
-                p = subprocess.run(["apt-get", "download", "-q", *[n for n in names if n not in have]], cwd=tmp,
-                                   capture_output=True, text=True)
+        have, said = {}, ""
+        for renew in (True, False):
+            with tempfile.TemporaryDirectory(dir=self.home) as tmp:
+                try:
+                    self.apt.download([n for n in names if n not in have], tmp)
+                except AptError as e:
+                    said = str(e)
                 for deb in Path(tmp).glob("*.deb"):
                     shutil.move(str(deb), self.debs / deb.name)
             have = self._cached()
-            if all(n in have for n in names) or not self._renew_lists():
+            if all(n in have for n in names) or not (renew and self._renew_lists()):
                 break
         missing = [n for n in names if n not in have]
         if missing:
-            raise PackageError(f"missing packages: {' '.join(missing)}\n"
-                               f"apt-get download said: {p.stderr.strip()}\n"
-                               f"run `apt-get update` (Debian 12, main), or on another machine "
+            raise PackageError(f"missing packages: {' '.join(missing)}\n{said}\n"
+                               f"run `apt-get update`, or on another machine of Debian {self.release.suite} "
                                f"`apt-get download {' '.join(missing)}` and copy the files to {self.debs}")
 
+    def _renew_lists(self):
+        """Old package lists name files that are gone from the mirror."""
+        self.say("renewing the package lists")
+        try:
+            return self.apt.update()
+        except AptError as e:
+            self.say(str(e))
+            return False
+
     def _unpack(self, name, deb):
-        root = self.cache / "unpacked" / deb.stem
+        root = self.home / "unpacked" / deb.stem
         if root.is_dir():
             return root
         root.parent.mkdir(parents=True, exist_ok=True)
         self.say(f"unpacking {deb.name}")
         tmp = tempfile.mkdtemp(dir=root.parent)
-        p = subprocess.run(["dpkg", "-x", str(deb), tmp], capture_output=True, text=True)
-        if p.returncode:
+        try:
+            unpack(deb, tmp)
+        except AptError as e:
             shutil.rmtree(tmp)
             deb.unlink()
-            raise PackageError(f"{deb.name} does not unpack ({p.stderr.strip()}); it was dropped: fetch again")
+            raise PackageError(f"{e}; it was dropped: fetch again")
         try:
             os.rename(tmp, root)
         except OSError:             # another run was faster
@@ -153,7 +214,7 @@ class Packages:
         return root
 
     def _check_versions(self):
-        versions = {self.version[n] for n in self.names if n in XEN + XEN_LIBS + DEBUG}
+        versions = {self.version[n] for n in self.names if n in (*self.release.xen_packages, self.release.dbg_package)}
         if len(versions) > 1:
             raise PackageError(f"the cached Xen packages are of different versions ({', '.join(sorted(versions))}): "
                                f"remove {self.debs} and fetch anew")

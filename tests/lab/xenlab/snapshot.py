@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .qmp import QmpError
 
-KEEP = 16               # snapshots; about 150 MB each
+KEEP = 20               # snapshots; about 150 MB each
 
 
 def enabled():
