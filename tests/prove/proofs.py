@@ -93,10 +93,11 @@ TAIL_DROPS = tuple(f"drop:{name}" for name in ("featureset_close", "policy_trim"
 
 def tail(name, what, defines=(), **options):
     """From any state that is related to a host: a part of policy_check(), of policy_verify()."""
+    rewrites = options.pop("rewrites", ("walk", "unshared"))
     return Proof(name=f"accepted-{name}", harness="accepted.c", unwind=801,
                  function=f"tail_{options.pop('function', name).replace('-', '_')}",
                  defines=("TAIL", *(defines or ("VENDOR=RULE_INTEL",))), bounds=f"any number of hosts: {what}",
-                 flags=options.pop("flags", ARRAYS), rewrites=("walk", "unshared", "plain", "judge", *TAIL_DROPS),
+                 flags=options.pop("flags", ARRAYS), rewrites=(*rewrites, "plain", "judge", *TAIL_DROPS),
                  **options)
 
 
@@ -156,11 +157,14 @@ PROOFS = [
     tail("hazards", "every hazard of the host's is told"),
     tail("numbers", "numbers are at most the host's"),
     tail("closed", "closed as Xen closes it"),
-    tail("components", "components are the host's, in the same place and form", flags=WIDE),
+    tail("components", "components are the host's, in the same place and form; any of them",
+         rewrites=("one",)),
     tail("copies", "AMD's copies are its own"),
     tail("verify-features", "what a feature stands on is there; addresses"),
-    tail("verify-lists", "components and caches as a CPU has them", flags=WIDE),
-    *(tail(f"unbacked-{vendor}", "no leaf without its feature", (f"VENDOR=RULE_{vendor.upper()}",), function="unbacked")
+    tail("verify-lists", "components and caches as a CPU has them; any of them", rewrites=("one",)),
+    *(tail(f"unbacked-{vendor}", "no leaf without its feature", (f"VENDOR=RULE_{vendor.upper()}",), function="unbacked",
+           flags=WIDE,
+           rewrites=("walk", "unshared", "drop:close_over_components", "drop:set_components"))
       for vendor in ("intel", "amd")),
     *(fit(vendor, group[0], *cut) for group in FIELD_GROUPS for cut in fit_cuts(*group)
       for vendor in (("intel", "amd") if cut[0] in VENDORS_DIFFER else (None,))),
