@@ -162,8 +162,9 @@ PROOFS = [
     tail("copies", "AMD's copies are its own"),
     tail("verify-features", "what a feature stands on is there; addresses"),
     tail("verify-lists", "components and caches as a CPU has them; any of them", rewrites=("one",)),
+    tail("unshared", "what they do not share is gone",
+         rewrites=("walk", "unshared", "drop:close_over_components", "drop:set_components")),
     *(tail(f"unbacked-{vendor}", "no leaf without its feature", (f"VENDOR=RULE_{vendor.upper()}",), function="unbacked",
-           flags=WIDE,
            rewrites=("walk", "unshared", "drop:close_over_components", "drop:set_components"))
       for vendor in ("intel", "amd")),
     *(fit(vendor, group[0], *cut) for group in FIELD_GROUPS for cut in fit_cuts(*group)
@@ -268,6 +269,8 @@ BROKEN = [
     Mutation("only-what-is-backed", "fit.c",
              r"if \(!f->feature \|\| featureset_test",
              "if (f->feature || featureset_test", "accepted-unbacked-amd"),
+    Mutation("unshared-stays", "fit.c", r"^        featureset_drop\(&fs, \(unsigned int\)f\);", "        ;",
+             "accepted-unshared"),
     Mutation("silence-is-equal", "fit.c", r"\*mute \|= a != b \|\| silent;", "*mute |= a != b;", "fit-intel-02"),
     Mutation("warned-by-silence", "fit.c", r"^ *\*mute \|= silent;.*\n", "", "fit-0a"),
     Mutation("bits-stay", "fit.c", "return a & b;", "return a;", "fit-14"),

@@ -487,8 +487,9 @@ static void stub_set_components(struct cpu_policy *p, uint64_t xcr0, uint64_t xs
     (void)xss;
 }
 
-/* policy_drop_unbacked(): what is unshared is gone, and so are the leaves that nothing backs. */
-void tail_unbacked(void)
+/* policy_drop_unbacked(): what is unshared is gone.  The leaves that become empty have no features
+ * in them (tail_unbacked, for each vendor). */
+void tail_unshared(void)
 {
     struct featureset unshared = any_unshared();
 
@@ -498,21 +499,47 @@ void tail_unbacked(void)
     policy_to_featureset(&level, &fl);
     for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
         PROVE(!(fl.w[i] & unshared.w[i]), "what is unshared is gone");
-    for (unsigned int i = 0; i < NR_FIELD_RULES; i++)
-        for (uint32_t leaf = field_rules[i].first;
-             field_rules[i].feature && (field_rules[i].vendors & VENDOR) &&
-             leaf <= field_rules[i].last;
-             leaf++) {
-            bool family = policy_leaf_has_subleaves(leaf),
-                 backed = featureset_test(&fl, field_rules[i].feature - 1u);
+    REACHED();
+}
 
-            for (uint32_t k = 0; k < (family ? policy_family(leaf)->count : 1u); k++) {
-                const struct cpuid_regs *l =
-                    policy_leaf_const(&level, leaf, family ? k : POLICY_NONE);
+static void leaf_is_backed(uint32_t leaf, const struct field_rule *f)
+{
+    const struct leaf_family *family = policy_family(leaf);
+    bool backed = featureset_test(&fl, f->feature - 1u);
 
-                PROVE(backed || (!l->a && !l->b && !l->c && !l->d), "and so are its leaves");
+    for (uint32_t k = 0; k < (family ? family->count : 1u); k++) {
+        const struct cpuid_regs *l = policy_leaf_const(&level, leaf, family ? k : POLICY_NONE);
+
+        PROVE(backed || (!l->a && !l->b && !l->c && !l->d), "a leaf without its feature is empty");
+    }
+}
+
+/* So are the leaves that nothing backs.  unshared: none, so that the loop over leaves begins with
+ * any policy and its features; after closing it begins with those, too. */
+void tail_unbacked(void)
+{
+    struct featureset unshared = {{0}}, before;
+
+    the_vendor = VENDOR;
+    level = nondet_policy();
+    policy_to_featureset(&level, &before);
+    policy_drop_unbacked(&level, &unshared);
+    policy_to_featureset(&level, &fl);
+    for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
+        PROVE(fl.w[i] == before.w[i], "no feature is in these leaves");
+    for (unsigned int j = 0; j < NR_FIELD_RULES; j++) {
+        const struct field_rule *f = &field_rules[j];
+        uint32_t seen = 0;
+
+        if (!f->feature || !(f->vendors & VENDOR))
+            continue;
+        for (unsigned int i = 0; i < NR_FIELD_CONDITIONAL; i++)
+            if (f->first <= field_conditional[i] && field_conditional[i] <= f->last) {
+                seen++;
+                leaf_is_backed(field_conditional[i], f);
             }
-        }
+        PROVE(seen == f->last - f->first + 1, "each leaf of the row");
+    }
     REACHED();
 }
 
