@@ -91,14 +91,16 @@ ONE = """#define for_each_component(i, mask) \\
 """
 EACH = re.compile(r"for \(unsigned int i = 2; i < POLICY_NR_XSTATE; i\+\+\)(\n.*\n *p->xstate\[i\] = )")
 
+EACH_BODY = re.compile(r"for_each_component\(i, [^\n]*\n    \{\n(.*?)\n    \}", re.S)
+
 
 def _one(folder):
     _private_header(folder, COMPONENTS, lambda m: ONE)
     _replace(folder / "level.c", EACH, lambda m: "for (unsigned int i = the_component, once_ = 1; "
              f"once_ && i >= 2 && i < POLICY_NR_XSTATE; once_ = 0){m[1]}")
     for name in ("check.c", "verify.c"):
-        for body in re.findall(r"for_each_component\(i, [^\n]*\n    \{\n(.*?)\n    \}", (folder / name).read_text(), re.S):
-            if re.search(r"xstate\[(?!i\])|(?<![=!<>])=(?!=).*\+\+|\+=|\|=|&=", body):
+        for body in EACH_BODY.findall((folder / name).read_text()):
+            if re.search(r"xstate\[(?!i\])|[-+|&^]=|\+\+|--", body):
                 raise RewriteError(f"{name}: components are not looked at one by one")
 
 

@@ -28,7 +28,7 @@ static unsigned int the_vendor; /* of all: they would have no level otherwise */
 #include "featureset.c"
 
 static struct featureset can_be_unshared; /* rewriting "unshared" */
-static unsigned int the_component;         /* rewriting "one": any */
+static unsigned int the_component;        /* rewriting "one": any */
 
 #include "leaves.c"
 
@@ -401,9 +401,9 @@ static void make_components(void)
     max = nondet_policy();
     common = nondet_common();
     /* Bit 63 is no component and has no subleaf. */
-    ASSUME(the_component < 63 ? component_related(&common)
-                              : !(common.xcr0 & ~policy_xcr0(&deflt)) &&
-                                    !(common.xss & ~policy_xss(&deflt)));
+    ASSUME(the_component < 63
+               ? component_related(&common)
+               : !(common.xcr0 & ~policy_xcr0(&deflt)) && !(common.xss & ~policy_xss(&deflt)));
     common.xcr0 &= nondet_mask();
     common.xss &= nondet_mask();
     policy_to_featureset(&level, &before);
