@@ -9,7 +9,8 @@ Moments: a number: so many bytes have gone down;  "R": the receiver has said so,
 "G": the sender has said so, and the receiver does not know yet;  "A": like "R".
 
 Actions: kill WHOM, stop WHOM, go WHOM, signal [WHOM, NUMBER]; hang-up (towards the sender); stall (nothing is read any
-more, and nothing ends); lose (the answer is not passed on).  WHOM: "sender", "receiver" or a process id.
+more, and nothing ends); lose (the answer is not passed on); linger (the line does not end before the sender's 'G' is in it,
+whatever has become of the receiver).  WHOM: "sender", "receiver" or a process id.
 """
 
 import json
@@ -41,6 +42,7 @@ class Line:
         self.plan, self.down, self.lose = plan, 0, False
         self.answered = self.receiver_has_gone = self.stalled = False
         self.hang_up, self.hung_up = threading.Event(), threading.Event()
+        self.word_came, self.linger = threading.Event(), False
         self.sender, self.parent = ancestor("xl-sim"), os.getppid()
         self.receiver = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
 
@@ -64,6 +66,8 @@ class Line:
             threading.Event().wait()
         elif action == "lose":
             self.lose = True
+        elif action == "linger":
+            self.linger = True
         else:
             raise ValueError(action)
 
@@ -152,11 +156,13 @@ class Line:
                 if not data:
                     break
                 if data == b"G" and self.answered:
+                    self.word_came.set()
                     self.moment("G")
                 self.pass_down(data)
         except (EOFError, OSError):
             pass
         os.close(0)
+        self.word_came.set()
         self.hung_up.set()
         self.receiver.stdin.close()
 
@@ -178,6 +184,8 @@ class Line:
                 os.write(1, data)
             except OSError:
                 pass
+        if self.linger:
+            self.word_came.wait()
         if not self.stalled:
             os.close(1)
 

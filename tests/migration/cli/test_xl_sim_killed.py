@@ -137,7 +137,7 @@ def test_receiver_killed_while_memory_moves(guest, at):
 
 def test_receiver_killed_before_it_may_run_it(guest):
     a, b = guest
-    done = migrate(a, b, "-t", 3, at="R", do=[["kill", "receiver"]])
+    done = migrate(a, b, "-t", 3, at="R", do=[["linger"], ["kill", "receiver"]])
     assert "kept suspended" in done.stderr          # 'G' went into a line whose end nobody sees from here
     assert state(a) == "suspended" and state(b) is None and state(b, INCOMING) == "paused"
     b.run("destroy", INCOMING)
