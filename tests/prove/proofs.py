@@ -93,15 +93,16 @@ TAIL_DROPS = tuple(f"drop:{name}" for name in ("featureset_close", "policy_trim"
 
 def tail(name, what, defines=(), **options):
     """From any state that is related to a host: a part of policy_check(), of policy_verify()."""
+    rewrites = options.pop("rewrites", ("walk", "unshared"))
     return Proof(name=f"accepted-{name}", harness="accepted.c", unwind=801,
                  function=f"tail_{options.pop('function', name).replace('-', '_')}",
                  defines=("TAIL", *(defines or ("VENDOR=RULE_INTEL",))), bounds=f"any number of hosts: {what}",
-                 flags=options.pop("flags", ARRAYS), rewrites=("walk", "unshared", "plain", "judge", *TAIL_DROPS),
+                 flags=options.pop("flags", ARRAYS), rewrites=(*rewrites, "plain", "judge", *TAIL_DROPS),
                  **options)
 
 
 # Not seen to end within their time: they are run when they are asked for, and count as nothing.
-NOT_ENDED = ("accepted-components", "accepted-verify-lists", "accepted-unbacked-intel", "accepted-unbacked-amd")
+NOT_ENDED = ()
 
 PROOFS = [
     Proof("next-feature", "lemmas.c", "lemma_feature", "every set, every start", unwind=26, memory=True),
@@ -156,11 +157,15 @@ PROOFS = [
     tail("hazards", "every hazard of the host's is told"),
     tail("numbers", "numbers are at most the host's"),
     tail("closed", "closed as Xen closes it"),
-    tail("components", "components are the host's, in the same place and form", flags=WIDE),
+    tail("components", "components are the host's, in the same place and form; any of them",
+         rewrites=("one",)),
     tail("copies", "AMD's copies are its own"),
     tail("verify-features", "what a feature stands on is there; addresses"),
-    tail("verify-lists", "components and caches as a CPU has them", flags=WIDE),
-    *(tail(f"unbacked-{vendor}", "no leaf without its feature", (f"VENDOR=RULE_{vendor.upper()}",), function="unbacked")
+    tail("verify-lists", "components and caches as a CPU has them; any of them", rewrites=("one",)),
+    tail("unshared", "what they do not share is gone",
+         rewrites=("walk", "unshared", "drop:close_over_components", "drop:set_components")),
+    *(tail(f"unbacked-{vendor}", "no leaf without its feature", (f"VENDOR=RULE_{vendor.upper()}",), function="unbacked",
+           rewrites=("walk", "unshared", "drop:close_over_components", "drop:set_components"))
       for vendor in ("intel", "amd")),
     *(fit(vendor, group[0], *cut) for group in FIELD_GROUPS for cut in fit_cuts(*group)
       for vendor in (("intel", "amd") if cut[0] in VENDORS_DIFFER else (None,))),
@@ -264,6 +269,8 @@ BROKEN = [
     Mutation("only-what-is-backed", "fit.c",
              r"if \(!f->feature \|\| featureset_test",
              "if (f->feature || featureset_test", "accepted-unbacked-amd"),
+    Mutation("unshared-stays", "fit.c", r"^        featureset_drop\(&fs, \(unsigned int\)f\);", "        ;",
+             "accepted-unshared"),
     Mutation("silence-is-equal", "fit.c", r"\*mute \|= a != b \|\| silent;", "*mute |= a != b;", "fit-intel-02"),
     Mutation("warned-by-silence", "fit.c", r"^ *\*mute \|= silent;.*\n", "", "fit-0a"),
     Mutation("bits-stay", "fit.c", "return a & b;", "return a;", "fit-14"),

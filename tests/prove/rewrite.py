@@ -10,6 +10,9 @@ closing      The same in featureset_close(), which asks what is missing of those
              it takes no others is looked for in the source): the others are left out.
 unshared     The same in policy_drop_unbacked(): what no row of a leaf hangs on is left out.  The harness
              has these features in can_be_unshared, and asserts that it asks for no others.
+one          Iterating over components becomes: the harness's the_component, any, if it is set; in set_components()
+             too.  What the library does for one touches its own subleaf alone, so that what is so of any is so
+             of all.  That these bodies name xstate with that index only is looked for in the source.
 plain        regs_empty() and regs_differ() compare the registers one by one (proof plain).
 stop         policy_fault() ends the run.  For "the answer is 0": each fault is counted, and no count
              is taken back (proof fault), so a run with one cannot answer 0.
@@ -80,6 +83,25 @@ def _walk(folder):
         if count != starts:
             raise RewriteError(f"{path.name}: {starts} walks over features, {count} of a known form")
         path.write_text(text)
+
+
+ONE = """#define for_each_component(i, mask) \\
+    for (uint64_t m_ = (mask), once_ = ((i) = the_component, 1); once_; once_ = 0) \\
+        if ((m_ >> (i)) & 1)
+"""
+EACH = re.compile(r"for \(unsigned int i = 2; i < POLICY_NR_XSTATE; i\+\+\)(\n.*\n *p->xstate\[i\] = )")
+
+EACH_BODY = re.compile(r"for_each_component\(i, [^\n]*\n    \{\n(.*?)\n    \}", re.S)
+
+
+def _one(folder):
+    _private_header(folder, COMPONENTS, lambda m: ONE)
+    _replace(folder / "level.c", EACH, lambda m: "for (unsigned int i = the_component, once_ = 1; "
+             f"once_ && i >= 2 && i < POLICY_NR_XSTATE; once_ = 0){m[1]}")
+    for name in ("check.c", "verify.c"):
+        for body in EACH_BODY.findall((folder / name).read_text()):
+            if re.search(r"xstate\[(?!i\])|[-+|&^]=|\+\+|--", body):
+                raise RewriteError(f"{name}: components are not looked at one by one")
 
 
 def _closing(folder):
@@ -191,6 +213,8 @@ def rewrite(folder, names):
     for name in names:
         if name == "walk":
             _walk(folder)
+        elif name == "one":
+            _one(folder)
         elif name == "closing":
             _closing(folder)
         elif name == "unshared":

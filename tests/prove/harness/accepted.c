@@ -28,6 +28,7 @@ static unsigned int the_vendor; /* of all: they would have no level otherwise */
 #include "featureset.c"
 
 static struct featureset can_be_unshared; /* rewriting "unshared" */
+static unsigned int the_component;        /* rewriting "one": any */
 
 #include "leaves.c"
 
@@ -177,14 +178,16 @@ static void stub_featureset_close(struct featureset *fs, struct featureset *drop
     close_by_needs(fs);
 }
 
-/* Closing once more, from any state, gains no component. */
+/* Closing once more, from any state, gains no component and no feature. */
 void accepted_lose(void)
 {
-    struct featureset fs = nondet_featureset();
+    struct featureset fs = nondet_featureset(), before = fs;
     uint64_t xcr0 = nondet_mask(), xss = nondet_mask(), xcr0_before = xcr0, xss_before = xss;
 
     close_over_components(&fs, &xcr0, &xss);
     PROVE(!(xcr0 & ~xcr0_before) && !(xss & ~xss_before), "no component is gained");
+    for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
+        PROVE(!(fs.w[i] & ~before.w[i]), "no feature is gained");
     REACHED();
 }
 
@@ -377,21 +380,39 @@ void tail_closed(void)
 
 /*
  * Leaf D of a level: set_components() writes it, once from what is common and then each time the
- * level is closed, with no more components than before (proof accepted-close); policy_trim() may
- * make it empty.  What is related to the host stays so.
+ * level is closed, with no more components than before (proof accepted-lose); policy_trim() may
+ * make it empty.  What is related to the host stays so.  Of one component, any (rewriting "one").
  */
+static bool component_related(const struct common *c)
+{
+    return !(c->xcr0 & ~policy_xcr0(&deflt)) && !(c->xss & ~policy_xss(&deflt)) &&
+           (the_component < 2 || !(((c->xcr0 | c->xss) >> the_component) & 1) ||
+            same_component(&level.xstate[the_component], &deflt.xstate[the_component]));
+}
+
 static void make_components(void)
 {
+    struct featureset before;
+
+    the_component = nondet_uint();
+    ASSUME(the_component < 64);
     level = nondet_policy();
     deflt = nondet_policy();
     max = nondet_policy();
     common = nondet_common();
-    ASSUME(components_related(&common, &level, &deflt));
+    /* Bit 63 is no component and has no subleaf. */
+    ASSUME(the_component < 63
+               ? component_related(&common)
+               : !(common.xcr0 & ~policy_xcr0(&deflt)) && !(common.xss & ~policy_xss(&deflt)));
     common.xcr0 &= nondet_mask();
     common.xss &= nondet_mask();
+    policy_to_featureset(&level, &before);
     set_components(&level, common.xcr0, common.xss);
-    PROVE(components_related(&common, &level, &deflt), "closing once more is the same again");
+    PROVE(the_component == 63 || component_related(&common), "closing once more is the same again");
     PROVE(policy_xcr0(&level) == common.xcr0 && policy_xss(&level) == common.xss, "as it says");
+    policy_to_featureset(&level, &fl);
+    for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
+        PROVE(fl.w[i] == before.w[i], "no feature is in what it writes");
 }
 
 void tail_components(void)
@@ -439,16 +460,36 @@ void tail_verify_lists(void)
     supposed = false;
     xcr0 = policy_xcr0(&level);
     xss = policy_xss(&level);
-    for (unsigned int i = 2; i < 63; i++)
-        PROVE(!((xcr0 | xss) >> i & 1) || same_component(&level.xstate[i], &deflt.xstate[i]),
-              "a component of the first host's");
+    PROVE(the_component < 2 || the_component == 63 || !((xcr0 | xss) >> the_component & 1) ||
+              same_component(&level.xstate[the_component], &deflt.xstate[the_component]),
+          "a component of the first host's");
     verify_xstate_layout(&level, xcr0, xss, &r);
     verify_lists(&level, xcr0 | xss, &r);
     REACHED();
 }
 
-/* policy_drop_unbacked(): what is unshared is gone, and so are the leaves that nothing backs. */
-void tail_unbacked(void)
+/* What closing may do to features and components: take some (proof accepted-lose). */
+static void stub_close_over_components(struct featureset *fs, uint64_t *xcr0, uint64_t *xss)
+{
+    struct featureset stay = nondet_featureset();
+
+    featureset_and(fs, fs, &stay);
+    *xcr0 &= nondet_mask();
+    *xss &= nondet_mask();
+}
+
+/* It writes no feature (proof accepted-components), and otherwise leaf D alone, of which no row
+ * hangs on a feature. */
+static void stub_set_components(struct cpu_policy *p, uint64_t xcr0, uint64_t xss)
+{
+    (void)p;
+    (void)xcr0;
+    (void)xss;
+}
+
+/* policy_drop_unbacked(): what is unshared is gone.  The leaves that become empty have no features
+ * in them (tail_unbacked, for each vendor). */
+void tail_unshared(void)
 {
     struct featureset unshared = any_unshared();
 
@@ -458,21 +499,47 @@ void tail_unbacked(void)
     policy_to_featureset(&level, &fl);
     for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
         PROVE(!(fl.w[i] & unshared.w[i]), "what is unshared is gone");
-    for (unsigned int i = 0; i < NR_FIELD_RULES; i++)
-        for (uint32_t leaf = field_rules[i].first;
-             field_rules[i].feature && (field_rules[i].vendors & VENDOR) &&
-             leaf <= field_rules[i].last;
-             leaf++) {
-            bool family = policy_leaf_has_subleaves(leaf),
-                 backed = featureset_test(&fl, field_rules[i].feature - 1u);
+    REACHED();
+}
 
-            for (uint32_t k = 0; k < (family ? policy_family(leaf)->count : 1u); k++) {
-                const struct cpuid_regs *l =
-                    policy_leaf_const(&level, leaf, family ? k : POLICY_NONE);
+static void leaf_is_backed(uint32_t leaf, const struct field_rule *f)
+{
+    const struct leaf_family *family = policy_family(leaf);
+    bool backed = featureset_test(&fl, f->feature - 1u);
 
-                PROVE(backed || (!l->a && !l->b && !l->c && !l->d), "and so are its leaves");
+    for (uint32_t k = 0; k < (family ? family->count : 1u); k++) {
+        const struct cpuid_regs *l = policy_leaf_const(&level, leaf, family ? k : POLICY_NONE);
+
+        PROVE(backed || (!l->a && !l->b && !l->c && !l->d), "a leaf without its feature is empty");
+    }
+}
+
+/* So are the leaves that nothing backs.  unshared: none, so that the loop over leaves begins with
+ * any policy and its features; after closing it begins with those, too. */
+void tail_unbacked(void)
+{
+    struct featureset unshared = {{0}}, before;
+
+    the_vendor = VENDOR;
+    level = nondet_policy();
+    policy_to_featureset(&level, &before);
+    policy_drop_unbacked(&level, &unshared);
+    policy_to_featureset(&level, &fl);
+    for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
+        PROVE(fl.w[i] == before.w[i], "no feature is in these leaves");
+    for (unsigned int j = 0; j < NR_FIELD_RULES; j++) {
+        const struct field_rule *f = &field_rules[j];
+        uint32_t seen = 0;
+
+        if (!f->feature || !(f->vendors & VENDOR))
+            continue;
+        for (unsigned int i = 0; i < NR_FIELD_CONDITIONAL; i++)
+            if (f->first <= field_conditional[i] && field_conditional[i] <= f->last) {
+                seen++;
+                leaf_is_backed(field_conditional[i], f);
             }
-        }
+        PROVE(seen == f->last - f->first + 1, "each leaf of the row");
+    }
     REACHED();
 }
 
