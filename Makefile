@@ -3,7 +3,7 @@
 #
 #   make            build/ with the tools
 #   make demo       two real Xen hosts exchange a running VM (the main job)
-#   make check      every test; the last line counts them (10 to 20 minutes)
+#   make check      every test; the last line counts them (half an hour on two cores)
 #   make check-quick   after an edit: build, format, unit tests, and the fast ones of the others (a minute)
 #   make check-fresh   the README's commands in a minimal Debian made by debootstrap (root, network)
 #   make prove      proofs about the policy library (CBMC); make prove-broken: see them fail
