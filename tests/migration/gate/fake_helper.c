@@ -16,6 +16,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -32,6 +33,19 @@ static void die(const char *what)
 {
     perror(what);
     exit(4);
+}
+
+/* Libxl's descriptors block; a test's may not, and what is sent may still be on its way. */
+static ssize_t read_some(void *buf, size_t size)
+{
+    for (;;) {
+        struct pollfd p = {.fd = stream, .events = POLLIN};
+        ssize_t n = read(stream, buf, size);
+
+        if (n >= 0 || errno != EAGAIN)
+            return n;
+        (void)poll(&p, 1, -1);
+    }
 }
 
 static int out_file(const char *name)
@@ -111,7 +125,7 @@ static void get(size_t size)
             want = (size_t)budget;
         if (!want)
             exit(7);
-        n = read(stream, buffer + have, want);
+        n = read_some(buffer + have, want);
         if (n == 0)
             exit(3);
         if (n < 0)
