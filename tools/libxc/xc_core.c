@@ -173,8 +173,8 @@ static int fail_version(xc_handle *xch, const struct interface *i, uint32_t runn
     return xc_fail(
         xch, EPROTO,
         "Xen %u.%u speaks version %#x of the %s interface, and this xenlevel knows %#x to "
-        "%#x (%s): install %s",
-        xen >> 16, xen & 0xffff, running, i->name, i->oldest, i->newest, "Xen 4.17 to 4.22",
+        "%#x (Xen 4.17 to 4.22): install %s",
+        xen >> 16, xen & 0xffff, running, i->name, i->oldest, i->newest,
         running > i->newest ? "a newer xenlevel" : "a newer Xen");
 }
 
