@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Build the fuzz targets with clang, ASan and UBSan, and run all at once for SECONDS: run.sh SECONDS
-# Fails on any finding; the input that caused it stays in build-fuzz/findings.
+# Fails on any finding; the input that caused it stays in build-fuzz/findings.  XENLEVEL_SEED=N begins elsewhere.
 set -eu
 
 seconds=${1:?usage: run.sh SECONDS}
@@ -37,7 +37,7 @@ for target in $targets; do
     kept=tests/fuzz/corpus/$target
     [ -d "$kept" ] || kept=
     mkdir -p "$build/corpus/$target" "$build/findings"
-    "$build/tests/fuzz/fuzz-$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+    "$build/tests/fuzz/fuzz-$target" -seed="${XENLEVEL_SEED:-1}" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
         -malloc_limit_mb="$limit" -max_len="$length" -print_final_stats=1 -close_fd_mask=1 \
         -artifact_prefix="$build/findings/$target-" \
         "$build/corpus/$target" "$build/seeds/$target" $kept >"$build/fuzz-$target.log" 2>&1 &

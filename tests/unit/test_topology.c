@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -319,7 +318,7 @@ static uint32_t below(uint32_t n)
 static uint64_t seed(void)
 {
     const char *given = getenv("SEED");
-    uint64_t s = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
+    uint64_t s = given ? strtoull(given, NULL, 0) : 1;
 
     print_message("# SEED=%llu\n", (unsigned long long)s);
     rng = s * 0x9e3779b97f4a7c15ull | 1;

@@ -15,7 +15,7 @@ from migration import features, hvm, libxc
 from migration.libxc import HVM_CONTEXT, VCPU_BASIC, VCPU_MSRS, VCPU_XSAVE
 from streambuilder import hvm_context, hvm_entries, hvm_stream, pv_stream
 
-SEED = int(os.environ.get("XENLEVEL_SEED") or random.SystemRandom().randrange(1 << 32))
+SEED = int(os.environ.get("XENLEVEL_SEED") or 20261129)
 CHANGES = 250       # of each kind of guest
 HVM_POLICIES = ["pvh-cascadelake", "pvh-amd-rich"]
 POLICY_CODES = {"state-policy", "xstate-policy", "xstate-bv"}
@@ -71,6 +71,20 @@ def test_what_pv_guests_see_of_xen(reader):
     struct.pack_into("<I", leaves, at + 20, edx & ~(1 << 7 | 1 << 14))
     s.find(VCPU_BASIC).set(8 + libxc.CR4_OF_CONTEXT, "<Q", 0x660)
     assert reader([s.raw()]) == [("ok", [])] and verify(s.raw()).report.valid
+
+
+def test_a_value_that_no_register_holds(reader):
+    """EFER.LMA without LME: it does not depend on the policy, so it is no EPERM, and has a name of its own."""
+    s = pv_stream()
+    s.find(VCPU_MSRS).set(8, "<IIQ", 0xc0000080, 0, 1 << 10)
+    (verdict, said), = reader([s.raw()])
+    assert verdict == "EILSEQ" and "vCPU 0: EFER: 0x400 cannot be" in said[0]
+    assert [p.code for p in verify(s.raw()).report.problems] == ["pv-value"]
+    entries = base_entries("pvh-cascadelake")
+    struct.pack_into("<Q", next(e for e in entries if e[0] == hvm.CPU)[2], hvm.EFER, 1 << 10)
+    (verdict, said), = reader([hvm_with("pvh-cascadelake", hvm_context(entries))])
+    assert verdict == "EILSEQ", said
+    assert "hvm-value" in {p.code for p in verify(hvm_with("pvh-cascadelake", hvm_context(entries))).report.problems}
 
 
 # ---- changes ----

@@ -37,6 +37,9 @@ AHEAD = 1 << 18             # bytes: smaller records are near enough
 VCPU_RECORDS = TABLE.once_a_vcpu
 ORDER = "Order of records"
 CR4_OF_CONTEXT = pv.LAYOUTS[8].ctrlreg + 4 * 8
+# What a fault in a PV vCPU's register is called, by its kind.
+REGISTER_CODES = {state.FEATURE: "state-policy", state.COMPONENT: "state-policy", state.RESERVED: "reserved",
+                  state.VALUE: "pv-value"}
 TSC_MODES = 3
 HVM_NR_PARAMS = 39
 
@@ -418,7 +421,7 @@ class Stream:
 
     def _registers(self, faults, at, name):
         for kind, text in faults:
-            self.add("reserved" if kind == state.RESERVED else "state-policy", at, name, text)
+            self.add(REGISTER_CODES[kind], at, name, text)
 
     def _vcpu_extended(self, body, start):
         size = self._vcpu(body, start, VCPU_EXTENDED)
