@@ -13,6 +13,7 @@
 #include "capture.h"
 #include "out.h"
 #include "subject.h"
+#include "unknown.h"
 #include "util.h"
 #include "xc_audit.h"
 #include "xc_sr_head.h"
@@ -44,6 +45,7 @@ static void take_host(struct subject *s, const Xenlevel__Host *host)
 
         if (index < XC_POLICIES) {
             xlp_policy_get(host->policies[i]->policy, &s->policy[index]);
+            xlp_unknown_get(host->policies[i]->unknown, &s->unknown[index]);
             s->have[index] = true;
         }
     }
@@ -55,6 +57,7 @@ static void take_guest(struct subject *s, const Xenlevel__Guest *guest)
     s->name = xstrdup(guest->name);
     s->xen = xstrdup(guest->xen_version);
     xlp_policy_get(guest->policy, &s->guest);
+    xlp_unknown_get(guest->unknown, &s->guest_unknown);
     switch (guest->type) {
     case XENLEVEL__GUEST_TYPE__GUEST_TYPE_PV:
         s->type = TYPE_PV;
@@ -291,6 +294,40 @@ const struct cpu_policy *subject_guest_policy(const struct subject *s, enum subj
         return &s->policy[subject_default(*type)];
     warn("%s cannot run %s guests", s->origin, subject_type_name(*type));
     return NULL;
+}
+
+const struct cpu_policy *subject_guest_unknown(const struct subject *s, enum subject_type type)
+{
+    static const struct cpu_policy nothing;
+
+    if (s->kind == SUBJECT_GUEST)
+        return &s->guest_unknown;
+    return s->kind == SUBJECT_HOST ? &s->unknown[subject_default(type)] : &nothing;
+}
+
+/* What the source itself left out: of a host that is raw, where there is one. */
+static const struct cpu_policy *source_unknown(const struct subject *s)
+{
+    if (s->kind == SUBJECT_GUEST)
+        return &s->guest_unknown;
+    if (unknown_any(&s->unknown[XC_POLICY_RAW]))
+        return &s->unknown[XC_POLICY_RAW];
+    for (unsigned int i = XC_POLICY_HOST; i < XC_POLICIES; i++)
+        if (unknown_any(&s->unknown[i]))
+            return &s->unknown[i];
+    return &s->unknown[XC_POLICY_RAW];
+}
+
+char *subject_unknown_cause(const struct subject *s, const struct featureset *about)
+{
+    const struct cpu_policy *mask = source_unknown(s);
+
+    return about ? unknown_cause(mask, about) : unknown_text(mask);
+}
+
+char *subject_unknown_how(const struct subject *s)
+{
+    return unknown_how(source_unknown(s));
 }
 
 int parse_type(const char *text, enum subject_type *type)
