@@ -310,26 +310,18 @@ static Xenlevel__File *make_host(const char *name, const struct cpu_policy *raw,
 {
     Xenlevel__File *file = new_host(name);
     Xenlevel__Host *host = file->host;
-    struct cpu_policy *settled = xcalloc(2, sizeof(*settled)), *mask = settled + 1;
     uint32_t found;
-    char *note;
 
-    *settled = *raw;
-    *mask = *unknown;
-    note = settle_unknown(settled, mask);
-    if (note)
-        add_note(host, note);
     host->source = XENLEVEL__SOURCE__SOURCE_DUMP;
-    set_identity(host, settled);
+    set_identity(host, raw);
     if (caps) {
         host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
         host->levelling_caps = *caps;
-    } else if (!host_policy_levelling_caps(settled, !mask->platform_info, &found)) {
+    } else if (!host_policy_levelling_caps(raw, !unknown->platform_info, &found)) {
         host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
         host->levelling_caps = found;
     }
-    derive_policies(host, settled, mask, options);
-    free(settled);
+    derive_policies(host, raw, unknown, options);
     return file;
 }
 
@@ -341,8 +333,10 @@ static Xenlevel__File *host_from_dump(const char *path, const char *name, struct
     Xenlevel__File *file = NULL;
     struct featureset said;
     uint64_t given_up;
+    char *settled;
 
     dump_unknown(d, unknown);
+    settled = settle_unknown(&d->policy, unknown);
     if (!check_complete(path, &d->policy, unknown, partial)) {
         policy_to_featureset(&d->policy, &said);
         given_up = dump_complete(&d->policy);
@@ -356,8 +350,12 @@ static Xenlevel__File *host_from_dump(const char *path, const char *name, struct
                  " are: the features that need them are left out",
                  path, given_up);
         file = make_host(name, &d->policy, unknown, caps, options);
+        if (settled)
+            add_note(file->host, settled);
+        settled = NULL;
         warn_of_unknown(path, file->host);
     }
+    free(settled);
     free(unknown);
     return file;
 }
