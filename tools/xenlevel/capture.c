@@ -16,6 +16,7 @@
 #include "dump.h"
 #include "features-gen.h"
 #include "logger.h"
+#include "microcode.h"
 #include "out.h"
 #include "programs.h"
 #include "util.h"
@@ -224,8 +225,10 @@ static void derive_policies(Xenlevel__Host *host, const struct cpu_policy *raw,
 {
     struct derived *d = xcalloc(1, sizeof(*d));
     struct xc_physinfo info = {.pv = true};
+    struct host_options seen = *options;
 
-    derive_unknown(raw, unknown, options, d);
+    seen.arch_caps = unknown->arch_caps ? HOST_MSR_NOT_READ : HOST_MSR_READ;
+    derive_unknown(raw, unknown, &seen, d);
     info.hvm = d->has_hvm;
     for (unsigned int i = 0; i < XC_POLICIES; i++)
         if (is_wanted(xc_policy_name(i), &info))
@@ -350,6 +353,9 @@ static Xenlevel__File *host_from_dump(const char *path, const char *name, struct
                  " are: the features that need them are left out",
                  path, given_up);
         file = make_host(name, &d->policy, unknown, caps, options);
+        if (settled)
+            add_note(file->host, settled);
+        settled = microcode_note(&d->policy, unknown, options);
         if (settled)
             add_note(file->host, settled);
         settled = NULL;
