@@ -21,7 +21,7 @@
 
 #include <cpuid-policy/policy.h>
 
-#include "xc_audit.h"
+#include "xc.h"
 
 enum form_kind {
     FORM_CPU,   /* what CPUID says on the CPUs of a machine: a host's policies can be derived */

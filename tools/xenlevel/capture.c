@@ -261,7 +261,7 @@ Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t 
         warn("%s: %s", path, d->error);
         goto out;
     }
-    given_up = dump_complete(&d->policy);
+    given_up = dump_complete(&d->cpus[0].policy);
     if (given_up)
         warn("%s: the dump does not say where XSAVE components %#" PRIx64 " are: the features that "
              "need them are left out",
@@ -270,19 +270,21 @@ Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t 
         base[strlen(base) - 4] = '\0';
     file = new_host(name ? name : base);
     file->host->source = XENLEVEL__SOURCE__SOURCE_DUMP;
-    set_identity(file->host, &d->policy);
+    set_identity(file->host, &d->cpus[0].policy);
     if (caps) {
         file->host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
         file->host->levelling_caps = *caps;
-    } else if (!host_policy_levelling_caps(&d->policy, d->platform_info_known, &found)) {
+    } else if (!host_policy_levelling_caps(&d->cpus[0].policy, !d->cpus[0].unknown.platform_info,
+                                           &found)) {
         file->host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
         file->host->levelling_caps = found;
     }
-    derive_policies(file->host, &d->policy, &options);
+    derive_policies(file->host, &d->cpus[0].policy, &options);
 out:
     if (f)
         (void)fclose(f);
     free(base);
+    dump_free(d);
     free(d);
     return file;
 }
