@@ -263,7 +263,7 @@ static void settle_cpu(const struct dump *d, struct dump_cpu *c)
         u->platform_info = 0;
     }
     if (no_msr)
-        u->arch_caps = 0; /* SDM vol. 2A, CPUID 7.0.EDX[29] */
+        c->policy.arch_caps = u->arch_caps = 0; /* SDM vol. 2A, CPUID 7.0.EDX[29] */
     if (policy_vendor_id(p) != CPU_VENDOR_INTEL)
         u->platform_info = 0; /* only Intel's CPUs have MSR CE */
 }
@@ -294,12 +294,41 @@ static void show_syscall(struct cpu_policy *p)
     policy_from_featureset(p, &fs);
 }
 
+/*
+ * Components of the XSAVE area that are the same on every CPU that has them, so that a dump need
+ * not say them: AVX and MPX in standard form, AVX-512 behind those (SDM vol. 1, 13.5; AMD's are
+ * where its own dumps say, for they have no MPX), and LBR's and HWP's supervisor state.
+ */
+static void fill_components(struct cpu_policy *p)
+{
+    static const struct {
+        unsigned int component;
+        struct cpuid_regs regs;
+        bool intel_only;
+    } parts[] = {
+        {2, {256, 576, 0, 0}, false}, {3, {64, 960, 0, 0}, false},  {4, {64, 1024, 0, 0}, false},
+        {5, {64, 1088, 0, 0}, true},  {6, {512, 1152, 0, 0}, true}, {7, {1024, 1664, 0, 0}, true},
+        {15, {808, 0, 1, 0}, false},  {16, {8, 0, 1, 0}, false},
+    };
+    uint64_t have = policy_xcr0(p) | policy_xss(p);
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        struct cpuid_regs *to = &p->xstate[parts[i].component];
+
+        if (!(have >> parts[i].component & 1) || to->a ||
+            (parts[i].intel_only && policy_vendor_id(p) != CPU_VENDOR_INTEL))
+            continue;
+        *to = parts[i].regs;
+    }
+}
+
 uint64_t dump_complete(struct cpu_policy *p)
 {
     uint64_t given_up;
 
     /* A dump may name leaves above the maximum that the CPU states (Intel answers for them). */
     policy_trim(p);
+    fill_components(p);
     given_up = policy_complete_xstate(p);
     show_syscall(p);
     return given_up;

@@ -44,6 +44,11 @@ static const struct {
     {"<html", 5, "a web page"},
 };
 
+static bool is_utf8(const struct form_text *t)
+{
+    return !t->n_lines || xc_text_is_utf8(t->lines[0], strlen(t->lines[0]));
+}
+
 /* The first line, cut, when it is text; else which bytes it begins with. */
 static void describe_start(const struct form_text *t, char *out, size_t size)
 {
@@ -54,7 +59,7 @@ static void describe_start(const struct form_text *t, char *out, size_t size)
         c = (unsigned char)t->bytes[i];
         bad += c < 0x20 && !isspace(c);
     }
-    if (bad > n / 20) {
+    if (bad > n / 20 || (n && !is_utf8(t))) {
         (void)snprintf(out, size, "no text: it begins with the bytes");
         for (size_t i = 0; i < 4 && i < n; i++)
             (void)snprintf(out + strlen(out), size - strlen(out), " %02x",
@@ -95,7 +100,9 @@ static int refuse_file(const struct form_text *t, struct form *f)
         (void)snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", i ? ", " : "",
                        readers[i]->name);
     describe_file(t, what, sizeof(what));
-    return form_fail(f, "it is %s; none of the forms that are read: %s", what, names);
+    return form_fail(
+        f, "byte 0: not a CPUID dump, and none of the other forms that are read (%s): it is %s",
+        names, what);
 }
 
 /* ---- reading ---- */

@@ -11,7 +11,7 @@
  *
  * Where the mask is 1 the value is 0, but for numbers in which a 0 would take away what is known:
  * a maximum of leaves (0.EAX, 7.0.EAX, 80000000.EAX) that was not seen is as high as the leaves
- * that were, and a vendor that follows from the features is there.  Leave those as they are.
+ * that were, and XSAVE components are where most CPUs have them.  Leave those as they are.
  */
 #ifndef FORMS_FORMS_H
 #define FORMS_FORMS_H

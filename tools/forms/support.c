@@ -216,23 +216,23 @@ static void fit_maxima(struct form_cpu *c)
 }
 
 /*
- * AMD's CPUs show features of 1.EDX again in 80000001.EDX (APM vol. 3, E.4.2), Intel's do not: so a
- * CPU's own bits say whose it is.  What Xen tells guests of AMD's may be without them.
+ * Features that only AMD's and Hygon's CPUs have say whose a featureset is: each of their 64-bit
+ * CPUs has some of them, and Xen gives them to guests.  (AMD's copies of 1.EDX do not tell: Xen has
+ * them in the featuresets of guests on Intel's CPUs as well.)
  */
 static void fit_vendor(struct form_cpu *c)
 {
-    uint32_t mirror = featureset_merge_mask(MERGE_MIRROR)->w[FEATURESET_e1d];
-    uint32_t e1d = c->policy.extd[1].d;
-    const char *vendor = e1d & mirror || policy_has(&c->policy, X86_FEATURE_SVM) ||
-                                 policy_has(&c->policy, X86_FEATURE_SSE4A)
-                             ? "AuthenticAMD"
-                             : "GenuineIntel";
-    struct cpuid_regs unknown = c->unknown.basic[0];
+    static const unsigned int amds[] = {X86_FEATURE_SVM,    X86_FEATURE_CR8_LEGACY,
+                                        X86_FEATURE_SSE4A,  X86_FEATURE_MISALIGNSSE,
+                                        X86_FEATURE_MMXEXT, X86_FEATURE_FFXSR};
+    const char *vendor = "GenuineIntel";
 
-    if (!unknown.b || c->policy.basic[0].b || c->unknown.extd[1].d == ~0u)
+    if (!c->unknown.basic[0].b || c->unknown.extd[1].d == ~0u || c->unknown.extd[1].c == ~0u)
         return;
+    for (size_t i = 0; i < sizeof(amds) / sizeof(amds[0]); i++)
+        if (policy_has(&c->policy, amds[i]))
+            vendor = "AuthenticAMD";
     form_know_vendor(c, vendor, strlen(vendor));
-    c->unknown.basic[0] = unknown;
 }
 
 /* The components of the XSAVE area that the features stand on, where Intel's manual has them in
