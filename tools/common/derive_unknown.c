@@ -15,14 +15,14 @@
 
 /*
  * Family 6 models with CPUID faulting: Ivy Bridge and every later model of the Core line and its
- * servers, and both Knights (Intel's FlexMigration application note; SDM vol. 4, MSR_PLATFORM_INFO
- * of each).  Atoms are not in it: of them only the MSR tells.
+ * servers (Intel's FlexMigration application note; SDM vol. 4, MSR_PLATFORM_INFO
+ * of each).  Of Atoms and Knights only the MSR tells.
  */
 static const uint8_t with_faulting[] = {
     0x3a, 0x3e,             /* Ivy Bridge */
     0x3c, 0x3f, 0x45, 0x46, /* Haswell */
     0x3d, 0x47, 0x4f, 0x56, /* Broadwell */
-    0x4e, 0x5e, 0x55, 0x57, /* Skylake; its servers, Cascade and Cooper Lake; Knights Landing */
+    0x4e, 0x5e, 0x55,       /* Skylake; its servers, Cascade and Cooper Lake */
     0x8e, 0x9e, 0xa5, 0xa6, /* Kaby, Coffee, Comet Lake */
     0x7d, 0x7e, 0x6a, 0x6c, /* Ice Lake */
     0x8c, 0x8d, 0xa7,       /* Tiger, Rocket Lake */
@@ -106,6 +106,21 @@ static bool settle_arch_caps(struct cpu_policy *raw, struct cpu_policy *mask, bo
     return true;
 }
 
+/*
+ * Leaf 7 of Core models before Ivy Bridge: microcode of 2018 and later put bits into EDX, nothing
+ * else is there (SDM vol. 2A, CPUID leaf 7; the models' CPUID of any microcode).  Programs as old
+ * as they do not ask for it.
+ */
+static void settle_leaf_7(struct cpu_policy *mask, bool by_model, unsigned int model)
+{
+    static const uint8_t without[] = {0x1a, 0x1e, 0x1f, 0x25, 0x2a, 0x2c, 0x2d, 0x2e, 0x2f};
+
+    if (!by_model || !mask->feat[0].b || !one_of(model, without, sizeof(without)))
+        return;
+    memset(mask->feat, 0, sizeof(mask->feat));
+    mask->feat[0].d = UINT32_MAX;
+}
+
 char *settle_unknown(struct cpu_policy *raw, struct cpu_policy *mask)
 {
     unsigned int family, model, stepping;
@@ -114,6 +129,7 @@ char *settle_unknown(struct cpu_policy *raw, struct cpu_policy *mask)
     policy_signature(raw, &family, &model, &stepping);
     by_model = policy_vendor_id(raw) == CPU_VENDOR_INTEL && family == 6 && !mask->basic[1].a &&
                is_known(mask, X86_FEATURE_HYPERVISOR) && !policy_has(raw, X86_FEATURE_HYPERVISOR);
+    settle_leaf_7(mask, by_model, model);
     faulting = settle_faulting(raw, mask, by_model, model);
     arch_caps = settle_arch_caps(raw, mask, by_model, model, stepping);
     if (!faulting && !arch_caps)
@@ -150,6 +166,18 @@ static void flip_feature(struct cpu_policy *p, unsigned int feature)
     policy_to_featureset(p, &fs);
     fs.w[feature / 32] ^= 1u << feature % 32;
     policy_from_featureset(p, &fs);
+}
+
+/* What the hypervisor makes itself of a CPU without the unknown bits is not known either. */
+static void clear_unknown(struct cpu_policy *p, const struct cpu_policy *mask)
+{
+    struct featureset fs, unknown;
+
+    unknown_features(mask, &unknown);
+    policy_to_featureset(p, &fs);
+    featureset_andnot(&fs, &fs, &unknown);
+    policy_from_featureset(p, &fs);
+    p->platform_info &= ~mask->platform_info;
 }
 
 /* A host that runs HVM guests, where the source does not say. */
@@ -194,6 +222,8 @@ void derive_unknown(const struct cpu_policy *raw, const struct cpu_policy *mask,
             try_variant(variant, options, room, d);
         }
     }
+    for (unsigned int i = 1; i < HOST_POLICIES; i++)
+        clear_unknown(&d->policy[i], &d->unknown[i]);
     if (!d->has_hvm)
         for (unsigned int i = 1; i < HOST_POLICIES; i++)
             if (is_for_hvm(i))

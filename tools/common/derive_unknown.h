@@ -21,7 +21,7 @@ char *settle_unknown(struct cpu_policy *raw, struct cpu_policy *mask);
 
 /* What was derived; not for the stack. */
 struct derived {
-    struct cpu_policy policy[HOST_POLICIES];  /* unknown bits are as of a CPU without them */
+    struct cpu_policy policy[HOST_POLICIES];  /* no feature that is unknown is set */
     struct cpu_policy unknown[HOST_POLICIES]; /* policy 0 is raw: its mask is what was passed */
     bool has_hvm, has_hap;
 };

@@ -58,10 +58,20 @@ void unknown_add_difference(struct cpu_policy *mask, const struct cpu_policy *a,
                             const struct cpu_policy *b)
 {
     const unsigned char *x = (const unsigned char *)a, *y = (const unsigned char *)b;
+    struct featureset before, fx, fy;
     unsigned char *m = (unsigned char *)mask;
+    uint64_t platform_info = mask->platform_info | (a->platform_info ^ b->platform_info);
 
+    policy_to_featureset(mask, &before);
+    policy_to_featureset(a, &fx);
+    policy_to_featureset(b, &fy);
     for (size_t i = 0; i < sizeof(*mask); i++)
-        m[i] = (unsigned char)(m[i] | (x[i] ^ y[i]));
+        if (x[i] != y[i])
+            m[i] = 0xff;
+    for (unsigned int i = 0; i < FEATURESET_WORDS; i++)
+        before.w[i] |= fx.w[i] ^ fy.w[i];
+    policy_from_featureset(mask, &before);
+    mask->platform_info = platform_info;
 }
 
 void unknown_features(const struct cpu_policy *mask, struct featureset *fs)

@@ -20,7 +20,8 @@ void unknown_fill(struct cpu_policy *p, const struct cpu_policy *mask,
 /* Set (or clear) in *p all bits for which the mask is 1. */
 void unknown_set(struct cpu_policy *p, const struct cpu_policy *mask);
 void unknown_clear(struct cpu_policy *p, const struct cpu_policy *mask);
-/* Add to *mask the bits in which a and b differ. */
+/* Add to *mask what differs between a and b: single bits of features and MSRs; whole bytes of what
+ * is no feature, for there are numbers in it. */
 void unknown_add_difference(struct cpu_policy *mask, const struct cpu_policy *a,
                             const struct cpu_policy *b);
 

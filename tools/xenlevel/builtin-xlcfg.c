@@ -104,18 +104,26 @@ static char *names_of(const struct featureset *fs, unsigned int word)
     return list;
 }
 
+static void add_words(const Xenlevel__Featureset *f, struct featureset *all)
+{
+    struct featureset fs;
+
+    if (f && !featureset_from_words(&fs, f->words, f->n_words))
+        featureset_or(all, all, &fs);
+}
+
+/* What members give up, and what is left out because some member does not say whether it has it:
+ * all that a host of the pool may show and a guest must not see. */
 static void given_up(const struct subject *pool, enum subject_type type, struct featureset *all)
 {
     const Xenlevel__Level *level = pool->file->level;
 
     memset(all, 0, sizeof(*all));
     for (size_t i = 0; i < level->n_members; i++) {
-        const Xenlevel__Featureset *f =
-            type == TYPE_PV ? level->members[i]->pv_given_up : level->members[i]->hvm_given_up;
-        struct featureset fs;
+        const Xenlevel__Member *m = level->members[i];
 
-        if (f && !featureset_from_words(&fs, f->words, f->n_words))
-            featureset_or(all, all, &fs);
+        add_words(type == TYPE_PV ? m->pv_given_up : m->hvm_given_up, all);
+        add_words(type == TYPE_PV ? m->pv_left_out : m->hvm_left_out, all);
     }
 }
 

@@ -316,26 +316,18 @@ static Xenlevel__File *make_host(const char *name, const struct cpu_policy *raw,
 {
     Xenlevel__File *file = new_host(name);
     Xenlevel__Host *host = file->host;
-    struct cpu_policy *settled = xcalloc(2, sizeof(*settled)), *mask = settled + 1;
     uint32_t found;
-    char *note;
 
-    *settled = *raw;
-    *mask = *unknown;
-    note = settle_unknown(settled, mask);
-    if (note)
-        add_note(host, note);
     host->source = XENLEVEL__SOURCE__SOURCE_DUMP;
-    set_identity(host, settled, mask);
+    set_identity(host, raw, unknown);
     if (caps) {
         host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
         host->levelling_caps = *caps;
-    } else if (!host_policy_levelling_caps(settled, !mask->platform_info, &found)) {
+    } else if (!host_policy_levelling_caps(raw, !unknown->platform_info, &found)) {
         host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
         host->levelling_caps = found;
     }
-    derive_policies(host, settled, mask, options);
-    free(settled);
+    derive_policies(host, raw, unknown, options);
     return file;
 }
 
@@ -348,9 +340,12 @@ static Xenlevel__File *host_from_cpus(const char *path, const char *name, struct
     Xenlevel__File *file;
     struct featureset said;
     uint64_t given_up;
+    char *settled = settle_unknown(&c->policy, &c->unknown);
 
-    if (check_complete(path, &c->policy, &c->unknown, partial || f->partial))
+    if (check_complete(path, &c->policy, &c->unknown, partial || f->partial)) {
+        free(settled);
         return NULL;
+    }
     policy_to_featureset(&c->policy, &said);
     given_up = dump_complete(&c->policy);
     if (given_up && c->unknown.xstate[0].a) { /* no word about XSAVE: nothing is given up for it */
@@ -362,6 +357,8 @@ static Xenlevel__File *host_from_cpus(const char *path, const char *name, struct
              " are: the features that need them are left out",
              path, given_up);
     file = make_host(name, &c->policy, &c->unknown, caps, options);
+    if (settled)
+        add_note(file->host, settled);
     warn_of_unknown(path, file->host);
     return file;
 }

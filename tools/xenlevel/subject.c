@@ -386,16 +386,61 @@ static const struct cpu_policy *source_unknown(const struct subject *s)
     return &s->unknown[XC_POLICY_RAW];
 }
 
+/* Every feature of which some policy for guests does not say whether it has it. */
+static void find_doubtful(const struct subject *s, struct featureset *all)
+{
+    memset(all, 0, sizeof(*all));
+    if (s->kind == SUBJECT_GUEST)
+        unknown_features(&s->guest_unknown, all);
+    for (unsigned int i = XC_POLICY_PV_MAX; i < XC_POLICIES; i++) {
+        struct featureset fs;
+
+        unknown_features(&s->unknown[i], &fs);
+        featureset_or(all, all, &fs);
+    }
+}
+
 char *subject_unknown_cause(const struct subject *s, const struct featureset *about)
 {
-    const struct cpu_policy *mask = source_unknown(s);
+    struct cpu_policy *mask = xcalloc(1, sizeof(*mask));
+    struct featureset all;
+    char *text;
 
-    return about ? unknown_cause(mask, about) : unknown_text(mask);
+    *mask = *source_unknown(s);
+    find_doubtful(s, &all);
+    if (featureset_empty(&all))
+        text = xstrdup("");
+    else if (about && !featureset_empty(about)) {
+        unknown_reduce(mask, &all);
+        text = unknown_cause(mask, about);
+    } else {
+        unknown_reduce(mask, &all);
+        text = unknown_text(mask);
+    }
+    free(mask);
+    return text;
+}
+
+const char *subject_source_name(const struct subject *s)
+{
+    return s->kind == SUBJECT_HOST && s->file &&
+                   s->file->host->source == XENLEVEL__SOURCE__SOURCE_DUMP
+               ? "dump"
+               : "file";
 }
 
 char *subject_unknown_how(const struct subject *s)
 {
-    return unknown_how(source_unknown(s));
+    struct cpu_policy *mask = xcalloc(1, sizeof(*mask));
+    struct featureset all;
+    char *how;
+
+    *mask = *source_unknown(s);
+    find_doubtful(s, &all);
+    unknown_reduce(mask, &all);
+    how = unknown_how(mask);
+    free(mask);
+    return how;
 }
 
 int parse_type(const char *text, enum subject_type *type)

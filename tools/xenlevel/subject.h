@@ -71,6 +71,8 @@ const struct cpu_policy *subject_guest_unknown(const struct subject *s, enum sub
 /* Return what is not known of the CPU itself, in the words of unknown_cause(), as far as it is
  * about these features (NULL: all of it); malloc'ed. */
 char *subject_unknown_cause(const struct subject *s, const struct featureset *about);
+/* Return what it came from: "dump" or "file". */
+const char *subject_source_name(const struct subject *s);
 /* Return how a person finds it out: unknown_how(). */
 char *subject_unknown_how(const struct subject *s);
 
