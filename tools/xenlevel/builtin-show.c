@@ -32,6 +32,8 @@ void show_host(FILE *f, const struct subject *s)
                    host->stepping);
     if (host->source == XENLEVEL__SOURCE__SOURCE_DUMP)
         xen = xstrdup("none: from a CPUID dump; the policies are what Xen 4.17 would offer");
+    else if (!host->xen_version[0])
+        xen = xstrdup("version not known");
     else
         xen = xasprintf("%s%s%s", host->xen_version, host->xen_build_id[0] ? ", build id " : "",
                         host->xen_build_id);
