@@ -17,6 +17,7 @@
 #include "cpus.h"
 #include "derive_unknown.h"
 #include "features-gen.h"
+#include "unsure.h"
 #include "util.h"
 #include "xlp.h"
 
@@ -221,6 +222,97 @@ static void test_what_is_unknown_is_not_set(void **state)
     free(d);
 }
 
+/* ---- may a guest go there? ---- */
+
+struct pair {
+    struct cpu_policy raw[2],
+        mask[2]; /* of the host that the guest was born on, and of the other */
+    struct derived d[2];
+    struct cpu_policy truth[2][HOST_POLICIES];
+};
+
+/* Nobody knows some bits of MSR 10A and leaf 7. */
+static void forget(struct cpu_policy *mask, uint64_t *seed)
+{
+    memset(mask, 0, sizeof(*mask));
+    if (next_random(seed) & 1)
+        mask->arch_caps = next_random(seed) & next_random(seed);
+    if (next_random(seed) & 1)
+        mask->feat[0].d = (uint32_t)(next_random(seed) & next_random(seed));
+    if (!(next_random(seed) & 3))
+        mask->feat[0].b = (uint32_t)(next_random(seed) & next_random(seed));
+}
+
+static void derive_known(const struct cpu_policy *raw, const struct cpu_policy *mask,
+                         const struct host_options *options, struct cpu_policy *p, uint64_t *seed)
+{
+    struct cpu_policy any;
+    bool has_hvm, has_hap;
+
+    for (size_t k = 0; k < sizeof(any); k++)
+        ((unsigned char *)&any)[k] = (unsigned char)(next_random(seed) >> 24);
+    p[0] = *raw;
+    unknown_fill(&p[0], mask, &any);
+    host_policies_derive(p, options, &has_hvm, &has_hap);
+}
+
+/* What a check says when all is known. */
+static bool can_go(const struct cpu_policy *guest, const struct cpu_policy *host)
+{
+    struct cpu_policy most = host[XC_POLICY_PV_MAX];
+    const struct policy_host h = {&most, &host[XC_POLICY_PV_DEFAULT]};
+
+    policy_restrict(&most, GUEST_PV);
+    return !policy_verify(guest, NULL) && !policy_check(guest, &h, NULL);
+}
+
+static void test_answers_hold_whatever_the_rest_is(void **state)
+{
+    uint64_t seed = begin_random();
+    struct pair *p = xcalloc(1, sizeof(*p));
+    const struct test_cpu *cpus;
+    size_t n = test_cpus(&cpus);
+    unsigned int said[3] = {0};
+    struct host_options options;
+
+    (void)state;
+    host_options_init(&options);
+    options.arch_caps = HOST_MSR_NOT_READ;
+    for (unsigned int i = 0; i < 400; i++) {
+        struct policy_report no = {0}, maybe = {0};
+        struct unsure u;
+        size_t a = next_random(&seed) % n, b = next_random(&seed) & 1 ? a : next_random(&seed) % n;
+
+        p->raw[0] = cpus[a].policy;
+        p->raw[1] = cpus[b].policy;
+        for (unsigned int k = 0; k < 2; k++) {
+            forget(&p->mask[k], &seed);
+            derive_unknown(&p->raw[k], &p->mask[k], &options, &p->d[k]);
+        }
+        u = (struct unsure){
+            .guest = {&p->d[0].policy[XC_POLICY_PV_DEFAULT],
+                      &p->d[0].unknown[XC_POLICY_PV_DEFAULT]},
+            .max = {&p->d[1].policy[XC_POLICY_PV_MAX], &p->d[1].unknown[XC_POLICY_PV_MAX]},
+            .deflt = {&p->d[1].policy[XC_POLICY_PV_DEFAULT],
+                      &p->d[1].unknown[XC_POLICY_PV_DEFAULT]},
+            .type = GUEST_PV};
+        unsure_ask(&u, &no, &maybe);
+        said[no.count ? 0 : maybe.count ? 1 : 2]++;
+        for (unsigned int k = 0; k < 20; k++) {
+            bool can;
+
+            derive_known(&p->raw[0], &p->mask[0], &options, p->truth[0], &seed);
+            derive_known(&p->raw[1], &p->mask[1], &options, p->truth[1], &seed);
+            can = can_go(&p->truth[0][XC_POLICY_PV_DEFAULT], p->truth[1]);
+            if ((no.count && can) || (!no.count && !maybe.count && !can))
+                fail_msg("%s to %s: said %s", cpus[a].name, cpus[b].name, no.count ? "no" : "yes");
+        }
+    }
+    for (unsigned int k = 0; k < 3; k++)
+        assert_true(said[k] > 10); /* each answer was given */
+    free(p);
+}
+
 /* ---- what is settled ---- */
 
 static void test_settled_by_family_and_model(void **state)
@@ -271,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_a_mask_comes_back_from_its_message),
         cmocka_unit_test(test_what_is_known_is_so),
         cmocka_unit_test(test_what_is_unknown_is_not_set),
+        cmocka_unit_test(test_answers_hold_whatever_the_rest_is),
         cmocka_unit_test(test_settled_by_family_and_model),
         cmocka_unit_test(test_settled_by_the_rest),
     };
