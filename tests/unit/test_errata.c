@@ -27,8 +27,8 @@ static void derive(const struct cpu_policy *raw, const char *cmdline)
 
     assert_int_equal(host_options_parse(&o, cmdline, &where), 0);
     host_policy_from_raw(&p[HOST], raw, &o);
-    host_policy_guest_max(&p[PV_MAX], raw, &p[HOST], GUEST_PV);
-    host_policy_guest_max(&p[HVM_MAX], raw, &p[HOST], GUEST_HVM_HAP);
+    host_policy_guest_max(&p[PV_MAX], raw, &p[HOST], &o, GUEST_PV);
+    host_policy_guest_max(&p[HVM_MAX], raw, &p[HOST], &o, GUEST_HVM_HAP);
     host_policy_guest_default(&p[PV_DEFAULT], &p[PV_MAX], &p[HOST], &o, GUEST_PV);
     host_policy_guest_default(&p[HVM_DEFAULT], &p[HVM_MAX], &p[HOST], &o, GUEST_HVM_HAP);
 }
