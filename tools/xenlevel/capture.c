@@ -274,7 +274,8 @@ Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t 
     if (caps) {
         file->host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
         file->host->levelling_caps = *caps;
-    } else if (!host_policy_levelling_caps(&d->policy, d->platform_info_known, &found)) {
+    } else if (!host_policy_levelling_caps(&d->policy, d->platform_info_known, options.xen,
+                                           &found)) {
         file->host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
         file->host->levelling_caps = found;
     }
