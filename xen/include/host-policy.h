@@ -28,6 +28,12 @@ struct host_cpu_mask {
 enum host_tsx { HOST_TSX_DEFAULT, HOST_TSX_OFF, HOST_TSX_ON, HOST_TSX_LEFT };
 
 /*
+ * Was MSR ARCH_CAPS read?  What it lacks then shows how old the microcode is.  By its value: a CPU
+ * that has the MSR has a bit in it.
+ */
+enum host_msr_read { HOST_MSR_BY_VALUE, HOST_MSR_READ, HOST_MSR_NOT_READ };
+
+/*
  * What the command line says about CPUs, and which Xen reads it.  All zero but for the release and
  * the masks: nothing was said.
  */
@@ -43,8 +49,10 @@ struct host_options {
     bool hap_off; /* hap=0 */
     bool vpmu;    /* vpmu: guests may see leaf A */
     enum host_tsx tsx;
-    /* Not of the command line: what the boot CPU has and another CPU of the machine lacks. */
+    /* Not of the command line: what the boot CPU has and another CPU of the machine lacks; and what
+     * the raw policy comes from. */
     struct featureset lacking;
+    enum host_msr_read arch_caps;
     /* cpuid_mask_{ecx,edx,ext_ecx,ext_edx,xsave_eax,l7s0_eax,l7s0_ebx,therm_ecx}=: AND masks for
      * the masking MSRs' defaults; all ones when not given. */
     uint32_t mask_ecx, mask_edx, mask_ext_ecx, mask_ext_edx, mask_xsave_eax, mask_l7s0_eax,
