@@ -125,6 +125,13 @@ static void limit_xstate(struct cpu_policy *p, uint32_t components, unsigned int
     p->xstate[0].b = p->xstate[1].b = 0;
 }
 
+static void drop_all(struct featureset *fs, const struct featureset *features)
+{
+    for (int f = featureset_next(features, 0); f >= 0;
+         f = featureset_next(features, (unsigned int)f + 1))
+        featureset_drop(fs, (unsigned int)f);
+}
+
 /* From 4.22 on the host's policy has leaf 6 as the CPU has it, no copies of 1.EDX, and no PMU. */
 static void keep_own_words(struct cpu_policy *host, struct featureset *fs)
 {
@@ -149,10 +156,10 @@ static void host_features(const struct cpu_policy *raw, const struct host_option
     /* They follow CR4, which the hypervisor had not set when it looked. */
     featureset_clear(fs, X86_FEATURE_OSXSAVE);
     featureset_clear(fs, X86_FEATURE_OSPKE);
+    /* What is switched off is off before the hypervisor looks what is missing, and stays so. */
+    drop_all(fs, &options->cpuid_off);
     host_errata(raw, options, fs);
-    for (int f = featureset_next(&options->cpuid_off, 0); f >= 0;
-         f = featureset_next(&options->cpuid_off, (unsigned int)f + 1))
-        featureset_drop(fs, (unsigned int)f);
+    drop_all(fs, &options->cpuid_off);
 }
 
 void host_policy_from_raw(struct cpu_policy *host, const struct cpu_policy *raw,
@@ -239,31 +246,48 @@ static void add_to_max(const struct cpu_policy *raw, unsigned int xen, enum gues
         featureset_set(fs, X86_FEATURE_SEP);
 }
 
-/*
- * Speculation control.  Where there is IBRS there is STIBP for guests, which does nothing on a CPU
- * without threads; where the CPU has it in Intel's form there is also IBPB alone, in AMD's form.
- * On AMD all of SPEC_CTRL goes when the CPU cannot virtualise the MSR.
- */
-static void add_spec_ctrl(const struct cpu_policy *raw, enum guest_type type, struct featureset *fs)
+/* MSR SPEC_CTRL on AMD: what of it a guest has stands and falls with the CPU's virtualising it. */
+static void clear_amd_spec_ctrl(struct featureset *fs)
 {
     static const uint16_t spec_ctrl[] = {X86_FEATURE_IBRS,        X86_FEATURE_AMD_STIBP,
                                          X86_FEATURE_IBRS_ALWAYS, X86_FEATURE_STIBP_ALWAYS,
                                          X86_FEATURE_IBRS_FAST,   X86_FEATURE_IBRS_SAME_MODE,
                                          X86_FEATURE_AMD_SSBD,    X86_FEATURE_PSFD};
-    bool ibrs = featureset_test(fs, X86_FEATURE_IBRS) && host_gives_spec_ctrl(raw);
+
+    for (size_t i = 0; i < COUNT(spec_ctrl); i++)
+        featureset_clear(fs, spec_ctrl[i]);
+}
+
+/*
+ * Speculation control.  Where there is IBRS there is STIBP for guests, which does nothing on a CPU
+ * without threads; where the host has it in Intel's form there is also IBPB alone, in AMD's form.
+ * The MSR itself is not for guests where spec-ctrl=msr-sc= says so.
+ */
+static void add_spec_ctrl(const struct cpu_policy *raw, const struct cpu_policy *host,
+                          const struct host_options *options, enum guest_type type,
+                          struct featureset *fs)
+{
+    bool given = type == GUEST_PV ? !options->no_msr_pv : !options->no_msr_hvm;
+    bool ibrs = given && featureset_test(fs, X86_FEATURE_IBRS) && host_gives_spec_ctrl(raw);
 
     if (is_amd(raw) && !ibrs)
-        for (size_t i = 0; i < COUNT(spec_ctrl); i++)
-            featureset_clear(fs, spec_ctrl[i]);
+        clear_amd_spec_ctrl(fs);
+    if (!given)
+        featureset_drop(fs, X86_FEATURE_IBRSB);
     if (ibrs && type != GUEST_PV)
         featureset_set(fs, X86_FEATURE_AMD_STIBP);
-    if (featureset_test(fs, X86_FEATURE_IBRSB)) {
+    if (featureset_test(fs, X86_FEATURE_IBRSB))
         featureset_set(fs, X86_FEATURE_STIBP);
+    if (policy_has(host, X86_FEATURE_IBRSB))
         featureset_set(fs, X86_FEATURE_IBPB);
-    }
     if (type != GUEST_PV &&
-        (host_gives_virt_ssbd(raw) || (ibrs && featureset_test(fs, X86_FEATURE_AMD_SSBD))))
+        (host_gives_virt_ssbd(raw, options) || (ibrs && featureset_test(fs, X86_FEATURE_AMD_SSBD))))
         featureset_set(fs, X86_FEATURE_VIRT_SSBD);
+    /* A PV kernel shares its ring with its programs, and is safe as SRSO_US_NO says only while
+     * BP_CFG.BP_SPEC_REDUCE is set. */
+    if (type == GUEST_PV &&
+        (options->no_bp_spec_reduce || !policy_has(host, X86_FEATURE_SRSO_MSR_FIX)))
+        featureset_clear(fs, X86_FEATURE_SRSO_US_NO);
 }
 
 /* The leaves of the host's policy, as those who come may have them. */
@@ -306,7 +330,7 @@ void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *raw,
     if (options->xen >= XEN_PKS_WITH_VMX && !featureset_test(&own, X86_FEATURE_VMX))
         featureset_clear(&fs, X86_FEATURE_PKS);
     add_to_max(raw, options->xen, type, &fs);
-    add_spec_ctrl(raw, type, &fs);
+    add_spec_ctrl(raw, host, options, type, &fs);
     if (type != GUEST_PV) /* no HVM guest has EFER.LMSLE, whatever the CPU has: Xen since 4.16 */
         featureset_set(&fs, X86_FEATURE_NO_LMSL);
     featureset_andnot(&fs, &fs, featureset_merge_mask(MERGE_MIRROR));
@@ -358,13 +382,17 @@ void host_policy_guest_default(struct cpu_policy *deflt, const struct cpu_policy
     if (!featureset_test(&own, X86_FEATURE_CLWB))
         featureset_drop(&fs, X86_FEATURE_CLWB);
     born = *release_guest_default(options->xen, type);
-    if (type != GUEST_PV && host_gives_virt_ssbd(host))
+    if (type != GUEST_PV && host_gives_virt_ssbd(host, options))
         featureset_set(&born, X86_FEATURE_VIRT_SSBD);
     /* Ivy Bridge's client parts leak what RDRAND gave (SRBDS) and get no microcode against it. */
     if (is_intel(host) && family == 6 && model == 0x3a &&
         !featureset_test(&options->cpuid_on, X86_FEATURE_RDRAND))
         featureset_clear(&born, X86_FEATURE_RDRAND);
     featureset_and(&fs, &fs, &born);
+    if (host_disables_rtm(host, options)) {
+        featureset_clear(&fs, X86_FEATURE_RTM);
+        featureset_set(&fs, X86_FEATURE_RTM_ALWAYS_ABORT);
+    }
     featureset_close(&fs, NULL);
     warn_of_returns(&own, &fs);
     policy_from_featureset(deflt, &fs);
@@ -425,6 +453,7 @@ void host_policies_derive(struct cpu_policy policies[static HOST_POLICIES],
     for (unsigned int i = 1; i < HOST_POLICIES; i++)
         policies[i] = (struct cpu_policy){0};
     detect_hvm(raw, has_hvm, has_hap);
+    *has_hap = *has_hap && !options->hap_off;
     host_policy_from_raw(&policies[XEN_SYSCTL_cpu_policy_host], raw, options);
     derive_guest(policies, XEN_SYSCTL_cpu_policy_pv_max, XEN_SYSCTL_cpu_policy_pv_default, options,
                  GUEST_PV);
