@@ -17,6 +17,7 @@
 #include "logger.h"
 #include "out.h"
 #include "programs.h"
+#include "release.h"
 #include "util.h"
 #include "xc_audit.h"
 #include "xc_sim.h"
@@ -238,8 +239,9 @@ static void derive_policies(Xenlevel__Host *host, const struct cpu_policy *raw,
 }
 
 Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t *caps,
-                             const char *cmdline)
+                             const char *cmdline, unsigned int xen)
 {
+    char release[RELEASE_TEXT];
     struct host_options options;
     size_t where = 0;
     FILE *f = fopen(path, "re");
@@ -253,6 +255,7 @@ Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t 
         warn("--xen-cmdline: what is wrong begins at '%s'", cmdline + where);
         goto out;
     }
+    options.xen = xen;
     if (!f) {
         warn("%s: %s", path, strerror(errno));
         goto out;
@@ -270,6 +273,7 @@ Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t 
         base[strlen(base) - 4] = '\0';
     file = new_host(name ? name : base);
     file->host->source = XENLEVEL__SOURCE__SOURCE_DUMP;
+    file->host->xen_version = xstrdup(release_text(xen, release));
     set_identity(file->host, &d->policy);
     if (caps) {
         file->host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;

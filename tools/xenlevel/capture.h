@@ -13,10 +13,10 @@ Xenlevel__File *capture_xen(xc_handle *xch, const char *name);
 
 /*
  * Work out what a host with the CPU in a dump can offer.  name NULL: the file's.  caps NULL: they
- * are worked out where possible.  cmdline: of the hypervisor there, "" for none.  Returns NULL
- * after a message.
+ * are worked out where possible.  cmdline: of the hypervisor there, "" for none; xen: its release, as
+ * in struct host_options.  Returns NULL after a message.
  */
 Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t *caps,
-                             const char *cmdline);
+                             const char *cmdline, unsigned int xen);
 
 #endif /* XENLEVEL_CAPTURE_H */
