@@ -12,6 +12,8 @@
 #include "dump.h"
 #include "features-gen.h"
 
+#include <cpuid-policy/vocabulary.h>
+
 #define MAX_LINE  1024
 #define MAX_LINES 1000000u
 
@@ -108,6 +110,7 @@ static int take_leaf(struct reader *r, uint32_t leaf, bool numbered, uint32_t su
     slot = policy_leaf(&r->d->policy, leaf, subleaf);
     if (slot && !(leaf >= 0x40000000u && leaf < 0x50000000u)) {
         *slot = *regs;
+        memset(policy_leaf(&r->d->seen, leaf, subleaf), 0xff, sizeof(*slot));
         r->d->leaves++;
     }
     return 0;
@@ -245,6 +248,44 @@ int dump_read(FILE *f, struct dump *d)
     if (d->policy.basic[0].a >= 1 && !d->policy.basic[1].a)
         return refuse_line(&r, "the dump ends before leaf 1");
     return 0;
+}
+
+/* How many subleaves of a leaf there are by what the dump says of it: all that a policy holds where
+ * it says nothing.  Where a list ends by itself, what was written of it is all. */
+static uint32_t count_subleaves(const struct dump *d, const struct leaf_family *f)
+{
+    const struct cpu_policy *p = &d->policy;
+    const struct cpuid_regs *seen = policy_family_regs(&d->seen, f);
+
+    if (!seen[0].a)
+        return f->count;
+    if (f->leaf == 7)
+        return p->feat[0].a < f->count ? p->feat[0].a + 1 : f->count;
+    return f->leaf == 0xd ? 2 : 0;
+}
+
+void dump_unknown(const struct dump *d, struct cpu_policy *mask)
+{
+    const struct cpu_policy *p = &d->policy;
+    uint32_t extd = d->seen.extd[0].a ? p->extd[0].a : EXTD_FIRST + POLICY_NR_EXTD - 1;
+
+    memset(mask, 0, sizeof(*mask));
+    for (uint32_t leaf = 1; leaf <= p->basic[0].a && leaf < POLICY_NR_BASIC; leaf++) {
+        const struct leaf_family *f = policy_family(leaf);
+
+        if (!f) {
+            memset(&mask->basic[leaf], 0xff, sizeof(mask->basic[leaf]));
+            continue;
+        }
+        for (uint32_t s = 0; s < count_subleaves(d, f); s++)
+            memset(policy_leaf(mask, leaf, s), 0xff, sizeof(struct cpuid_regs));
+    }
+    for (uint32_t i = 0; i < POLICY_NR_EXTD && EXTD_FIRST + i <= extd; i++)
+        memset(&mask->extd[i], 0xff, sizeof(mask->extd[i]));
+    for (size_t i = 0; i < sizeof(*mask); i++)
+        ((unsigned char *)mask)[i] &= (unsigned char)~((const unsigned char *)&d->seen)[i];
+    mask->platform_info = d->platform_info_known ? 0 : UINT64_MAX;
+    mask->arch_caps = d->arch_caps_known ? 0 : UINT64_MAX;
 }
 
 /*

@@ -16,6 +16,7 @@
 
 struct dump {
     struct cpu_policy policy;
+    struct cpu_policy seen;   /* all ones where the dump had a leaf */
     unsigned int leaves;      /* lines taken */
     bool platform_info_known; /* the dump had MSR CE */
     bool arch_caps_known;     /* the dump had MSR 10A */
@@ -24,6 +25,12 @@ struct dump {
 
 /* 0; or -1 with EINVAL (or read errors) and d->error. */
 int dump_read(FILE *f, struct dump *d);
+
+/*
+ * Fill *mask with a 1 for each bit that the dump does not say: leaves and subleaves that there are
+ * on this CPU by what it does say, and both MSRs.  Ask before dump_complete().
+ */
+void dump_unknown(const struct dump *d, struct cpu_policy *mask);
 
 /*
  * Make the CPU of a dump whole, as a hypervisor would read it: leaves above the maxima go, missing

@@ -24,6 +24,8 @@ static const struct cmd_option options[] = {
     {'x', "xen-cmdline", "TEXT",
      "with --dump: the hypervisor's command line there, as in \"cpuid=no-avx512f\""},
     {'X', "xen", "RELEASE", "with --dump: which Xen is there, 4.17 (default) to 4.22"},
+    {'p', "partial", NULL,
+     "with --dump: take a dump that lacks leaves of the CPU; they are unknown"},
     CMD_JSON,
     CMD_END,
 };
@@ -110,7 +112,7 @@ static int run_host(const struct command *cmd, int argc, char **argv)
     const char *cmdline = NULL;
     unsigned int xen = 0;
     Xenlevel__File *file;
-    bool json = false;
+    bool json = false, partial = false;
     uint32_t caps = 0;
     int letter, first;
 
@@ -135,6 +137,9 @@ static int run_host(const struct command *cmd, int argc, char **argv)
             if (release_option("--xen", value, &xen))
                 return STATUS_TROUBLE;
             break;
+        case 'p':
+            partial = true;
+            break;
         case 'j':
             json = true;
             break;
@@ -150,12 +155,14 @@ static int run_host(const struct command *cmd, int argc, char **argv)
         return cmd_usage(cmd, "--xen-cmdline goes with --dump: a running Xen has one already");
     if (xen && !dump)
         return cmd_usage(cmd, "--xen goes with --dump: a running Xen is what it is");
+    if (partial && !dump)
+        return cmd_usage(cmd, "--partial goes with --dump: a running Xen says all");
     if (name && (!*name || strchr(name, '/')))
         return cmd_usage(cmd, "a host's name is not empty and has no '/'");
     if (caps_text && parse_caps(caps_text, &caps))
         return STATUS_TROUBLE;
     file = dump ? capture_dump(dump, name, caps_text ? &caps : NULL, cmdline ? cmdline : "",
-                               xen ? xen : XEN_OLDEST)
+                               xen ? xen : XEN_OLDEST, partial)
                 : capture_this_host(name);
     if (!file)
         return STATUS_TROUBLE;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "features-gen.h"
 #include "json.h"
 #include "level-json.h"
 #include "out.h"
@@ -113,18 +114,26 @@ static char *names_of(const struct featureset *fs, unsigned int word)
     return list;
 }
 
+static void add_words(const Xenlevel__Featureset *f, struct featureset *all)
+{
+    struct featureset fs;
+
+    if (f && !featureset_from_words(&fs, f->words, f->n_words))
+        featureset_or(all, all, &fs);
+}
+
+/* What members give up, and what is left out because some member does not say whether it has it:
+ * all that a host of the pool may show and a guest must not see. */
 static void given_up(const struct subject *pool, enum subject_type type, struct featureset *all)
 {
     const Xenlevel__Level *level = pool->file->level;
 
     memset(all, 0, sizeof(*all));
     for (size_t i = 0; i < level->n_members; i++) {
-        const Xenlevel__Featureset *f =
-            type == TYPE_PV ? level->members[i]->pv_given_up : level->members[i]->hvm_given_up;
-        struct featureset fs;
+        const Xenlevel__Member *m = level->members[i];
 
-        if (f && !featureset_from_words(&fs, f->words, f->n_words))
-            featureset_or(all, all, &fs);
+        add_words(type == TYPE_PV ? m->pv_given_up : m->hvm_given_up, all);
+        add_words(type == TYPE_PV ? m->pv_left_out : m->hvm_left_out, all);
     }
 }
 
@@ -183,30 +192,54 @@ static void print_bits(const struct entries *list)
     (void)printf("]\n");
 }
 
-/* "host,avx2=0,...": only what the members really give up, and only by name. */
+/* What guests must be told though a host may not say it by itself. */
+static void told_by(const struct cpu_policy *p, struct featureset *told)
+{
+    struct featureset fs;
+
+    policy_to_featureset(p, &fs);
+    featureset_or(told, featureset_merge_mask(MERGE_HAZARD),
+                  featureset_merge_mask(MERGE_ACCUMULATE));
+    featureset_and(told, told, &fs);
+    if (featureset_test(&fs, X86_FEATURE_ARCH_CAPS)) /* hazards of the MSR need it */
+        featureset_set(told, X86_FEATURE_ARCH_CAPS);
+}
+
+/* ",avx2=0,bmi1=0": what this libxl has a name for. */
+static void print_settings(const struct featureset *fs, char value, unsigned int xen)
+{
+    for (int f = featureset_next(fs, 0); f >= 0; f = featureset_next(fs, (unsigned int)f + 1)) {
+        const char *name = release_libxl_name(xen, (unsigned int)f);
+
+        if (name)
+            (void)printf(",%s=%c", name, value);
+    }
+}
+
+/* "host,avx2=0,rsba=1,...": only what the members really give up, and what guests must be told;
+ * only by name. */
 static void print_names(const struct xlcfg_level *level)
 {
-    char *unnamed = xlcfg_unnamed(level->lost, level->xen), release[RELEASE_TEXT];
+    struct featureset told, all;
+    char *unnamed, release[RELEASE_TEXT];
 
+    told_by(level->policy, &told);
+    featureset_or(&all, level->lost, &told);
+    unnamed = xlcfg_unnamed(&all, level->xen);
     if (*unnamed)
         (void)printf("# Xen %s has no name for these, and offers them to nobody:\n#   %s\n",
                      release_text(level->xen, release), unnamed);
     free(unnamed);
     (void)printf("cpuid = \"host,maxleaf=%#x", level->policy->basic[0].a);
-    for (int f = featureset_next(level->lost, 0); f >= 0;
-         f = featureset_next(level->lost, (unsigned int)f + 1)) {
-        const char *name = release_libxl_name(level->xen, (unsigned int)f);
-
-        if (name)
-            (void)printf(",%s=0", name);
-    }
+    print_settings(level->lost, '0', level->xen);
+    print_settings(&told, '1', level->xen);
     (void)printf("\"\n");
 }
 
 /* Do two releases write the same names of these? */
-static bool same_names(const struct featureset *lost, unsigned int a, unsigned int b)
+static bool same_names(const struct featureset *fs, unsigned int a, unsigned int b)
 {
-    for (int f = featureset_next(lost, 0); f >= 0; f = featureset_next(lost, (unsigned int)f + 1)) {
+    for (int f = featureset_next(fs, 0); f >= 0; f = featureset_next(fs, (unsigned int)f + 1)) {
         const char *one = release_libxl_name(a, (unsigned int)f);
         const char *other = release_libxl_name(b, (unsigned int)f);
 
@@ -221,7 +254,7 @@ static bool same_names(const struct featureset *lost, unsigned int a, unsigned i
  * knows them, the newest.  0; or -1 after a message when hosts have several, which write other
  * names.
  */
-static int release_of_hosts(const struct subject *pool, const struct featureset *lost,
+static int release_of_hosts(const struct subject *pool, const struct featureset *named,
                             unsigned int *xen)
 {
     const Xenlevel__Level *level = pool->file->level;
@@ -233,7 +266,7 @@ static int release_of_hosts(const struct subject *pool, const struct featureset 
 
         if (!*xen)
             *xen = own;
-        if (!own || own == *xen || same_names(lost, own, *xen))
+        if (!own || own == *xen || same_names(named, own, *xen))
             continue;
         warn("the hosts of '%s' have Xen %s and %s, which have other names: --xen says for which "
              "of them this is",
@@ -328,13 +361,16 @@ static int write_config(const struct subject *pool, enum subject_type type, enum
     const struct cpu_policy *p = subject_guest_policy(pool, &type);
     struct xlcfg_level level;
     struct entries *list;
-    struct featureset lost;
+    struct featureset lost, named;
     int status = STATUS_YES;
 
     if (!p)
         return STATUS_TROUBLE;
     given_up(pool, type, &lost);
-    if (!xen && (form == FORM_NAMES || form == FORM_CMDLINE) && release_of_hosts(pool, &lost, &xen))
+    told_by(p, &named);
+    featureset_or(&named, &named, &lost);
+    if (!xen && (form == FORM_NAMES || form == FORM_CMDLINE) &&
+        release_of_hosts(pool, &named, &xen))
         return STATUS_TROUBLE;
     level = (struct xlcfg_level){p, &lost, type, xen};
     if (form > FORM_NAMES)

@@ -12,6 +12,7 @@
 #include <host-policy.h>
 
 #include "capture.h"
+#include "derive_unknown.h"
 #include "dump.h"
 #include "features-gen.h"
 #include "logger.h"
@@ -56,7 +57,8 @@ static void set_identity(Xenlevel__Host *host, const struct cpu_policy *p)
                                      stepping);
 }
 
-static void add_policy(Xenlevel__Host *host, enum xc_policy_index index, Xenlevel__Policy *policy)
+static Xenlevel__HostPolicy *add_policy(Xenlevel__Host *host, enum xc_policy_index index,
+                                        Xenlevel__Policy *policy)
 {
     Xenlevel__HostPolicy *entry = xcalloc(1, sizeof(*entry));
 
@@ -66,6 +68,14 @@ static void add_policy(Xenlevel__Host *host, enum xc_policy_index index, Xenleve
     host->policies =
         xrealloc((void *)host->policies, (host->n_policies + 1) * sizeof(Xenlevel__HostPolicy *));
     host->policies[host->n_policies++] = entry;
+    return entry;
+}
+
+/* A sentence that is to be said of the host ever after; the host owns it. */
+static void add_note(Xenlevel__Host *host, char *note)
+{
+    host->notes = xrealloc((void *)host->notes, (host->n_notes + 1) * sizeof(char *));
+    host->notes[host->n_notes++] = note;
 }
 
 static void add_featureset(Xenlevel__Host *host, enum xc_featureset_index index,
@@ -138,7 +148,7 @@ static int capture_policies(xc_handle *xch, const struct xc_physinfo *info, Xenl
         }
         if (i == XC_POLICY_HOST)
             set_identity(host, &p);
-        add_policy(host, i, xlp_policy_new(&l));
+        (void)add_policy(host, i, xlp_policy_new(&l));
         xc_leaves_free(&l);
     }
     return 0;
@@ -211,17 +221,17 @@ Xenlevel__File *capture_xen(xc_handle *xch, const char *name)
 
 /* The policies of a host of which only the first is known: those of guests that it can run. */
 static void derive_policies(Xenlevel__Host *host, const struct cpu_policy *raw,
-                            const struct host_options *options)
+                            const struct cpu_policy *unknown, const struct host_options *options)
 {
-    struct cpu_policy *p = xcalloc(HOST_POLICIES, sizeof(*p));
+    struct derived *d = xcalloc(1, sizeof(*d));
     struct xc_physinfo info = {.pv = true};
-    bool has_hap;
 
-    p[XC_POLICY_RAW] = *raw;
-    host_policies_derive(p, options, &info.hvm, &has_hap);
+    derive_unknown(raw, unknown, options, d);
+    info.hvm = d->has_hvm;
     for (unsigned int i = 0; i < XC_POLICIES; i++)
         if (is_wanted(xc_policy_name(i), &info))
-            add_policy(host, i, xlp_policy_from(&p[i]));
+            add_policy(host, i, xlp_policy_from(&d->policy[i]))->unknown =
+                xlp_unknown_from(&d->unknown[i]);
     for (unsigned int i = 0; i < XC_FEATURESETS; i++) {
         static const enum xc_policy_index from[XC_FEATURESETS] = {
             [XC_FEATURESET_RAW] = XC_POLICY_RAW,       [XC_FEATURESET_HOST] = XC_POLICY_HOST,
@@ -232,59 +242,149 @@ static void derive_policies(Xenlevel__Host *host, const struct cpu_policy *raw,
 
         if (!is_wanted(xc_featureset_name(i), &info))
             continue;
-        policy_to_featureset(&p[from[i]], &fs);
+        policy_to_featureset(&d->policy[from[i]], &fs);
         add_featureset(host, i, fs.w, FEATURESET_WORDS);
     }
-    free(p);
+    free(d);
+}
+
+/* Which features of guests' policies are not known?  Returns whether anything of them is not. */
+static bool find_unknown_features(const Xenlevel__Host *host, struct featureset *all)
+{
+    struct cpu_policy *mask = xcalloc(1, sizeof(*mask));
+    bool any = false;
+
+    memset(all, 0, sizeof(*all));
+    for (size_t i = 0; i < host->n_policies; i++) {
+        struct featureset fs;
+
+        if (host->policies[i]->index <= XC_POLICY_HOST)
+            continue;
+        xlp_unknown_get(host->policies[i]->unknown, mask);
+        unknown_features(mask, &fs);
+        featureset_or(all, all, &fs);
+        any |= mask->platform_info || !featureset_empty(&fs);
+    }
+    free(mask);
+    return any;
+}
+
+/* One warning about what is not known and matters to guests. */
+static void warn_of_unknown(const char *path, const Xenlevel__Host *host)
+{
+    struct cpu_policy *mask = xcalloc(1, sizeof(*mask));
+    struct featureset about;
+    char *what, *how;
+
+    for (size_t i = 0; i < host->n_policies; i++)
+        if (host->policies[i]->index == XC_POLICY_RAW)
+            xlp_unknown_get(host->policies[i]->unknown, mask);
+    if (find_unknown_features(host, &about)) {
+        unknown_reduce(mask, &about);
+        what = unknown_text(mask);
+        how = unknown_how(mask);
+        warn("%s: not in the dump, so not known: %s; %s", path, what, how);
+        free(what);
+        free(how);
+    }
+    free(mask);
+}
+
+/* A CPU's dump must be one of a CPU: 0; -1 after a message. */
+static int check_complete(const char *path, const struct cpu_policy *raw,
+                          const struct cpu_policy *unknown, bool partial)
+{
+    char *missing = find_missing_leaves(raw, unknown);
+
+    if (missing && !partial)
+        warn("%s: this cannot be a whole CPU: leaf 0 says that there are leaves up to %x, and "
+             "these are not in the file: %s; --partial takes it, with all of them unknown",
+             path, raw->basic[0].a, missing);
+    free(missing);
+    return missing && !partial ? -1 : 0;
+}
+
+/* The host that a CPU makes, of which not all may be known. */
+static Xenlevel__File *make_host(const char *name, const struct cpu_policy *raw,
+                                 const struct cpu_policy *unknown, const uint32_t *caps,
+                                 const struct host_options *options)
+{
+    Xenlevel__File *file = new_host(name);
+    Xenlevel__Host *host = file->host;
+    char release[RELEASE_TEXT];
+    uint32_t found;
+
+    host->source = XENLEVEL__SOURCE__SOURCE_DUMP;
+    host->xen_version = xstrdup(release_text(options->xen, release));
+    set_identity(host, raw);
+    if (caps) {
+        host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
+        host->levelling_caps = *caps;
+    } else if (!host_policy_levelling_caps(raw, !unknown->platform_info, options->xen, &found)) {
+        host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
+        host->levelling_caps = found;
+    }
+    derive_policies(host, raw, unknown, options);
+    return file;
+}
+
+static Xenlevel__File *host_from_dump(const char *path, const char *name, struct dump *d,
+                                      const uint32_t *caps, const struct host_options *options,
+                                      bool partial)
+{
+    struct cpu_policy *unknown = xcalloc(1, sizeof(*unknown));
+    Xenlevel__File *file = NULL;
+    struct featureset said;
+    uint64_t given_up;
+    char *settled;
+
+    dump_unknown(d, unknown);
+    settled = settle_unknown(&d->policy, unknown);
+    if (!check_complete(path, &d->policy, unknown, partial)) {
+        policy_to_featureset(&d->policy, &said);
+        given_up = dump_complete(&d->policy);
+        if (given_up &&
+            unknown->xstate[0].a) { /* no word about XSAVE: nothing is given up for it */
+            policy_from_featureset(&d->policy, &said);
+            given_up = 0;
+        }
+        if (given_up)
+            warn("%s: the dump does not say where XSAVE components %#" PRIx64
+                 " are: the features that need them are left out",
+                 path, given_up);
+        file = make_host(name, &d->policy, unknown, caps, options);
+        if (settled)
+            add_note(file->host, settled);
+        settled = NULL;
+        warn_of_unknown(path, file->host);
+    }
+    free(settled);
+    free(unknown);
+    return file;
 }
 
 Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t *caps,
-                             const char *cmdline, unsigned int xen)
+                             const char *cmdline, unsigned int xen, bool partial)
 {
-    char release[RELEASE_TEXT];
     struct host_options options;
     size_t where = 0;
     FILE *f = fopen(path, "re");
     char *base = base_name(path, ".cpuid");
     Xenlevel__File *file = NULL;
-    uint64_t given_up;
-    uint32_t found;
     struct dump *d = xcalloc(1, sizeof(*d));
 
-    if (host_options_parse(&options, cmdline, &where)) {
-        warn("--xen-cmdline: what is wrong begins at '%s'", cmdline + where);
-        goto out;
-    }
-    options.xen = xen;
-    if (!f) {
-        warn("%s: %s", path, strerror(errno));
-        goto out;
-    }
-    if (dump_read(f, d)) {
-        warn("%s: %s", path, d->error);
-        goto out;
-    }
-    given_up = dump_complete(&d->policy);
-    if (given_up)
-        warn("%s: the dump does not say where XSAVE components %#" PRIx64 " are: the features that "
-             "need them are left out",
-             path, given_up);
     if (ends_with(base, ".txt"))
         base[strlen(base) - 4] = '\0';
-    file = new_host(name ? name : base);
-    file->host->source = XENLEVEL__SOURCE__SOURCE_DUMP;
-    file->host->xen_version = xstrdup(release_text(xen, release));
-    set_identity(file->host, &d->policy);
-    if (caps) {
-        file->host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
-        file->host->levelling_caps = *caps;
-    } else if (!host_policy_levelling_caps(&d->policy, d->platform_info_known, options.xen,
-                                           &found)) {
-        file->host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
-        file->host->levelling_caps = found;
+    if (host_options_parse(&options, cmdline, &where))
+        warn("--xen-cmdline: what is wrong begins at '%s'", cmdline + where);
+    else if (!f)
+        warn("%s: %s", path, strerror(errno));
+    else if (dump_read(f, d))
+        warn("%s: %s", path, d->error);
+    else {
+        options.xen = xen;
+        file = host_from_dump(path, name ? name : base, d, caps, &options, partial);
     }
-    derive_policies(file->host, &d->policy, &options);
-out:
     if (f)
         (void)fclose(f);
     free(base);

@@ -14,6 +14,7 @@
 #include "level-json.h"
 #include "out.h"
 #include "subject.h"
+#include "unknown.h"
 #include "util.h"
 #include "xc_audit.h"
 #include "xc_sr_head.h"
@@ -45,6 +46,7 @@ static void take_host(struct subject *s, const Xenlevel__Host *host)
 
         if (index < XC_POLICIES) {
             xlp_policy_get(host->policies[i]->policy, &s->policy[index]);
+            xlp_unknown_get(host->policies[i]->unknown, &s->unknown[index]);
             s->have[index] = true;
         }
     }
@@ -56,6 +58,7 @@ static void take_guest(struct subject *s, const Xenlevel__Guest *guest)
     s->name = xstrdup(guest->name);
     s->xen = xstrdup(guest->xen_version);
     xlp_policy_get(guest->policy, &s->guest);
+    xlp_unknown_get(guest->unknown, &s->guest_unknown);
     switch (guest->type) {
     case XENLEVEL__GUEST_TYPE__GUEST_TYPE_PV:
         s->type = TYPE_PV;
@@ -317,6 +320,85 @@ const struct cpu_policy *subject_guest_policy(const struct subject *s, enum subj
         return &s->policy[subject_default(*type)];
     warn("%s cannot run %s guests", s->origin, subject_type_name(*type));
     return NULL;
+}
+
+const struct cpu_policy *subject_guest_unknown(const struct subject *s, enum subject_type type)
+{
+    static const struct cpu_policy nothing;
+
+    if (s->kind == SUBJECT_GUEST)
+        return &s->guest_unknown;
+    return s->kind == SUBJECT_HOST ? &s->unknown[subject_default(type)] : &nothing;
+}
+
+/* What the source itself left out: of a host that is raw, where there is one. */
+static const struct cpu_policy *source_unknown(const struct subject *s)
+{
+    if (s->kind == SUBJECT_GUEST)
+        return &s->guest_unknown;
+    if (unknown_any(&s->unknown[XC_POLICY_RAW]))
+        return &s->unknown[XC_POLICY_RAW];
+    for (unsigned int i = XC_POLICY_HOST; i < XC_POLICIES; i++)
+        if (unknown_any(&s->unknown[i]))
+            return &s->unknown[i];
+    return &s->unknown[XC_POLICY_RAW];
+}
+
+/* Every feature of which some policy for guests does not say whether it has it. */
+static void find_doubtful(const struct subject *s, struct featureset *all)
+{
+    memset(all, 0, sizeof(*all));
+    if (s->kind == SUBJECT_GUEST)
+        unknown_features(&s->guest_unknown, all);
+    for (unsigned int i = XC_POLICY_PV_MAX; i < XC_POLICIES; i++) {
+        struct featureset fs;
+
+        unknown_features(&s->unknown[i], &fs);
+        featureset_or(all, all, &fs);
+    }
+}
+
+char *subject_unknown_cause(const struct subject *s, const struct featureset *about)
+{
+    struct cpu_policy *mask = xcalloc(1, sizeof(*mask));
+    struct featureset all;
+    char *text;
+
+    *mask = *source_unknown(s);
+    find_doubtful(s, &all);
+    if (featureset_empty(&all))
+        text = xstrdup("");
+    else if (about && !featureset_empty(about)) {
+        unknown_reduce(mask, &all);
+        text = unknown_cause(mask, about);
+    } else {
+        unknown_reduce(mask, &all);
+        text = unknown_text(mask);
+    }
+    free(mask);
+    return text;
+}
+
+const char *subject_source_name(const struct subject *s)
+{
+    return s->kind == SUBJECT_HOST && s->file &&
+                   s->file->host->source == XENLEVEL__SOURCE__SOURCE_DUMP
+               ? "dump"
+               : "file";
+}
+
+char *subject_unknown_how(const struct subject *s)
+{
+    struct cpu_policy *mask = xcalloc(1, sizeof(*mask));
+    struct featureset all;
+    char *how;
+
+    *mask = *source_unknown(s);
+    find_doubtful(s, &all);
+    unknown_reduce(mask, &all);
+    how = unknown_how(mask);
+    free(mask);
+    return how;
 }
 
 int parse_type(const char *text, enum subject_type *type)
