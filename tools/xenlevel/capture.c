@@ -18,9 +18,11 @@
 #include "logger.h"
 #include "out.h"
 #include "programs.h"
+#include "release.h"
 #include "util.h"
 #include "xc_audit.h"
 #include "xc_sim.h"
+#include "xen-options.h"
 
 static Xenlevel__File *new_host(const char *name)
 {
@@ -310,9 +312,11 @@ static Xenlevel__File *make_host(const char *name, const struct cpu_policy *raw,
 {
     Xenlevel__File *file = new_host(name);
     Xenlevel__Host *host = file->host;
+    char release[RELEASE_TEXT];
     uint32_t found;
 
     host->source = XENLEVEL__SOURCE__SOURCE_DUMP;
+    host->xen_version = xstrdup(release_text(options->xen, release));
     set_identity(host, raw);
     if (caps) {
         host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
@@ -361,10 +365,9 @@ static Xenlevel__File *host_from_dump(const char *path, const char *name, struct
 }
 
 Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t *caps,
-                             const char *cmdline, bool partial)
+                             const char *cmdline, unsigned int xen, bool partial)
 {
     struct host_options options;
-    size_t where = 0;
     FILE *f = fopen(path, "re");
     char *base = base_name(path, ".cpuid");
     Xenlevel__File *file = NULL;
@@ -372,10 +375,10 @@ Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t 
 
     if (ends_with(base, ".txt"))
         base[strlen(base) - 4] = '\0';
-    if (host_options_parse(&options, cmdline, &where))
-        warn("--xen-cmdline: what is wrong begins at '%s'", cmdline + where);
-    else if (!f)
+    if (!f)
         warn("%s: %s", path, strerror(errno));
+    else if (xen_options_read(&options, xen, cmdline))
+        file = NULL; /* it has been said */
     else if (dump_read(f, d))
         warn("%s: %s", path, d->error);
     else
