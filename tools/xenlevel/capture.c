@@ -376,8 +376,12 @@ static Xenlevel__File *host_from_cpus(const char *path, const char *name, struct
     Xenlevel__File *file;
     struct featureset said;
     uint64_t given_up;
-    char *settled = settle_unknown(&c->policy, &c->unknown);
+    char *settled;
 
+    /* As the file has them: what is mended below is mended of the first alone. */
+    for (size_t i = 1; i < f->n_cpus; i++)
+        host_add_lacking(&of_all.lacking, &c->policy, &f->cpus[i].policy, &f->cpus[i].unknown);
+    settled = settle_unknown(&c->policy, &c->unknown);
     if (check_complete(path, &c->policy, &c->unknown, partial || f->partial)) {
         free(settled);
         return NULL;
@@ -392,8 +396,6 @@ static Xenlevel__File *host_from_cpus(const char *path, const char *name, struct
         warn("%s: the dump does not say where XSAVE components %#" PRIx64
              " are: the features that need them are left out",
              path, given_up);
-    for (size_t i = 1; i < f->n_cpus; i++)
-        host_add_lacking(&of_all.lacking, &c->policy, &f->cpus[i].policy, &f->cpus[i].unknown);
     file = make_host(name, &c->policy, &c->unknown, caps, &of_all);
     warn_of_unlike_cpus(path, file->host, f, &of_all.lacking);
     if (settled)
