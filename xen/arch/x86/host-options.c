@@ -273,8 +273,12 @@ static int parse_spec_ctrl(struct reader *r, const struct option *opt)
 {
     struct word list = opt->value, item;
 
+    if (!list.len)
+        return refuse(r, &opt->whole);
     while (next_item(&list, &item))
-        if (!parse_spec_ctrl_item(r->o, &item))
+        if (!item.len)
+            note(r, HOST_OPTION_UNKNOWN, &opt->whole);
+        else if (!parse_spec_ctrl_item(r->o, &item))
             note(r, judge_spec_ctrl_item(r->o, &item), &item);
     return 0;
 }
