@@ -244,6 +244,8 @@ static void nothing_is_swallowed(void **state)
         {"cpuid=avx,rdrand", 417, "N avx "},
         {"dom0-cpuid=no-avx ivrs_hpet[0]=00:14.0 ept=no-pml", 417,
          "N dom0-cpuid=no-avx N ivrs_hpet[0]=00:14.0 N ept=no-pml "},
+        {"cpuid=no-avx512-bmm,no-avx", 417, "O no-avx512-bmm "},
+        {"cpuid=no-avx512-bmm,no-avx", 422, ""},
         {"fred", 420, "O fred "},
         {"fred", 421, "N fred "},
         {"watchdog", 417, "N watchdog "},

@@ -369,7 +369,7 @@ static void warn_of_unlike_cpus(const char *path, Xenlevel__Host *host, const st
 
 static Xenlevel__File *host_from_cpus(const char *path, const char *name, struct form *f,
                                       const uint32_t *caps, const struct host_options *options,
-                                      bool partial)
+                                      const char *cmdline, bool partial)
 {
     struct form_cpu *c = &f->cpus[0];
     struct host_options of_all = *options;
@@ -398,6 +398,8 @@ static Xenlevel__File *host_from_cpus(const char *path, const char *name, struct
              path, given_up);
     file = make_host(name, &c->policy, &c->unknown, caps, &of_all);
     warn_of_unlike_cpus(path, file->host, f, &of_all.lacking);
+    of_all.arch_caps = c->unknown.arch_caps ? HOST_MSR_NOT_READ : HOST_MSR_READ;
+    xen_options_judge(&of_all, cmdline, &c->policy, &c->unknown);
     if (settled)
         add_note(file->host, settled);
     settled = microcode_note(&c->policy, &c->unknown, options);
@@ -498,7 +500,7 @@ Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
     else if (f->kind == FORM_HOST)
         file = host_from_policies(name, f, caps);
     else if (!xen_options_read(&options, xen, cmdline))
-        file = host_from_cpus(path, name, f, caps, &options, partial);
+        file = host_from_cpus(path, name, f, caps, &options, cmdline, partial);
     if (file && f->kind == FORM_HOST && *cmdline)
         warn("%s: %s: these are the policies that Xen made there; --xen-cmdline is not looked at",
              path, f->name);
