@@ -3,9 +3,10 @@
  * What a hypervisor makes of a CPU: from what CPUID says to what it would offer its guests.
  *
  * A running Xen is asked for this.  These functions are for CPUs that one only has a dump of: they
- * answer "what would Debian's Xen 4.17 offer there?", so that a pool can be planned before its
- * machines are there; and they are what our own core does when it boots.  Held against what stock
- * Xen answered on emulated CPUs: tests/unit/test_host_policy.c.  They do not know the machine's
+ * answer "what would Xen 4.20 offer there?", so that a pool can be planned before its machines are
+ * there; and they are what our own core does when it boots, as 4.17.  Held against what stock Xen
+ * 4.17 and 4.20 answered on emulated CPUs: tests/unit/test_host_policy.c; 4.18, 4.19, 4.21 and 4.22
+ * follow their headers and sources, and were not seen.  They do not know the machine's
  * firmware and microcode, so a plan made from them is to be checked against the running host:
  * `xenlevel host` there, then `xenlevel diff`.
  *
@@ -48,7 +49,10 @@ struct host_options {
     bool hap_off; /* hap=0 */
     bool vpmu;    /* vpmu: guests may see leaf A */
     enum host_tsx tsx;
-    enum host_msr_read arch_caps; /* not of the command line: what the raw policy comes from */
+    /* Not of the command line: what the boot CPU has and another CPU of the machine lacks; and what
+     * the raw policy comes from. */
+    struct featureset lacking;
+    enum host_msr_read arch_caps;
     /* cpuid_mask_{ecx,edx,ext_ecx,ext_edx,xsave_eax,l7s0_eax,l7s0_ebx,therm_ecx}=: AND masks for
      * the masking MSRs' defaults; all ones when not given. */
     uint32_t mask_ecx, mask_edx, mask_ext_ecx, mask_ext_edx, mask_xsave_eax, mask_l7s0_eax,
@@ -82,6 +86,14 @@ int host_options_read(struct host_options *options, unsigned int xen, const char
 int host_options_parse(struct host_options *options, const char *cmdline, size_t *where);
 /* Set no options, of Xen 4.17: what host_options_parse() makes of "". */
 void host_options_init(struct host_options *options);
+
+/*
+ * Add to *lacking the features that `boot` has and another CPU of the same machine lacks: Xen
+ * offers what all CPUs have, and takes everything else from the boot CPU.  `unknown` (may be NULL):
+ * a mask in the shape of a policy, of the other's bits that nobody knows.
+ */
+void host_add_lacking(struct featureset *lacking, const struct cpu_policy *boot,
+                      const struct cpu_policy *other, const struct cpu_policy *unknown);
 
 /* Read the raw policy: everything that CPUID and the policy's MSRs say on pCPU 0 of this platform.
  */
@@ -136,10 +148,11 @@ void host_policy_for_domain(struct cpu_policy *p);
 
 /*
  * The levelling capabilities (XEN_SYSCTL_CPU_LEVELCAP_*) that Xen finds on bare metal of this
- * family and model.  platform_info_known: raw->platform_info was really read from the CPU.
- * Returns 0; -ENODATA when the dump does not say enough: then *caps has what is certain.
+ * family and model.  platform_info_known: raw->platform_info was really read from the CPU.  xen:
+ * the release; 4.17 makes no use of AMD's way of faulting. Returns 0; -ENODATA when the dump does
+ * not say enough: then *caps has what is certain.
  */
 int host_policy_levelling_caps(const struct cpu_policy *raw, bool platform_info_known,
-                               uint32_t *caps);
+                               unsigned int xen, uint32_t *caps);
 
 #endif /* HOST_POLICY_H */
