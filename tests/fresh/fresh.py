@@ -300,7 +300,7 @@ def main():
     names = [n for n in vars(Steps) if not n.startswith("_")]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=argparse.RawDescriptionHelpFormatter,
                                      epilog="steps:\n" + "\n".join(f"  {n:12}{getattr(Steps, n).__doc__}" for n in names))
-    parser.add_argument("--release", action="append", choices=["bookworm", "trixie"], help="Debian 12 (the default), 13")
+    parser.add_argument("--release", action="append", choices=["bookworm", "trixie"], help="Debian 12, Debian 13; both by default")
     parser.add_argument("--without", action="append", default=[], metavar="PACKAGE",
                         help="take PACKAGE out of scripts/packages.txt first: a step must fail")
     parser.add_argument("--keep", action="store_true", help="leave the folder behind, for a look")
@@ -310,7 +310,7 @@ def main():
     if subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True).stdout:
         say("what is not committed is not in the clone")
     total = Count()
-    for release in options.release or ["bookworm"]:
+    for release in options.release or ["bookworm", "trixie"]:
         total.add(run_release(release, options.step or names, options.without, options.keep))
     for skip in total.skips:
         say(f"skipped: {skip}")
