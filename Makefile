@@ -5,7 +5,8 @@
 #   make demo       two real Xen hosts exchange a running VM (the main job)
 #   make check      every test; the last line counts them (half an hour on two cores)
 #   make check-quick   after an edit: build, format, unit tests, and the fast ones of the others (a minute)
-#   make check-fresh   the README's commands in a minimal Debian made by debootstrap (root, network)
+#   make check-fresh   the README's commands in minimal Debians made by debootstrap (root, network);
+#                      RELEASE=bookworm or trixie: only that one
 #   make prove      proofs about the policy library (CBMC); make prove-broken: see them fail
 #   make bench      the performance tables, each peer measured in the same run
 #   make install    PREFIX=/usr/local DESTDIR=
@@ -41,7 +42,7 @@ check-quick:
 
 check-fresh:
 	@scripts/ensure-packages.sh fresh
-	@$(PYTHON) tests/fresh/fresh.py
+	@$(PYTHON) tests/fresh/fresh.py $(RELEASE:%=--release %)
 
 prove:
 	@scripts/ensure-packages.sh prove
