@@ -282,7 +282,7 @@ class Worker:
             self.process = subprocess.Popen([sys.executable, __file__, "--worker", *["--quick"] * quick, name],
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
 
-    def finish(self, status):
+    def finish(self, status, cpu_seconds):
         """Print its block; returns its Count."""
         self.process.returncode = os.waitstatus_to_exitcode(status)
         try:
@@ -292,7 +292,7 @@ class Worker:
         if self.name not in PREPARATIONS or count.failed:
             print(f"== {self.name}: {getattr(Steps, self.name).__doc__}\n{self.out.read_text(errors='replace')}"
                   f"   {count.passed} passed, {count.failed} failed, {count.skipped} skipped"
-                  f"  ({time.monotonic() - self.begun:.0f} s)", flush=True)
+                  f"  ({time.monotonic() - self.begun:.0f} s, {cpu_seconds:.0f} s of processor time)", flush=True)
         return count
 
 
@@ -325,10 +325,10 @@ def run_steps(chosen, quick):
                 running[worker.process.pid] = worker
         if not running:
             continue
-        pid, status = os.wait()
+        pid, status, used = os.wait4(-1, 0)
         worker = running.pop(pid, None)
         if worker:      # else an orphan, which is ours now
-            count = worker.finish(status)
+            count = worker.finish(status, used.ru_utime + used.ru_stime)    # with all that it has waited for
             total.add(count)
             done.add(worker.name)
             if worker.name in PREPARATIONS and count.failed:
