@@ -194,7 +194,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     show = Show()
     try:
-        with Lab(debug=True) as lab:
+        with Lab() as lab:
             lab.keep = args.keep
             show.scene(f"Two stock Debian Xen hosts: an Intel {RICH} and an Intel {POOR} (QEMU software emulation)")
             # Inside an emulator Xen cannot see whether microcode mitigates GDS, and would hide AVX from guests.

@@ -42,7 +42,7 @@ class Pool:
 
 @pytest.fixture(scope="session")
 def lab():
-    with Lab(debug=True) as lab:
+    with Lab() as lab:
         yield lab
 
 
