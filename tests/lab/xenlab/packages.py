@@ -59,6 +59,11 @@ RELEASES = {r.xen: r for r in (
 DEFAULT = "4.17"
 
 
+def machine_release():
+    """The release of the Debian that runs here, or the default."""
+    return next((r.xen for r in RELEASES.values() if r.suite == machine_suite()), DEFAULT)
+
+
 def split_host(name, default=DEFAULT):
     """("cascadelake", "4.20") for "cascadelake@4.20"; without a release it is `default`."""
     cpu, at, release = name.rpartition("@")
