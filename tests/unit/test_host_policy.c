@@ -281,7 +281,7 @@ static void who_is_born_here_may_stay(void **state)
             const struct policy_host here = {&max, &deflt};
 
             host_policy_from_raw(&host, raw, &options);
-            host_policy_guest_max(&max, raw, &host, type);
+            host_policy_guest_max(&max, raw, &host, &options, type);
             host_policy_guest_default(&deflt, &max, &host, &options, type);
             (void)policy_verify(&deflt, &r);
             (void)policy_verify(&max, &r);

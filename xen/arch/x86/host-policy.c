@@ -100,6 +100,13 @@ static void limit_xstate(struct cpu_policy *p, uint32_t components)
     p->xstate[0].b = p->xstate[1].b = 0;
 }
 
+static void drop_all(struct featureset *fs, const struct featureset *features)
+{
+    for (int f = featureset_next(features, 0); f >= 0;
+         f = featureset_next(features, (unsigned int)f + 1))
+        featureset_drop(fs, (unsigned int)f);
+}
+
 void host_policy_from_raw(struct cpu_policy *host, const struct cpu_policy *raw,
                           const struct host_options *options)
 {
@@ -119,10 +126,10 @@ void host_policy_from_raw(struct cpu_policy *host, const struct cpu_policy *raw,
     /* 4.17 uses neither 5-level paging nor supervisor keys, and says so by not having them. */
     featureset_drop(&fs, X86_FEATURE_LA57);
     featureset_drop(&fs, X86_FEATURE_PKS);
+    /* What is switched off is off before the hypervisor looks what is missing, and stays so. */
+    drop_all(&fs, &options->cpuid_off);
     host_errata(raw, options, &fs);
-    for (int f = featureset_next(&options->cpuid_off, 0); f >= 0;
-         f = featureset_next(&options->cpuid_off, (unsigned int)f + 1))
-        featureset_drop(&fs, (unsigned int)f);
+    drop_all(&fs, &options->cpuid_off);
     if (fs.w[FEATURESET_e21a] && is_amd(raw))
         host->extd[0].a = GUEST_MAX_EXTD;
     clear_unused_leaves(host);
@@ -186,35 +193,53 @@ static void add_to_max(const struct cpu_policy *raw, enum guest_type type, struc
         featureset_set(fs, X86_FEATURE_SEP);
 }
 
-/*
- * Speculation control.  Where there is IBRS there is STIBP for guests, which does nothing on a CPU
- * without threads; where the CPU has it in Intel's form there is also IBPB alone, in AMD's form.
- * On AMD all of SPEC_CTRL goes when the CPU cannot virtualise the MSR.
- */
-static void add_spec_ctrl(const struct cpu_policy *raw, enum guest_type type, struct featureset *fs)
+/* MSR SPEC_CTRL on AMD: what of it a guest has stands and falls with the CPU's virtualising it. */
+static void clear_amd_spec_ctrl(struct featureset *fs)
 {
     static const uint16_t spec_ctrl[] = {X86_FEATURE_IBRS,        X86_FEATURE_AMD_STIBP,
                                          X86_FEATURE_IBRS_ALWAYS, X86_FEATURE_STIBP_ALWAYS,
                                          X86_FEATURE_IBRS_FAST,   X86_FEATURE_IBRS_SAME_MODE,
                                          X86_FEATURE_AMD_SSBD,    X86_FEATURE_PSFD};
-    bool ibrs = featureset_test(fs, X86_FEATURE_IBRS) && host_gives_spec_ctrl(raw);
+
+    for (size_t i = 0; i < COUNT(spec_ctrl); i++)
+        featureset_clear(fs, spec_ctrl[i]);
+}
+
+/*
+ * Speculation control.  Where there is IBRS there is STIBP for guests, which does nothing on a CPU
+ * without threads; where the host has it in Intel's form there is also IBPB alone, in AMD's form.
+ * The MSR itself is not for guests where spec-ctrl=msr-sc= says so.
+ */
+static void add_spec_ctrl(const struct cpu_policy *raw, const struct cpu_policy *host,
+                          const struct host_options *options, enum guest_type type,
+                          struct featureset *fs)
+{
+    bool given = type == GUEST_PV ? !options->no_msr_pv : !options->no_msr_hvm;
+    bool ibrs = given && featureset_test(fs, X86_FEATURE_IBRS) && host_gives_spec_ctrl(raw);
 
     if (is_amd(raw) && !ibrs)
-        for (size_t i = 0; i < COUNT(spec_ctrl); i++)
-            featureset_clear(fs, spec_ctrl[i]);
+        clear_amd_spec_ctrl(fs);
+    if (!given)
+        featureset_drop(fs, X86_FEATURE_IBRSB);
     if (ibrs && type != GUEST_PV)
         featureset_set(fs, X86_FEATURE_AMD_STIBP);
-    if (featureset_test(fs, X86_FEATURE_IBRSB)) {
+    if (featureset_test(fs, X86_FEATURE_IBRSB))
         featureset_set(fs, X86_FEATURE_STIBP);
+    if (policy_has(host, X86_FEATURE_IBRSB))
         featureset_set(fs, X86_FEATURE_IBPB);
-    }
     if (type != GUEST_PV &&
-        (host_gives_virt_ssbd(raw) || (ibrs && featureset_test(fs, X86_FEATURE_AMD_SSBD))))
+        (host_gives_virt_ssbd(raw, options) || (ibrs && featureset_test(fs, X86_FEATURE_AMD_SSBD))))
         featureset_set(fs, X86_FEATURE_VIRT_SSBD);
+    /* A PV kernel shares its ring with its programs, and is safe as SRSO_US_NO says only while
+     * BP_CFG.BP_SPEC_REDUCE is set. */
+    if (type == GUEST_PV &&
+        (options->no_bp_spec_reduce || !policy_has(host, X86_FEATURE_SRSO_MSR_FIX)))
+        featureset_clear(fs, X86_FEATURE_SRSO_US_NO);
 }
 
 void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *raw,
-                           const struct cpu_policy *host, enum guest_type type)
+                           const struct cpu_policy *host, const struct host_options *options,
+                           enum guest_type type)
 {
     struct featureset fs, own;
 
@@ -229,7 +254,7 @@ void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *raw,
         featureset_set(&fs, X86_FEATURE_CLWB);
     featureset_and(&fs, &fs, featureset_guest_max(type));
     add_to_max(raw, type, &fs);
-    add_spec_ctrl(raw, type, &fs);
+    add_spec_ctrl(raw, host, options, type, &fs);
     if (type != GUEST_PV) /* no HVM guest has EFER.LMSLE, whatever the CPU has: Xen since 4.16 */
         featureset_set(&fs, X86_FEATURE_NO_LMSL);
     featureset_andnot(&fs, &fs, featureset_merge_mask(MERGE_MIRROR));
@@ -287,13 +312,17 @@ void host_policy_guest_default(struct cpu_policy *deflt, const struct cpu_policy
     featureset_set(&born, X86_FEATURE_HYPERVISOR);
     featureset_set(&born, X86_FEATURE_ARCH_CAPS);
     featureset_set(&born, X86_FEATURE_X2APIC);
-    if (type != GUEST_PV && host_gives_virt_ssbd(host))
+    if (type != GUEST_PV && host_gives_virt_ssbd(host, options))
         featureset_set(&born, X86_FEATURE_VIRT_SSBD);
     /* Ivy Bridge's client parts leak what RDRAND gave (SRBDS) and get no microcode against it. */
     if (is_intel(host) && family == 6 && model == 0x3a &&
         !featureset_test(&options->cpuid_on, X86_FEATURE_RDRAND))
         featureset_clear(&born, X86_FEATURE_RDRAND);
     featureset_and(&fs, &fs, &born);
+    if (host_disables_rtm(host, options)) {
+        featureset_clear(&fs, X86_FEATURE_RTM);
+        featureset_set(&fs, X86_FEATURE_RTM_ALWAYS_ABORT);
+    }
     featureset_close(&fs, NULL);
     warn_of_returns(&own, &fs);
     policy_from_featureset(deflt, &fs);
@@ -339,7 +368,8 @@ static void derive_guest(struct cpu_policy *policies, unsigned int max, unsigned
 {
     const struct cpu_policy *host = &policies[XEN_SYSCTL_cpu_policy_host];
 
-    host_policy_guest_max(&policies[max], &policies[XEN_SYSCTL_cpu_policy_raw], host, type);
+    host_policy_guest_max(&policies[max], &policies[XEN_SYSCTL_cpu_policy_raw], host, options,
+                          type);
     host_policy_guest_default(&policies[deflt], &policies[max], host, options, type);
 }
 
@@ -352,6 +382,7 @@ void host_policies_derive(struct cpu_policy policies[static HOST_POLICIES],
     for (unsigned int i = 1; i < HOST_POLICIES; i++)
         policies[i] = (struct cpu_policy){0};
     detect_hvm(raw, has_hvm, has_hap);
+    *has_hap = *has_hap && !options->hap_off;
     host_policy_from_raw(&policies[XEN_SYSCTL_cpu_policy_host], raw, options);
     derive_guest(policies, XEN_SYSCTL_cpu_policy_pv_max, XEN_SYSCTL_cpu_policy_pv_default, options,
                  GUEST_PV);
