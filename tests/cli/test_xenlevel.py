@@ -760,17 +760,6 @@ def test_apply_wants_a_pool_first(hosts, pool, tmp_path):
 
 # ---- xlcfg ----
 
-@pytest.fixture(scope="session")
-def libxl():
-    """The library that will read the lines."""
-    for name in ("libxenlight.so.4.17", "libxenlight.so"):
-        try:
-            return ctypes.CDLL(name)
-        except OSError:
-            continue
-    pytest.skip("libxenlight is not installed")
-
-
 def config(text):
     """What a configuration file sets: its syntax is Python's, as far as this goes."""
     values = {}

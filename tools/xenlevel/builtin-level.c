@@ -583,11 +583,31 @@ static int write_pool(const struct pool *pool, const char *path, const char *nam
     return rc ? complain("%s", error.text) : STATUS_YES;
 }
 
+/* A level by itself, which may have been edited as JSON: written as a file. */
+static int write_level(const struct subject *s, const char *output, const char *name)
+{
+    struct xlp_error error;
+
+    if (!output)
+        return complain("%s is not a host but a level: --output is needed to write it as a file",
+                        s->origin);
+    if (name) {
+        free(s->file->level->name);
+        s->file->level->name = xstrdup(name);
+    }
+    if (xlp_save(output, s->file, &error))
+        return complain("%s", error.text);
+    out_print(stdout, "written to %s\n", output);
+    return STATUS_YES;
+}
+
 static int open_hosts(struct pool *pool, char **args)
 {
     for (size_t i = 0; i < pool->n; i++) {
         if (subject_open(args[i], &pool->hosts[i]))
             return -1;
+        if (pool->n == 1 && pool->hosts[i].kind == SUBJECT_LEVEL)
+            return 0;
         if (pool->hosts[i].kind != SUBJECT_HOST) {
             warn("%s is not a host: a level is made of hosts", pool->hosts[i].origin);
             return -1;
@@ -658,7 +678,11 @@ static int run_level(const struct command *cmd, int argc, char **argv)
         return cmd_usage(cmd, "at least one host is needed");
     pool.n = (size_t)(argc - first);
     pool.hosts = xcalloc(pool.n, sizeof(*pool.hosts));
-    if (!open_hosts(&pool, argv + first))
+    if (open_hosts(&pool, argv + first))
+        status = STATUS_TROUBLE;
+    else if (pool.hosts[0].kind == SUBJECT_LEVEL)
+        status = write_level(&pool.hosts[0], output, name);
+    else
         status = level_hosts(&pool, output, name, strict, json);
     for (size_t i = 0; i < pool.n; i++)
         subject_close(&pool.hosts[i]);

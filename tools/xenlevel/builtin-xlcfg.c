@@ -13,17 +13,23 @@
 
 #include "commands.h"
 #include "json.h"
+#include "level-json.h"
 #include "out.h"
 #include "show.h"
 #include "subject.h"
 #include "util.h"
+#include "xlcfg-forms.h"
 
 static const struct cmd_option options[] = {
     {'t', "type", "TYPE", "for pv or hvm guests (default: hvm, which PVH guests are too)"},
-    {'f', "form", "FORM", "bits (default) or names: the form of the cpuid= line"},
+    {'f', "form", "FORM",
+     "bits (default) or names: the form of the cpuid= line; libvirt, featureset, cmdline or json: "
+     "for others than xl"},
     CMD_JSON,
     CMD_END,
 };
+
+enum form { FORM_BITS, FORM_NAMES, FORM_LIBVIRT, FORM_FEATURESET, FORM_CMDLINE, FORM_JSON };
 
 /* A register's 32 characters. */
 struct bits {
@@ -239,7 +245,20 @@ static int print_json(const struct subject *pool, enum subject_type type,
     return json_end(j);
 }
 
-static int write_config(const struct subject *pool, enum subject_type type, bool names, bool json)
+/* The forms of others. */
+static int write_other(enum form form, const struct cpu_policy *p, const struct featureset *lost,
+                       enum subject_type type)
+{
+    const struct xlcfg_level level = {p, lost, type};
+
+    if (form == FORM_LIBVIRT)
+        return print_libvirt(&level);
+    (form == FORM_FEATURESET ? print_featureset : print_cmdline)(&level);
+    return STATUS_YES;
+}
+
+static int write_config(const struct subject *pool, enum subject_type type, enum form form,
+                        bool json)
 {
     const struct cpu_policy *p = subject_guest_policy(pool, &type);
     struct entries *list;
@@ -248,16 +267,18 @@ static int write_config(const struct subject *pool, enum subject_type type, bool
 
     if (!p)
         return STATUS_TROUBLE;
-    list = xcalloc(1, sizeof(*list));
     given_up(pool, type, &lost);
+    if (form > FORM_NAMES)
+        return write_other(form, p, &lost, type);
+    list = xcalloc(1, sizeof(*list));
     collect_entries(p, &lost, list);
     if (json) {
         status = print_json(pool, type, list, &lost);
     } else {
         out_print(stdout, "# The level of '%s' for %s guests, by xenlevel.\n", pool->name,
                   type == TYPE_PV ? "PV" : "HVM and PVH");
-        print_limits(p, &lost, names);
-        if (names)
+        print_limits(p, &lost, form == FORM_NAMES);
+        if (form == FORM_NAMES)
             print_names(p, &lost);
         else
             print_bits(list);
@@ -268,10 +289,24 @@ static int write_config(const struct subject *pool, enum subject_type type, bool
     return status;
 }
 
+static int parse_form(const char *text, enum form *form)
+{
+    static const char *const forms[] = {"bits",       "names",   "libvirt",
+                                        "featureset", "cmdline", "json"};
+
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+        if (!strcmp(text, forms[i])) {
+            *form = (enum form)i;
+            return 0;
+        }
+    return -1;
+}
+
 static int run_xlcfg(const struct command *cmd, int argc, char **argv)
 {
     enum subject_type type = TYPE_UNKNOWN;
-    bool names = false, json = false;
+    enum form form = FORM_BITS;
+    bool json = false;
     struct subject *pool;
     const char *value;
     int letter, first, status = STATUS_TROUBLE;
@@ -279,11 +314,9 @@ static int run_xlcfg(const struct command *cmd, int argc, char **argv)
     while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1) {
         if (letter == 'j')
             json = true;
-        else if (letter == 'f' && (!strcmp(value, "bits") || !strcmp(value, "names")))
-            names = !strcmp(value, "names");
-        else if (letter == 'f')
-            return cmd_usage(cmd, "--form is bits or names");
-        else if (letter != 't' || parse_type(value, &type))
+        else if (letter == 'f' && parse_form(value, &form))
+            return cmd_usage(cmd, "--form is bits, names, libvirt, featureset, cmdline or json");
+        else if (letter == 't' ? parse_type(value, &type) : letter != 'f')
             return STATUS_TROUBLE;
     }
     if (argc - first != 1)
@@ -292,8 +325,10 @@ static int run_xlcfg(const struct command *cmd, int argc, char **argv)
     if (!subject_open(argv[first], pool)) {
         if (pool->kind != SUBJECT_LEVEL)
             status = complain("%s is not a pool's level: see `xenlevel level`", pool->origin);
+        else if (form == FORM_JSON)
+            status = level_to_json(pool->file->level);
         else
-            status = write_config(pool, type, names, json);
+            status = write_config(pool, type, form, json);
     }
     subject_close(pool);
     free(pool);
@@ -307,7 +342,10 @@ const struct command cmd_xlcfg = {
     .about = "Prints the cpuid= setting for xl.cfg(5) that gives a guest the level of a pool from "
              "its birth, in xl's bit string form, which can name every bit of CPUID; or by feature "
              "name. xl of Xen 4.17 has no msr= setting: what the level hides in MSRs is named in a "
-             "comment, and `xenlevel apply` can hide it.",
+             "comment, and `xenlevel apply` can hide it.\n\n"
+             "--form libvirt: a <cpu> element; featureset: the words that XAPI keeps; cmdline: "
+             "cpuid= for Xen's own command line, on each host; json: the level as text that can "
+             "be edited, and be given to every command in the place of the file.",
     .options = options,
     .run = run_xlcfg,
 };

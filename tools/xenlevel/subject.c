@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "capture.h"
+#include "level-json.h"
 #include "out.h"
 #include "subject.h"
 #include "unknown.h"
@@ -272,12 +273,38 @@ static int open_featureset(const char *words, struct subject *s)
     return rc;
 }
 
+/* A level that was written as JSON, and perhaps edited. */
+static int open_json(const char *path, int fd, struct subject *s)
+{
+    char *text = xcalloc(XLP_MAX_SIZE + 1, 1), *origin;
+    Xenlevel__File *file = NULL;
+    struct xlp_error error;
+    ssize_t n, len = 0;
+
+    while ((n = pread(fd, text + len, XLP_MAX_SIZE - (size_t)len, len)) > 0)
+        len += n;
+    if (n < 0) {
+        warn("%s: %s", path, strerror(errno));
+    } else if (strstr(text, "\"cpuid_modifiers\"")) { /* somebody else's */
+        free(text);
+        return open_form(path, s);
+    } else if (!(file = level_from_json(path, text, (size_t)len, &error)))
+        warn("%s", error.text);
+    free(text);
+    if (!file)
+        return -1;
+    origin = xasprintf("file %s", path);
+    subject_from_file(s, file, origin);
+    free(origin);
+    return 0;
+}
+
 /* What kind of file it is shows in its first bytes. */
 static int open_file(const char *path, int fd, struct subject *s)
 {
     static const char xl_magic[] = "Xen saved domain, xl format\n";
-    unsigned char first[32];
-    ssize_t n = pread(fd, first, sizeof(first), 0);
+    unsigned char first[33] = {0};
+    ssize_t n = pread(fd, first, sizeof(first) - 1, 0);
 
     if (n < 0) {
         warn("%s: %s", path, strerror(errno));
@@ -287,8 +314,10 @@ static int open_file(const char *path, int fd, struct subject *s)
         return open_image(path, fd, XC_SR_XL, s);
     if (n >= 8 && !memcmp(first, "\xff\xff\xff\xff\xff\xff\xff\xff", 8))
         return open_image(path, fd, XC_SR_LIBXC, s);
-    if (n > 0 && first[0] == 0x09)
+    if (n > 0 && first[0] == 0x09 && (n == 1 || first[1] == 'X'))
         return open_policy_file(path, s);
+    if (n > 0 && first[strspn((const char *)first, " \t\r\n")] == '{')
+        return open_json(path, fd, s);
     return open_form(path, s);
 }
 
