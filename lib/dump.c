@@ -114,10 +114,6 @@ static void take_hypervisor_leaf(struct dump *d, uint32_t leaf, uint32_t subleaf
         d->hypervisor[0] = *regs;
     else if (leaf == HV2_FIRST)
         d->hypervisor[1] = *regs;
-    else if (leaf == HV_FIRST + 4) {
-        d->hypervisor_hvm = *regs;
-        d->hypervisor_hvm_seen = true;
-    }
 }
 
 static void keep_leaf(struct dump *d, uint32_t leaf, uint32_t subleaf,

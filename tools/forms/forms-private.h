@@ -84,6 +84,11 @@ void form_fit_numbers(struct form_cpu *c);
 /* Take the CPUs of a dump that is finished as f->cpus; say whose virtual machine it was taken in,
  * and make a guest of a dump that was taken in a domain of Xen.  0; or -1 with f->error. */
 int form_from_dump(struct form *f, struct dump *d);
+/* Add a CPU to the form, of which nothing is known yet; those that were added before may move.
+ * NULL with f->error when there is no memory. */
+struct form_cpu *form_add_cpu(struct form *f);
+/* Make a guest of the form's first CPU: it was taken inside a domain of Xen. */
+void form_make_domain(struct form *f);
 /* Make one CPU of the form (FORM_CPU).  0; or -1 with f->error. */
 int form_one_cpu(struct form *f, const struct form_cpu *c);
 

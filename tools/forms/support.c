@@ -276,17 +276,28 @@ void form_fit_numbers(struct form_cpu *c)
 
 /* ---- CPUs into a form ---- */
 
-int form_one_cpu(struct form *f, const struct form_cpu *c)
+struct form_cpu *form_add_cpu(struct form *f)
 {
-    f->kind = FORM_CPU;
-    f->cpus = malloc(sizeof(*f->cpus));
-    if (!f->cpus) {
+    struct form_cpu *cpus = realloc(f->cpus, (f->n_cpus + 1) * sizeof(*cpus));
+
+    if (!cpus) {
         (void)form_fail(f, "out of memory");
         errno = ENOMEM;
-        return -1;
+        return NULL;
     }
-    f->cpus[0] = *c;
-    f->n_cpus = 1;
+    f->cpus = cpus;
+    form_cpu_init(&cpus[f->n_cpus]);
+    return &cpus[f->n_cpus++];
+}
+
+int form_one_cpu(struct form *f, const struct form_cpu *c)
+{
+    struct form_cpu *to = form_add_cpu(f);
+
+    if (!to)
+        return -1;
+    f->kind = FORM_CPU;
+    *to = *c;
     return 0;
 }
 
@@ -333,29 +344,26 @@ static const char *find_hypervisor(const struct cpuid_regs *r, char signature[st
     return signature[0] ? "another hypervisor" : NULL;
 }
 
-/* PV domains are never told of PSE and PGE, which Xen keeps for itself; HVM and PVH ones are. */
-static enum form_guest_type guess_type(const struct dump *d, const struct cpu_policy *p)
+/* PV domains are never told of VME, PSE and PGE, which Xen keeps for itself; HVM and PVH ones are.
+ */
+static enum form_guest_type guess_type(const struct cpu_policy *p)
 {
-    if (d->hypervisor_hvm_seen && d->hypervisor_hvm.a)
+    if (policy_has(p, X86_FEATURE_PGE) || policy_has(p, X86_FEATURE_PSE))
         return FORM_GUEST_HVM;
-    if (!policy_has(p, X86_FEATURE_PSE) && !policy_has(p, X86_FEATURE_PGE) &&
-        !policy_has(p, X86_FEATURE_VME))
-        return FORM_GUEST_PV;
-    return policy_has(p, X86_FEATURE_PGE) ? FORM_GUEST_HVM : FORM_GUEST_UNKNOWN;
+    return policy_has(p, X86_FEATURE_VME) ? FORM_GUEST_UNKNOWN : FORM_GUEST_PV;
 }
 
-static void take_domain(struct form *f, const struct dump *d)
+void form_make_domain(struct form *f)
 {
     f->kind = FORM_GUEST;
     f->inside_xen = true;
     f->guest = f->cpus[0];
-    f->guest_type = guess_type(d, &f->guest.policy);
-    if (f->guest_type == FORM_GUEST_PV)
-        form_note(f, "it was taken inside a PV domain of Xen (neither PSE nor PGE is there): it is "
-                     "what that domain was told, not what the host has");
-    else
-        form_note(f, "it was taken inside a domain of Xen (leaf 40000000 says XenVMMXenVMM): it is "
-                     "what that domain was told, not what the host has");
+    f->guest_type = guess_type(&f->guest.policy);
+    form_note(f,
+              "it was taken inside a %sdomain of Xen%s: it is what that domain was told, not what "
+              "the host has",
+              f->guest_type == FORM_GUEST_PV ? "PV " : "",
+              f->guest_type == FORM_GUEST_PV ? " (neither PSE nor PGE is there)" : "");
 }
 
 /* Who stands between the dump and the CPU. */
@@ -366,7 +374,7 @@ static void look_for_hypervisor(struct form *f, const struct dump *d)
     const char *below = find_hypervisor(&d->hypervisor[1], second);
 
     if ((name && !strcmp(name, "Xen")) || (below && !strcmp(below, "Xen")))
-        take_domain(f, d);
+        form_make_domain(f);
     else if (name && !strcmp(name, "Hyper-V") && policy_has(&f->cpus[0].policy, X86_FEATURE_VMX))
         form_note(f, "Hyper-V was running (leaf 40000000): the dump is what it shows to Windows, "
                      "which may be less than the CPU has");

@@ -314,7 +314,7 @@ static int open_file(const char *path, int fd, struct subject *s)
         return open_image(path, fd, XC_SR_XL, s);
     if (n >= 8 && !memcmp(first, "\xff\xff\xff\xff\xff\xff\xff\xff", 8))
         return open_image(path, fd, XC_SR_LIBXC, s);
-    if (n > 0 && first[0] == 0x09)
+    if (n > 0 && first[0] == 0x09 && (n == 1 || first[1] == 'X'))
         return open_policy_file(path, s);
     if (n > 0 && first[strspn((const char *)first, " \t\r\n")] == '{') {
         int rc = open_json(path, fd, s);
