@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """xenlevel status, enable, disable: a root of files, a gate in it, and a simulated host that the gate asks."""
 
+import gzip
 import json
 import os
 import shutil
@@ -211,12 +212,122 @@ def test_host_file(machine, tmp_path, socket):
     assert machine.status("-n", "--host", other)["host"][0][0] == "unused"
 
 
-def test_live_patch_that_is_not_for_this_hypervisor(machine):
-    machine.divert()
-    machine.write("etc/systemd/system/multi-user.target.wants/xenlevel-livepatch.service", "")
-    answer, text = machine.status("-n", status=1)["livepatch-at-boot"][0]
-    assert answer == "no" and ("no payload" in text or "no build-id" in text)
+# ---- the live patch after a reboot ----
 
+ENABLED = "etc/systemd/system/multi-user.target.wants/xenlevel-livepatch.service"
+KEPT = "var/lib/xenlevel/livepatch"
+OLD_ID, NEW_ID = "11" * 20, "22" * 20
+
+
+def elf(path, build_id, section):
+    """An ELF file with this build-id in a section of that name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["gcc", "-nostdlib", "-shared", f"-Wl,--build-id=0x{build_id}", "-x", "c", "/dev/null", "-o", path], check=True)
+    subprocess.run(["objcopy", "--rename-section", f".note.gnu.build-id={section}", path], check=True)
+
+
+def boot_image(machine, name, build_id):
+    path = machine.root / "boot" / name
+    elf(path, build_id, ".note")
+    path.write_bytes(gzip.compress(path.read_bytes()))
+
+
+def payload(machine, name, build_id):
+    elf(machine.root / KEPT / f"{name}.livepatch", build_id, ".livepatch.xen_depends")
+
+
+@pytest.mark.parametrize("kept, answer, why", [
+    ([], "no", f"no payload for build-id {OLD_ID}"),
+    ([(OLD_ID, OLD_ID)], "yes", "a payload is there"),
+    ([(NEW_ID, NEW_ID)], "no", f"no payload for build-id {OLD_ID}"),
+    ([(OLD_ID, NEW_ID)], "no", f"is for another hypervisor, build-id {NEW_ID}"),
+])
+def test_live_patch_after_a_reboot(machine, kept, answer, why):
+    machine.divert()
+    machine.write(ENABLED, "")
+    boot_image(machine, "xen-4.17-amd64.gz", OLD_ID)
+    (machine.root / "boot/xen.gz").symlink_to("/nowhere")
+    for name, build_id in kept:
+        payload(machine, name, build_id)
+    seen = machine.status("-n", status=0 if answer == "yes" else 1)["livepatch-at-boot"][0]
+    assert seen[0] == answer and why in seen[1]
+
+
+def test_a_hypervisor_that_comes_needs_its_own_live_patch(machine):
+    machine.divert()
+    machine.write(ENABLED, "")
+    boot_image(machine, "xen-4.17-amd64.gz", OLD_ID)
+    payload(machine, OLD_ID, OLD_ID)
+    machine.status("-n")
+    boot_image(machine, "xen-4.20-amd64.gz", NEW_ID)
+    answer, text = machine.status("-n", status=1)["livepatch-at-boot"][0]
+    assert answer == "no" and "xen-4.20-amd64.gz" in text
+    (machine.root / ENABLED).unlink()
+    assert machine.status("-n")["livepatch-at-boot"][0][0] == "unused"
+
+
+@pytest.mark.parametrize("content", [b"", b"no hypervisor", gzip.compress(b"no hypervisor")])
+def test_what_is_booted_cannot_be_read(machine, content):
+    machine.divert()
+    machine.write(ENABLED, "")
+    (machine.root / "boot").mkdir()
+    assert machine.status("-n", status=1)["livepatch-at-boot"][0][0] == "unknown"
+    (machine.root / "boot/xen-4.17-amd64.gz").write_bytes(content)
+    assert machine.status("-n", status=1)["livepatch-at-boot"] == [
+        ("no", f"{machine.root}/boot/xen-4.17-amd64.gz: it has no build-id")]
+
+
+@pytest.fixture
+def builder(machine, tmp_path):
+    """livepatch build --all, with a python3 that makes a payload of whatever it is given."""
+    machine.program("../bin/python3", "#!/bin/sh\n[ ! -e \"$6.broken\" ] || exit 2\n"
+                    "exec objcopy --rename-section .note.gnu.build-id=.livepatch.xen_depends \"$6\" \"$7\"\n")
+
+    def build(status=0):
+        path = f"{machine.root}/../bin:{os.environ['PATH']}"
+        env = dict(os.environ, PATH=path, XENLEVEL_HOST=str(machine.socket))
+        done = subprocess.run([XENLEVEL, "livepatch", "build", "--all", "--root", machine.root], env=env, capture_output=True, text=True)
+        assert done.returncode == status, done
+        return done, sorted(p.name for p in (machine.root / KEPT).iterdir())
+    return build
+
+
+def test_build_all(machine, builder):
+    symbols = machine.root / "usr/lib/debug/boot"
+    elf(symbols / "xen-syms-4.17-amd64", OLD_ID, ".note.gnu.build-id")
+    (symbols / "xen-syms-4.17-amd64.map").write_text("")
+    boot_image(machine, "xen-4.17-amd64.gz", OLD_ID)
+    assert builder()[1] == [f"{OLD_ID}.livepatch"]
+    boot_image(machine, "xen-4.20-amd64.gz", NEW_ID)
+    done, kept = builder(status=1)
+    assert kept == [f"{OLD_ID}.livepatch"] and f"no payload for build-id {NEW_ID}" in done.stderr
+    elf(symbols / "xen-syms-4.20-amd64", NEW_ID, ".note.gnu.build-id")
+    assert builder()[1] == [f"{OLD_ID}.livepatch", f"{NEW_ID}.livepatch"]
+    # One that cannot be built does not stop the others.
+    (symbols / "xen-syms-4.17-amd64.broken").write_text("")
+    (machine.root / KEPT / f"{OLD_ID}.livepatch").unlink()
+    assert builder(status=2)[1] == [f"{NEW_ID}.livepatch"]
+
+
+def test_what_runs_keeps_its_live_patch(machine, builder):
+    """Its symbols went with the upgrade, and it still runs; where none answers nobody knows, and nothing is deleted."""
+    symbols = machine.root / "usr/lib/debug/boot"
+    elf(symbols / "xen-syms-4.17-amd64", OLD_ID, ".note.gnu.build-id")
+    payload(machine, "dead00be", "dead00be")
+    payload(machine, NEW_ID, NEW_ID)
+    machine.socket = "/nowhere"
+    assert len(builder()[1]) == 3
+    env = dict(os.environ, PATH=f"{machine.root}/../bin:{os.environ['PATH']}", FAKE_XEN="paused")
+    subprocess.run([BUILD / "tests/unit/xen/xenlevel-under-test", "livepatch", "build", "--all", "--root", machine.root], env=env, check=True)
+    assert sorted(p.stem for p in (machine.root / KEPT).iterdir()) == [OLD_ID, "dead00be"]
+
+
+def test_build_all_takes_no_file(machine):
+    for more in (["x"], ["-o", "x"], ["-s", "x"]):
+        assert subprocess.run([XENLEVEL, "livepatch", "build", "--all", *more], capture_output=True).returncode == 2
+
+
+# ---- words ----
 
 def test_table(machine):
     machine.divert()

@@ -149,6 +149,27 @@ dpkg-divert --list '/usr/lib/xen-{SECOND}/*' | grep . && fail "diverted still"
 guarded {self.version}; sound
 """, "second")
 
+    def livepatch(self):
+        """a hypervisor that comes: a payload is built for it and for no other, again when it changes, and goes with it"""
+        self._run(f"""
+kept=/var/lib/xenlevel/livepatch
+id_of() {{ zcat $1 >/tmp/image; readelf -nW /tmp/image 2>/dev/null | sed -n 's/.*Build ID: //p'; }}
+depends() {{ objcopy -O binary --only-section=.livepatch.xen_depends --set-section-flags .livepatch.xen_depends=alloc $1 /tmp/d; od -An -tx1 -j16 /tmp/d | tr -d ' \n'; }}
+[ ! -e $kept ] || [ -z "$(ls $kept)" ] || fail "a payload of nothing"
+systemctl is-enabled xenlevel-livepatch.service 2>/dev/null || [ -L /etc/systemd/system/multi-user.target.wants/xenlevel-livepatch.service ] || fail "nothing loads it at boot"
+apt-get install -y -qq --no-install-recommends xen-hypervisor-{self.version}-amd64 2>&1 | tee /tmp/said
+grep -q 'no payload for build-id' /tmp/said || fail "nobody said that its symbols are missing"
+apt-get install -y -qq --no-install-recommends xen-hypervisor-{self.version}-amd64-dbg
+id=$(id_of /boot/xen-{self.version}-amd64.gz)
+[ "$(ls $kept)" = $id.livepatch ] || fail "built: $(ls $kept)"
+[ "$(depends $kept/$id.livepatch)" = $id ] || fail "it is for $(depends $kept/$id.livepatch), not for $id"
+xenlevel status -n --json | tr -d '\n ' | grep -o '"check":"livepatch-at-boot"[^}}]*"answer":"yes"' || fail "status: $(xenlevel status -n)"
+touch -d 2001-01-01 $kept/$id.livepatch
+apt-get install -y -qq --reinstall xen-hypervisor-{self.version}-amd64-dbg
+[ -n "$(find $kept -newermt 2002-01-01 -name '*.livepatch')" ] || fail "not built again"
+apt-get purge -y -qq xen-hypervisor-{self.version}-amd64 xen-hypervisor-{self.version}-amd64-dbg xen-hypervisor-common
+""", "livepatch")
+
     def downgrade(self):
         """back to the older version"""
         self._run(f"""

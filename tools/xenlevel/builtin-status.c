@@ -15,9 +15,9 @@
 #include "environ.h"
 #include "gatemark.h"
 #include "json.h"
+#include "kept.h"
 #include "logger.h"
 #include "out.h"
-#include "payload.h"
 #include "places.h"
 #include "rehearse.h"
 #include "subject.h"
@@ -312,30 +312,30 @@ static bool is_enabled(const struct status *s)
     return enabled;
 }
 
-/* Is there a payload for this hypervisor, and is it for it? */
-static bool has_payload(const struct status *s, const char *build_id, char **text)
+/* Will whatever can be booted find a payload for itself?  What runs now may be gone by then. */
+static enum answer judge_boot(const struct status *s, char **text)
 {
-    char *path = xasprintf("%s" PATCH_DIR "/%s.livepatch", s->root, build_id);
-    struct payload p = {NULL, 0, ""};
-    bool good = false;
+    enum answer answer = ANSWER_YES;
+    struct hypervisors h;
+    char *why;
 
-    if (!*build_id)
-        *text = xstrdup("this hypervisor has no build-id");
-    else if (access(path, F_OK))
-        *text = xasprintf("no payload for build-id %s: `xenlevel livepatch build --all`, with the "
-                          "hypervisor's debug symbols installed",
-                          build_id);
-    else if (payload_read(path, &p))
-        *text = xasprintf("%s is no payload", path);
-    else if (strcmp(p.xen_build_id, build_id) != 0)
-        *text = xasprintf("%s is for another hypervisor, build-id %s", path, p.xen_build_id);
-    else
-        good = true;
-    if (good)
-        *text = xasprintf("built for build-id %s, and loaded at boot", build_id);
-    payload_free(&p);
-    free(path);
-    return good;
+    hypervisors_bootable(s->root, &h);
+    *text = NULL;
+    for (size_t i = 0; i < h.n && !*text; i++) {
+        if (kept_is_good(s->root, h.list[i].build_id, &why))
+            continue;
+        *text = xasprintf("%s: %s", h.list[i].path, why);
+        answer = ANSWER_NO;
+        free(why);
+    }
+    if (!h.n) {
+        *text = xstrdup("no hypervisor at /boot/xen*.gz: what will be booted is not known");
+        answer = ANSWER_UNKNOWN;
+    } else if (!*text) {
+        *text = xstrdup("a payload is there for each hypervisor in /boot, and loaded at boot");
+    }
+    hypervisors_free(&h);
+    return answer;
 }
 
 static void check_patch_now(struct status *s, bool enabled, bool *loaded)
@@ -361,18 +361,13 @@ static void check_patch_now(struct status *s, bool enabled, bool *loaded)
 
 static void check_patch_boot(struct status *s, bool enabled, bool loaded)
 {
-    enum answer answer = ANSWER_UNUSED;
+    enum answer answer = loaded ? ANSWER_NO : ANSWER_UNUSED;
     char *text;
 
-    if (!enabled) {
-        answer = loaded ? ANSWER_NO : ANSWER_UNUSED;
+    if (enabled)
+        answer = judge_boot(s, &text);
+    else
         text = xstrdup(PATCH_UNIT " is not enabled: nothing loads it at boot");
-    } else if (!s->xch) {
-        answer = ANSWER_UNKNOWN;
-        text = xstrdup(s->why_not);
-    } else {
-        answer = has_payload(s, s->xen.build_id, &text) ? ANSWER_YES : ANSWER_NO;
-    }
     add_check(s, "livepatch-at-boot", xstrdup("live patch after a reboot"), answer, text);
 }
 

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "gatemark.h"
 #include "places.h"
@@ -43,19 +42,16 @@ static bool ask_dpkg(char *const argv[])
     return yes;
 }
 
+/* Where there is no dpkg, it knows of nothing. */
 static void read_dpkg(const char *root, struct place *place)
 {
-    char *folder = xasprintf("%s/var/lib/dpkg", root);
-    char *admin = xasprintf("--admindir=%s", folder);
-    char *const divert[] = {"dpkg-divert", admin, "--listpackage", place->path, NULL};
-    char *const owner[] = {"dpkg-query", admin, "--search", place->path, NULL};
+    char *option = xasprintf("--root=%s", *root ? root : "/");
+    char *const divert[] = {"dpkg-divert", option, "--listpackage", place->path, NULL};
+    char *const owner[] = {"dpkg-query", option, "--search", place->path, NULL};
 
-    if (!access(folder, F_OK)) {
-        place->diverted = ask_dpkg(divert);
-        place->packaged = place->diverted || ask_dpkg(owner);
-    }
-    free(admin);
-    free(folder);
+    place->diverted = ask_dpkg(divert);
+    place->packaged = place->diverted || ask_dpkg(owner);
+    free(option);
 }
 
 static void look_at_place(const char *root, struct place *place)
