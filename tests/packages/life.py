@@ -154,7 +154,7 @@ guarded {self.version}; sound
         self._run(f"""
 kept=/var/lib/xenlevel/livepatch
 id_of() {{ zcat $1 >/tmp/image; readelf -nW /tmp/image 2>/dev/null | sed -n 's/.*Build ID: //p'; }}
-depends() {{ objcopy -O binary --only-section=.livepatch.xen_depends --set-section-flags .livepatch.xen_depends=alloc $1 /tmp/d; od -An -tx1 -j16 /tmp/d | tr -d ' \n'; }}
+depends() {{ objcopy -O binary --only-section=.livepatch.xen_depends --set-section-flags .livepatch.xen_depends=alloc $1 /tmp/d; od -An -v -tx1 /tmp/d | tr -d ' \\n' | tail -c 40; }}
 [ ! -e $kept ] || [ -z "$(ls $kept)" ] || fail "a payload of nothing"
 systemctl is-enabled xenlevel-livepatch.service 2>/dev/null || [ -L /etc/systemd/system/multi-user.target.wants/xenlevel-livepatch.service ] || fail "nothing loads it at boot"
 apt-get install -y -qq --no-install-recommends xen-hypervisor-{self.version}-amd64 2>&1 | tee /tmp/said
