@@ -9,13 +9,15 @@
 #                      RELEASE=bookworm or trixie: only that one
 #   make prove      proofs about the policy library (CBMC); make prove-broken: see them fail
 #   make bench      the performance tables, each peer measured in the same run
+#   make packages   Debian packages of the tree, into build/packages
+#   make check-packages   their life cycle in a minimal Debian: install, upgrade, downgrade, a second Xen, purge (root, network)
 #   make install    PREFIX=/usr/local DESTDIR=
 
 BUILD  ?= build
 PREFIX ?= /usr/local
 PYTHON := /usr/bin/python3
 
-.PHONY: all build demo check check-fresh check-quick prove prove-broken bench install format clean
+.PHONY: all build demo check check-fresh check-packages check-quick packages prove prove-broken bench install format clean
 
 all: build
 
@@ -43,6 +45,14 @@ check-quick:
 check-fresh:
 	@scripts/ensure-packages.sh fresh
 	@$(PYTHON) tests/fresh/fresh.py $(RELEASE:%=--release %)
+
+packages:
+	@scripts/ensure-packages.sh build packages
+	@scripts/make-packages.sh $(BUILD)/packages
+
+check-packages:
+	@scripts/ensure-packages.sh fresh
+	@$(PYTHON) tests/packages/life.py
 
 prove:
 	@scripts/ensure-packages.sh prove
