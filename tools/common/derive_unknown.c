@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cpuid-policy/releases.h>
 #include <cpuid-policy/vocabulary.h>
 
 #include "derive_unknown.h"
@@ -74,7 +75,7 @@ static bool settle_faulting(struct cpu_policy *raw, struct cpu_policy *mask, boo
     }
     if (!by_model)
         return false;
-    if (!host_policy_levelling_caps(raw, false, &masks)) { /* older than faulting */
+    if (!host_policy_levelling_caps(raw, false, XEN_NEWEST, &masks)) { /* older than faulting */
         mask->platform_info = 0;
         return false;
     }

@@ -19,6 +19,7 @@
 #include "logger.h"
 #include "out.h"
 #include "programs.h"
+#include "release.h"
 #include "util.h"
 #include "xc_audit.h"
 #include "xc_sim.h"
@@ -316,14 +317,16 @@ static Xenlevel__File *make_host(const char *name, const struct cpu_policy *raw,
 {
     Xenlevel__File *file = new_host(name);
     Xenlevel__Host *host = file->host;
+    char release[RELEASE_TEXT];
     uint32_t found;
 
     host->source = XENLEVEL__SOURCE__SOURCE_DUMP;
+    host->xen_version = xstrdup(release_text(options->xen, release));
     set_identity(host, raw, unknown);
     if (caps) {
         host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
         host->levelling_caps = *caps;
-    } else if (!host_policy_levelling_caps(raw, !unknown->platform_info, &found)) {
+    } else if (!host_policy_levelling_caps(raw, !unknown->platform_info, options->xen, &found)) {
         host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
         host->levelling_caps = found;
     }
@@ -397,7 +400,8 @@ static Xenlevel__File *host_from_policies(const char *name, const struct form *f
     if (caps)
         found = *caps;
     else if (!f->have[XC_POLICY_RAW] || raw->unknown.basic[1].a ||
-             host_policy_levelling_caps(&raw->policy, !raw->unknown.platform_info, &found))
+             host_policy_levelling_caps(&raw->policy, !raw->unknown.platform_info, HOST_XEN_DEFAULT,
+                                        &found))
         return file;
     host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
     host->levelling_caps = found;
@@ -434,16 +438,19 @@ char *capture_name(const char *path)
 }
 
 Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
-                             const uint32_t *caps, const char *cmdline, bool partial)
+                             const uint32_t *caps, const char *cmdline, unsigned int xen,
+                             bool partial)
 {
     struct host_options options;
     size_t where = 0;
     char *own = capture_name(path);
     Xenlevel__File *file = NULL;
 
+    int rc = host_options_read(&options, xen, cmdline, NULL, &where);
+
     if (!name)
         name = own;
-    if (host_options_parse(&options, cmdline, &where))
+    if (rc)
         warn("--xen-cmdline: what is wrong begins at '%s'", cmdline + where);
     else if (f->inside_xen)
         warn("%s: %s, taken inside a domain of Xen: it is what that domain was told, and no host; "
@@ -462,7 +469,7 @@ Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
 }
 
 Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t *caps,
-                             const char *cmdline, bool partial)
+                             const char *cmdline, unsigned int xen, bool partial)
 {
     struct form *f = xcalloc(1, sizeof(*f));
     Xenlevel__File *file = NULL;
@@ -470,7 +477,7 @@ Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t 
     if (form_read(path, f))
         warn("%s", f->error);
     else
-        file = capture_form(path, f, name, caps, cmdline, partial);
+        file = capture_form(path, f, name, caps, cmdline, xen, partial);
     form_free(f);
     free(f);
     return file;

@@ -3,9 +3,10 @@
  * What a hypervisor makes of a CPU: from what CPUID says to what it would offer its guests.
  *
  * A running Xen is asked for this.  These functions are for CPUs that one only has a dump of: they
- * answer "what would Debian's Xen 4.17 offer there?", so that a pool can be planned before its
- * machines are there; and they are what our own core does when it boots.  Held against what stock
- * Xen answered on emulated CPUs: tests/unit/test_host_policy.c.  They do not know the machine's
+ * answer "what would Xen 4.20 offer there?", so that a pool can be planned before its machines are
+ * there; and they are what our own core does when it boots, as 4.17.  Held against what stock Xen
+ * 4.17 and 4.20 answered on emulated CPUs: tests/unit/test_host_policy.c; 4.18, 4.19, 4.21 and 4.22
+ * follow their headers and sources, and were not seen.  They do not know the machine's
  * firmware and microcode, so a plan made from them is to be checked against the running host:
  * `xenlevel host` there, then `xenlevel diff`.
  *
@@ -136,10 +137,11 @@ void host_policy_for_domain(struct cpu_policy *p);
 
 /*
  * The levelling capabilities (XEN_SYSCTL_CPU_LEVELCAP_*) that Xen finds on bare metal of this
- * family and model.  platform_info_known: raw->platform_info was really read from the CPU.
- * Returns 0; -ENODATA when the dump does not say enough: then *caps has what is certain.
+ * family and model.  platform_info_known: raw->platform_info was really read from the CPU.  xen:
+ * the release; 4.17 makes no use of AMD's way of faulting. Returns 0; -ENODATA when the dump does
+ * not say enough: then *caps has what is certain.
  */
 int host_policy_levelling_caps(const struct cpu_policy *raw, bool platform_info_known,
-                               uint32_t *caps);
+                               unsigned int xen, uint32_t *caps);
 
 #endif /* HOST_POLICY_H */
