@@ -219,8 +219,8 @@ def test_policies_narrow_from_raw_to_default(hosts, cpu):
     sets = {name: names(p["features"]) for name, p in policies.items()}
     # Xen's own doing: seen on Debian's 4.17.7, see xen/arch/x86/host-policy.c
     intel = cpu.startswith("intel")
-    known = ({"rsba", "rrsba", "gds-no", "rfds-no"} if intel else
-             {"lfence-dispatch", "nscb", "btc-no", "verw-clear", "tsa-sq-no", "tsa-l1-no"})
+    known = ({"rsba", "rrsba", "gds-no", "rfds-no", "its-no"} if intel else
+             {"lfence-dispatch", "nscb", "btc-no", "verw-clear", "tsa-sq-no", "tsa-l1-no", "ibpb-brtype", "sbpb"})
     given = {"hypervisor", "x2apic", "apic", "no-lmsl"} | ({"arch-caps", "stibp", "ibpb"} if intel else
                                                            {"sep", "amd-stibp", "virt-ssbd"})
     more = {"htt", "cmp-legacy"} | ({"md-clear", "rsba", "fb-clear", "rfds-clear", "clwb", "rtm-always-abort"} if intel else

@@ -23,6 +23,7 @@
 #include "util.h"
 #include "xc_audit.h"
 #include "xc_sim.h"
+#include "xen-options.h"
 
 static Xenlevel__File *new_host(const char *name)
 {
@@ -442,16 +443,13 @@ Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
                              bool partial)
 {
     struct host_options options;
-    size_t where = 0;
     char *own = capture_name(path);
     Xenlevel__File *file = NULL;
 
-    int rc = host_options_read(&options, xen, cmdline, NULL, &where);
-
     if (!name)
         name = own;
-    if (rc)
-        warn("--xen-cmdline: what is wrong begins at '%s'", cmdline + where);
+    if (xen_options_read(&options, xen, cmdline))
+        file = NULL; /* it has been said */
     else if (f->inside_xen)
         warn("%s: %s, taken inside a domain of Xen: it is what that domain was told, and no host; "
              "as a guest it can be asked for: xenlevel check %s HOST",

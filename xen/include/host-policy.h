@@ -49,7 +49,10 @@ struct host_options {
     bool hap_off; /* hap=0 */
     bool vpmu;    /* vpmu: guests may see leaf A */
     enum host_tsx tsx;
-    enum host_msr_read arch_caps; /* not of the command line: what the raw policy comes from */
+    /* Not of the command line: what the boot CPU has and another CPU of the machine lacks; and what
+     * the raw policy comes from. */
+    struct featureset lacking;
+    enum host_msr_read arch_caps;
     /* cpuid_mask_{ecx,edx,ext_ecx,ext_edx,xsave_eax,l7s0_eax,l7s0_ebx,therm_ecx}=: AND masks for
      * the masking MSRs' defaults; all ones when not given. */
     uint32_t mask_ecx, mask_edx, mask_ext_ecx, mask_ext_edx, mask_xsave_eax, mask_l7s0_eax,
@@ -83,6 +86,14 @@ int host_options_read(struct host_options *options, unsigned int xen, const char
 int host_options_parse(struct host_options *options, const char *cmdline, size_t *where);
 /* Set no options, of Xen 4.17: what host_options_parse() makes of "". */
 void host_options_init(struct host_options *options);
+
+/*
+ * Add to *lacking the features that `boot` has and another CPU of the same machine lacks: Xen
+ * offers what all CPUs have, and takes everything else from the boot CPU.  `unknown` (may be NULL):
+ * a mask in the shape of a policy, of the other's bits that nobody knows.
+ */
+void host_add_lacking(struct featureset *lacking, const struct cpu_policy *boot,
+                      const struct cpu_policy *other, const struct cpu_policy *unknown);
 
 /* Read the raw policy: everything that CPUID and the policy's MSRs say on pCPU 0 of this platform.
  */
