@@ -318,11 +318,9 @@ static Xenlevel__File *make_host(const char *name, const struct cpu_policy *raw,
 {
     Xenlevel__File *file = new_host(name);
     Xenlevel__Host *host = file->host;
-    char release[RELEASE_TEXT];
     uint32_t found;
 
     host->source = XENLEVEL__SOURCE__SOURCE_DUMP;
-    host->xen_version = xstrdup(release_text(options->xen, release));
     set_identity(host, raw, unknown);
     if (caps) {
         host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
@@ -443,12 +441,12 @@ Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
                              bool partial)
 {
     struct host_options options;
-    char *own = capture_name(path);
+    char *own = capture_name(path), release[RELEASE_TEXT];
     Xenlevel__File *file = NULL;
 
     if (!name)
         name = own;
-    if (xen_options_read(&options, xen, cmdline))
+    if (xen_options_read(&options, xen ? xen : HOST_XEN_DEFAULT, cmdline))
         file = NULL; /* it has been said */
     else if (f->inside_xen)
         warn("%s: %s, taken inside a domain of Xen: it is what that domain was told, and no host; "
@@ -460,6 +458,9 @@ Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
         file = host_from_policies(name, f, caps);
     else
         file = host_from_cpus(path, name, f, caps, &options, partial);
+    /* A release that nobody named is no reason against a guest that comes from a newer one. */
+    if (file && xen && file->host->source == XENLEVEL__SOURCE__SOURCE_DUMP)
+        file->host->xen_version = xstrdup(release_text(xen, release));
     if (file)
         keep_notes(path, file->host, f);
     free(own);

@@ -10,8 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <host-policy.h>
-
 #include "capture.h"
 #include "level-json.h"
 #include "out.h"
@@ -263,7 +261,7 @@ static int take_form(const char *path, struct form *f, struct subject *s)
         take_form_guest(path, f, s);
         return 0;
     }
-    file = capture_form(path, f, NULL, NULL, "", HOST_XEN_DEFAULT, false);
+    file = capture_form(path, f, NULL, NULL, "", 0, false);
     if (!file)
         return -1;
     origin = xasprintf("file %s (%s)", path, f->name);
