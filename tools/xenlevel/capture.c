@@ -17,6 +17,7 @@
 #include "features-gen.h"
 #include "forms.h"
 #include "logger.h"
+#include "microcode.h"
 #include "out.h"
 #include "programs.h"
 #include "release.h"
@@ -232,8 +233,10 @@ static void derive_policies(Xenlevel__Host *host, const struct cpu_policy *raw,
 {
     struct derived *d = xcalloc(1, sizeof(*d));
     struct xc_physinfo info = {.pv = true};
+    struct host_options seen = *options;
 
-    derive_unknown(raw, unknown, options, d);
+    seen.arch_caps = unknown->arch_caps ? HOST_MSR_NOT_READ : HOST_MSR_READ;
+    derive_unknown(raw, unknown, &seen, d);
     info.hvm = d->has_hvm;
     for (unsigned int i = 0; i < XC_POLICIES; i++)
         if (is_wanted(xc_policy_name(i), &info))
@@ -359,6 +362,9 @@ static Xenlevel__File *host_from_cpus(const char *path, const char *name, struct
              " are: the features that need them are left out",
              path, given_up);
     file = make_host(name, &c->policy, &c->unknown, caps, options);
+    if (settled)
+        add_note(file->host, settled);
+    settled = microcode_note(&c->policy, &c->unknown, options);
     if (settled)
         add_note(file->host, settled);
     warn_of_unknown(path, file->host);
