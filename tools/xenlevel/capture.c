@@ -337,16 +337,49 @@ static Xenlevel__File *make_host(const char *name, const struct cpu_policy *raw,
 }
 
 /* The host that the CPUs of a form make. */
+/* Say what the boot CPU has and others lack: Xen offers what all have. */
+static void warn_of_unlike_cpus(const char *path, Xenlevel__Host *host, const struct form *f,
+                                const struct featureset *lacking)
+{
+    char *names = xstrdup(""), *note;
+
+    for (int i = featureset_next(lacking, 0); i >= 0;
+         i = featureset_next(lacking, (unsigned int)i + 1)) {
+        const struct feature_info *info = feature_info((unsigned int)i);
+        char *before = names;
+
+        if (!info) /* no Xen offers it anyway */
+            continue;
+        names = xasprintf("%s %s", before, info->name);
+        free(before);
+    }
+    if (!*names) {
+        free(names);
+        return;
+    }
+    note = xasprintf("its %zu CPUs are not alike, and Xen offers what all of them have; the first "
+                     "has, and not all:%s",
+                     f->n_cpus, names);
+    warn("%s: %s", path, note);
+    add_note(host, note);
+    free(names);
+}
+
 static Xenlevel__File *host_from_cpus(const char *path, const char *name, struct form *f,
                                       const uint32_t *caps, const struct host_options *options,
-                                      bool partial)
+                                      const char *cmdline, bool partial)
 {
     struct form_cpu *c = &f->cpus[0];
+    struct host_options of_all = *options;
     Xenlevel__File *file;
     struct featureset said;
     uint64_t given_up;
-    char *settled = settle_unknown(&c->policy, &c->unknown);
+    char *settled;
 
+    /* As the file has them: what is mended below is mended of the first alone. */
+    for (size_t i = 1; i < f->n_cpus; i++)
+        host_add_lacking(&of_all.lacking, &c->policy, &f->cpus[i].policy, &f->cpus[i].unknown);
+    settled = settle_unknown(&c->policy, &c->unknown);
     if (check_complete(path, &c->policy, &c->unknown, partial || f->partial)) {
         free(settled);
         return NULL;
@@ -361,7 +394,10 @@ static Xenlevel__File *host_from_cpus(const char *path, const char *name, struct
         warn("%s: the dump does not say where XSAVE components %#" PRIx64
              " are: the features that need them are left out",
              path, given_up);
-    file = make_host(name, &c->policy, &c->unknown, caps, options);
+    file = make_host(name, &c->policy, &c->unknown, caps, &of_all);
+    warn_of_unlike_cpus(path, file->host, f, &of_all.lacking);
+    of_all.arch_caps = c->unknown.arch_caps ? HOST_MSR_NOT_READ : HOST_MSR_READ;
+    xen_options_judge(&of_all, cmdline, &c->policy, &c->unknown);
     if (settled)
         add_note(file->host, settled);
     settled = microcode_note(&c->policy, &c->unknown, options);
@@ -391,6 +427,7 @@ static Xenlevel__File *host_from_policies(const char *name, const struct form *f
     Xenlevel__File *file = new_host(name);
     Xenlevel__Host *host = file->host;
     const struct form_cpu *raw = &f->policies[XC_POLICY_RAW];
+    unsigned int xen = release_of(f->xen);
     uint32_t found;
 
     host->source = XENLEVEL__SOURCE__SOURCE_XEN;
@@ -405,8 +442,8 @@ static Xenlevel__File *host_from_policies(const char *name, const struct form *f
     if (caps)
         found = *caps;
     else if (!f->have[XC_POLICY_RAW] || raw->unknown.basic[1].a ||
-             host_policy_levelling_caps(&raw->policy, !raw->unknown.platform_info, HOST_XEN_DEFAULT,
-                                        &found))
+             host_policy_levelling_caps(&raw->policy, !raw->unknown.platform_info,
+                                        xen ? xen : XEN_NEWEST, &found))
         return file;
     host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
     host->levelling_caps = found;
@@ -452,9 +489,7 @@ Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
 
     if (!name)
         name = own;
-    if (xen_options_read(&options, xen ? xen : HOST_XEN_DEFAULT, cmdline))
-        file = NULL; /* it has been said */
-    else if (f->inside_xen)
+    if (f->inside_xen)
         warn("%s: %s, taken inside a domain of Xen: it is what that domain was told, and no host; "
              "as a guest it can be asked for: xenlevel check %s HOST",
              path, f->name, path);
@@ -462,8 +497,11 @@ Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
         warn("%s: %s: it is what one guest was told, and no host", path, f->name);
     else if (f->kind == FORM_HOST)
         file = host_from_policies(name, f, caps);
-    else
-        file = host_from_cpus(path, name, f, caps, &options, partial);
+    else if (!xen_options_read(&options, xen ? xen : HOST_XEN_DEFAULT, cmdline))
+        file = host_from_cpus(path, name, f, caps, &options, cmdline, partial);
+    if (file && f->kind == FORM_HOST && *cmdline)
+        warn("%s: %s: these are the policies that Xen made there; --xen-cmdline is not looked at",
+             path, f->name);
     /* A release that nobody named is no reason against a guest that comes from a newer one. */
     if (file && xen && file->host->source == XENLEVEL__SOURCE__SOURCE_DUMP)
         file->host->xen_version = xstrdup(release_text(xen, release));

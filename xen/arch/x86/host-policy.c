@@ -221,8 +221,10 @@ static void host_features(const struct cpu_policy *raw, const struct host_option
     /* What is switched off is off before the hypervisor looks what is missing, and stays so. */
     drop_all(fs, &options->cpuid_off);
     host_errata(raw, options, fs);
-    drop_all(fs, &options->cpuid_off);
     featureset_andnot(fs, fs, &options->lacking);
+    if (is_intel(raw)) /* seen on all, though one may hide it */
+        host_tsx(raw, options, fs);
+    drop_all(fs, &options->cpuid_off);
 }
 
 void host_policy_from_raw(struct cpu_policy *host, const struct cpu_policy *raw,
