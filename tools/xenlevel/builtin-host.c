@@ -161,8 +161,8 @@ static int run_host(const struct command *cmd, int argc, char **argv)
         return cmd_usage(cmd, "a host's name is not empty and has no '/'");
     if (caps_text && parse_caps(caps_text, &caps))
         return STATUS_TROUBLE;
-    file = dump ? capture_dump(dump, name, caps_text ? &caps : NULL, cmdline ? cmdline : "",
-                               xen ? xen : XEN_OLDEST, partial)
+    file = dump ? capture_dump(dump, name, caps_text ? &caps : NULL, cmdline ? cmdline : "", xen,
+                               partial)
                 : capture_this_host(name);
     if (!file)
         return STATUS_TROUBLE;

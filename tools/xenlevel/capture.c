@@ -311,11 +311,9 @@ static Xenlevel__File *make_host(const char *name, const struct cpu_policy *raw,
 {
     Xenlevel__File *file = new_host(name);
     Xenlevel__Host *host = file->host;
-    char release[RELEASE_TEXT];
     uint32_t found;
 
     host->source = XENLEVEL__SOURCE__SOURCE_DUMP;
-    host->xen_version = xstrdup(release_text(options->xen, release));
     set_identity(host, raw);
     if (caps) {
         host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
@@ -366,6 +364,7 @@ static Xenlevel__File *host_from_dump(const char *path, const char *name, struct
 Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t *caps,
                              const char *cmdline, unsigned int xen, bool partial)
 {
+    char release[RELEASE_TEXT];
     struct host_options options;
     size_t where = 0;
     FILE *f = fopen(path, "re");
@@ -382,9 +381,11 @@ Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t 
     else if (dump_read(f, d))
         warn("%s: %s", path, d->error);
     else {
-        options.xen = xen;
+        options.xen = xen ? xen : XEN_OLDEST;
         file = host_from_dump(path, name ? name : base, d, caps, &options, partial);
     }
+    if (file && xen)
+        file->host->xen_version = xstrdup(release_text(xen, release));
     if (f)
         (void)fclose(f);
     free(base);
