@@ -103,7 +103,7 @@ def test_a_level_is_no_host(pool, tmp_path):
 def test_what_is_no_configuration(tmp_path):
     for text in ("", "hello = 1\n", "\0name = 'x'\n", "name\n"):
         (tmp_path / "x").write_text(text)
-        assert "neither a policy file" in run("check", tmp_path / "x", NEW, status=2).stderr
+        assert "not a CPUID dump" in run("check", tmp_path / "x", NEW, status=2).stderr
 
 
 def test_a_file_that_xl_does_not_take(tmp_path):

@@ -378,8 +378,7 @@ bool level_json_is(const char *text, size_t len)
 
     while (i < len && strchr(" \t\r\n", text[i]) && text[i])
         i++;
-    return i < len && text[i] == '{' && memmem(text, len, key, sizeof(key) - 1) &&
-           memmem(text, len, "\"" KIND "\"", sizeof(KIND) + 1);
+    return i < len && text[i] == '{' && memmem(text, len, key, sizeof(key) - 1);
 }
 
 Xenlevel__File *level_from_json(const char *name, const char *text, size_t len,

@@ -33,6 +33,8 @@ void show_host(FILE *f, const struct subject *s)
     if (host->source == XENLEVEL__SOURCE__SOURCE_DUMP)
         xen = xasprintf("none: from a CPUID dump; the policies are what Xen %s would offer",
                         host->xen_version[0] ? host->xen_version : "4.17");
+    else if (!host->xen_version[0])
+        xen = xstrdup("version not known");
     else
         xen = xasprintf("%s%s%s", host->xen_version, host->xen_build_id[0] ? ", build id " : "",
                         host->xen_build_id);

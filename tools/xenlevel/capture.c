@@ -15,6 +15,7 @@
 #include "derive_unknown.h"
 #include "dump.h"
 #include "features-gen.h"
+#include "forms.h"
 #include "logger.h"
 #include "out.h"
 #include "programs.h"
@@ -38,8 +39,9 @@ static Xenlevel__File *new_host(const char *name)
     return file;
 }
 
-/* What the CPU calls itself. */
-static void set_identity(Xenlevel__Host *host, const struct cpu_policy *p)
+/* What the CPU calls itself.  unknown: what is not known of it, or NULL. */
+static void set_identity(Xenlevel__Host *host, const struct cpu_policy *p,
+                         const struct cpu_policy *unknown)
 {
     unsigned int family, model, stepping;
     char brand[49], vendor[13];
@@ -52,9 +54,13 @@ static void set_identity(Xenlevel__Host *host, const struct cpu_policy *p)
     host->model = model;
     host->stepping = stepping;
     /* Engineering samples and old CPUs may have no brand. */
-    host->cpu = brand[0] ? xstrdup(brand)
-                         : xasprintf("%s family %#x model %#x stepping %#x", vendor, family, model,
-                                     stepping);
+    if (brand[0])
+        host->cpu = xstrdup(brand);
+    else if (unknown && unknown->basic[1].a)
+        host->cpu = xasprintf("%s, model not known", vendor[0] ? vendor : "vendor");
+    else
+        host->cpu =
+            xasprintf("%s family %#x model %#x stepping %#x", vendor, family, model, stepping);
 }
 
 static Xenlevel__HostPolicy *add_policy(Xenlevel__Host *host, enum xc_policy_index index,
@@ -147,7 +153,7 @@ static int capture_policies(xc_handle *xch, const struct xc_physinfo *info, Xenl
             return -1;
         }
         if (i == XC_POLICY_HOST)
-            set_identity(host, &p);
+            set_identity(host, &p, NULL);
         (void)add_policy(host, i, xlp_policy_new(&l));
         xc_leaves_free(&l);
     }
@@ -314,7 +320,7 @@ static Xenlevel__File *make_host(const char *name, const struct cpu_policy *raw,
     uint32_t found;
 
     host->source = XENLEVEL__SOURCE__SOURCE_DUMP;
-    set_identity(host, raw);
+    set_identity(host, raw, unknown);
     if (caps) {
         host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
         host->levelling_caps = *caps;
@@ -326,69 +332,157 @@ static Xenlevel__File *make_host(const char *name, const struct cpu_policy *raw,
     return file;
 }
 
-static Xenlevel__File *host_from_dump(const char *path, const char *name, struct dump *d,
+/* The host that the CPUs of a form make. */
+static Xenlevel__File *host_from_cpus(const char *path, const char *name, struct form *f,
                                       const uint32_t *caps, const struct host_options *options,
                                       bool partial)
 {
-    struct cpu_policy *unknown = xcalloc(1, sizeof(*unknown));
-    Xenlevel__File *file = NULL;
+    struct form_cpu *c = &f->cpus[0];
+    Xenlevel__File *file;
     struct featureset said;
     uint64_t given_up;
-    char *settled;
+    char *settled = settle_unknown(&c->policy, &c->unknown);
 
-    dump_unknown(d, unknown);
-    settled = settle_unknown(&d->policy, unknown);
-    if (!check_complete(path, &d->policy, unknown, partial)) {
-        policy_to_featureset(&d->policy, &said);
-        given_up = dump_complete(&d->policy);
-        if (given_up &&
-            unknown->xstate[0].a) { /* no word about XSAVE: nothing is given up for it */
-            policy_from_featureset(&d->policy, &said);
-            given_up = 0;
-        }
-        if (given_up)
-            warn("%s: the dump does not say where XSAVE components %#" PRIx64
-                 " are: the features that need them are left out",
-                 path, given_up);
-        file = make_host(name, &d->policy, unknown, caps, options);
-        if (settled)
-            add_note(file->host, settled);
-        settled = NULL;
-        warn_of_unknown(path, file->host);
+    if (check_complete(path, &c->policy, &c->unknown, partial || f->partial)) {
+        free(settled);
+        return NULL;
     }
-    free(settled);
-    free(unknown);
+    policy_to_featureset(&c->policy, &said);
+    given_up = dump_complete(&c->policy);
+    if (given_up && c->unknown.xstate[0].a) { /* no word about XSAVE: nothing is given up for it */
+        policy_from_featureset(&c->policy, &said);
+        given_up = 0;
+    }
+    if (given_up)
+        warn("%s: the dump does not say where XSAVE components %#" PRIx64
+             " are: the features that need them are left out",
+             path, given_up);
+    file = make_host(name, &c->policy, &c->unknown, caps, options);
+    if (settled)
+        add_note(file->host, settled);
+    warn_of_unknown(path, file->host);
+    return file;
+}
+
+/* Which policy says what the CPU calls itself: the nearest to the CPU. */
+static unsigned int first_policy(const struct form *f)
+{
+    static const unsigned int order[] = {XC_POLICY_HOST,        XC_POLICY_RAW,
+                                         XC_POLICY_HVM_MAX,     XC_POLICY_PV_MAX,
+                                         XC_POLICY_HVM_DEFAULT, XC_POLICY_PV_DEFAULT};
+
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+        if (f->have[order[i]])
+            return order[i];
+    return XC_POLICY_HOST;
+}
+
+/* The host of which Xen said the policies, or parts of them. */
+static Xenlevel__File *host_from_policies(const char *name, const struct form *f,
+                                          const uint32_t *caps)
+{
+    Xenlevel__File *file = new_host(name);
+    Xenlevel__Host *host = file->host;
+    const struct form_cpu *raw = &f->policies[XC_POLICY_RAW];
+    unsigned int xen = release_of(f->xen);
+    uint32_t found;
+
+    host->source = XENLEVEL__SOURCE__SOURCE_XEN;
+    host->xen_version = xstrdup(f->xen);
+    host->xen_build_id = xstrdup("");
+    host->xen_capabilities = xstrdup("");
+    set_identity(host, &f->policies[first_policy(f)].policy, &f->policies[first_policy(f)].unknown);
+    for (unsigned int i = 0; i < XC_POLICIES; i++)
+        if (f->have[i])
+            add_policy(host, i, xlp_policy_from(&f->policies[i].policy))->unknown =
+                xlp_unknown_from(&f->policies[i].unknown);
+    if (caps)
+        found = *caps;
+    else if (!f->have[XC_POLICY_RAW] || raw->unknown.basic[1].a ||
+             host_policy_levelling_caps(&raw->policy, !raw->unknown.platform_info,
+                                        xen ? xen : XEN_OLDEST, &found))
+        return file;
+    host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
+    host->levelling_caps = found;
+    host->levelling_worked_out = true;
+    return file;
+}
+
+/* How the form was read, and what is to be said of it, ever after. */
+static void keep_notes(const char *path, Xenlevel__Host *host, const struct form *f)
+{
+    char *read = f->n_cpus > 1 ? xasprintf("read as %s, of %zu CPUs", f->name, f->n_cpus)
+                               : xasprintf("read as %s", f->name);
+
+    add_note(host, read);
+    for (size_t i = 0; i < f->n_notes; i++) {
+        warn("%s: %s", path, f->notes[i]);
+        add_note(host, xstrdup(f->notes[i]));
+    }
+}
+
+char *capture_name(const char *path)
+{
+    static const char *const endings[] = {".gz", ".xz", ".zst", ".txt", ".cpuid"};
+    char *name = base_name(path, "");
+
+    if (!strcmp(path, "-")) {
+        free(name);
+        return xstrdup("standard-input");
+    }
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
+        if (ends_with(name, endings[i]) && strlen(name) > strlen(endings[i]))
+            name[strlen(name) - strlen(endings[i])] = '\0';
+    return name;
+}
+
+Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
+                             const uint32_t *caps, const char *cmdline, unsigned int xen,
+                             bool partial)
+{
+    char release[RELEASE_TEXT], *own = capture_name(path);
+    struct host_options options;
+    size_t where = 0;
+    Xenlevel__File *file = NULL;
+
+    if (!name)
+        name = own;
+    if (host_options_parse(&options, cmdline, &where))
+        warn("--xen-cmdline: what is wrong begins at '%s'", cmdline + where);
+    else if (f->inside_xen)
+        warn("%s: %s, taken inside a domain of Xen: it is what that domain was told, and no host; "
+             "as a guest it can be asked for: xenlevel check %s HOST",
+             path, f->name, path);
+    else if (f->kind == FORM_GUEST)
+        warn("%s: %s: it is what one guest was told, and no host", path, f->name);
+    else if (f->kind == FORM_HOST && xen)
+        warn("%s: %s: its policies are those that a Xen made: --xen is for what a CPU says", path,
+             f->name);
+    else if (f->kind == FORM_HOST)
+        file = host_from_policies(name, f, caps);
+    else {
+        options.xen = xen ? xen : XEN_OLDEST;
+        file = host_from_cpus(path, name, f, caps, &options, partial);
+        if (file && xen)
+            file->host->xen_version = xstrdup(release_text(xen, release));
+    }
+    if (file)
+        keep_notes(path, file->host, f);
+    free(own);
     return file;
 }
 
 Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t *caps,
                              const char *cmdline, unsigned int xen, bool partial)
 {
-    char release[RELEASE_TEXT];
-    struct host_options options;
-    size_t where = 0;
-    FILE *f = fopen(path, "re");
-    char *base = base_name(path, ".cpuid");
+    struct form *f = xcalloc(1, sizeof(*f));
     Xenlevel__File *file = NULL;
-    struct dump *d = xcalloc(1, sizeof(*d));
 
-    if (ends_with(base, ".txt"))
-        base[strlen(base) - 4] = '\0';
-    if (host_options_parse(&options, cmdline, &where))
-        warn("--xen-cmdline: what is wrong begins at '%s'", cmdline + where);
-    else if (!f)
-        warn("%s: %s", path, strerror(errno));
-    else if (dump_read(f, d))
-        warn("%s: %s", path, d->error);
-    else {
-        options.xen = xen ? xen : XEN_OLDEST;
-        file = host_from_dump(path, name ? name : base, d, caps, &options, partial);
-    }
-    if (file && xen)
-        file->host->xen_version = xstrdup(release_text(xen, release));
-    if (f)
-        (void)fclose(f);
-    free(base);
-    free(d);
+    if (form_read(path, f))
+        warn("%s", f->error);
+    else
+        file = capture_form(path, f, name, caps, cmdline, xen, partial);
+    form_free(f);
+    free(f);
     return file;
 }
