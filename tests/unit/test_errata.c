@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <cpuid-policy/vocabulary.h>
 #include <host-policy.h>
 
 #include "cpus.h"
@@ -471,6 +472,112 @@ static void transactions_by_force_abort(void **state)
     assert_string_equal(has(X86_FEATURE_RTM), ALL);
 }
 
+/* MSR SPEC_CTRL is not for guests where the command line says so, born here or coming. */
+static void spec_ctrl_by_command_line(void **state)
+{
+    struct cpu_policy p = model("intel-icelake-sp", 0), amd = model("amd-bergamo", 0);
+
+    (void)state;
+    p.arch_caps = 0x2000000 | 1u << X86_FEATURE_EIBRS % 32;
+    p.feat[0].d |= 1u << 26 | 1u << 27 | 1u << 31;
+    derive(&p, "spec-ctrl=msr-sc=no");
+    assert_string_equal(has(X86_FEATURE_IBRSB), "host ");
+    assert_string_equal(has(X86_FEATURE_STIBP), "host ");
+    assert_string_equal(has(X86_FEATURE_SSBD), "host ");
+    assert_string_equal(has(X86_FEATURE_EIBRS), "host ");
+    assert_string_equal(has(X86_FEATURE_IBPB), "pv-max hvm-max pv hvm "); /* another MSR */
+    /* Without EIBRS the warning of returns has no restriction. */
+    assert_string_equal(has(X86_FEATURE_RSBA), "pv-max hvm-max pv hvm ");
+    derive(&p, "spec-ctrl=msr-sc=no-pv");
+    assert_string_equal(has(X86_FEATURE_IBRSB), "host hvm-max hvm ");
+    derive(&p, "spec-ctrl=no-hvm");
+    assert_string_equal(has(X86_FEATURE_IBRSB), "host pv-max pv ");
+
+    amd.extd[0xa].d |= 1u << 20;
+    derive(&amd, "spec-ctrl=msr-sc=no");
+    assert_string_equal(has(X86_FEATURE_IBRS), "host ");
+    assert_string_equal(has(X86_FEATURE_AMD_SSBD), "host ");
+    assert_string_equal(has(X86_FEATURE_VIRT_SSBD), "");
+    amd.extd[0x21].a |= 1u << 30; /* SRSO_US_NO, which PV guests have by BP_SPEC_REDUCE alone */
+    derive(&amd, "");
+    assert_string_equal(has(X86_FEATURE_SRSO_US_NO), "host hvm-max hvm ");
+    amd.extd[0x21].a |= 1u << 31;
+    derive(&amd, "");
+    assert_string_equal(has(X86_FEATURE_SRSO_US_NO), ALL);
+    derive(&amd, "spec-ctrl=bp-spec-reduce=0");
+    assert_string_equal(has(X86_FEATURE_SRSO_US_NO), "host hvm-max hvm ");
+}
+
+/* Masks work where the CPU has the MSRs, and hide from the hypervisor too. */
+static void masks_hide_from_all(void **state)
+{
+    struct cpu_policy nehalem = model("intel-nehalem-ep", 0),
+                      haswell = model("intel-haswell-ep", 0), k8 = model("amd-k8-santa-rosa", 0);
+
+    (void)state;
+    derive(&nehalem, "cpuid_mask_ecx=0xffefffff"); /* SSE4.2 */
+    assert_string_equal(has(X86_FEATURE_SSE4_2), "");
+    assert_string_equal(has(X86_FEATURE_SSE4_1), ALL);
+    derive(&haswell, "cpuid_mask_ecx=0xffefffff");
+    assert_string_equal(has(X86_FEATURE_SSE4_2), ALL);
+    derive(&k8, "cpuid_mask_cpu=fam_0f_rev_c");
+    assert_string_equal(has(X86_FEATURE_SSE3), "");
+    assert_string_equal(has(X86_FEATURE_LM), ALL);
+    assert_string_equal(has(X86_FEATURE_RDTSCP), "");
+    derive(&k8, "cpuid_mask_cpu=fam_0f_rev_c cpuid_mask_edx=0xfffffffe");
+    assert_string_equal(has(X86_FEATURE_SSE3), ALL); /* the mask of that leaf counts instead */
+    assert_string_equal(has(X86_FEATURE_RDTSCP), "");
+}
+
+static void leaf_of_the_pmu(void **state)
+{
+    struct cpu_policy p = model("intel-haswell-ep", 0), amd = model("amd-bergamo", 0);
+
+    (void)state;
+    assert_true(p.basic[0xa].a != 0);
+    derive(&p, "");
+    for (unsigned int i = 0; i < WHICH; i++)
+        assert_int_equal(policies[i].basic[0xa].a, 0);
+    derive(&p, "vpmu=on");
+    for (unsigned int i = 0; i < WHICH; i++)
+        assert_memory_equal(&policies[i].basic[0xa], &p.basic[0xa], sizeof(p.basic[0xa]));
+    amd.basic[0xa].a = 2;
+    derive(&amd, "vpmu=on");
+    assert_int_equal(policies[HVM_DEFAULT].basic[0xa].a, 0);
+}
+
+/* Xen offers what all CPUs of a machine have. */
+static void cpus_that_are_not_alike(void **state)
+{
+    struct cpu_policy boot = model("intel-icelake-sp", 0), other = boot, unknown = {0},
+                      all[8] = {0};
+    struct host_options o;
+    bool has_hvm, has_hap;
+
+    (void)state;
+    host_options_init(&o);
+    host_add_lacking(&o.lacking, &boot, &other, NULL);
+    assert_true(featureset_empty(&o.lacking));
+    other.basic[1].b ^= 1u << 24;                         /* APIC id */
+    other.basic[1].c ^= 1u << X86_FEATURE_OSXSAVE % 32;   /* what CR4 was */
+    other.basic[6].a ^= 1;                                /* power */
+    other.feat[0].b &= ~(1u << X86_FEATURE_AVX512F % 32); /* an efficient core */
+    other.feat[0].b |= 1u << X86_FEATURE_RTM % 32;        /* more is nothing */
+    unknown.feat[0].b = 1u << X86_FEATURE_SHA % 32;       /* nobody knows */
+    other.feat[0].b &= ~unknown.feat[0].b;
+    host_add_lacking(&o.lacking, &boot, &other, &unknown);
+    assert_int_equal(featureset_count(&o.lacking), 1);
+    assert_true(featureset_test(&o.lacking, X86_FEATURE_AVX512F));
+
+    all[0] = boot;
+    host_policies_derive(all, &o, &has_hvm, &has_hap);
+    for (unsigned int i = 1; i < HOST_SYSTEM_POLICIES; i++)
+        assert_false(policy_has(&all[i], X86_FEATURE_AVX512F));
+    assert_true(policy_has(&all[0], X86_FEATURE_AVX512F)); /* the boot CPU's, as Xen shows it */
+    assert_false(policy_has(&all[5], X86_FEATURE_AVX512BW));
+    assert_int_equal(all[5].xstate[0].a & 0xe0, 0);
+}
+
 static void sysenter_on_amd(void **state)
 {
     struct cpu_policy p = model("amd-barcelona", 0);
@@ -521,6 +628,10 @@ int main(void)
         cmocka_unit_test(wrong_bits_of_amd),
         cmocka_unit_test(transactions_by_tsx_ctrl),
         cmocka_unit_test(transactions_by_force_abort),
+        cmocka_unit_test(spec_ctrl_by_command_line),
+        cmocka_unit_test(masks_hide_from_all),
+        cmocka_unit_test(leaf_of_the_pmu),
+        cmocka_unit_test(cpus_that_are_not_alike),
         cmocka_unit_test(sysenter_on_amd),
         cmocka_unit_test(topology_bits),
     };

@@ -17,12 +17,14 @@
 #include "features-gen.h"
 #include "forms.h"
 #include "logger.h"
+#include "microcode.h"
 #include "out.h"
 #include "programs.h"
 #include "release.h"
 #include "util.h"
 #include "xc_audit.h"
 #include "xc_sim.h"
+#include "xen-options.h"
 
 static Xenlevel__File *new_host(const char *name)
 {
@@ -231,8 +233,10 @@ static void derive_policies(Xenlevel__Host *host, const struct cpu_policy *raw,
 {
     struct derived *d = xcalloc(1, sizeof(*d));
     struct xc_physinfo info = {.pv = true};
+    struct host_options seen = *options;
 
-    derive_unknown(raw, unknown, options, d);
+    seen.arch_caps = unknown->arch_caps ? HOST_MSR_NOT_READ : HOST_MSR_READ;
+    derive_unknown(raw, unknown, &seen, d);
     info.hvm = d->has_hvm;
     for (unsigned int i = 0; i < XC_POLICIES; i++)
         if (is_wanted(xc_policy_name(i), &info))
@@ -333,11 +337,40 @@ static Xenlevel__File *make_host(const char *name, const struct cpu_policy *raw,
 }
 
 /* The host that the CPUs of a form make. */
+/* Say what the boot CPU has and others lack: Xen offers what all have. */
+static void warn_of_unlike_cpus(const char *path, Xenlevel__Host *host, const struct form *f,
+                                const struct featureset *lacking)
+{
+    char *names = xstrdup(""), *note;
+
+    for (int i = featureset_next(lacking, 0); i >= 0;
+         i = featureset_next(lacking, (unsigned int)i + 1)) {
+        const struct feature_info *info = feature_info((unsigned int)i);
+        char *before = names;
+
+        if (!info) /* no Xen offers it anyway */
+            continue;
+        names = xasprintf("%s %s", before, info->name);
+        free(before);
+    }
+    if (!*names) {
+        free(names);
+        return;
+    }
+    note = xasprintf("its %zu CPUs are not alike, and Xen offers what all of them have; the first "
+                     "has, and not all:%s",
+                     f->n_cpus, names);
+    warn("%s: %s", path, note);
+    add_note(host, note);
+    free(names);
+}
+
 static Xenlevel__File *host_from_cpus(const char *path, const char *name, struct form *f,
                                       const uint32_t *caps, const struct host_options *options,
                                       bool partial)
 {
     struct form_cpu *c = &f->cpus[0];
+    struct host_options of_all = *options;
     Xenlevel__File *file;
     struct featureset said;
     uint64_t given_up;
@@ -357,7 +390,13 @@ static Xenlevel__File *host_from_cpus(const char *path, const char *name, struct
         warn("%s: the dump does not say where XSAVE components %#" PRIx64
              " are: the features that need them are left out",
              path, given_up);
-    file = make_host(name, &c->policy, &c->unknown, caps, options);
+    for (size_t i = 1; i < f->n_cpus; i++)
+        host_add_lacking(&of_all.lacking, &c->policy, &f->cpus[i].policy, &f->cpus[i].unknown);
+    file = make_host(name, &c->policy, &c->unknown, caps, &of_all);
+    warn_of_unlike_cpus(path, file->host, f, &of_all.lacking);
+    if (settled)
+        add_note(file->host, settled);
+    settled = microcode_note(&c->policy, &c->unknown, options);
     if (settled)
         add_note(file->host, settled);
     warn_of_unknown(path, file->host);
@@ -442,14 +481,11 @@ Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
 {
     char release[RELEASE_TEXT], *own = capture_name(path);
     struct host_options options;
-    size_t where = 0;
     Xenlevel__File *file = NULL;
 
     if (!name)
         name = own;
-    if (host_options_parse(&options, cmdline, &where))
-        warn("--xen-cmdline: what is wrong begins at '%s'", cmdline + where);
-    else if (f->inside_xen)
+    if (f->inside_xen)
         warn("%s: %s, taken inside a domain of Xen: it is what that domain was told, and no host; "
              "as a guest it can be asked for: xenlevel check %s HOST",
              path, f->name, path);
@@ -460,12 +496,14 @@ Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
              f->name);
     else if (f->kind == FORM_HOST)
         file = host_from_policies(name, f, caps);
-    else {
-        options.xen = xen ? xen : XEN_OLDEST;
+    else if (!xen_options_read(&options, xen ? xen : HOST_XEN_DEFAULT, cmdline)) {
         file = host_from_cpus(path, name, f, caps, &options, partial);
         if (file && xen)
             file->host->xen_version = xstrdup(release_text(xen, release));
     }
+    if (file && f->kind == FORM_HOST && *cmdline)
+        warn("%s: %s: these are the policies that Xen made there; --xen-cmdline is not looked at",
+             path, f->name);
     if (file)
         keep_notes(path, file->host, f);
     free(own);

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <host-policy.h>
+
 #include "capture.h"
 #include "level-json.h"
 #include "out.h"

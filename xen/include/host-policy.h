@@ -28,6 +28,12 @@ struct host_cpu_mask {
 enum host_tsx { HOST_TSX_DEFAULT, HOST_TSX_OFF, HOST_TSX_ON, HOST_TSX_LEFT };
 
 /*
+ * Was MSR ARCH_CAPS read?  What it lacks then shows how old the microcode is.  By its value: a CPU
+ * that has the MSR has a bit in it.
+ */
+enum host_msr_read { HOST_MSR_BY_VALUE, HOST_MSR_READ, HOST_MSR_NOT_READ };
+
+/*
  * What the command line says about CPUs, and which Xen reads it.  All zero but for the release and
  * the masks: nothing was said.
  */
@@ -43,6 +49,10 @@ struct host_options {
     bool hap_off; /* hap=0 */
     bool vpmu;    /* vpmu: guests may see leaf A */
     enum host_tsx tsx;
+    /* Not of the command line: what the boot CPU has and another CPU of the machine lacks; and what
+     * the raw policy comes from. */
+    struct featureset lacking;
+    enum host_msr_read arch_caps;
     /* cpuid_mask_{ecx,edx,ext_ecx,ext_edx,xsave_eax,l7s0_eax,l7s0_ebx,therm_ecx}=: AND masks for
      * the masking MSRs' defaults; all ones when not given. */
     uint32_t mask_ecx, mask_edx, mask_ext_ecx, mask_ext_edx, mask_xsave_eax, mask_l7s0_eax,
@@ -76,6 +86,14 @@ int host_options_read(struct host_options *options, unsigned int xen, const char
 int host_options_parse(struct host_options *options, const char *cmdline, size_t *where);
 /* Set no options, of Xen 4.17: what host_options_parse() makes of "". */
 void host_options_init(struct host_options *options);
+
+/*
+ * Add to *lacking the features that `boot` has and another CPU of the same machine lacks: Xen
+ * offers what all CPUs have, and takes everything else from the boot CPU.  `unknown` (may be NULL):
+ * a mask in the shape of a policy, of the other's bits that nobody knows.
+ */
+void host_add_lacking(struct featureset *lacking, const struct cpu_policy *boot,
+                      const struct cpu_policy *other, const struct cpu_policy *unknown);
 
 /* Read the raw policy: everything that CPUID and the policy's MSRs say on pCPU 0 of this platform.
  */

@@ -15,13 +15,15 @@ struct model {
     bool arch_caps_seen; /* MSR ARCH_CAPS was read: every CPU that has it has a bit in it */
 };
 
-static struct model model_of(const struct cpu_policy *raw, unsigned int xen)
+static struct model model_of(const struct cpu_policy *raw, const struct host_options *options)
 {
-    struct model m = {.xen = xen};
+    struct model m = {.xen = options->xen};
 
     policy_signature(raw, &m.family, &m.model, &m.stepping);
     m.virtualised = policy_has(raw, X86_FEATURE_HYPERVISOR);
-    m.arch_caps_seen = raw->arch_caps != 0;
+    m.arch_caps_seen = options->arch_caps == HOST_MSR_BY_VALUE
+                           ? raw->arch_caps != 0
+                           : options->arch_caps == HOST_MSR_READ;
     return m;
 }
 
@@ -279,7 +281,7 @@ bool host_gives_spec_ctrl(const struct cpu_policy *raw)
  * 2018), for the core, not for the thread: the hypervisor sets it for the guest. */
 bool host_gives_virt_ssbd(const struct cpu_policy *raw, const struct host_options *options)
 {
-    struct model m = model_of(raw, options->xen);
+    struct model m = model_of(raw, options);
     struct featureset fs;
 
     policy_to_featureset(raw, &fs);
@@ -293,7 +295,7 @@ bool host_gives_virt_ssbd(const struct cpu_policy *raw, const struct host_option
 void host_errata(const struct cpu_policy *raw, const struct host_options *options,
                  struct featureset *fs)
 {
-    struct model m = model_of(raw, options->xen);
+    struct model m = model_of(raw, options);
 
     if (is_intel(raw)) {
         host_tsx(raw, options, fs);

@@ -144,6 +144,67 @@ static void keep_own_words(struct cpu_policy *host, struct featureset *fs)
     featureset_andnot(fs, fs, featureset_merge_mask(MERGE_MIRROR));
 }
 
+void host_add_lacking(struct featureset *lacking, const struct cpu_policy *boot,
+                      const struct cpu_policy *other, const struct cpu_policy *unknown)
+{
+    /* Of the CPU that was asked, or of where it stood when it was: not features of a machine. */
+    static const uint8_t own[] = {FEATURESET_6a, FEATURESET_6c, FEATURESET_Aa, FEATURESET_Ab};
+    struct featureset fs, mask;
+
+    policy_to_featureset(other, &fs);
+    if (unknown) {
+        policy_to_featureset(unknown, &mask);
+        featureset_or(&fs, &fs, &mask);
+    }
+    policy_to_featureset(boot, &mask);
+    featureset_andnot(&mask, &mask, &fs);
+    featureset_clear(&mask, X86_FEATURE_OSXSAVE);
+    featureset_clear(&mask, X86_FEATURE_OSPKE);
+    for (size_t i = 0; i < sizeof(own); i++)
+        mask.w[own[i]] = 0;
+    featureset_or(lacking, lacking, &mask);
+}
+
+/* What the masking MSRs hide from the hypervisor itself: it has written them before it looks. */
+static void apply_masks(const struct cpu_policy *raw, const struct host_options *o,
+                        struct featureset *fs)
+{
+    struct host_cpu_mask m = {o->mask_ecx, o->mask_edx, o->mask_ext_ecx, o->mask_ext_edx};
+    uint32_t caps;
+
+    (void)host_policy_levelling_caps(raw, true, o->xen, &caps);
+    if (caps & XEN_SYSCTL_CPU_LEVELCAP_faulting) /* then masks are not used */
+        return;
+    if (is_amd(raw) && (m.ecx & m.edx) == ~0u) {
+        m.ecx = o->mask_cpu.ecx;
+        m.edx = o->mask_cpu.edx;
+    }
+    if (is_amd(raw) && (m.ext_ecx & m.ext_edx) == ~0u) {
+        m.ext_ecx = o->mask_cpu.ext_ecx;
+        m.ext_edx = o->mask_cpu.ext_edx;
+    }
+    if (caps & XEN_SYSCTL_CPU_LEVELCAP_ecx) {
+        fs->w[FEATURESET_1c] &= m.ecx;
+        fs->w[FEATURESET_1d] &= m.edx;
+    }
+    if (caps & XEN_SYSCTL_CPU_LEVELCAP_extd_ecx) {
+        fs->w[FEATURESET_e1c] &= m.ext_ecx;
+        fs->w[FEATURESET_e1d] &= m.ext_edx;
+    }
+    if (caps & XEN_SYSCTL_CPU_LEVELCAP_xsave_eax)
+        fs->w[FEATURESET_Da1] &= o->mask_xsave_eax;
+    if (caps & XEN_SYSCTL_CPU_LEVELCAP_l7s0_ebx)
+        fs->w[FEATURESET_7b0] &= o->mask_l7s0_ebx;
+}
+
+/* The PMU's leaf is the CPU's own, for guests of a Xen with vpmu on Intel. */
+static void keep_pmu(struct cpu_policy *p, const struct cpu_policy *from,
+                     const struct host_options *options)
+{
+    if (options->vpmu && is_intel(from) && from->basic[0].a >= 0xa)
+        p->basic[0xa] = from->basic[0xa];
+}
+
 /*
  * The features that the hypervisor finds on this CPU: those that it has a name for.  The others are
  * in no policy; so 4.17 has neither 5-level paging nor supervisor keys.
@@ -156,9 +217,13 @@ static void host_features(const struct cpu_policy *raw, const struct host_option
     /* They follow CR4, which the hypervisor had not set when it looked. */
     featureset_clear(fs, X86_FEATURE_OSXSAVE);
     featureset_clear(fs, X86_FEATURE_OSPKE);
+    apply_masks(raw, options, fs);
     /* What is switched off is off before the hypervisor looks what is missing, and stays so. */
     drop_all(fs, &options->cpuid_off);
     host_errata(raw, options, fs);
+    featureset_andnot(fs, fs, &options->lacking);
+    if (is_intel(raw)) /* seen on all, though one may hide it */
+        host_tsx(raw, options, fs);
     drop_all(fs, &options->cpuid_off);
 }
 
@@ -189,6 +254,7 @@ void host_policy_from_raw(struct cpu_policy *host, const struct cpu_policy *raw,
                  options->xen);
     /* A host may know what no CPUID bit announces (GDS_NO without ARCH_CAPS): not closed. */
     policy_from_featureset(host, &fs);
+    keep_pmu(host, raw, options);
     policy_trim(host);
     host->platform_info &= PLATFORM_INFO_CPUID_FAULTING;
 }
@@ -341,6 +407,7 @@ void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *raw,
     policy_trim(max); /* what was added to leaves that this CPU does not reach */
     limit_xstate(max, GUEST_XCR0, options->xen);
     max->hv_limit = max->hv2_limit = 0;
+    keep_pmu(max, host, options);
     /* Xen can make CPUID fault for any HVM guest, since it intercepts it; for PV only the CPU can.
      */
     if (type != GUEST_PV)
@@ -400,6 +467,7 @@ void host_policy_guest_default(struct cpu_policy *deflt, const struct cpu_policy
     deflt->feat[0].a = host->feat[0].a;
     deflt->extd[0].a = host->extd[0].a;
     policy_trim(deflt);
+    keep_pmu(deflt, host, options);
     limit_xstate(deflt, GUEST_XCR0, options->xen);
 }
 
