@@ -443,7 +443,7 @@ static Xenlevel__File *host_from_policies(const char *name, const struct form *f
         found = *caps;
     else if (!f->have[XC_POLICY_RAW] || raw->unknown.basic[1].a ||
              host_policy_levelling_caps(&raw->policy, !raw->unknown.platform_info,
-                                        xen ? xen : XEN_NEWEST, &found))
+                                        xen ? xen : XEN_OLDEST, &found))
         return file;
     host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
     host->levelling_caps = found;
@@ -495,6 +495,9 @@ Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
              path, f->name, path);
     else if (f->kind == FORM_GUEST)
         warn("%s: %s: it is what one guest was told, and no host", path, f->name);
+    else if (f->kind == FORM_HOST && xen)
+        warn("%s: %s: its policies are those that a Xen made: --xen is for what a CPU says", path,
+             f->name);
     else if (f->kind == FORM_HOST)
         file = host_from_policies(name, f, caps);
     else if (!xen_options_read(&options, xen ? xen : HOST_XEN_DEFAULT, cmdline))
