@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "build" / "check"
 PYTHON = "/usr/bin/python3"
 FUZZ_SECONDS = 15               # all targets at once, from the kept corpus; for longer: tests/fuzz/run.sh SECONDS
-FUZZERS = [f"tests/fuzz/fuzz-{name}" for name in ("head", "policy", "hypercall", "restore", "image")]
+FUZZERS = sorted(f"tests/fuzz/{source.stem.replace('_', '-')}" for source in (ROOT / "tests/fuzz").glob("fuzz_*.c"))
 # Programs of which some source is in no unit test: clang is to see it with warnings as errors, once.
 CLANG_TOO = ["tools/xenlevel/xenlevel", "tools/save-helper/xenlevel-save-helper", "xen/sim/xen-sim", "tools/xl/xl-sim"]
 SIDE_BY_SIDE = 2                # steps
