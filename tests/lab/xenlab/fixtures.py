@@ -122,6 +122,16 @@ def pytest_runtest_makereport(item, call):
 FAILED, LAB, CPU_BEFORE = pytest.StashKey(), pytest.StashKey(), pytest.StashKey()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def nothing_kept(request):
+    """What hosts keep for later tests, they keep for those of one file."""
+    yield
+    lab = request.session.stash.get(LAB, None)
+    for host in lab.hosts.values() if lab else []:
+        if host.alive():
+            host.forget()
+
+
 @pytest.fixture(autouse=True)
 def no_guests_left(request):
     """Between tests there is no guest on any host."""
