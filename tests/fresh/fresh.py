@@ -14,7 +14,6 @@ steps run in a bare chroot without /proc and terminals, and the tests that need 
 import argparse
 import ctypes
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -25,7 +24,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
 import readme   # noqa: E402
-from run import Count, end_descendants, heed_signals, single   # noqa: E402
+from run import Count, end_descendants, heed_signals, read_counts, single   # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("XENLEVEL_FRESH_CACHE") or Path.home() / ".cache/xenlevel/fresh")
@@ -38,7 +37,6 @@ ROOM = 4 << 30                  # bytes: the packages of all steps, a build, and
 MARK = "@@fresh"
 PR_SET_PDEATHSIG = 1            # <linux/prctl.h>
 LIBC = ctypes.CDLL(None)        # loaded before fork()
-COUNT = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?")
 
 NAMESPACES = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "/bin/sh", "-c"]
 MOUNTS = """mount -t proc proc {root}/proc && mount --rbind /dev {root}/dev || exit
@@ -246,13 +244,9 @@ class Steps:
             command = "make build/build.ninja && scripts/ensure-packages.sh check && python3 tests/run.py --quick format unit"
             say(f"   instead of make check-quick, whose tests need /proc: {command}")
         code, text = self.machine.run_command(command, "quick")
-        counted = COUNT.fullmatch((text.splitlines() or [""])[-1])
-        if not counted:
+        count = read_counts(text.splitlines())
+        if not count:
             raise Failed(f"exit status {code} of: {command}\n" + "\n".join(text.splitlines()[-25:]))
-        count = Count(*(int(n or 0) for n in counted.groups()))
-        lines = [line for line in text.splitlines() if line.startswith(("failed: ", "skipped: "))]
-        count.failures = [line[8:] for line in lines if line.startswith("failed: ")]
-        count.skips = [line[9:] for line in lines if line.startswith("skipped: ")]
         if code and not count.failed:
             count.add(single(f"exit status {code} of {command}", code))
         return count
