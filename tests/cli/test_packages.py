@@ -15,8 +15,9 @@ def read_group(group):
 
 def test_libraries_of_the_build():
     wanted = set()
-    for file in ROOT.rglob("meson.build"):
-        wanted |= set(re.findall(r"\bdependency\('([^']+)'", file.read_text()))
+    files = subprocess.run(["git", "ls-files", "*meson.build"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for file in files.split():
+        wanted |= set(re.findall(r"\bdependency\('([^']+)'", (ROOT / file).read_text()))
     assert len(wanted) > 8
     for library in wanted:
         where = subprocess.run(["pkg-config", "--path", library], capture_output=True, text=True, check=True).stdout.strip()
