@@ -42,8 +42,10 @@ NAMESPACES = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "/bin/sh"
 MOUNTS = """mount -t proc proc {root}/proc && mount --rbind /dev {root}/dev || exit
 mount -t sysfs sysfs {root}/sys 2>/dev/null || mount --rbind /sys {root}/sys || exit
 """
-CHROOT = ("exec chroot {root} /usr/bin/env -i HOME=/root TERM=dumb LANG=C.UTF-8 "
-          "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /bin/bash /script")
+PROXIES = [name for name in ("http_proxy", "https_proxy", "no_proxy") if name in os.environ]
+CHROOT = ("exec chroot {root} /usr/bin/env -i " + "".join(f'{name}="${name}" ' for name in PROXIES) +
+          "HOME=/root TERM=dumb LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "
+          "/bin/bash /script")
 NODES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 
 SOURCES = """deb {mirror} {release} main
