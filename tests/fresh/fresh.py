@@ -116,8 +116,12 @@ def make_base(release):
     folder, new = CACHE / f"base.{release}.{os.getpid()}", CACHE / f"tar.{release}.{os.getpid()}"
     say(f"   debootstrap {release}: once, then it is kept in {CACHE}")
     try:
-        made = subprocess.run(["debootstrap", "--variant=minbase", f"--include={INCLUDE}", release, folder, MIRROR],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(2):      # a mirror may be away for a moment
+            shutil.rmtree(folder, ignore_errors=True)
+            made = subprocess.run(["debootstrap", "--variant=minbase", f"--include={INCLUDE}", release, folder, MIRROR],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            if made.returncode == 0:
+                break
         require(made.returncode == 0, f"debootstrap {release}:\n" + "\n".join(made.stdout.splitlines()[-10:]))
         subprocess.run(["tar", "-C", folder, "--one-file-system", "-cf", new, "."], check=True)
         new.rename(tar)
