@@ -137,7 +137,6 @@ class Machine:
     def __init__(self, release, folder, without):
         self.release, self.folder, self.logs = release, folder, ROOT / "build/fresh" / release
         self.logs.mkdir(parents=True, exist_ok=True)
-        require(os.geteuid() == 0, "only root can make a folder with a system in it: run this as root")
         CACHE.mkdir(parents=True, exist_ok=True)
         remove_leftovers()
         room = shutil.disk_usage(CACHE).free
@@ -287,7 +286,7 @@ def run_release(release, names, without, keep):
         say(f"== {release}: made in {time.monotonic() - begun:.0f} s")
         for name in names:
             total.add(run_step(steps, name))
-    except Failed as error:
+    except (Failed, OSError, subprocess.CalledProcessError) as error:
         say(f"== {release}: FAILED: {error}")
         total.add(single(f"{release}: {str(error).splitlines()[0]}", 1))
     finally:
@@ -306,8 +305,10 @@ def main():
     parser.add_argument("--keep", action="store_true", help="leave the folder behind, for a look")
     parser.add_argument("step", nargs="*", choices=[*names, []], help="only these steps")
     options = parser.parse_args()
+    if os.geteuid():
+        parser.error("only root can make a folder with a system in it: run this as root")
     heed_signals()
-    if subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True).stdout:
+    if subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=False).stdout:
         say("what is not committed is not in the clone")
     total = Count()
     for release in options.release or ["bookworm", "trixie"]:
