@@ -39,7 +39,7 @@ check:
 	@$(PYTHON) tests/run.py
 
 check-quick:
-	@scripts/ensure-packages.sh build check
+	@scripts/ensure-packages.sh build lab check
 	@$(PYTHON) tests/run.py --quick
 
 check-fresh:

@@ -9,7 +9,6 @@ and one line says so.  At LIMIT everything is ended, and what was running has fa
 """
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -17,13 +16,12 @@ import threading
 import time
 from pathlib import Path
 
-from run import Count, end_descendants, heed_signals, single
+from run import end_descendants, heed_signals, read_counts, single
 
 ROOT = Path(__file__).resolve().parents[1]
 BUDGET = 60 * 60
 LIMIT = 85 * 60         # CI ends what takes 90 minutes, without a word
 SLOWER = 1.25           # Debian 13's packages are larger than Debian 12's
-COUNT = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?")
 
 
 def say(text):
@@ -31,13 +29,10 @@ def say(text):
 
 
 def read_count(name, lines, code):
-    """The count in a command's last line, with what it says of failures and skips."""
-    last = COUNT.fullmatch(lines[-1]) if lines else None
-    if not last:
+    """What a command has counted; one that did not get so far has failed."""
+    count = read_counts(lines)
+    if not count:
         return single(f"{name}: ended with {code} and counted nothing", 1)
-    count = Count(*(int(n or 0) for n in last.groups()))
-    count.failures = [line[8:] for line in lines if line.startswith("failed: ")]
-    count.skips = [line[9:] for line in lines if line.startswith("skipped: ")]
     if code and not count.failed:
         count.add(single(f"{name}: ended with {code}", 1))
     return count

@@ -43,7 +43,8 @@ def test_the_second_release_is_not_begun_when_it_does_not_fit(ci):
 
 
 @pytest.mark.parametrize("what, count, failed", [
-    ({"check": "echo 'failed: unit x'; echo '2 passed, 1 failed, 1 skipped'; exit 1"}, "32 passed, 1 failed, 1 skipped", "unit x"),
+    ({"check": "echo 'failed: unit x'; echo '2 passed, 1 failed, 1 skipped'; echo 'make: *** [check] Error 1'; exit 1"},
+     "32 passed, 1 failed, 1 skipped", "unit x"),
     ({"trixie": "echo '19 passed, 0 failed'; exit 1"}, "32 passed, 1 failed", "Debian 13: ended with 1"),
     ({"bookworm": "echo killed; kill -9 $$"}, "23 passed, 1 failed", "Debian 12: ended with -9 and counted nothing"),
     ({"check": "exit 2"}, "30 passed, 1 failed", "every test: ended with 2 and counted nothing"),

@@ -14,7 +14,6 @@ steps run in a bare chroot without /proc and terminals, and the tests that need 
 import argparse
 import ctypes
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -25,7 +24,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
 import readme   # noqa: E402
-from run import Count, end_descendants, heed_signals, single   # noqa: E402
+from run import Count, end_descendants, heed_signals, read_counts, single   # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("XENLEVEL_FRESH_CACHE") or Path.home() / ".cache/xenlevel/fresh")
@@ -38,14 +37,15 @@ ROOM = 4 << 30                  # bytes: the packages of all steps, a build, and
 MARK = "@@fresh"
 PR_SET_PDEATHSIG = 1            # <linux/prctl.h>
 LIBC = ctypes.CDLL(None)        # loaded before fork()
-COUNT = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?")
 
 NAMESPACES = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "/bin/sh", "-c"]
 MOUNTS = """mount -t proc proc {root}/proc && mount --rbind /dev {root}/dev || exit
 mount -t sysfs sysfs {root}/sys 2>/dev/null || mount --rbind /sys {root}/sys || exit
 """
-CHROOT = ("exec chroot {root} /usr/bin/env -i HOME=/root TERM=dumb LANG=C.UTF-8 "
-          "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /bin/bash /script")
+PROXIES = [name for name in ("http_proxy", "https_proxy", "no_proxy") if name in os.environ]
+CHROOT = ("exec chroot {root} /usr/bin/env -i " + "".join(f'{name}="${name}" ' for name in PROXIES) +
+          "HOME=/root TERM=dumb LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "
+          "/bin/bash /script")
 NODES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 
 SOURCES = """deb {mirror} {release} main
@@ -116,8 +116,12 @@ def make_base(release):
     folder, new = CACHE / f"base.{release}.{os.getpid()}", CACHE / f"tar.{release}.{os.getpid()}"
     say(f"   debootstrap {release}: once, then it is kept in {CACHE}")
     try:
-        made = subprocess.run(["debootstrap", "--variant=minbase", f"--include={INCLUDE}", release, folder, MIRROR],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(2):      # a mirror may be away for a moment
+            shutil.rmtree(folder, ignore_errors=True)
+            made = subprocess.run(["debootstrap", "--variant=minbase", f"--include={INCLUDE}", release, folder, MIRROR],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            if made.returncode == 0:
+                break
         require(made.returncode == 0, f"debootstrap {release}:\n" + "\n".join(made.stdout.splitlines()[-10:]))
         subprocess.run(["tar", "-C", folder, "--one-file-system", "-cf", new, "."], check=True)
         new.rename(tar)
@@ -133,7 +137,6 @@ class Machine:
     def __init__(self, release, folder, without):
         self.release, self.folder, self.logs = release, folder, ROOT / "build/fresh" / release
         self.logs.mkdir(parents=True, exist_ok=True)
-        require(os.geteuid() == 0, "only root can make a folder with a system in it: run this as root")
         CACHE.mkdir(parents=True, exist_ok=True)
         remove_leftovers()
         room = shutil.disk_usage(CACHE).free
@@ -246,13 +249,9 @@ class Steps:
             command = "make build/build.ninja && scripts/ensure-packages.sh check && python3 tests/run.py --quick format unit"
             say(f"   instead of make check-quick, whose tests need /proc: {command}")
         code, text = self.machine.run_command(command, "quick")
-        counted = COUNT.fullmatch((text.splitlines() or [""])[-1])
-        if not counted:
+        count = read_counts(text.splitlines())
+        if not count:
             raise Failed(f"exit status {code} of: {command}\n" + "\n".join(text.splitlines()[-25:]))
-        count = Count(*(int(n or 0) for n in counted.groups()))
-        lines = [line for line in text.splitlines() if line.startswith(("failed: ", "skipped: "))]
-        count.failures = [line[8:] for line in lines if line.startswith("failed: ")]
-        count.skips = [line[9:] for line in lines if line.startswith("skipped: ")]
         if code and not count.failed:
             count.add(single(f"exit status {code} of {command}", code))
         return count
@@ -287,7 +286,7 @@ def run_release(release, names, without, keep):
         say(f"== {release}: made in {time.monotonic() - begun:.0f} s")
         for name in names:
             total.add(run_step(steps, name))
-    except Failed as error:
+    except (Failed, OSError, subprocess.CalledProcessError) as error:
         say(f"== {release}: FAILED: {error}")
         total.add(single(f"{release}: {str(error).splitlines()[0]}", 1))
     finally:
@@ -306,8 +305,10 @@ def main():
     parser.add_argument("--keep", action="store_true", help="leave the folder behind, for a look")
     parser.add_argument("step", nargs="*", choices=[*names, []], help="only these steps")
     options = parser.parse_args()
+    if os.geteuid():
+        parser.error("only root can make a folder with a system in it: run this as root")
     heed_signals()
-    if subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True).stdout:
+    if subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=False).stdout:
         say("what is not committed is not in the clone")
     total = Count()
     for release in options.release or ["bookworm", "trixie"]:

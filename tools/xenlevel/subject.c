@@ -225,7 +225,9 @@ static int open_json(const char *path, int fd, struct subject *s)
         warn("%s: %s", path, strerror(errno));
     else if (!level_json_is(text, (size_t)len))
         other = true;
-    else if (!(file = level_from_json(path, text, (size_t)len, &error)))
+    else
+        file = level_from_json(path, text, (size_t)len, &error);
+    if (n == 0 && !other && !file)
         warn("%s", error.text);
     free(text);
     if (!file)
