@@ -569,3 +569,32 @@ def test_closed_output(ivy):
         done = subprocess.run([XL, "list"], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, text=True,
                               env=dict(os.environ, XENLEVEL_HOST=str(ivy.socket)), timeout=60)
     assert done.returncode == 2 and "standard output" in done.stderr
+
+
+# ---- cpuid = ----
+
+def test_cpuid_of_a_configuration(start):
+    """Names and bit strings give a domain what libxl would; what stands on a hidden feature goes with it."""
+    host = start(CASCADE)
+    host.create(name="plain", type="pvh")
+    plain = host.features("plain")
+    host.create(name="names", type="pvh", cpuid="host,avx2=0,rdrand=0")
+    assert plain - host.features("names") >= {"avx2", "rdrand"}
+    bits = ["x" * 26 + "0" + "x" * 5, "x0" + "x" * 30]
+    host.create(name="bits", type="pvh", cpuid=[f"0x7,0:ebx={bits[0]}", f"1:ecx={bits[1]}"])
+    assert host.features("bits") == host.features("names")
+    host.create(name="closed", type="pvh", cpuid="host,xsave=0")
+    assert plain - host.features("closed") >= {"xsave", "avx", "avx2", "fma"}
+
+
+@pytest.mark.parametrize("setting, what", [
+    ({"cpuid": "host,nothere=0"}, "cpuid: 'nothere': libxl knows no such name"),
+    ({"cpuid": ["0x7,0:ebx=01"]}, "cpuid: '0x7,0:ebx=01': not LEAF"),
+    ({"cpuid": "host,avx2=0", "cpu_policy": "x.xlp"}, "cpuid and cpu_policy exclude each other"),
+    ({"cpuid": "host,movdiri=1"}, "movdiri"),
+])
+def test_cpuid_that_cannot_be(start, setting, what):
+    host = start(CASCADE)
+    done = host.run("create", host.config(type="pvh", **setting), status=2)
+    assert what in " ".join(done.stderr.split())
+    assert [d for d in host.ask("list") if d["name"] == "g"] == []

@@ -27,7 +27,8 @@ static void read_cpu(const char *path, struct cpu_policy *p)
         exit(2);
     }
     fclose(f);
-    *p = d.policy;
+    *p = d.cpus[0].policy;
+    dump_free(&d);
     if (dump_complete(p)) {
         fprintf(stderr, "%s: state components without a size\n", path);
         exit(2);

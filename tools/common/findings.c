@@ -32,6 +32,28 @@ size_t findings_count(const struct findings *found, enum policy_fault_kind kind)
     return count;
 }
 
+void findings_names(const struct findings *found, char *buf, size_t size)
+{
+    size_t len = 0;
+
+    buf[0] = '\0';
+    for (size_t i = found->first; i < found->end; i++) {
+        enum policy_fault_kind kind = found->faults[i].kind;
+        struct findings before = *found;
+        int n;
+
+        before.end = i;
+        if (is_hidden(found, i) || findings_count(&before, kind))
+            continue;
+        n = snprintf(buf + len, size - len, "%s%s", len ? " " : "", policy_fault_name(kind));
+        if (n < 0 || (size_t)n >= size - len) {
+            buf[len] = '\0';
+            return;
+        }
+        len += (size_t)n;
+    }
+}
+
 void findings_features(FILE *f, unsigned int width, const struct findings *found,
                        enum policy_fault_kind kind, const char *one, const char *many)
 {

@@ -23,6 +23,13 @@ bool finding_is_feature(enum policy_fault_kind kind);
 size_t findings_count(const struct findings *found, enum policy_fault_kind kind);
 
 /*
+ * Write the names of the kinds that there are, each once, with a blank between them, as `xenlevel
+ * explain` takes them: "feature-missing hazard-untold".  Hidden findings do not count.  256 bytes
+ * suffice for what an audit finds of one guest; what has no room is left out.
+ */
+void findings_names(const struct findings *found, char *buf, size_t size);
+
+/*
  * Print to f, wrapped to `width` (0: never): "15 features are missing:", where `one` or `many` is
  * what follows the number and `kind` is for what finding_is_feature(), and a table of them.  Prints
  * nothing where there is none.

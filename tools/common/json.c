@@ -12,6 +12,7 @@
 #include <yajl/yajl_gen.h>
 
 #include "json.h"
+#include "unknown.h"
 #include "out.h"
 #include "util.h"
 #include "xc_text.h"
@@ -287,20 +288,47 @@ void json_levelling_caps(struct json *j, const char *key, uint32_t caps)
     json_close_array(j);
 }
 
-void json_leaves(struct json *j, const struct xc_leaves *l)
+/* NULL where a bit is not known. */
+static void json_known(struct json *j, const char *key, uint64_t value, uint64_t mask)
+{
+    if (mask)
+        json_string(j, key, NULL);
+    else
+        json_hex(j, key, value);
+}
+
+/* What is not known of one leaf or MSR; nothing where there is no mask or no such leaf in it. */
+static struct cpuid_regs unknown_of(const struct cpu_policy *mask, const xen_cpuid_leaf_t *leaf)
+{
+    const struct cpuid_regs *r = mask ? policy_leaf_const(mask, leaf->leaf, leaf->subleaf) : NULL;
+
+    return r ? *r : (struct cpuid_regs){0};
+}
+
+static uint64_t unknown_of_msr(const struct cpu_policy *mask, uint32_t msr)
+{
+    if (!mask)
+        return 0;
+    return msr == MSR_ARCH_CAPABILITIES     ? mask->arch_caps
+           : msr == MSR_INTEL_PLATFORM_INFO ? mask->platform_info
+                                            : 0;
+}
+
+static void write_leaves(struct json *j, const struct xc_leaves *l, const struct cpu_policy *mask)
 {
     json_array(j, "leaves");
     for (size_t i = 0; i < l->nr_leaves; i++) {
         const xen_cpuid_leaf_t *leaf = &l->leaves[i];
+        const struct cpuid_regs unknown = unknown_of(mask, leaf);
 
         json_object(j, NULL);
         json_hex(j, "leaf", leaf->leaf);
         if (leaf->subleaf != XEN_CPUID_NO_SUBLEAF)
             json_number(j, "subleaf", leaf->subleaf);
-        json_hex(j, "eax", leaf->a);
-        json_hex(j, "ebx", leaf->b);
-        json_hex(j, "ecx", leaf->c);
-        json_hex(j, "edx", leaf->d);
+        json_known(j, "eax", leaf->a, unknown.a);
+        json_known(j, "ebx", leaf->b, unknown.b);
+        json_known(j, "ecx", leaf->c, unknown.c);
+        json_known(j, "edx", leaf->d, unknown.d);
         json_close_object(j);
     }
     json_close_array(j);
@@ -308,28 +336,78 @@ void json_leaves(struct json *j, const struct xc_leaves *l)
     for (size_t i = 0; i < l->nr_msrs; i++) {
         json_object(j, NULL);
         json_hex(j, "msr", l->msrs[i].idx);
-        json_hex(j, "value", l->msrs[i].val);
+        json_known(j, "value", l->msrs[i].val, unknown_of_msr(mask, l->msrs[i].idx));
         json_close_object(j);
     }
     json_close_array(j);
 }
 
-void json_policy(struct json *j, const char *key, const struct cpu_policy *p, bool leaves)
+void json_leaves(struct json *j, const struct xc_leaves *l)
+{
+    write_leaves(j, l, NULL);
+}
+
+static void json_place(const struct unknown_place *p, void *arg)
+{
+    static const char *const names[4] = {"eax", "ebx", "ecx", "edx"};
+    struct json *j = arg;
+
+    json_object(j, NULL);
+    if (p->msr != POLICY_NONE) {
+        json_hex(j, "msr", p->msr);
+        json_hex(j, "bits", p->bits[0] | (uint64_t)p->bits[1] << 32);
+    } else {
+        json_hex(j, "leaf", p->leaf);
+        if (p->subleaf != POLICY_NONE)
+            json_number(j, "subleaf", p->subleaf);
+        for (unsigned int i = 0; i < 4; i++)
+            if (p->bits[i])
+                json_hex(j, names[i], p->bits[i]);
+    }
+    json_close_object(j);
+}
+
+static void json_unknown(struct json *j, const struct cpu_policy *mask)
 {
     struct featureset fs;
+
+    unknown_features(mask, &fs);
+    json_object(j, "unknown");
+    json_features(j, "features", &fs);
+    json_array(j, "places");
+    unknown_each(mask, json_place, j);
+    json_close_array(j);
+    json_close_object(j);
+}
+
+void json_policy_known(struct json *j, const char *key, const struct cpu_policy *p,
+                       const struct cpu_policy *mask, bool leaves)
+{
+    char hex[UNKNOWN_WORDS_TEXT];
+    struct featureset fs, unknown;
     struct xc_leaves l;
-    char hex[FEATURESET_WORDS * 9 + 1];
 
     policy_to_featureset(p, &fs);
+    policy_to_featureset(mask, &unknown);
+    featureset_andnot(&fs, &fs, &unknown);
     json_object(j, key);
-    if (featureset_format(&fs, featureset_length(&fs), hex, sizeof(hex)) > 0)
-        json_string(j, "featureset", hex);
+    unknown_format_words(p, mask, hex);
+    json_string(j, "featureset", hex);
     json_features(j, "features", &fs);
+    if (unknown_any(mask))
+        json_unknown(j, mask);
     if (leaves && xc_policy_to_leaves(p, &l)) {
         j->failed = true;
     } else if (leaves) {
-        json_leaves(j, &l);
+        write_leaves(j, &l, mask);
         xc_leaves_free(&l);
     }
     json_close_object(j);
+}
+
+void json_policy(struct json *j, const char *key, const struct cpu_policy *p, bool leaves)
+{
+    static const struct cpu_policy nothing;
+
+    json_policy_known(j, key, p, &nothing, leaves);
 }

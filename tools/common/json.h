@@ -50,5 +50,10 @@ void json_fault(struct json *j, const struct policy_fault *fault);
 void json_levelling_caps(struct json *j, const char *key, uint32_t caps);
 void json_leaves(struct json *j, const struct xc_leaves *l); /* members "leaves" and "msrs" */
 void json_policy(struct json *j, const char *key, const struct cpu_policy *p, bool leaves);
+/* Do the same of a policy of which not all is known (unknown.h): "features" are those that it has
+ * for sure, "unknown" has those of which nobody knows, and the masks of the places that they are
+ * in.  A register or MSR of which a bit is not known is null. */
+void json_policy_known(struct json *j, const char *key, const struct cpu_policy *p,
+                       const struct cpu_policy *mask, bool leaves);
 
 #endif /* COMMON_JSON_H */

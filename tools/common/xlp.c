@@ -14,6 +14,7 @@
 #include <zlib.h>
 
 #include "outfile.h"
+#include "unknown.h"
 #include "util.h"
 #include "xc_text.h"
 #include "xlp.h"
@@ -262,6 +263,69 @@ Xenlevel__Policy *xlp_policy_from(const struct cpu_policy *p)
     return policy;
 }
 
+/* ---- what is not known: the leaves and MSRs of the mask that are not zero ---- */
+
+static void add_place(const struct unknown_place *place, void *arg)
+{
+    struct xc_leaves *l = arg;
+
+    if (place->msr != POLICY_NONE) {
+        l->msrs[l->nr_msrs++] = (xen_msr_entry_t){
+            .idx = place->msr, .val = place->bits[0] | (uint64_t)place->bits[1] << 32};
+        return;
+    }
+    l->leaves[l->nr_leaves++] = (xen_cpuid_leaf_t){
+        .leaf = place->leaf,
+        .subleaf = place->subleaf,
+        .a = place->bits[0],
+        .b = place->bits[1],
+        .c = place->bits[2],
+        .d = place->bits[3],
+    };
+}
+
+Xenlevel__Policy *xlp_unknown_from(const struct cpu_policy *mask)
+{
+    struct xc_leaves l = {0};
+    Xenlevel__Policy *unknown;
+
+    if (!unknown_any(mask))
+        return NULL;
+    l.leaves = xcalloc(POLICY_MAX_LEAVES, sizeof(*l.leaves));
+    l.msrs = xcalloc(POLICY_MAX_MSRS, sizeof(*l.msrs));
+    unknown_each(mask, add_place, &l);
+    unknown = xlp_policy_new(&l);
+    xc_leaves_free(&l);
+    return unknown;
+}
+
+void xlp_unknown_get(const Xenlevel__Policy *unknown, struct cpu_policy *mask)
+{
+    memset(mask, 0, sizeof(*mask));
+    if (unknown)
+        xlp_policy_get(unknown, mask);
+}
+
+/* It has the shape of a policy, but it is no CPU: nothing more is asked of it. */
+static int check_unknown(const char *name, const char *owner, const char *which,
+                         const Xenlevel__Policy *unknown, struct xlp_error *error)
+{
+    struct cpu_policy mask;
+    struct xc_leaves l;
+    char why[XC_FAULT_TEXT];
+    int rc;
+
+    if (!unknown)
+        return 0;
+    xlp_policy_leaves(unknown, &l);
+    rc = xc_policy_from_leaves(NULL, "", &l, &mask, why, sizeof(why));
+    xc_leaves_free(&l);
+    if (!rc)
+        return 0;
+    return set_error(error, EINVAL, NO_OFFSET, "%s: '%s', what is not known of policy %s: %s", name,
+                     owner, which, why);
+}
+
 static int check_policy(const char *name, const char *what, const char *owner, const char *which,
                         const Xenlevel__Policy *policy, struct xlp_error *error)
 {
@@ -317,7 +381,8 @@ static int check_host(const char *name, const Xenlevel__Host *host, struct xlp_e
         if (!host->policies[i]->policy)
             return set_error(error, EINVAL, NO_OFFSET, "%s: host '%s', policy %s is empty", name,
                              host->name, which);
-        if (check_policy(name, "host", host->name, which, host->policies[i]->policy, error))
+        if (check_policy(name, "host", host->name, which, host->policies[i]->policy, error) ||
+            check_unknown(name, host->name, which, host->policies[i]->unknown, error))
             return -1;
     }
     for (size_t i = 0; i < host->n_featuresets; i++)
@@ -338,6 +403,8 @@ static int check_content(const char *name, const Xenlevel__File *file, struct xl
         if (!file->guest->policy)
             return set_error(error, EINVAL, NO_OFFSET, "%s: guest '%s' has no policy", name,
                              file->guest->name);
+        if (check_unknown(name, file->guest->name, "of the guest", file->guest->unknown, error))
+            return -1;
         return check_policy(name, "guest", file->guest->name, "of the guest", file->guest->policy,
                             error);
     case XENLEVEL__FILE__CONTENT_LEVEL:
@@ -347,7 +414,10 @@ static int check_content(const char *name, const Xenlevel__File *file, struct xl
             return -1;
         for (size_t i = 0; i < level->n_members; i++)
             if (check_words(name, level->members[i]->name, level->members[i]->pv_given_up, error) ||
-                check_words(name, level->members[i]->name, level->members[i]->hvm_given_up, error))
+                check_words(name, level->members[i]->name, level->members[i]->hvm_given_up,
+                            error) ||
+                check_words(name, level->members[i]->name, level->members[i]->pv_left_out, error) ||
+                check_words(name, level->members[i]->name, level->members[i]->hvm_left_out, error))
                 return -1;
         return 0;
     default:

@@ -53,5 +53,9 @@ Xenlevel__Featureset *xlp_featureset_new(const uint32_t *words, size_t n);
 /* Convert a policy that xlp_decode() has let pass, which cannot fail; and the reverse. */
 void xlp_policy_get(const Xenlevel__Policy *policy, struct cpu_policy *p);
 Xenlevel__Policy *xlp_policy_from(const struct cpu_policy *p);
+/* Make a message of what is not known of a policy (unknown.h), and the reverse.  NULL stands for
+ * "all is known". */
+Xenlevel__Policy *xlp_unknown_from(const struct cpu_policy *mask);
+void xlp_unknown_get(const Xenlevel__Policy *unknown, struct cpu_policy *mask);
 
 #endif /* COMMON_XLP_H */

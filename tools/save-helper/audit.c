@@ -41,9 +41,15 @@ void audit_say_untouched(const struct audit_case *c, struct text *t)
                            : "  Nothing was transferred; the domain keeps running where it was.");
 }
 
-static void tail_lines(const struct audit_case *c, bool which, struct text *t)
+void audit_say_names(const char *names, struct text *t)
+{
+    text_line(t, 4, "  What that means:  xenlevel explain %s", names);
+}
+
+static void tail_lines(const struct audit_case *c, const char *names, bool which, struct text *t)
 {
     audit_say_untouched(c, t);
+    audit_say_names(names, t);
     if (which) {
         char word[1024];
         size_t n = xc_text_shell(c->domain, word, sizeof(word));
@@ -168,7 +174,7 @@ void audit_bad_stream(const struct audit_case *c, const struct xc_sr_fault *faul
                &t, &summary);
     text_line(&t, 4, "  %s", fault->text);
     text_add(&summary, ": %s", fault->text);
-    tail_lines(c, false, &t);
+    tail_lines(c, "stream-broken", false, &t);
 }
 
 void audit_broken(const struct audit_case *c, const char *reason, struct audit *a)
@@ -179,7 +185,7 @@ void audit_broken(const struct audit_case *c, const char *reason, struct audit *
     head_lines(c, "cannot be checked against", &t, &summary);
     text_line(&t, 4, "  %s", reason);
     text_add(&summary, ": %s", reason);
-    tail_lines(c, false, &t);
+    tail_lines(c, "not-checked", false, &t);
 }
 
 /* A stream that says nothing about the CPU. */
@@ -207,7 +213,7 @@ static void refuse_without_policy(const struct audit_case *c, struct audit *a, s
     head_lines(c, "cannot be verified for", t, summary);
     text_line(t, 4, "  %c%s.", reason[0] - 'a' + 'A', reason + 1);
     text_add(summary, ": %s", reason);
-    tail_lines(c, false, t);
+    tail_lines(c, "unverified", false, t);
     text_line(t, 4, "  To take it all the same:  XENLEVEL_ALLOW=unverified");
 }
 
@@ -216,6 +222,8 @@ static void refuse_malformed(const struct audit_case *c, const struct policy_rep
                              struct audit *a, struct text *t, struct text *summary)
 {
     size_t n = r->count < r->max ? r->count : r->max;
+    const struct findings all = {a->faults, 0, n, NULL};
+    char names[256];
 
     head_lines(c, "came in a stream that cannot be read to", t, summary);
     text_line(t, 4, "  Its CPU policy is %s:",
@@ -238,7 +246,8 @@ static void refuse_malformed(const struct audit_case *c, const struct policy_rep
                   msr ? "X86_MSR_POLICY" : "X86_CPUID_POLICY", line);
         text_add(summary, "%s offset %" PRIu64 ": %s", i ? ";" : ":", at, line);
     }
-    tail_lines(c, false, t);
+    findings_names(&all, names, sizeof(names));
+    tail_lines(c, names, false, t);
 }
 
 /* Mark what is given up, and say so line by line.  Returns how many faults remain. */
@@ -271,6 +280,7 @@ static void refuse_host(const struct audit_case *c, struct audit *a, size_t veri
     const struct findings all = findings_to_say(a, n);
     const struct findings exists = {all.faults, 0, verified, all.hidden};
     const struct findings differs = {all.faults, verified, n, all.hidden};
+    char names[256];
 
     head_lines(c, "cannot run on", t, summary);
     other_lines(&exists, "What it was told is not a CPU that can exist:", t);
@@ -291,7 +301,8 @@ static void refuse_host(const struct audit_case *c, struct audit *a, size_t veri
     }
     if (a->given_up)
         text_line(t, 4, "  %u more would have been given up by XENLEVEL_ALLOW.", a->given_up);
-    tail_lines(c, true, t);
+    findings_names(&all, names, sizeof(names));
+    tail_lines(c, names, true, t);
 }
 
 void audit_run(const struct audit_case *c, struct audit *a)
@@ -418,6 +429,7 @@ void audit_given_up(const struct audit_case *c, const struct policy_report *name
 /* Where the domain is now, after what was seen too late for it not to be taken. */
 static void late_tail(const struct audit_case *c, struct text *t)
 {
+    audit_say_names("changed-after", t);
     text_line(t, 4,
               c->from_file
                   ? "  What was restored is thrown away; the saved image is as it was."
@@ -439,7 +451,7 @@ void audit_given(const struct audit_case *c, size_t n, bool late, struct audit *
     if (late)
         late_tail(c, &t);
     else
-        tail_lines(c, true, &t);
+        tail_lines(c, "given-otherwise", true, &t);
 }
 
 void audit_not_given(const struct audit_case *c, const char *reason, bool late, struct audit *a)
@@ -453,7 +465,7 @@ void audit_not_given(const struct audit_case *c, const char *reason, bool late, 
     if (late)
         late_tail(c, &t);
     else
-        tail_lines(c, false, &t);
+        tail_lines(c, "not-given", false, &t);
 }
 
 void audit_strip_name(char *name)

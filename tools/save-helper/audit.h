@@ -83,6 +83,9 @@ void audit_not_given(const struct audit_case *c, const char *reason, bool late, 
 
 /* Append a line to *t: nothing has happened to the domain. */
 void audit_say_untouched(const struct audit_case *c, struct text *t);
+/* Append a line to *t: how to have the messages explained that have these names (docs/messages.md).
+ */
+void audit_say_names(const char *names, struct text *t);
 
 /* Cut from a name what `xl migrate` puts behind that of a domain on its way: "--incoming". */
 void audit_strip_name(char *name);

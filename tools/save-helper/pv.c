@@ -55,6 +55,7 @@ static void tell_view(const struct audit_case *c, const struct pv_view *view, bo
     if (!strict)
         return;
     audit_say_untouched(c, &t);
+    audit_say_names("pv-programs", &t);
     text_line(&t, 4, "  XENLEVEL_PV=strict on this host asks for that.");
 }
 

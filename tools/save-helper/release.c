@@ -50,6 +50,7 @@ bool release_refuses(const struct gate_host *h, const struct audit_case *c, stru
               obstacle);
     text_add(&summary, "%s: %s", who, obstacle);
     audit_say_untouched(c, &t);
+    audit_say_names("release-newer", &t);
     text_line(&t, 4, "  To try it all the same:  XENLEVEL_ALLOW=release");
     a->refused = true;
     return true;

@@ -4,9 +4,12 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <host-policy.h>
 
+#include "births.h"
+#include "check.h"
 #include "commands.h"
 #include "enforce.h"
 #include "findings.h"
@@ -14,6 +17,8 @@
 #include "out.h"
 #include "show.h"
 #include "subject.h"
+#include "unknown.h"
+#include "unsure.h"
 #include "util.h"
 #include "xc_audit.h"
 #include "xc_release.h"
@@ -27,20 +32,10 @@ static const struct cmd_option options[] = {
     CMD_END,
 };
 
-struct question {
-    const struct subject *guest;
-    const struct cpu_policy *policy;
-    enum subject_type type;
-    const char *type_name;
-    bool strict;                /* PV: programs, too, must read exactly the policy */
-    const struct subject *home; /* PV: the host that it comes from, when that is known; or NULL */
-    struct json *json;
-};
-
 static void print_guest(const struct question *q, const char *can, const struct subject *host,
                         const char *why)
 {
-    out_text(stdout, 0, 2, "'%s' (%s%s%s) %s on %s (%s)%s", q->guest->name, q->type_name,
+    out_text(stdout, 0, 2, "'%s' (%s%s%s) %s %s (%s)%s", q->guest->name, q->type_name,
              q->guest->xen[0] && q->guest->kind == SUBJECT_GUEST ? ", from Xen " : "",
              q->guest->kind == SUBJECT_GUEST ? q->guest->xen : "", can, host->name,
              host->file->host->cpu, why);
@@ -56,25 +51,103 @@ static bool is_too_loose(const struct question *q, const struct enforcement *e)
 struct answer {
     bool offered; /* guests of that type can run there at all */
     struct policy_report report;
+    struct policy_report maybe;   /* what may stand against it: it depends on what nobody knows */
     const struct enforcement *pv; /* NULL: it is no PV guest */
     const char *obstacle;         /* to its save records, or NULL */
 };
 
-static bool can_run(const struct question *q, const struct answer *a)
+enum verdict { VERDICT_YES, VERDICT_NO, VERDICT_UNKNOWN };
+
+static enum verdict find_verdict(const struct question *q, const struct answer *a)
 {
-    return a->offered && !a->report.count && !a->obstacle && !is_too_loose(q, a->pv);
+    if (!a->offered || a->report.count || a->obstacle || is_too_loose(q, a->pv))
+        return VERDICT_NO;
+    return a->maybe.count ? VERDICT_UNKNOWN : VERDICT_YES;
+}
+
+/* Which features does it depend on? */
+static void find_doubtful(const struct answer *a, struct featureset *fs)
+{
+    memset(fs, 0, sizeof(*fs));
+    for (size_t i = 0; i < a->maybe.count && i < a->maybe.max; i++)
+        if (finding_is_feature(a->maybe.faults[i].kind))
+            featureset_set(fs, a->maybe.faults[i].feature);
+}
+
+/* Return "MSR 10A is not in the dump of n": what would have to be known; malloc'ed. */
+static char *find_cause(const struct question *q, const struct subject *host,
+                        const struct answer *a)
+{
+    const struct subject *sides[2] = {host, q->guest};
+    char *text = xstrdup("");
+    struct featureset about;
+
+    find_doubtful(a, &about);
+    for (unsigned int i = 0; i < 2; i++) {
+        char *what = subject_unknown_cause(sides[i], &about), *longer;
+
+        if (*what) {
+            longer = xasprintf("%s%s%s %s not in the %s of %s", text, *text ? "; " : "", what,
+                               strchr(what, ',') ? "are" : "is", subject_source_name(sides[i]),
+                               sides[i]->name);
+            free(text);
+            text = longer;
+        }
+        free(what);
+        if (!strcmp(host->origin, q->guest->origin))
+            break;
+    }
+    return text;
+}
+
+/* The side that somebody would have to look at. */
+static char *find_how(const struct question *q, const struct subject *host)
+{
+    char *what = subject_unknown_cause(host, NULL);
+    const struct subject *side = *what ? host : q->guest;
+
+    free(what);
+    return subject_unknown_how(side);
+}
+
+/* "unknown": what may stand against it; "not_known", "find_out": why nobody can say.  Absent where
+ * the answer does not depend on anything unknown. */
+static void unknown_json(const struct question *q, const struct subject *host,
+                         const struct answer *a)
+{
+    const struct policy_report *r = &a->maybe;
+    struct json *j = q->json;
+    char *cause, *how;
+
+    if (!r->count)
+        return;
+    cause = find_cause(q, host, a);
+    how = find_how(q, host);
+    json_array(j, "unknown");
+    for (size_t i = 0; i < r->count && i < r->max; i++)
+        json_fault(j, &r->faults[i]);
+    json_close_array(j);
+    json_string(j, "not_known", cause);
+    json_string(j, "find_out", how);
+    free(cause);
+    free(how);
 }
 
 static void answer_json(const struct question *q, const struct subject *host,
                         const struct answer *a)
 {
     const struct policy_report *r = &a->report;
+    enum verdict verdict = find_verdict(q, a);
     struct json *j = q->json;
 
     json_object(j, NULL);
     json_string(j, "host", host->name);
     json_string(j, "cpu", host->file->host->cpu);
-    json_bool(j, "can_run", can_run(q, a));
+    json_bool(j, "can_run", verdict == VERDICT_YES);
+    json_string(j, "reason",
+                verdict == VERDICT_UNKNOWN ? "unknown"
+                : verdict == VERDICT_NO    ? "refused"
+                                           : NULL);
     json_bool(j, "type_offered", a->offered);
     if (a->obstacle)
         json_string(j, "release_obstacle", a->obstacle);
@@ -82,9 +155,45 @@ static void answer_json(const struct question *q, const struct subject *host,
     for (size_t i = 0; i < r->count && i < r->max; i++)
         json_fault(j, &r->faults[i]);
     json_close_array(j);
+    unknown_json(q, host, a);
     if (a->pv)
         enforcement_json(j, "pv_enforcement", a->pv);
     json_close_object(j);
+}
+
+/* What the answer depends on, when that is not known. */
+static void print_unknown(const struct question *q, const struct subject *host,
+                          const struct answer *a)
+{
+    const struct policy_report *r = &a->maybe;
+    const struct findings all = {r->faults, 0, r->count < r->max ? r->count : r->max, NULL};
+    unsigned int width = out_width(stdout);
+    char *how;
+
+    if (!r->count)
+        return;
+    findings_features(stdout, width, &all, FAULT_FEATURE_MISSING,
+                      "feature that it was told it has may be missing there",
+                      "features that it was told it has may be missing there");
+    findings_features(stdout, width, &all, FAULT_HAZARD_UNTOLD,
+                      "hazard that it was not told of may be there",
+                      "hazards that it was not told of may be there");
+    findings_others(stdout, width, &all, "what else may differ:");
+    how = find_how(q, host);
+    out_text(stdout, 2, 4, "%s", how);
+    free(how);
+}
+
+/* How to have explained what stands against it. */
+static void print_names(const struct answer *a, const struct findings *all)
+{
+    char names[256];
+
+    findings_names(all, names, sizeof(names));
+    if (a->obstacle || names[0] || a->maybe.count)
+        out_text(stdout, 2, 4, "what that means: xenlevel explain%s%s%s%s",
+                 a->obstacle ? " release-newer" : "", names[0] ? " " : "", names,
+                 a->maybe.count ? " unknown" : "");
 }
 
 static void answer_text(const struct question *q, const struct subject *host,
@@ -93,12 +202,23 @@ static void answer_text(const struct question *q, const struct subject *host,
     const struct policy_report *r = &a->report;
     const struct findings all = {r->faults, 0, r->count < r->max ? r->count : r->max, NULL};
     unsigned int width = out_width(stdout);
+    enum verdict verdict = find_verdict(q, a);
 
     if (!a->offered) {
-        print_guest(q, "cannot run", host, ": no guests of that type can");
+        print_guest(q, "cannot run on", host, ": no guests of that type can");
         return;
     }
-    print_guest(q, can_run(q, a) ? "can run" : "cannot run", host, can_run(q, a) ? "" : ":");
+    if (verdict == VERDICT_UNKNOWN) {
+        char *cause = find_cause(q, host, a);
+        char *why = xasprintf(": cannot say: %s", cause);
+
+        print_guest(q, "on", host, why);
+        free(cause);
+        free(why);
+    } else {
+        print_guest(q, verdict == VERDICT_YES ? "can run on" : "cannot run on", host,
+                    verdict == VERDICT_YES ? "" : ":");
+    }
     if (a->obstacle)
         out_text(stdout, 2, 4, "the Xen it comes from (%s) is newer than the one there (%s): %s",
                  q->guest->xen, host->xen, a->obstacle);
@@ -109,6 +229,8 @@ static void answer_text(const struct question *q, const struct subject *host,
                       "hazard of that host is one that it was not told of",
                       "hazards of that host are ones that it was not told of");
     findings_others(stdout, width, &all, NULL);
+    print_unknown(q, host, a);
+    print_names(a, &all);
     if (is_too_loose(q, a->pv))
         enforcement_print_refusal(stdout, 2, host, a->pv);
     if (a->pv)
@@ -129,25 +251,37 @@ static const char *find_obstacle(const struct question *q, const struct subject 
     return xc_release_obstacle(&from, &to);
 }
 
-/* STATUS_YES or STATUS_NO. */
-static int ask_host(const struct question *q, const struct subject *host)
+/* The host that the guest was born on, by what two files say: one may be a copy. */
+static bool is_same_host(const struct subject *guest, const struct subject *host)
 {
-    struct policy_fault *faults = xcalloc(MAX_FAULTS, sizeof(*faults));
+    return guest->kind == SUBJECT_HOST && !strcmp(guest->name, host->name) &&
+           guest->have[XC_POLICY_RAW] && host->have[XC_POLICY_RAW] &&
+           !memcmp(guest->policy, host->policy, sizeof(guest->policy[0])) &&
+           !memcmp(guest->unknown, host->unknown, sizeof(guest->unknown));
+}
+
+int check_host(const struct question *q, const struct subject *host)
+{
+    struct policy_fault *faults = xcalloc((size_t)2 * MAX_FAULTS, sizeof(*faults));
     enum xc_policy_index max = subject_max(q->type), deflt = subject_default(q->type);
     struct answer a = {.offered = host->have[max],
                        .report = {.faults = faults, .max = MAX_FAULTS},
+                       .maybe = {.faults = faults + MAX_FAULTS, .max = MAX_FAULTS},
                        .obstacle = find_obstacle(q, host)};
     struct enforcement e;
     int status;
 
     if (a.offered) {
-        struct cpu_policy most = host->policy[max];
-        struct policy_host h = {.max = &most};
+        struct unsure u = {
+            .guest = {q->policy, q->unknown},
+            .max = {&host->policy[max], &host->unknown[max]},
+            .type = q->type == TYPE_PV ? GUEST_PV : GUEST_HVM_HAP,
+            .same = is_same_host(q->guest, host),
+        };
 
-        policy_restrict(&most, q->type == TYPE_PV ? GUEST_PV : GUEST_HVM_HAP);
         if (host->have[deflt])
-            h.deflt = &host->policy[deflt];
-        (void)xc_audit_policy(NULL, q->policy, &h, &a.report, NULL);
+            u.deflt = (struct half_known){&host->policy[deflt], &host->unknown[deflt]};
+        unsure_ask(&u, &a.report, &a.maybe);
     }
     if (q->type == TYPE_PV) {
         a.pv = &e;
@@ -156,7 +290,7 @@ static int ask_host(const struct question *q, const struct subject *host)
             enforcement_of_move(q->home, host, q->policy, &e);
     }
     (q->json ? answer_json : answer_text)(q, host, &a);
-    status = can_run(q, &a) ? STATUS_YES : STATUS_NO;
+    status = find_verdict(q, &a) == VERDICT_YES ? STATUS_YES : STATUS_NO;
     free(faults);
     return status;
 }
@@ -189,7 +323,7 @@ static int ask_all(struct question *q, int n, char **hosts)
         else if (host->kind != SUBJECT_HOST)
             one = complain("%s is not a host", host->origin);
         else
-            one = ask_host(q, host);
+            one = check_host(q, host);
         if (one > status)
             status = one;
         subject_close(host);
@@ -216,11 +350,14 @@ static int run_check(const struct command *cmd, int argc, char **argv)
     }
     if (argc - first < 2)
         return cmd_usage(cmd, "a guest and at least one host are needed");
+    if (config_is(argv[first]))
+        return check_births(argv[first], argc - first - 1, argv + first + 1, q.strict, json);
     guest = xcalloc(1, sizeof(*guest));
     here = xcalloc(1, sizeof(*here));
     if (!subject_open(argv[first], guest)) {
         q.guest = guest;
         q.policy = subject_guest_policy(guest, &q.type);
+        q.unknown = subject_guest_unknown(guest, q.type);
         if (q.policy && guest->kind == SUBJECT_HOST) /* a guest born there */
             host_policy_for_domain(&guest->policy[subject_default(q.type)]);
     }
@@ -258,7 +395,10 @@ const struct command cmd_check = {
     .about =
         "Asks whether a guest can move to each host and find there the CPU that it was told "
         "it has. GUEST is a domain, a save image or a policy file (of a pool: a guest built "
-        "on its level; of a host: a guest that was born there). HOST is a host's file, or - "
+        "on its level; of a host: a guest that was born there), or an xl.cfg that nothing was "
+        "created "
+        "from yet: what would be told on each host, and where it could go from there. HOST is a "
+        "host's file, or - "
         "for this host. What a host can give at most is compared, and what a guest must know "
         "of. Of a PV guest also what its programs see there beyond or short of its policy: that "
         "is a warning, or with --strict a no. Status 0: it can run on all of them; 1: not on "

@@ -12,6 +12,7 @@
 #include "out.h"
 #include "show.h"
 #include "subject.h"
+#include "unknown.h"
 #include "util.h"
 
 static const struct cmd_option options[] = {
@@ -25,9 +26,10 @@ static const struct cmd_option options[] = {
 
 struct side {
     struct subject s;
-    const struct cpu_policy *policy;
+    const struct cpu_policy *policy, *unknown;
     const char *which;
-    struct featureset fs;
+    struct featureset fs;    /* what it has for sure */
+    struct featureset maybe; /* what nobody knows of it */
 };
 
 /* The policy to compare: hosts as they are when both are hosts, else what guests have. */
@@ -42,11 +44,13 @@ static int choose_policy(struct side *side, bool by_name, enum xc_policy_index i
             return -1;
         }
         side->policy = &side->s.policy[index];
+        side->unknown = &side->s.unknown[index];
         side->which = xc_policy_name(index);
     } else {
         side->policy = subject_guest_policy(&side->s, &type);
         if (!side->policy)
             return -1;
+        side->unknown = subject_guest_unknown(&side->s, type);
         if (side->s.kind == SUBJECT_HOST)
             side->which = xc_policy_name(subject_default(type));
         else if (side->s.kind == SUBJECT_LEVEL)
@@ -56,22 +60,22 @@ static int choose_policy(struct side *side, bool by_name, enum xc_policy_index i
     }
     policy_to_featureset(side->policy, &side->fs);
     side->fs.w[FEATURESET_Aa] = 0;
+    unknown_features(side->unknown, &side->maybe);
+    featureset_andnot(&side->fs, &side->fs, &side->maybe);
     return 0;
 }
 
 /* The registers that are feature words are reported by feature. */
-static uint32_t feature_register(const struct cpu_policy *p, uint32_t leaf, uint32_t subleaf,
-                                 unsigned int reg)
+static bool feature_register(uint32_t leaf, uint32_t subleaf, unsigned int reg)
 {
-    (void)p;
     for (unsigned int w = 0; w < FEATURESET_WORDS; w++) {
         const struct featureset_word_info *info = featureset_word_info(w);
 
         if (w != FEATURESET_Aa && info->leaf == leaf && info->subleaf == subleaf &&
             info->reg == reg)
-            return 1;
+            return true;
     }
-    return 0;
+    return false;
 }
 
 struct difference {
@@ -80,48 +84,111 @@ struct difference {
     uint32_t a, b;
 };
 
-/* All registers that differ and are not feature words; the count.  *list is malloc'ed. */
-static size_t register_differences(const struct cpu_policy *a, const struct cpu_policy *b,
-                                   struct difference **list)
+/* The registers of one leaf that differ and are not feature words. */
+static size_t compare_leaf(const struct cpu_policy known[2], uint32_t leaf, uint32_t subleaf,
+                           struct difference *list)
 {
-    struct xc_leaves sides[2];
+    const struct cpuid_regs zero = {0};
+    const struct cpuid_regs *x = policy_leaf_const(&known[0], leaf, subleaf);
+    const struct cpuid_regs *y = policy_leaf_const(&known[1], leaf, subleaf);
     size_t n = 0;
 
-    *list = xcalloc((size_t)8 * POLICY_MAX_LEAVES, sizeof(**list));
-    if (xc_policy_to_leaves(a, &sides[0]))
-        return 0;
-    if (xc_policy_to_leaves(b, &sides[1])) {
-        xc_leaves_free(&sides[0]);
-        return 0;
-    }
-    for (unsigned int side = 0; side < 2; side++)
-        for (size_t i = 0; i < sides[side].nr_leaves; i++) {
-            const xen_cpuid_leaf_t *l = &sides[side].leaves[i];
-            const struct cpuid_regs zero = {0};
-            const struct cpuid_regs *x = policy_leaf_const(a, l->leaf, l->subleaf);
-            const struct cpuid_regs *y = policy_leaf_const(b, l->leaf, l->subleaf);
-            bool in_first = false;
-
-            for (size_t k = 0; side && k < sides[0].nr_leaves && !in_first; k++)
-                in_first =
-                    sides[0].leaves[k].leaf == l->leaf && sides[0].leaves[k].subleaf == l->subleaf;
-            if (in_first)
-                continue;
-            x = x ? x : &zero;
-            y = y ? y : &zero;
-            const uint32_t va[4] = {x->a, x->b, x->c, x->d}, vb[4] = {y->a, y->b, y->c, y->d};
-            for (unsigned int reg = 0; reg < 4; reg++)
-                if (va[reg] != vb[reg] && !feature_register(a, l->leaf, l->subleaf, reg))
-                    (*list)[n++] = (struct difference){l->leaf, l->subleaf, reg, va[reg], vb[reg]};
-        }
-    xc_leaves_free(&sides[0]);
-    xc_leaves_free(&sides[1]);
+    x = x ? x : &zero;
+    y = y ? y : &zero;
+    const uint32_t va[4] = {x->a, x->b, x->c, x->d}, vb[4] = {y->a, y->b, y->c, y->d};
+    for (unsigned int reg = 0; reg < 4; reg++)
+        if (va[reg] != vb[reg] && !feature_register(leaf, subleaf, reg))
+            list[n++] = (struct difference){leaf, subleaf, reg, va[reg], vb[reg]};
     return n;
 }
 
+static bool has_leaf(const struct xc_leaves *l, const xen_cpuid_leaf_t *leaf)
+{
+    for (size_t i = 0; i < l->nr_leaves; i++)
+        if (l->leaves[i].leaf == leaf->leaf && l->leaves[i].subleaf == leaf->subleaf)
+            return true;
+    return false;
+}
+
+/* All registers that differ, as far as both are known, and are not feature words; the count.  *list
+ * is malloc'ed. */
+static size_t register_differences(const struct side *one, const struct side *other,
+                                   struct difference **list)
+{
+    const struct side *const sides[2] = {one, other};
+    struct cpu_policy *known = xcalloc(2, sizeof(*known));
+    struct xc_leaves l[2] = {0};
+    size_t n = 0;
+
+    *list = xcalloc((size_t)8 * POLICY_MAX_LEAVES, sizeof(**list));
+    for (unsigned int i = 0; i < 2; i++) {
+        known[i] = *sides[i]->policy;
+        unknown_clear(&known[i], one->unknown);
+        unknown_clear(&known[i], other->unknown);
+        if (xc_policy_to_leaves(sides[i]->policy, &l[i]))
+            l[i] = (struct xc_leaves){0};
+    }
+    for (unsigned int i = 0; i < 2; i++)
+        for (size_t k = 0; k < l[i].nr_leaves; k++)
+            if (!i || !has_leaf(&l[0], &l[i].leaves[k]))
+                n += compare_leaf(known, l[i].leaves[k].leaf, l[i].leaves[k].subleaf, *list + n);
+    xc_leaves_free(&l[0]);
+    xc_leaves_free(&l[1]);
+    free(known);
+    return n;
+}
+
+/* MSR CE, as far as both are known. */
+static bool differ_in_platform_info(const struct side *a, const struct side *b)
+{
+    return (a->policy->platform_info ^ b->policy->platform_info) & ~a->unknown->platform_info &
+           ~b->unknown->platform_info;
+}
+
+/* Is there anything that nobody knows?  Not between two copies of one file. */
+static bool is_half_known(const struct side *a, const struct side *b)
+{
+    if (!strcmp(a->s.name, b->s.name) && !memcmp(a->policy, b->policy, sizeof(*a->policy)) &&
+        !memcmp(a->unknown, b->unknown, sizeof(*a->unknown)))
+        return false;
+    return unknown_any(a->unknown) || unknown_any(b->unknown);
+}
+
+/* The features that only `one` has for sure, of those that are known of the other. */
 static void only_in(const struct side *one, const struct side *other, struct featureset *fs)
 {
     featureset_andnot(fs, &one->fs, &other->fs);
+    featureset_andnot(fs, fs, &other->maybe);
+}
+
+/* Return whether any feature that is known of both tells them apart. */
+static bool differ_in_features(const struct side *a, const struct side *b)
+{
+    struct featureset x, y;
+
+    only_in(a, b, &x);
+    only_in(b, a, &y);
+    return !featureset_empty(&x) || !featureset_empty(&y);
+}
+
+/* What nobody knows of one side, so that it was not compared. */
+static void print_maybe(const struct side *side)
+{
+    char *what, *how, count[32];
+
+    if (!unknown_any(side->unknown))
+        return;
+    what = subject_unknown_cause(&side->s, &side->maybe);
+    how = subject_unknown_how(&side->s);
+    out_text(
+        stdout, 0, 2, "not known of %s (%s): %s: %s not compared", side->s.name, side->which,
+        *what ? what : "what is no feature",
+        plural(count, sizeof(count), featureset_count(&side->maybe), "feature is", "features are"));
+    show_features(stdout, 2, &side->maybe);
+    if (!featureset_empty(&side->maybe))
+        out_text(stdout, 2, 4, "%s", how);
+    free(what);
+    free(how);
 }
 
 static void print_only(const struct side *one, const struct side *other)
@@ -140,8 +207,8 @@ static void print_only(const struct side *one, const struct side *other)
 static int print_text(const struct side *a, const struct side *b, bool leaves)
 {
     struct difference *list;
-    size_t n = register_differences(a->policy, b->policy, &list);
-    bool features = !featureset_equal(&a->fs, &b->fs);
+    size_t n = register_differences(a, b, &list);
+    bool features = differ_in_features(a, b);
 
     print_only(a, b);
     print_only(b, a);
@@ -171,12 +238,21 @@ static int print_text(const struct side *a, const struct side *b, bool leaves)
         out_text(stdout, 0, 2, "%s differ that are not features: see --leaves",
                  plural(count, sizeof(count), n, "register", "registers"));
     }
-    if (a->policy->platform_info != b->policy->platform_info)
+    if (differ_in_platform_info(a, b))
         out_print(stdout, "msr ce: %#" PRIx64 " in %s, %#" PRIx64 " in %s\n",
                   a->policy->platform_info, a->s.name, b->policy->platform_info, b->s.name);
     free(list);
-    if (n || features || a->policy->platform_info != b->policy->platform_info)
+    print_maybe(a);
+    print_maybe(b);
+    if (n || features || differ_in_platform_info(a, b))
         return STATUS_NO;
+    if (is_half_known(a, b)) {
+        out_text(stdout, 0, 2,
+                 "cannot say whether %s (%s) and %s (%s) are the same CPU: all that is known of "
+                 "both is the same",
+                 a->s.name, a->which, b->s.name, b->which);
+        return STATUS_NO;
+    }
     out_text(stdout, 0, 2, "%s (%s) and %s (%s) are the same CPU", a->s.name, a->which, b->s.name,
              b->which);
     return STATUS_YES;
@@ -185,14 +261,15 @@ static int print_text(const struct side *a, const struct side *b, bool leaves)
 static int print_json(const struct side *a, const struct side *b)
 {
     struct difference *list;
-    size_t n = register_differences(a->policy, b->policy, &list);
-    bool same = !n && featureset_equal(&a->fs, &b->fs) &&
-                a->policy->platform_info == b->policy->platform_info;
+    size_t n = register_differences(a, b, &list);
+    bool differ = n || differ_in_features(a, b) || differ_in_platform_info(a, b);
+    bool same = !differ && !is_half_known(a, b);
     struct json *j = json_begin();
     const struct side *sides[2] = {a, b};
 
     json_object(j, NULL);
     json_bool(j, "same", same);
+    json_string(j, "reason", same ? NULL : differ ? "different" : "unknown");
     json_array(j, "sides");
     for (unsigned int i = 0; i < 2; i++) {
         struct featureset fs;
@@ -203,7 +280,11 @@ static int print_json(const struct side *a, const struct side *b)
         json_string(j, "origin", sides[i]->s.origin);
         json_string(j, "policy", sides[i]->which);
         json_features(j, "only_here", &fs);
-        json_hex(j, "platform_info", sides[i]->policy->platform_info);
+        json_features(j, "unknown", &sides[i]->maybe);
+        if (sides[i]->unknown->platform_info)
+            json_string(j, "platform_info", NULL);
+        else
+            json_hex(j, "platform_info", sides[i]->policy->platform_info);
         json_close_object(j);
     }
     json_close_array(j);

@@ -22,6 +22,8 @@ static const struct cmd_option options[] = {
      "with --dump: what that host can hide from PV guests, as in \"faulting 1.ecx\", or none"},
     {'x', "xen-cmdline", "TEXT",
      "with --dump: the hypervisor's command line there, as in \"cpuid=no-avx512f\""},
+    {'p', "partial", NULL,
+     "with --dump: take a dump that lacks leaves of the CPU; they are unknown"},
     CMD_JSON,
     CMD_END,
 };
@@ -107,7 +109,7 @@ static int run_host(const struct command *cmd, int argc, char **argv)
     const char *output = NULL, *name = NULL, *dump = NULL, *caps_text = NULL, *value;
     const char *cmdline = NULL;
     Xenlevel__File *file;
-    bool json = false;
+    bool json = false, partial = false;
     uint32_t caps = 0;
     int letter, first;
 
@@ -128,6 +130,9 @@ static int run_host(const struct command *cmd, int argc, char **argv)
         case 'x':
             cmdline = value;
             break;
+        case 'p':
+            partial = true;
+            break;
         case 'j':
             json = true;
             break;
@@ -141,12 +146,15 @@ static int run_host(const struct command *cmd, int argc, char **argv)
         return cmd_usage(cmd, "--levelling-caps goes with --dump: a running Xen is asked");
     if (cmdline && !dump)
         return cmd_usage(cmd, "--xen-cmdline goes with --dump: a running Xen has one already");
+    if (partial && !dump)
+        return cmd_usage(cmd, "--partial goes with --dump: a running Xen says all");
     if (name && (!*name || strchr(name, '/')))
         return cmd_usage(cmd, "a host's name is not empty and has no '/'");
     if (caps_text && parse_caps(caps_text, &caps))
         return STATUS_TROUBLE;
-    file = dump ? capture_dump(dump, name, caps_text ? &caps : NULL, cmdline ? cmdline : "")
-                : capture_this_host(name);
+    file = dump
+               ? capture_dump(dump, name, caps_text ? &caps : NULL, cmdline ? cmdline : "", partial)
+               : capture_this_host(name);
     if (!file)
         return STATUS_TROUBLE;
     return write_out(file, output, json);

@@ -13,6 +13,8 @@
 #include "out.h"
 #include "show.h"
 #include "subject.h"
+#include "unknown.h"
+#include "unsure.h"
 #include "util.h"
 
 static const struct cmd_option options[] = {
@@ -29,10 +31,14 @@ struct plan {
     bool done; /* every host offers it */
     struct cpu_policy level;
     struct featureset features;   /* of the level */
-    struct featureset *own;       /* what each host offers by default */
+    struct featureset *own;       /* what each host offers by default, for sure */
+    struct featureset *maybe;     /* what each host offers by default or not: nobody knows */
+    struct cpu_policy *assumed;   /* its default, on the safe side */
     struct featureset *given_up;  /* of that, what is not in the level */
     struct featureset hazards;    /* what guests must be told of, and not every host would */
     struct featureset lost;       /* the union of given_up */
+    struct featureset left_out;   /* what no host is known to lack, and some may lack */
+    struct featureset supposed;   /* hazards in the level that no host is known to have */
     struct featureset *may;       /* what each host may give at most */
     struct featureset untellable; /* what accumulates, and some host cannot give */
     struct enforcement *enforced; /* PV only */
@@ -61,6 +67,47 @@ static void enforce_level(const struct pool *pool, struct plan *plan, size_t i)
     }
 }
 
+/* What each host has for sure, and what nobody knows of it. */
+static void look_at_hosts(struct pool *pool, struct plan *plan)
+{
+    for (size_t i = 0; i < pool->n; i++) {
+        enum xc_policy_index deflt = subject_default(plan->type);
+
+        policy_to_featureset(&pool->hosts[i].policy[deflt], &plan->own[i]);
+        unknown_features(&pool->hosts[i].unknown[deflt], &plan->maybe[i]);
+        featureset_andnot(&plan->own[i], &plan->own[i], &plan->maybe[i]);
+    }
+}
+
+/*
+ * What is left out of the level because some host does not say whether it has it: every other has
+ * it, or does not say either.  Of hazards that no host is known to have, too.
+ */
+static void find_left_out(const struct pool *pool, struct plan *plan)
+{
+    const struct featureset *hazard = featureset_merge_mask(MERGE_HAZARD);
+    const struct featureset *accumulate = featureset_merge_mask(MERGE_ACCUMULATE);
+    struct featureset unsaid = {{0}}, lacking = {{0}}, has = {{0}};
+
+    for (size_t i = 0; i < pool->n; i++) {
+        struct featureset lacks;
+
+        featureset_andnot(&lacks, featureset_known(), &plan->own[i]);
+        featureset_andnot(&lacks, &lacks, &plan->maybe[i]);
+        featureset_or(&lacking, &lacking, &lacks);
+        featureset_or(&unsaid, &unsaid, &plan->maybe[i]);
+        featureset_or(&has, &has, &plan->own[i]);
+    }
+    featureset_andnot(&lacking, &lacking, accumulate);
+    featureset_andnot(&plan->left_out, &unsaid, &plan->features);
+    featureset_andnot(&plan->left_out, &plan->left_out, &lacking);
+    featureset_andnot(&plan->left_out, &plan->left_out, hazard);
+    show_comparable(&plan->left_out);
+    featureset_and(&plan->supposed, &plan->features, hazard);
+    featureset_and(&plan->supposed, &plan->supposed, &unsaid);
+    featureset_andnot(&plan->supposed, &plan->supposed, &has);
+}
+
 /* What each host has, gives up, and is silent about. */
 static void account_for(struct pool *pool, struct plan *plan)
 {
@@ -70,16 +117,19 @@ static void account_for(struct pool *pool, struct plan *plan)
     policy_to_featureset(&plan->level, &plan->features);
     level = plan->features;
     featureset_or(&told, featureset_merge_mask(MERGE_HAZARD), accumulate);
+    look_at_hosts(pool, plan);
+    find_left_out(pool, plan);
     for (size_t i = 0; i < pool->n; i++) {
         struct featureset untold;
 
-        policy_to_featureset(&pool->hosts[i].policy[subject_default(plan->type)], &plan->own[i]);
         featureset_andnot(&plan->given_up[i], &plan->own[i], &level);
         featureset_andnot(&plan->given_up[i], &plan->given_up[i], &told);
+        featureset_andnot(&plan->given_up[i], &plan->given_up[i], &plan->left_out);
         show_comparable(&plan->given_up[i]);
         featureset_or(&plan->lost, &plan->lost, &plan->given_up[i]);
         featureset_and(&untold, &level, &told);
         featureset_andnot(&untold, &untold, &plan->own[i]);
+        featureset_andnot(&untold, &untold, &plan->supposed);
         featureset_or(&plan->hazards, &plan->hazards, &untold);
         if (plan->type == TYPE_PV)
             enforce_level(pool, plan, i);
@@ -98,7 +148,10 @@ static bool host_offers(const struct pool *pool, struct plan *plan, struct polic
             *cannot = i;
             return false;
         }
-        hosts[i] = (struct policy_host){s->have[max] ? &s->policy[max] : NULL, &s->policy[deflt]};
+        plan->assumed[i] = s->policy[deflt];
+        if (s->have[max])
+            unsure_assume_hazards(&plan->assumed[i], &s->unknown[deflt], &s->policy[max]);
+        hosts[i] = (struct policy_host){s->have[max] ? &s->policy[max] : NULL, &plan->assumed[i]};
         if (s->have[max])
             policy_to_featureset(&s->policy[max], &plan->may[i]);
         else
@@ -119,6 +172,8 @@ static int make_plan(struct pool *pool, enum subject_type type, bool quiet)
     plan->own = xcalloc(pool->n, sizeof(*plan->own));
     plan->given_up = xcalloc(pool->n, sizeof(*plan->given_up));
     plan->may = xcalloc(pool->n, sizeof(*plan->may));
+    plan->maybe = xcalloc(pool->n, sizeof(*plan->maybe));
+    plan->assumed = xcalloc(pool->n, sizeof(*plan->assumed));
     plan->enforced = xcalloc(pool->n, sizeof(*plan->enforced));
     if (!host_offers(pool, plan, hosts, &culprit)) {
         if (!quiet)
@@ -250,6 +305,66 @@ static void print_losses(const struct pool *pool, const struct plan *plan)
     }
 }
 
+/* "a (MSR 10A is not in the dump)": the hosts that do not say, and what they do not say. */
+static char *find_silent(const struct pool *pool, const struct plan *plan,
+                         const struct featureset *about)
+{
+    char *list = xstrdup("");
+
+    for (size_t i = 0; i < pool->n; i++) {
+        struct featureset fs;
+        char *what, *longer;
+
+        featureset_and(&fs, &plan->maybe[i], about);
+        if (featureset_empty(&fs))
+            continue;
+        what = subject_unknown_cause(&pool->hosts[i], &fs);
+        longer =
+            xasprintf("%s%s%s (%s %s not in the %s)", list, *list ? ", " : "", pool->hosts[i].name,
+                      what, strchr(what, ',') ? "are" : "is", subject_source_name(&pool->hosts[i]));
+        free(what);
+        free(list);
+        list = longer;
+    }
+    return list;
+}
+
+/* What is not in the level, or is in it to be safe, because nobody knows. */
+static void print_unknown(const struct pool *pool, const struct plan *plan)
+{
+    char count[32], *who;
+
+    if (!featureset_empty(&plan->left_out)) {
+        who = find_silent(pool, plan, &plan->left_out);
+        out_text(
+            stdout, 2, 4, "%s: left out, because it is not known of %s",
+            plural(count, sizeof(count), featureset_count(&plan->left_out), "feature", "features"),
+            who);
+        show_features(stdout, 4, &plan->left_out);
+        free(who);
+    }
+    if (!featureset_empty(&plan->supposed)) {
+        who = find_silent(pool, plan, &plan->supposed);
+        out_text(
+            stdout, 2, 4,
+            "guests are told of these hazards to be safe, because they are not known of %s:", who);
+        show_features(stdout, 4, &plan->supposed);
+        free(who);
+    }
+    for (size_t i = 0; i < pool->n; i++) {
+        struct featureset both, here;
+        char *how;
+
+        featureset_or(&both, &plan->left_out, &plan->supposed);
+        featureset_and(&here, &both, &plan->maybe[i]);
+        if (featureset_empty(&here))
+            continue;
+        how = subject_unknown_how(&pool->hosts[i]);
+        out_text(stdout, 2, 4, "%s: %s", pool->hosts[i].name, how);
+        free(how);
+    }
+}
+
 static void print_plan(const struct pool *pool, const struct plan *plan)
 {
     char count[32];
@@ -276,6 +391,7 @@ static void print_plan(const struct pool *pool, const struct plan *plan)
         show_features(stdout, 4, &plan->hazards);
     }
     print_losses(pool, plan);
+    print_unknown(pool, plan);
     for (size_t i = 0; plan->type == TYPE_PV && i < pool->n; i++)
         enforcement_print(stdout, 2, &pool->hosts[i], &plan->enforced[i]);
 }
@@ -332,6 +448,26 @@ static void losses_json(struct json *j, const struct pool *pool, const struct pl
     json_close_array(j);
 }
 
+static void left_out_json(struct json *j, const struct pool *pool, const struct plan *plan)
+{
+    json_array(j, "left_out");
+    for (int f = featureset_next(&plan->left_out, 0); f >= 0;
+         f = featureset_next(&plan->left_out, (unsigned int)f + 1)) {
+        const struct feature_info *info = feature_info((unsigned int)f);
+        char place[32] = "";
+
+        (void)feature_location((unsigned int)f, place, sizeof(place));
+        json_object(j, NULL);
+        json_string(j, "name", info ? info->name : NULL);
+        json_string(j, "location", place);
+        json_string(j, "reason", "unknown");
+        names_json(j, "not_known_of", pool, plan->maybe, (unsigned int)f, true);
+        json_close_object(j);
+    }
+    json_close_array(j);
+    json_features(j, "hazards_supposed", &plan->supposed);
+}
+
 static void plan_json(struct json *j, const char *key, const struct pool *pool,
                       const struct plan *plan)
 {
@@ -344,6 +480,7 @@ static void plan_json(struct json *j, const char *key, const struct pool *pool,
     costs_json(j, pool, plan);
     json_features(j, "hazards_told", &plan->hazards);
     losses_json(j, pool, plan);
+    left_out_json(j, pool, plan);
     json_array(j, "hosts");
     for (size_t i = 0; i < pool->n; i++) {
         json_object(j, NULL);
@@ -384,6 +521,16 @@ static int print_report(const struct pool *pool, const char *output, bool json)
     return STATUS_YES;
 }
 
+/* What the level lacks because this host does not say whether it has it; NULL for nothing. */
+static Xenlevel__Featureset *left_out_of(const struct pool *pool, enum subject_type type, size_t i)
+{
+    const struct plan *plan = &pool->plans[type];
+    struct featureset fs;
+
+    featureset_and(&fs, &plan->left_out, &plan->maybe[i]);
+    return featureset_empty(&fs) ? NULL : xlp_featureset_new(fs.w, FEATURESET_WORDS);
+}
+
 static Xenlevel__Member *new_member(const struct pool *pool, size_t i)
 {
     const struct subject *host = &pool->hosts[i];
@@ -402,6 +549,10 @@ static Xenlevel__Member *new_member(const struct pool *pool, size_t i)
     if (pool->plans[TYPE_HVM].done)
         member->hvm_given_up =
             xlp_featureset_new(pool->plans[TYPE_HVM].given_up[i].w, FEATURESET_WORDS);
+    if (pool->plans[TYPE_PV].done)
+        member->pv_left_out = left_out_of(pool, TYPE_PV, i);
+    if (pool->plans[TYPE_HVM].done)
+        member->hvm_left_out = left_out_of(pool, TYPE_HVM, i);
     return member;
 }
 
@@ -432,11 +583,31 @@ static int write_pool(const struct pool *pool, const char *path, const char *nam
     return rc ? complain("%s", error.text) : STATUS_YES;
 }
 
+/* A level by itself, which may have been edited as JSON: written as a file. */
+static int write_level(const struct subject *s, const char *output, const char *name)
+{
+    struct xlp_error error;
+
+    if (!output)
+        return complain("%s is not a host but a level: --output is needed to write it as a file",
+                        s->origin);
+    if (name) {
+        free(s->file->level->name);
+        s->file->level->name = xstrdup(name);
+    }
+    if (xlp_save(output, s->file, &error))
+        return complain("%s", error.text);
+    out_print(stdout, "written to %s\n", output);
+    return STATUS_YES;
+}
+
 static int open_hosts(struct pool *pool, char **args)
 {
     for (size_t i = 0; i < pool->n; i++) {
         if (subject_open(args[i], &pool->hosts[i]))
             return -1;
+        if (pool->n == 1 && pool->hosts[i].kind == SUBJECT_LEVEL)
+            return 0;
         if (pool->hosts[i].kind != SUBJECT_HOST) {
             warn("%s is not a host: a level is made of hosts", pool->hosts[i].origin);
             return -1;
@@ -507,7 +678,11 @@ static int run_level(const struct command *cmd, int argc, char **argv)
         return cmd_usage(cmd, "at least one host is needed");
     pool.n = (size_t)(argc - first);
     pool.hosts = xcalloc(pool.n, sizeof(*pool.hosts));
-    if (!open_hosts(&pool, argv + first))
+    if (open_hosts(&pool, argv + first))
+        status = STATUS_TROUBLE;
+    else if (pool.hosts[0].kind == SUBJECT_LEVEL)
+        status = write_level(&pool.hosts[0], output, name);
+    else
         status = level_hosts(&pool, output, name, strict, json);
     for (size_t i = 0; i < pool.n; i++)
         subject_close(&pool.hosts[i]);
@@ -515,6 +690,8 @@ static int run_level(const struct command *cmd, int argc, char **argv)
         free(pool.plans[type].own);
         free(pool.plans[type].given_up);
         free(pool.plans[type].may);
+        free(pool.plans[type].maybe);
+        free(pool.plans[type].assumed);
         free(pool.plans[type].enforced);
     }
     free(pool.hosts);

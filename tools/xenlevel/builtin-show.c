@@ -2,7 +2,6 @@
 /*
  * xenlevel show: a policy file, a save image or a domain, for people or programs.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "commands.h"
 #include "out.h"
 #include "show.h"
+#include "unknown.h"
 #include "util.h"
 
 static const struct cmd_option options[] = {
@@ -26,12 +26,14 @@ void show_host(FILE *f, const struct subject *s)
     const Xenlevel__Host *host = s->file->host;
     char caps[XC_LEVELCAPS_TEXT] = "";
     struct table t;
-    char *id, *xen;
+    char *id, *xen, *unknown;
 
     id = xasprintf("%s family %#x model %#x stepping %#x", host->vendor, host->family, host->model,
                    host->stepping);
     if (host->source == XENLEVEL__SOURCE__SOURCE_DUMP)
         xen = xstrdup("none: from a CPUID dump; the policies are what Xen 4.17 would offer");
+    else if (!host->xen_version[0])
+        xen = xstrdup("version not known");
     else
         xen = xasprintf("%s%s%s", host->xen_version, host->xen_build_id[0] ? ", build id " : "",
                         host->xen_build_id);
@@ -46,7 +48,13 @@ void show_host(FILE *f, const struct subject *s)
     if (host->levelling_worked_out)
         table_row(&t, "", "worked out from the CPU's model: this Xen does not say");
     table_row(&t, "captured", host->date);
+    unknown = subject_unknown_cause(s, NULL);
+    if (*unknown)
+        table_row(&t, "not known", unknown);
+    for (size_t i = 0; i < host->n_notes; i++)
+        table_row(&t, i ? "" : "note", host->notes[i]);
     table_print(&t, f);
+    free(unknown);
     free(id);
     free(xen);
 }
@@ -54,6 +62,7 @@ void show_host(FILE *f, const struct subject *s)
 void show_host_json(struct json *j, const struct subject *s)
 {
     const Xenlevel__Host *host = s->file->host;
+    char *unknown = subject_unknown_cause(s, NULL);
 
     json_string(j, "kind", "host");
     json_string(j, "name", host->name);
@@ -72,45 +81,87 @@ void show_host_json(struct json *j, const struct subject *s)
     else
         json_string(j, "levelling_caps", NULL);
     json_bool(j, "levelling_worked_out", host->levelling_worked_out);
+    json_string(j, "not_known", *unknown ? unknown : NULL);
+    free(unknown);
+    json_array(j, "notes");
+    for (size_t i = 0; i < host->n_notes; i++)
+        json_string(j, NULL, host->notes[i]);
+    json_close_array(j);
 }
 
-static void print_leaves(FILE *f, const struct cpu_policy *p)
+static void print_leaf(FILE *f, const xen_cpuid_leaf_t *leaf, const struct cpuid_regs *unknown)
+{
+    char subleaf[16] = "-", eax[17], ebx[17], ecx[17], edx[17];
+
+    if (leaf->subleaf != XEN_CPUID_NO_SUBLEAF)
+        (void)snprintf(subleaf, sizeof(subleaf), "%x", leaf->subleaf);
+    unknown_format_value(leaf->a, unknown ? unknown->a : 0, 8, eax);
+    unknown_format_value(leaf->b, unknown ? unknown->b : 0, 8, ebx);
+    unknown_format_value(leaf->c, unknown ? unknown->c : 0, 8, ecx);
+    unknown_format_value(leaf->d, unknown ? unknown->d : 0, 8, edx);
+    out_print(f, "  %08x %-8s %s %s %s %s\n", leaf->leaf, subleaf, eax, ebx, ecx, edx);
+}
+
+static void print_leaves(FILE *f, const struct cpu_policy *p, const struct cpu_policy *mask)
 {
     struct xc_leaves l;
 
     if (xc_policy_to_leaves(p, &l))
         return;
     (void)fprintf(f, "  leaf     subleaf  eax      ebx      ecx      edx\n");
-    for (size_t i = 0; i < l.nr_leaves; i++) {
-        const xen_cpuid_leaf_t *leaf = &l.leaves[i];
-        char subleaf[16] = "-";
+    for (size_t i = 0; i < l.nr_leaves; i++)
+        print_leaf(f, &l.leaves[i], policy_leaf_const(mask, l.leaves[i].leaf, l.leaves[i].subleaf));
+    for (size_t i = 0; i < l.nr_msrs; i++) {
+        bool caps = l.msrs[i].idx == MSR_ARCH_CAPABILITIES;
+        char value[17];
 
-        if (leaf->subleaf != XEN_CPUID_NO_SUBLEAF)
-            (void)snprintf(subleaf, sizeof(subleaf), "%x", leaf->subleaf);
-        (void)fprintf(f, "  %08x %-8s %08x %08x %08x %08x\n", leaf->leaf, subleaf, leaf->a, leaf->b,
-                      leaf->c, leaf->d);
+        unknown_format_value(l.msrs[i].val, caps ? mask->arch_caps : mask->platform_info, 16,
+                             value);
+        out_print(f, "  msr %08x      %s\n", l.msrs[i].idx, value);
     }
-    for (size_t i = 0; i < l.nr_msrs; i++)
-        (void)fprintf(f, "  msr %08x      %016" PRIx64 "\n", l.msrs[i].idx, l.msrs[i].val);
     xc_leaves_free(&l);
 }
 
-static void print_policy(const char *title, const struct cpu_policy *p, bool leaves)
+/* The features of which nobody knows, under a heading of their own. */
+static void print_unknown(const struct subject *s, const struct cpu_policy *mask)
 {
-    char hex[FEATURESET_WORDS * 9 + 1];
     struct featureset fs;
-    char count[32];
+    char *what;
 
+    if (!unknown_any(mask))
+        return;
+    unknown_features(mask, &fs);
+    what = subject_unknown_cause(s, &fs);
+    out_text(stdout, 2, 4, "not known, because the source does not say them: %s%s", what,
+             featureset_empty(&fs) ? "" : "; it may have these features or not:");
+    show_features(stdout, 4, &fs);
+    free(what);
+}
+
+static void print_policy(const struct subject *s, const char *title, const struct cpu_policy *p,
+                         const struct cpu_policy *mask, bool leaves)
+{
+    char words[UNKNOWN_WORDS_TEXT], count[32], more[48] = "";
+    struct featureset fs, unknown;
+
+    policy_to_featureset(mask, &unknown);
     policy_to_featureset(p, &fs);
-    fs.w[FEATURESET_Aa] = 0;
-    (void)printf("\n%s: %s\n", title,
-                 plural(count, sizeof(count), featureset_count(&fs), "feature", "features"));
-    policy_to_featureset(p, &fs);
-    if (featureset_format(&fs, featureset_length(&fs), hex, sizeof(hex)) > 0)
-        out_text(stdout, 2, 2, "%s", hex);
+    featureset_andnot(&fs, &fs, &unknown);
+    unknown_format_words(p, mask, words);
+    unknown_features(mask, &unknown);
+    if (!featureset_empty(&unknown))
+        (void)snprintf(more, sizeof(more), " and %u not known", featureset_count(&unknown));
+    unknown = fs;
+    unknown.w[FEATURESET_Aa] = 0;
+    out_print(stdout, "\n%s: %s%s\n", title,
+              plural(count, sizeof(count), featureset_count(&unknown), "feature", "features"),
+              more);
+    if (words[0])
+        out_text(stdout, 2, 2, "%s", words);
     show_features(stdout, 2, &fs);
+    print_unknown(s, mask);
     if (leaves)
-        print_leaves(stdout, p);
+        print_leaves(stdout, p, mask);
 }
 
 /* What is to be shown, after the options. */
@@ -123,6 +174,7 @@ struct choice {
 
 static void show_level(const struct subject *s, const struct choice *c, struct json *j)
 {
+    static const struct cpu_policy nothing;
     const Xenlevel__Level *level = s->file->level;
 
     if (j) {
@@ -153,8 +205,8 @@ static void show_level(const struct subject *s, const struct choice *c, struct j
         if (j)
             json_policy(j, type == TYPE_PV ? "pv" : "hvm", &s->level[type], c->leaves);
         else
-            print_policy(type == TYPE_PV ? "PV guests" : "HVM and PVH guests", &s->level[type],
-                         c->leaves);
+            print_policy(s, type == TYPE_PV ? "PV guests" : "HVM and PVH guests", &s->level[type],
+                         &nothing, c->leaves);
     }
 }
 
@@ -168,7 +220,7 @@ static void show_guest(const struct subject *s, const struct choice *c, struct j
         json_string(j, "type", s->type_name);
         json_string(j, "cpu", cpu);
         json_string(j, "xen_version", s->xen);
-        json_policy(j, "policy", &s->guest, c->leaves);
+        json_policy_known(j, "policy", &s->guest, &s->guest_unknown, c->leaves);
     } else {
         struct table t;
 
@@ -178,7 +230,7 @@ static void show_guest(const struct subject *s, const struct choice *c, struct j
         table_row(&t, "cpu", cpu);
         table_row(&t, "xen", s->xen[0] ? s->xen : "unknown");
         table_print(&t, stdout);
-        print_policy("its CPU", &s->guest, c->leaves);
+        print_policy(s, "its CPU", &s->guest, &s->guest_unknown, c->leaves);
     }
     free(cpu);
 }
@@ -198,14 +250,15 @@ static int show_a_host(const struct subject *s, const struct choice *c, struct j
     if (!j) {
         show_host(stdout, s);
         if (s->have[index])
-            print_policy(xc_policy_name(index), &s->policy[index], c->leaves);
+            print_policy(s, xc_policy_name(index), &s->policy[index], &s->unknown[index],
+                         c->leaves);
         return STATUS_YES;
     }
     show_host_json(j, s);
     json_object(j, "policies");
     for (unsigned int i = 0; i < XC_POLICIES; i++)
         if (s->have[i] && ((!c->by_name && c->type == TYPE_UNKNOWN) || i == index))
-            json_policy(j, xc_policy_name(i), &s->policy[i], c->leaves);
+            json_policy_known(j, xc_policy_name(i), &s->policy[i], &s->unknown[i], c->leaves);
     json_close_object(j);
     return STATUS_YES;
 }
@@ -230,6 +283,7 @@ int show_keep_guest(const struct subject *s, const char *path)
         guest->type = strcmp(s->type_name, "PVH") ? XENLEVEL__GUEST_TYPE__GUEST_TYPE_HVM
                                                   : XENLEVEL__GUEST_TYPE__GUEST_TYPE_PVH;
     guest->policy = xlp_policy_from(&s->guest);
+    guest->unknown = xlp_unknown_from(&s->guest_unknown);
     file->content_case = XENLEVEL__FILE__CONTENT_GUEST;
     file->guest = guest;
     rc = xlp_save(path, file, &error);

@@ -394,6 +394,19 @@ static void list_features(const struct cpu_policy *a, const struct cpu_policy *b
     }
 }
 
+/* Do the two differ in a bit that the source of the first one says? */
+static bool is_changed(const struct cpu_policy *was, const struct cpu_policy *unknown,
+                       const struct cpu_policy *now)
+{
+    const uint8_t *a = (const uint8_t *)was, *b = (const uint8_t *)now;
+    const uint8_t *u = (const uint8_t *)unknown;
+
+    for (size_t i = 0; i < sizeof(*was); i++)
+        if ((a[i] ^ b[i]) & ~u[i])
+            return true;
+    return false;
+}
+
 static enum answer compare_hosts(const struct subject *was, const struct subject *now, char **text)
 {
     char changes[512] = "";
@@ -404,7 +417,7 @@ static enum answer compare_hosts(const struct subject *was, const struct subject
                               was->have[i] ? "there" : "not there");
             return ANSWER_NO;
         }
-        if (!was->have[i] || !memcmp(&was->policy[i], &now->policy[i], sizeof(was->policy[i])))
+        if (!was->have[i] || !is_changed(&was->policy[i], &was->unknown[i], &now->policy[i]))
             continue;
         list_features(&was->policy[i], &now->policy[i], ": gone ", changes, sizeof(changes));
         list_features(&now->policy[i], &was->policy[i], ": new ", changes, sizeof(changes));

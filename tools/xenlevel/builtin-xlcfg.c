@@ -12,18 +12,25 @@
 #include <string.h>
 
 #include "commands.h"
+#include "features-gen.h"
 #include "json.h"
+#include "level-json.h"
 #include "out.h"
 #include "show.h"
 #include "subject.h"
 #include "util.h"
+#include "xlcfg-forms.h"
 
 static const struct cmd_option options[] = {
     {'t', "type", "TYPE", "for pv or hvm guests (default: hvm, which PVH guests are too)"},
-    {'f', "form", "FORM", "bits (default) or names: the form of the cpuid= line"},
+    {'f', "form", "FORM",
+     "bits (default) or names: the form of the cpuid= line; libvirt, featureset, cmdline or json: "
+     "for others than xl"},
     CMD_JSON,
     CMD_END,
 };
+
+enum form { FORM_BITS, FORM_NAMES, FORM_LIBVIRT, FORM_FEATURESET, FORM_CMDLINE, FORM_JSON };
 
 /* A register's 32 characters. */
 struct bits {
@@ -104,18 +111,26 @@ static char *names_of(const struct featureset *fs, unsigned int word)
     return list;
 }
 
+static void add_words(const Xenlevel__Featureset *f, struct featureset *all)
+{
+    struct featureset fs;
+
+    if (f && !featureset_from_words(&fs, f->words, f->n_words))
+        featureset_or(all, all, &fs);
+}
+
+/* What members give up, and what is left out because some member does not say whether it has it:
+ * all that a host of the pool may show and a guest must not see. */
 static void given_up(const struct subject *pool, enum subject_type type, struct featureset *all)
 {
     const Xenlevel__Level *level = pool->file->level;
 
     memset(all, 0, sizeof(*all));
     for (size_t i = 0; i < level->n_members; i++) {
-        const Xenlevel__Featureset *f =
-            type == TYPE_PV ? level->members[i]->pv_given_up : level->members[i]->hvm_given_up;
-        struct featureset fs;
+        const Xenlevel__Member *m = level->members[i];
 
-        if (f && !featureset_from_words(&fs, f->words, f->n_words))
-            featureset_or(all, all, &fs);
+        add_words(type == TYPE_PV ? m->pv_given_up : m->hvm_given_up, all);
+        add_words(type == TYPE_PV ? m->pv_left_out : m->hvm_left_out, all);
     }
 }
 
@@ -174,9 +189,18 @@ static void print_bits(const struct entries *list)
     (void)printf("]\n");
 }
 
-/* "host,avx2=0,...": only what the members really give up, and only by name. */
+/* "host,avx2=0,rsba=1,...": only what the members really give up, and what guests must be told
+ * though a host may not say it by itself; only by name. */
 static void print_names(const struct cpu_policy *p, const struct featureset *lost)
 {
+    struct featureset fs, told;
+
+    policy_to_featureset(p, &fs);
+    featureset_or(&told, featureset_merge_mask(MERGE_HAZARD),
+                  featureset_merge_mask(MERGE_ACCUMULATE));
+    featureset_and(&told, &told, &fs);
+    if (featureset_test(&fs, X86_FEATURE_ARCH_CAPS)) /* hazards of the MSR need it */
+        featureset_set(&told, X86_FEATURE_ARCH_CAPS);
     (void)printf("cpuid = \"host,maxleaf=%#x", p->basic[0].a);
     for (int f = featureset_next(lost, 0); f >= 0; f = featureset_next(lost, (unsigned int)f + 1)) {
         const struct feature_info *info = feature_info((unsigned int)f);
@@ -184,6 +208,13 @@ static void print_names(const struct cpu_policy *p, const struct featureset *los
         if (info && f / 32 < FEATURESET_XEN_WORDS)
             /* To libxl `clflush` is the size of a line; its name for the feature is another. */
             (void)printf(",%s=0", strcmp(info->name, "clflush") ? info->name : "clfsh");
+    }
+    for (int f = featureset_next(&told, 0); f >= 0;
+         f = featureset_next(&told, (unsigned int)f + 1)) {
+        const struct feature_info *info = feature_info((unsigned int)f);
+
+        if (info && f / 32 < FEATURESET_XEN_WORDS)
+            (void)printf(",%s=1", info->name);
     }
     (void)printf("\"\n");
 }
@@ -231,7 +262,20 @@ static int print_json(const struct subject *pool, enum subject_type type,
     return json_end(j);
 }
 
-static int write_config(const struct subject *pool, enum subject_type type, bool names, bool json)
+/* The forms of others. */
+static int write_other(enum form form, const struct cpu_policy *p, const struct featureset *lost,
+                       enum subject_type type)
+{
+    const struct xlcfg_level level = {p, lost, type};
+
+    if (form == FORM_LIBVIRT)
+        return print_libvirt(&level);
+    (form == FORM_FEATURESET ? print_featureset : print_cmdline)(&level);
+    return STATUS_YES;
+}
+
+static int write_config(const struct subject *pool, enum subject_type type, enum form form,
+                        bool json)
 {
     const struct cpu_policy *p = subject_guest_policy(pool, &type);
     struct entries *list;
@@ -240,16 +284,18 @@ static int write_config(const struct subject *pool, enum subject_type type, bool
 
     if (!p)
         return STATUS_TROUBLE;
-    list = xcalloc(1, sizeof(*list));
     given_up(pool, type, &lost);
+    if (form > FORM_NAMES)
+        return write_other(form, p, &lost, type);
+    list = xcalloc(1, sizeof(*list));
     collect_entries(p, &lost, list);
     if (json) {
         status = print_json(pool, type, list, &lost);
     } else {
         out_print(stdout, "# The level of '%s' for %s guests, by xenlevel.\n", pool->name,
                   type == TYPE_PV ? "PV" : "HVM and PVH");
-        print_limits(p, &lost, names);
-        if (names)
+        print_limits(p, &lost, form == FORM_NAMES);
+        if (form == FORM_NAMES)
             print_names(p, &lost);
         else
             print_bits(list);
@@ -260,10 +306,24 @@ static int write_config(const struct subject *pool, enum subject_type type, bool
     return status;
 }
 
+static int parse_form(const char *text, enum form *form)
+{
+    static const char *const forms[] = {"bits",       "names",   "libvirt",
+                                        "featureset", "cmdline", "json"};
+
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+        if (!strcmp(text, forms[i])) {
+            *form = (enum form)i;
+            return 0;
+        }
+    return -1;
+}
+
 static int run_xlcfg(const struct command *cmd, int argc, char **argv)
 {
     enum subject_type type = TYPE_UNKNOWN;
-    bool names = false, json = false;
+    enum form form = FORM_BITS;
+    bool json = false;
     struct subject *pool;
     const char *value;
     int letter, first, status = STATUS_TROUBLE;
@@ -271,11 +331,9 @@ static int run_xlcfg(const struct command *cmd, int argc, char **argv)
     while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1) {
         if (letter == 'j')
             json = true;
-        else if (letter == 'f' && (!strcmp(value, "bits") || !strcmp(value, "names")))
-            names = !strcmp(value, "names");
-        else if (letter == 'f')
-            return cmd_usage(cmd, "--form is bits or names");
-        else if (letter != 't' || parse_type(value, &type))
+        else if (letter == 'f' && parse_form(value, &form))
+            return cmd_usage(cmd, "--form is bits, names, libvirt, featureset, cmdline or json");
+        else if (letter == 't' ? parse_type(value, &type) : letter != 'f')
             return STATUS_TROUBLE;
     }
     if (argc - first != 1)
@@ -284,8 +342,10 @@ static int run_xlcfg(const struct command *cmd, int argc, char **argv)
     if (!subject_open(argv[first], pool)) {
         if (pool->kind != SUBJECT_LEVEL)
             status = complain("%s is not a pool's level: see `xenlevel level`", pool->origin);
+        else if (form == FORM_JSON)
+            status = level_to_json(pool->file->level);
         else
-            status = write_config(pool, type, names, json);
+            status = write_config(pool, type, form, json);
     }
     subject_close(pool);
     free(pool);
@@ -299,7 +359,10 @@ const struct command cmd_xlcfg = {
     .about = "Prints the cpuid= setting for xl.cfg(5) that gives a guest the level of a pool from "
              "its birth, in xl's bit string form, which can name every bit of CPUID; or by feature "
              "name. xl of Xen 4.17 has no msr= setting: what the level hides in MSRs is named in a "
-             "comment, and `xenlevel apply` can hide it.",
+             "comment, and `xenlevel apply` can hide it.\n\n"
+             "--form libvirt: a <cpu> element; featureset: the words that XAPI keeps; cmdline: "
+             "cpuid= for Xen's own command line, on each host; json: the level as text that can "
+             "be edited, and be given to every command in the place of the file.",
     .options = options,
     .run = run_xlcfg,
 };

@@ -12,8 +12,10 @@
 #include <host-policy.h>
 
 #include "capture.h"
+#include "derive_unknown.h"
 #include "dump.h"
 #include "features-gen.h"
+#include "forms.h"
 #include "logger.h"
 #include "out.h"
 #include "programs.h"
@@ -36,8 +38,9 @@ static Xenlevel__File *new_host(const char *name)
     return file;
 }
 
-/* What the CPU calls itself. */
-static void set_identity(Xenlevel__Host *host, const struct cpu_policy *p)
+/* What the CPU calls itself.  unknown: what is not known of it, or NULL. */
+static void set_identity(Xenlevel__Host *host, const struct cpu_policy *p,
+                         const struct cpu_policy *unknown)
 {
     unsigned int family, model, stepping;
     char brand[49], vendor[13];
@@ -50,12 +53,17 @@ static void set_identity(Xenlevel__Host *host, const struct cpu_policy *p)
     host->model = model;
     host->stepping = stepping;
     /* Engineering samples and old CPUs may have no brand. */
-    host->cpu = brand[0] ? xstrdup(brand)
-                         : xasprintf("%s family %#x model %#x stepping %#x", vendor, family, model,
-                                     stepping);
+    if (brand[0])
+        host->cpu = xstrdup(brand);
+    else if (unknown && unknown->basic[1].a)
+        host->cpu = xasprintf("%s, model not known", vendor[0] ? vendor : "vendor");
+    else
+        host->cpu =
+            xasprintf("%s family %#x model %#x stepping %#x", vendor, family, model, stepping);
 }
 
-static void add_policy(Xenlevel__Host *host, enum xc_policy_index index, Xenlevel__Policy *policy)
+static Xenlevel__HostPolicy *add_policy(Xenlevel__Host *host, enum xc_policy_index index,
+                                        Xenlevel__Policy *policy)
 {
     Xenlevel__HostPolicy *entry = xcalloc(1, sizeof(*entry));
 
@@ -65,6 +73,14 @@ static void add_policy(Xenlevel__Host *host, enum xc_policy_index index, Xenleve
     host->policies =
         xrealloc((void *)host->policies, (host->n_policies + 1) * sizeof(Xenlevel__HostPolicy *));
     host->policies[host->n_policies++] = entry;
+    return entry;
+}
+
+/* A sentence that is to be said of the host ever after; the host owns it. */
+static void add_note(Xenlevel__Host *host, char *note)
+{
+    host->notes = xrealloc((void *)host->notes, (host->n_notes + 1) * sizeof(char *));
+    host->notes[host->n_notes++] = note;
 }
 
 static void add_featureset(Xenlevel__Host *host, enum xc_featureset_index index,
@@ -136,8 +152,8 @@ static int capture_policies(xc_handle *xch, const struct xc_physinfo *info, Xenl
             return -1;
         }
         if (i == XC_POLICY_HOST)
-            set_identity(host, &p);
-        add_policy(host, i, xlp_policy_new(&l));
+            set_identity(host, &p, NULL);
+        (void)add_policy(host, i, xlp_policy_new(&l));
         xc_leaves_free(&l);
     }
     return 0;
@@ -210,17 +226,17 @@ Xenlevel__File *capture_xen(xc_handle *xch, const char *name)
 
 /* The policies of a host of which only the first is known: those of guests that it can run. */
 static void derive_policies(Xenlevel__Host *host, const struct cpu_policy *raw,
-                            const struct host_options *options)
+                            const struct cpu_policy *unknown, const struct host_options *options)
 {
-    struct cpu_policy *p = xcalloc(HOST_POLICIES, sizeof(*p));
+    struct derived *d = xcalloc(1, sizeof(*d));
     struct xc_physinfo info = {.pv = true};
-    bool has_hap;
 
-    p[XC_POLICY_RAW] = *raw;
-    host_policies_derive(p, options, &info.hvm, &has_hap);
+    derive_unknown(raw, unknown, options, d);
+    info.hvm = d->has_hvm;
     for (unsigned int i = 0; i < XC_POLICIES; i++)
         if (is_wanted(xc_policy_name(i), &info))
-            add_policy(host, i, xlp_policy_from(&p[i]));
+            add_policy(host, i, xlp_policy_from(&d->policy[i]))->unknown =
+                xlp_unknown_from(&d->unknown[i]);
     for (unsigned int i = 0; i < XC_FEATURESETS; i++) {
         static const enum xc_policy_index from[XC_FEATURESETS] = {
             [XC_FEATURESET_RAW] = XC_POLICY_RAW,       [XC_FEATURESET_HOST] = XC_POLICY_HOST,
@@ -231,58 +247,231 @@ static void derive_policies(Xenlevel__Host *host, const struct cpu_policy *raw,
 
         if (!is_wanted(xc_featureset_name(i), &info))
             continue;
-        policy_to_featureset(&p[from[i]], &fs);
+        policy_to_featureset(&d->policy[from[i]], &fs);
         add_featureset(host, i, fs.w, FEATURESET_WORDS);
     }
-    free(p);
+    free(d);
 }
 
-Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t *caps,
-                             const char *cmdline)
+/* Which features of guests' policies are not known?  Returns whether anything of them is not. */
+static bool find_unknown_features(const Xenlevel__Host *host, struct featureset *all)
+{
+    struct cpu_policy *mask = xcalloc(1, sizeof(*mask));
+    bool any = false;
+
+    memset(all, 0, sizeof(*all));
+    for (size_t i = 0; i < host->n_policies; i++) {
+        struct featureset fs;
+
+        if (host->policies[i]->index <= XC_POLICY_HOST)
+            continue;
+        xlp_unknown_get(host->policies[i]->unknown, mask);
+        unknown_features(mask, &fs);
+        featureset_or(all, all, &fs);
+        any |= mask->platform_info || !featureset_empty(&fs);
+    }
+    free(mask);
+    return any;
+}
+
+/* One warning about what is not known and matters to guests. */
+static void warn_of_unknown(const char *path, const Xenlevel__Host *host)
+{
+    struct cpu_policy *mask = xcalloc(1, sizeof(*mask));
+    struct featureset about;
+    char *what, *how;
+
+    for (size_t i = 0; i < host->n_policies; i++)
+        if (host->policies[i]->index == XC_POLICY_RAW)
+            xlp_unknown_get(host->policies[i]->unknown, mask);
+    if (find_unknown_features(host, &about)) {
+        unknown_reduce(mask, &about);
+        what = unknown_text(mask);
+        how = unknown_how(mask);
+        warn("%s: not in the dump, so not known: %s; %s", path, what, how);
+        free(what);
+        free(how);
+    }
+    free(mask);
+}
+
+/* A CPU's dump must be one of a CPU: 0; -1 after a message. */
+static int check_complete(const char *path, const struct cpu_policy *raw,
+                          const struct cpu_policy *unknown, bool partial)
+{
+    char *missing = find_missing_leaves(raw, unknown);
+
+    if (missing && !partial)
+        warn("%s: this cannot be a whole CPU: leaf 0 says that there are leaves up to %x, and "
+             "these are not in the file: %s; --partial takes it, with all of them unknown",
+             path, raw->basic[0].a, missing);
+    free(missing);
+    return missing && !partial ? -1 : 0;
+}
+
+/* The host that a CPU makes, of which not all may be known. */
+static Xenlevel__File *make_host(const char *name, const struct cpu_policy *raw,
+                                 const struct cpu_policy *unknown, const uint32_t *caps,
+                                 const struct host_options *options)
+{
+    Xenlevel__File *file = new_host(name);
+    Xenlevel__Host *host = file->host;
+    uint32_t found;
+
+    host->source = XENLEVEL__SOURCE__SOURCE_DUMP;
+    set_identity(host, raw, unknown);
+    if (caps) {
+        host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
+        host->levelling_caps = *caps;
+    } else if (!host_policy_levelling_caps(raw, !unknown->platform_info, &found)) {
+        host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
+        host->levelling_caps = found;
+    }
+    derive_policies(host, raw, unknown, options);
+    return file;
+}
+
+/* The host that the CPUs of a form make. */
+static Xenlevel__File *host_from_cpus(const char *path, const char *name, struct form *f,
+                                      const uint32_t *caps, const struct host_options *options,
+                                      bool partial)
+{
+    struct form_cpu *c = &f->cpus[0];
+    Xenlevel__File *file;
+    struct featureset said;
+    uint64_t given_up;
+    char *settled = settle_unknown(&c->policy, &c->unknown);
+
+    if (check_complete(path, &c->policy, &c->unknown, partial || f->partial)) {
+        free(settled);
+        return NULL;
+    }
+    policy_to_featureset(&c->policy, &said);
+    given_up = dump_complete(&c->policy);
+    if (given_up && c->unknown.xstate[0].a) { /* no word about XSAVE: nothing is given up for it */
+        policy_from_featureset(&c->policy, &said);
+        given_up = 0;
+    }
+    if (given_up)
+        warn("%s: the dump does not say where XSAVE components %#" PRIx64
+             " are: the features that need them are left out",
+             path, given_up);
+    file = make_host(name, &c->policy, &c->unknown, caps, options);
+    if (settled)
+        add_note(file->host, settled);
+    warn_of_unknown(path, file->host);
+    return file;
+}
+
+/* Which policy says what the CPU calls itself: the nearest to the CPU. */
+static unsigned int first_policy(const struct form *f)
+{
+    static const unsigned int order[] = {XC_POLICY_HOST,        XC_POLICY_RAW,
+                                         XC_POLICY_HVM_MAX,     XC_POLICY_PV_MAX,
+                                         XC_POLICY_HVM_DEFAULT, XC_POLICY_PV_DEFAULT};
+
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+        if (f->have[order[i]])
+            return order[i];
+    return XC_POLICY_HOST;
+}
+
+/* The host of which Xen said the policies, or parts of them. */
+static Xenlevel__File *host_from_policies(const char *name, const struct form *f,
+                                          const uint32_t *caps)
+{
+    Xenlevel__File *file = new_host(name);
+    Xenlevel__Host *host = file->host;
+    const struct form_cpu *raw = &f->policies[XC_POLICY_RAW];
+    uint32_t found;
+
+    host->source = XENLEVEL__SOURCE__SOURCE_XEN;
+    host->xen_version = xstrdup(f->xen);
+    host->xen_build_id = xstrdup("");
+    host->xen_capabilities = xstrdup("");
+    set_identity(host, &f->policies[first_policy(f)].policy, &f->policies[first_policy(f)].unknown);
+    for (unsigned int i = 0; i < XC_POLICIES; i++)
+        if (f->have[i])
+            add_policy(host, i, xlp_policy_from(&f->policies[i].policy))->unknown =
+                xlp_unknown_from(&f->policies[i].unknown);
+    if (caps)
+        found = *caps;
+    else if (!f->have[XC_POLICY_RAW] || raw->unknown.basic[1].a ||
+             host_policy_levelling_caps(&raw->policy, !raw->unknown.platform_info, &found))
+        return file;
+    host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
+    host->levelling_caps = found;
+    host->levelling_worked_out = true;
+    return file;
+}
+
+/* How the form was read, and what is to be said of it, ever after. */
+static void keep_notes(const char *path, Xenlevel__Host *host, const struct form *f)
+{
+    char *read = f->n_cpus > 1 ? xasprintf("read as %s, of %zu CPUs", f->name, f->n_cpus)
+                               : xasprintf("read as %s", f->name);
+
+    add_note(host, read);
+    for (size_t i = 0; i < f->n_notes; i++) {
+        warn("%s: %s", path, f->notes[i]);
+        add_note(host, xstrdup(f->notes[i]));
+    }
+}
+
+char *capture_name(const char *path)
+{
+    static const char *const endings[] = {".gz", ".xz", ".zst", ".txt", ".cpuid"};
+    char *name = base_name(path, "");
+
+    if (!strcmp(path, "-")) {
+        free(name);
+        return xstrdup("standard-input");
+    }
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
+        if (ends_with(name, endings[i]) && strlen(name) > strlen(endings[i]))
+            name[strlen(name) - strlen(endings[i])] = '\0';
+    return name;
+}
+
+Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
+                             const uint32_t *caps, const char *cmdline, bool partial)
 {
     struct host_options options;
     size_t where = 0;
-    FILE *f = fopen(path, "re");
-    char *base = base_name(path, ".cpuid");
+    char *own = capture_name(path);
     Xenlevel__File *file = NULL;
-    uint64_t given_up;
-    uint32_t found;
-    struct dump *d = xcalloc(1, sizeof(*d));
 
-    if (host_options_parse(&options, cmdline, &where)) {
+    if (!name)
+        name = own;
+    if (host_options_parse(&options, cmdline, &where))
         warn("--xen-cmdline: what is wrong begins at '%s'", cmdline + where);
-        goto out;
-    }
-    if (!f) {
-        warn("%s: %s", path, strerror(errno));
-        goto out;
-    }
-    if (dump_read(f, d)) {
-        warn("%s: %s", path, d->error);
-        goto out;
-    }
-    given_up = dump_complete(&d->policy);
-    if (given_up)
-        warn("%s: the dump does not say where XSAVE components %#" PRIx64 " are: the features that "
-             "need them are left out",
-             path, given_up);
-    if (ends_with(base, ".txt"))
-        base[strlen(base) - 4] = '\0';
-    file = new_host(name ? name : base);
-    file->host->source = XENLEVEL__SOURCE__SOURCE_DUMP;
-    set_identity(file->host, &d->policy);
-    if (caps) {
-        file->host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
-        file->host->levelling_caps = *caps;
-    } else if (!host_policy_levelling_caps(&d->policy, d->platform_info_known, &found)) {
-        file->host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
-        file->host->levelling_caps = found;
-    }
-    derive_policies(file->host, &d->policy, &options);
-out:
-    if (f)
-        (void)fclose(f);
-    free(base);
-    free(d);
+    else if (f->inside_xen)
+        warn("%s: %s, taken inside a domain of Xen: it is what that domain was told, and no host; "
+             "as a guest it can be asked for: xenlevel check %s HOST",
+             path, f->name, path);
+    else if (f->kind == FORM_GUEST)
+        warn("%s: %s: it is what one guest was told, and no host", path, f->name);
+    else if (f->kind == FORM_HOST)
+        file = host_from_policies(name, f, caps);
+    else
+        file = host_from_cpus(path, name, f, caps, &options, partial);
+    if (file)
+        keep_notes(path, file->host, f);
+    free(own);
+    return file;
+}
+
+Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t *caps,
+                             const char *cmdline, bool partial)
+{
+    struct form *f = xcalloc(1, sizeof(*f));
+    Xenlevel__File *file = NULL;
+
+    if (form_read(path, f))
+        warn("%s", f->error);
+    else
+        file = capture_form(path, f, name, caps, cmdline, partial);
+    form_free(f);
+    free(f);
     return file;
 }

@@ -5,6 +5,7 @@
 #ifndef XENLEVEL_CAPTURE_H
 #define XENLEVEL_CAPTURE_H
 
+#include "forms.h"
 #include "xlp.h"
 
 /* Ask the hypervisor behind xch what this host can offer.  name NULL: the host's own name.  Returns
@@ -12,11 +13,20 @@
 Xenlevel__File *capture_xen(xc_handle *xch, const char *name);
 
 /*
- * Work out what a host with the CPU in a dump can offer.  name NULL: the file's.  caps NULL: they
- * are worked out where possible.  cmdline: of the hypervisor there, "" for none.  Returns NULL
- * after a message.
+ * What a host offers by a file that somebody has of it, in any form (forms.h): its policies, or
+ * what they are worked out from.  name NULL: the file's.  caps NULL: they
+ * are worked out where possible.  cmdline: of the hypervisor there, "" for none.  A dump that
+ * cannot be a whole CPU is taken with `partial` alone.  What it does not say and nothing settles is
+ * not known of the policies; one warning names it.  Returns NULL after a message.
  */
 Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t *caps,
-                             const char *cmdline);
+                             const char *cmdline, bool partial);
+/* Do the same with a form that was read from there. */
+Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
+                             const uint32_t *caps, const char *cmdline, bool partial);
+
+/* Return what a file of that path is called: its name without folders and usual endings; malloc'ed.
+ */
+char *capture_name(const char *path);
 
 #endif /* XENLEVEL_CAPTURE_H */

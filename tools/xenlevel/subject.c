@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #include "capture.h"
+#include "level-json.h"
 #include "out.h"
 #include "subject.h"
+#include "unknown.h"
 #include "util.h"
 #include "xc_audit.h"
 #include "xc_sr_head.h"
@@ -44,6 +46,7 @@ static void take_host(struct subject *s, const Xenlevel__Host *host)
 
         if (index < XC_POLICIES) {
             xlp_policy_get(host->policies[i]->policy, &s->policy[index]);
+            xlp_unknown_get(host->policies[i]->unknown, &s->unknown[index]);
             s->have[index] = true;
         }
     }
@@ -55,6 +58,7 @@ static void take_guest(struct subject *s, const Xenlevel__Guest *guest)
     s->name = xstrdup(guest->name);
     s->xen = xstrdup(guest->xen_version);
     xlp_policy_get(guest->policy, &s->guest);
+    xlp_unknown_get(guest->unknown, &s->guest_unknown);
     switch (guest->type) {
     case XENLEVEL__GUEST_TYPE__GUEST_TYPE_PV:
         s->type = TYPE_PV;
@@ -204,12 +208,103 @@ static int open_this_host(struct subject *s)
     return 0;
 }
 
+/* A level that was written as JSON, and perhaps edited.  1: it is other JSON. */
+static int open_json(const char *path, int fd, struct subject *s)
+{
+    char *text = xcalloc(XLP_MAX_SIZE + 1, 1), *origin;
+    Xenlevel__File *file = NULL;
+    struct xlp_error error;
+    ssize_t n, len = 0;
+    bool other = false;
+
+    while ((n = pread(fd, text + len, XLP_MAX_SIZE - (size_t)len, len)) > 0)
+        len += n;
+    if (n < 0)
+        warn("%s: %s", path, strerror(errno));
+    else if (!level_json_is(text, (size_t)len))
+        other = true;
+    else if (!(file = level_from_json(path, text, (size_t)len, &error)))
+        warn("%s", error.text);
+    free(text);
+    if (!file)
+        return other ? 1 : -1;
+    origin = xasprintf("file %s", path);
+    subject_from_file(s, file, origin);
+    free(origin);
+    return 0;
+}
+
+/* What one domain was told, in a form of somebody else's. */
+static void take_form_guest(const char *path, const struct form *f, struct subject *s)
+{
+    s->kind = SUBJECT_GUEST;
+    s->name = f->subject[0] ? xstrdup(f->subject) : capture_name(path);
+    s->origin = xasprintf("file %s (%s)", path, f->name);
+    s->xen = xstrdup(f->xen);
+    s->guest = f->guest.policy;
+    s->guest_unknown = f->guest.unknown;
+    if (f->guest_type == FORM_GUEST_UNKNOWN)
+        return;
+    s->type = f->guest_type == FORM_GUEST_PV ? TYPE_PV : TYPE_HVM;
+    s->type_name = s->type == TYPE_PV ? "PV" : "HVM or PVH";
+}
+
+/* 0; or -1 after a message. */
+static int take_form(const char *path, struct form *f, struct subject *s)
+{
+    Xenlevel__File *file;
+    char *origin;
+
+    if (f->kind == FORM_GUEST) {
+        for (size_t i = 0; i < f->n_notes; i++)
+            warn("%s: %s", path, f->notes[i]);
+        take_form_guest(path, f, s);
+        return 0;
+    }
+    file = capture_form(path, f, NULL, NULL, "", false);
+    if (!file)
+        return -1;
+    origin = xasprintf("file %s (%s)", path, f->name);
+    subject_from_file(s, file, origin);
+    free(origin);
+    return 0;
+}
+
+static int open_form(const char *path, struct subject *s)
+{
+    struct form *f = xcalloc(1, sizeof(*f));
+    int rc = form_read(path, f);
+
+    if (rc)
+        warn("%s", f->error);
+    else
+        rc = take_form(path, f, s);
+    form_free(f);
+    free(f);
+    return rc;
+}
+
+/* Words on the command line itself. */
+static int open_featureset(const char *words, struct subject *s)
+{
+    struct form *f = xcalloc(1, sizeof(*f));
+    int rc = form_read_featureset(words, f);
+
+    if (rc)
+        warn("%s: %s", words, f->error);
+    else
+        rc = take_form("featureset", f, s);
+    form_free(f);
+    free(f);
+    return rc;
+}
+
 /* What kind of file it is shows in its first bytes. */
 static int open_file(const char *path, int fd, struct subject *s)
 {
     static const char xl_magic[] = "Xen saved domain, xl format\n";
-    unsigned char first[32];
-    ssize_t n = pread(fd, first, sizeof(first), 0);
+    unsigned char first[33] = {0};
+    ssize_t n = pread(fd, first, sizeof(first) - 1, 0);
 
     if (n < 0) {
         warn("%s: %s", path, strerror(errno));
@@ -221,8 +316,13 @@ static int open_file(const char *path, int fd, struct subject *s)
         return open_image(path, fd, XC_SR_LIBXC, s);
     if (n > 0 && first[0] == 0x09)
         return open_policy_file(path, s);
-    warn("%s: byte 0: neither a policy file (%s) nor a save image", path, XLP_SUFFIX);
-    return -1;
+    if (n > 0 && first[strspn((const char *)first, " \t\r\n")] == '{') {
+        int rc = open_json(path, fd, s);
+
+        if (rc <= 0)
+            return rc;
+    }
+    return open_form(path, s);
 }
 
 int subject_open(const char *arg, struct subject *s)
@@ -238,17 +338,21 @@ int subject_open(const char *arg, struct subject *s)
         return open_this_host(s);
     fd = open(arg, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
+        if (errno == ENOENT && form_is_featureset(arg))
+            return open_featureset(arg, s);
         if (errno == ENOENT && !strchr(arg, '/') && !ends_with(arg, XLP_SUFFIX))
             return open_domain(arg, s);
         warn("%s: %s", arg, strerror(errno));
         return -1;
     }
-    if (!fstat(fd, &st) && !S_ISREG(st.st_mode)) {
+    if (!fstat(fd, &st) && S_ISDIR(st.st_mode)) {
         warn("%s: not a file", arg);
-        (void)close(fd);
-        return -1;
+        rc = -1;
+    } else if (!S_ISREG(st.st_mode)) { /* a pipe, which is read once: no image, which are large */
+        rc = open_form(arg, s);
+    } else {
+        rc = open_file(arg, fd, s);
     }
-    rc = open_file(arg, fd, s);
     (void)close(fd);
     return rc;
 }
@@ -291,6 +395,85 @@ const struct cpu_policy *subject_guest_policy(const struct subject *s, enum subj
         return &s->policy[subject_default(*type)];
     warn("%s cannot run %s guests", s->origin, subject_type_name(*type));
     return NULL;
+}
+
+const struct cpu_policy *subject_guest_unknown(const struct subject *s, enum subject_type type)
+{
+    static const struct cpu_policy nothing;
+
+    if (s->kind == SUBJECT_GUEST)
+        return &s->guest_unknown;
+    return s->kind == SUBJECT_HOST ? &s->unknown[subject_default(type)] : &nothing;
+}
+
+/* What the source itself left out: of a host that is raw, where there is one. */
+static const struct cpu_policy *source_unknown(const struct subject *s)
+{
+    if (s->kind == SUBJECT_GUEST)
+        return &s->guest_unknown;
+    if (unknown_any(&s->unknown[XC_POLICY_RAW]))
+        return &s->unknown[XC_POLICY_RAW];
+    for (unsigned int i = XC_POLICY_HOST; i < XC_POLICIES; i++)
+        if (unknown_any(&s->unknown[i]))
+            return &s->unknown[i];
+    return &s->unknown[XC_POLICY_RAW];
+}
+
+/* Every feature of which some policy for guests does not say whether it has it. */
+static void find_doubtful(const struct subject *s, struct featureset *all)
+{
+    memset(all, 0, sizeof(*all));
+    if (s->kind == SUBJECT_GUEST)
+        unknown_features(&s->guest_unknown, all);
+    for (unsigned int i = XC_POLICY_PV_MAX; i < XC_POLICIES; i++) {
+        struct featureset fs;
+
+        unknown_features(&s->unknown[i], &fs);
+        featureset_or(all, all, &fs);
+    }
+}
+
+char *subject_unknown_cause(const struct subject *s, const struct featureset *about)
+{
+    struct cpu_policy *mask = xcalloc(1, sizeof(*mask));
+    struct featureset all;
+    char *text;
+
+    *mask = *source_unknown(s);
+    find_doubtful(s, &all);
+    if (featureset_empty(&all))
+        text = xstrdup("");
+    else if (about && !featureset_empty(about)) {
+        unknown_reduce(mask, &all);
+        text = unknown_cause(mask, about);
+    } else {
+        unknown_reduce(mask, &all);
+        text = unknown_text(mask);
+    }
+    free(mask);
+    return text;
+}
+
+const char *subject_source_name(const struct subject *s)
+{
+    return s->kind == SUBJECT_HOST && s->file &&
+                   s->file->host->source == XENLEVEL__SOURCE__SOURCE_DUMP
+               ? "dump"
+               : "file";
+}
+
+char *subject_unknown_how(const struct subject *s)
+{
+    struct cpu_policy *mask = xcalloc(1, sizeof(*mask));
+    struct featureset all;
+    char *how;
+
+    *mask = *source_unknown(s);
+    find_doubtful(s, &all);
+    unknown_reduce(mask, &all);
+    how = unknown_how(mask);
+    free(mask);
+    return how;
 }
 
 int parse_type(const char *text, enum subject_type *type)

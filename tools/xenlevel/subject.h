@@ -31,6 +31,7 @@ struct subject {
 
     bool have[XC_POLICIES]; /* SUBJECT_HOST */
     struct cpu_policy policy[XC_POLICIES];
+    struct cpu_policy unknown[XC_POLICIES]; /* what the source does not say of each: unknown.h */
     bool caps_known;
     uint32_t caps;
 
@@ -40,7 +41,7 @@ struct subject {
     enum subject_type type; /* SUBJECT_GUEST */
     const char *type_name;  /* "PV", "HVM", "PVH", "HVM or PVH", "unknown" */
     char *xen;              /* the version it ran under, "" when unknown */
-    struct cpu_policy guest;
+    struct cpu_policy guest, guest_unknown;
     unsigned int domid; /* of a domain, else POLICY_NONE */
 };
 
@@ -63,6 +64,17 @@ enum xc_policy_index subject_default(enum subject_type type);
  * TYPE_UNKNOWN: the guest's own, or HVM for levels and hosts; it becomes what was used.
  */
 const struct cpu_policy *subject_guest_policy(const struct subject *s, enum subject_type *type);
+
+/* Return what is not known of the policy that subject_guest_policy() returned for this type. */
+const struct cpu_policy *subject_guest_unknown(const struct subject *s, enum subject_type type);
+
+/* Return what is not known of the CPU itself, in the words of unknown_cause(), as far as it is
+ * about these features (NULL: all of it); malloc'ed. */
+char *subject_unknown_cause(const struct subject *s, const struct featureset *about);
+/* Return what it came from: "dump" or "file". */
+const char *subject_source_name(const struct subject *s);
+/* Return how a person finds it out: unknown_how(). */
+char *subject_unknown_how(const struct subject *s);
 
 /* Parse the arguments of "--type" and "--policy".  Return 0; or -1 after a message. */
 int parse_type(const char *text, enum subject_type *type);

@@ -13,8 +13,8 @@
 #include "util.h"
 
 static const char *const known_keys[] = {
-    "name", "type",       "hap",     "memory", "vcpus", "guest",   "guest_rate", "guest_pages",
-    "seed", "cpu_policy", "threads", "cores",  "dies",  "sockets", NULL,
+    "name", "type",       "hap",   "memory",  "vcpus", "guest", "guest_rate", "guest_pages",
+    "seed", "cpu_policy", "cpuid", "threads", "cores", "dies",  "sockets",    NULL,
 };
 
 static int get_count(struct settings *s, const char *key, uint32_t max, uint32_t *value)
@@ -119,6 +119,7 @@ static int get_name(struct settings *s, char **name)
 static int get_all(struct settings *s, struct guest_config *c)
 {
     uint64_t hap = UINT64_MAX;
+    int cpuid;
 
     c->vcpus = 1;
     c->memory_mib = 128; /* as xl has it */
@@ -133,7 +134,13 @@ static int get_all(struct settings *s, struct guest_config *c)
         settings_string(s, "cpu_policy", &c->cpu_policy) || get_topology(s, c))
         return -1;
     c->hap = hap == UINT64_MAX ? -1 : (int)hap;
-    return 0;
+    cpuid = xlcpuid_from_settings(s, &c->cpuid);
+    c->has_cpuid = cpuid > 0;
+    if (c->has_cpuid && c->cpu_policy) {
+        warn("cpuid and cpu_policy exclude each other");
+        return -1;
+    }
+    return cpuid < 0 ? -1 : 0;
 }
 
 int config_read(const char *path, int n, char **settings, struct guest_config *c)

@@ -9,6 +9,7 @@
 #include <topology.h>
 
 #include "xc.h"
+#include "xlcpuid.h"
 
 struct guest_config {
     char *name;
@@ -23,6 +24,8 @@ struct guest_config {
     uint64_t pages; /* writer: how many it dirties; 0: all that it can have */
 
     char *cpu_policy; /* path, or NULL */
+    bool has_cpuid;
+    struct xlcpuid cpuid;
     bool has_topology;
     struct cpu_topology topology;
 };

@@ -97,6 +97,7 @@ const struct command cmd_create = {
         "guest: steady (the default; compares CPUID with what it was at boot), writer (dirties "
         "guest_pages pages at a rate of guest_rate a second), vector (works with the best vector "
         "extension it found at boot); seed\n"
+        "cpuid: as in xl.cfg, names (\"host,avx2=0\") or bit strings, for this host's default CPU\n"
         "cpu_policy: a level made by `xenlevel level`, applied as `xenlevel apply` does; or the "
         "CPU of one guest, kept by `xenlevel show -o`\n"
         "threads, cores, dies, sockets: the topology of its vCPUs",

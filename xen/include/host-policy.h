@@ -21,6 +21,7 @@
  * refused, as every option about CPUs that is not known.
  */
 struct host_options {
+    unsigned int xen; /* the release whose rules are followed: major * 100 + minor, 417 .. 422 */
     struct featureset cpuid_off; /* cpuid=no-FEAT */
     struct featureset cpuid_on; /* cpuid=FEAT: as stock Xen takes it, only what is off by default */
     bool no_gds_mit;            /* spec-ctrl=no-gds-mit: AVX is not hidden under a hypervisor */
@@ -35,7 +36,7 @@ struct host_options {
  * Xen does.  0; or -EINVAL with *where = offset of the word in `cmdline` that is wrong.
  */
 int host_options_parse(struct host_options *options, const char *cmdline, size_t *where);
-/* Set no options: what host_options_parse() makes of "". */
+/* Set no options, of Xen 4.17: what host_options_parse() makes of "". */
 void host_options_init(struct host_options *options);
 
 /* Read the raw policy: everything that CPUID and the policy's MSRs say on pCPU 0 of this platform.

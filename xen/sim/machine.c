@@ -146,10 +146,11 @@ static int load_cpuid(struct loader *l, const char *path, char *why, size_t why_
     if (rc) {
         (void)snprintf(why, why_size, "%s: %s", full, dump->error);
     } else {
-        l->m->model.cpuid = dump->policy;
+        l->m->model.cpuid = dump->cpus[0].policy;
         (void)dump_complete(&l->m->model.cpuid);
     }
     (void)fclose(f); /* it was only read */
+    dump_free(dump);
     free(dump);
     return rc;
 }

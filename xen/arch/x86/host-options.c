@@ -149,6 +149,7 @@ static int parse_word(struct host_options *o, const struct word *w, const char *
 void host_options_init(struct host_options *options)
 {
     *options = (struct host_options){
+        .xen = 417,
         .mask_ecx = ~0u,
         .mask_edx = ~0u,
         .mask_ext_ecx = ~0u,

@@ -115,7 +115,7 @@ static int check_keys(const char *const *known, const char *where, const char *t
     size_t len;
     int rc = 0;
 
-    while ((len = settings_next_key(&text, &key, &line)) != 0)
+    while (known && (len = settings_next_key(&text, &key, &line)) != 0)
         if (!is_known(known, key, len)) {
             warn("%s:%u: a simulated guest has no setting '%.*s'", where, line, (int)len, key);
             rc = -1;
@@ -212,6 +212,29 @@ int settings_number(struct settings *s, const char *key, uint64_t min, uint64_t 
 bool settings_has(const struct settings *s, const char *key)
 {
     return find_owner(s, key) != NULL;
+}
+
+int settings_list(const struct settings *s, const char *key, const char ***items, size_t *n)
+{
+    const XLU_Config *config = find_owner(s, key);
+    XLU_ConfigList *list;
+    int entries;
+
+    *items = NULL;
+    *n = 0;
+    if (!config || xlu_cfg_get_list(config, key, &list, &entries, 1))
+        return 1;
+    *items = xcalloc((size_t)entries + 1, sizeof(char *));
+    for (int i = 0; i < entries; i++) {
+        (*items)[i] = xlu_cfg_get_listitem(list, i);
+        if (!(*items)[i]) {
+            warn("%s: item %d is no string", key, i + 1);
+            free((void *)*items);
+            return -1;
+        }
+    }
+    *n = (size_t)entries;
+    return 0;
 }
 
 struct settings *settings_read(const char *path, int n, char **before, const char *const *known)

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* See xlcfg-forms.h. */
+#include "xlcfg-forms.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "libvirt-names.h"
+#include "out.h"
+
+/* What no form of names can say. */
+static void print_numbers(const struct xlcfg_level *level, const char *before, const char *behind)
+{
+    const struct cpu_policy *p = level->policy;
+
+    (void)printf("%sNot said here: the highest leaf (%#x), the highest subleaf of leaf 7 (%u), the "
+                 "highest extended leaf (%#x), %u bits of a physical address.%s\n",
+                 before, p->basic[0].a, p->feat[0].a, p->extd[0].a, p->extd[8].a & 0xff, behind);
+}
+
+int print_libvirt(const struct xlcfg_level *level)
+{
+    struct featureset fs, hazards;
+
+    if (level->type == TYPE_PV) {
+        warn("libvirt's Xen driver gives PV guests no CPU of their own: use `xenlevel apply`, or "
+             "--form cmdline for the hosts");
+        return STATUS_NO;
+    }
+    (void)printf("<!-- A pool's level for HVM and PVH guests, by xenlevel. -->\n");
+    print_numbers(level, "<!-- ", " -->");
+    (void)printf("<cpu mode='host-passthrough'>\n");
+    for (int f = featureset_next(level->lost, 0); f >= 0;
+         f = featureset_next(level->lost, (unsigned int)f + 1)) {
+        const char *name = libvirt_feature_name((unsigned int)f);
+
+        if (name)
+            (void)printf("  <feature policy='disable' name='%s'/>\n", name);
+    }
+    policy_to_featureset(level->policy, &fs);
+    featureset_and(&hazards, &fs, featureset_merge_mask(MERGE_HAZARD));
+    for (int f = featureset_next(&hazards, 0); f >= 0;
+         f = featureset_next(&hazards, (unsigned int)f + 1)) {
+        const char *name = libvirt_feature_name((unsigned int)f);
+
+        if (name)
+            (void)printf("  <feature policy='require' name='%s'/>\n", name);
+    }
+    (void)printf("</cpu>\n");
+    return STATUS_YES;
+}
+
+void print_featureset(const struct xlcfg_level *level)
+{
+    char text[FEATURESET_WORDS * 9 + 1];
+    struct featureset fs;
+
+    policy_to_featureset(level->policy, &fs);
+    if (featureset_format(&fs, FEATURESET_XEN_WORDS, text, sizeof(text)) < 0)
+        return;
+    for (char *c = text; *c; c++)
+        if (*c == ':')
+            *c = '-';
+    (void)printf("%s\n", text);
+}
+
+void print_cmdline(const struct xlcfg_level *level)
+{
+    const char *before = "cpuid=";
+
+    for (int f = featureset_next(level->lost, 0); f >= 0;
+         f = featureset_next(level->lost, (unsigned int)f + 1)) {
+        const struct feature_info *info = feature_info((unsigned int)f);
+
+        if (info && (unsigned int)f / 32 < FEATURESET_XEN_WORDS) {
+            (void)printf("%sno-%s", before, info->name);
+            before = ",";
+        }
+    }
+    if (*before == ',')
+        (void)printf("\n");
+    /* On standard error: what is on standard output is to be pasted. */
+    out_text(
+        stderr, 0, 2,
+        "For each host of the pool. It narrows what guests may come in with as well: those that "
+        "were told more must be shut down first.");
+}
