@@ -166,6 +166,8 @@ def test_no_xen_answers(machine, tmp_path):
     ({DROP_IN.format("libvirtd"): "[Service]\nEnvironment=LIBXL_SAVE_HELPER=/gate\nEnvironment=\n"}, "no"),
     ({DROP_IN.format("libvirtd"): "[Service]\nEnvironment=LIBXL_SAVE_HELPER=/gate\n",
       "etc/systemd/system/libvirtd.service.d/zz.conf": "[Service]\nEnvironment=LIBXL_SAVE_HELPER=/usr/lib/other\n"}, "no"),
+    ({"etc/systemd/system/libvirtd.service.d/zz.conf": "[Service]\nEnvironment=LIBXL_SAVE_HELPER=/gate\n",
+      "run/systemd/system/libvirtd.service.d/aa.conf": "[Service]\nEnvironment=LIBXL_SAVE_HELPER=/usr/lib/other\n"}, "yes"),
     ({DROP_IN.format("libvirtd"): "",
       "usr/lib/systemd/system/libvirtd.service.d/xenlevel.conf": "[Service]\nEnvironment=LIBXL_SAVE_HELPER=/gate\n"}, "no"),
     ({"etc/default/libvirtd": "# LIBXL_SAVE_HELPER=/x\nLIBXL_SAVE_HELPER='/gate'\n"}, "yes"),
