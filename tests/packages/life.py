@@ -218,8 +218,12 @@ dpkg-reconfigure xenlevel-gate; guarded {self.version}
 # Somebody else's diversion is not taken over.
 /usr/lib/xenlevel/gate-diversion withdraw
 dpkg-divert --quiet --local --no-rename --divert $h.mine --add $h
+mkdir -p /usr/lib/xen-{SECOND}/bin; cp $h /usr/lib/xen-{SECOND}/bin
 /usr/lib/xenlevel/gate-diversion sync && fail "it says that all is well"
-dpkg-divert --quiet --local --no-rename --remove $h; rm -f $h.mine
+[ ! -e $h.stock ] || fail "something is left beside it"
+is_gate $(helper {SECOND})      # the other one is guarded all the same
+dpkg-divert --quiet --local --no-rename --remove $h
+rm /usr/lib/xen-{SECOND}/bin/*; /usr/lib/xenlevel/gate-diversion sync; [ ! -e /usr/lib/xen-{SECOND} ] || fail "left"
 /usr/lib/xenlevel/gate-diversion sync; guarded {self.version}
 """, "interrupted")
 
