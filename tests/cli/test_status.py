@@ -381,6 +381,36 @@ def test_enable_with_another_gate(machine):
     assert (machine.root / "etc/environment").read_text() == ""
 
 
+@pytest.mark.parametrize("enabled, local, says", [
+    ("Y", None, True),
+    ("N", None, False),
+    (None, None, False),
+    ("Y", "# /opt/gate PUx,\n", True),
+    ("Y", "  /opt/gate PUx,\n", False),
+])
+def test_a_confined_libvirtd(machine, enabled, local, says):
+    (machine.root / "opt").mkdir()
+    machine.put_gate("opt/gate")
+    machine.write("etc/apparmor.d/usr.sbin.libvirtd", "")
+    if enabled:
+        machine.write("sys/module/apparmor/parameters/enabled", f"{enabled}\n")
+    if local:
+        machine.write("etc/apparmor.d/local/usr.sbin.libvirtd", local)
+    warned = machine.run("enable", "--gate", "/opt/gate").stderr
+    assert ("AppArmor" in warned and "local/usr.sbin.libvirtd" in warned) is says
+    answer, text = machine.status("-n", status=1 if says else 0)["libvirtd"][0]
+    assert (answer, "AppArmor" in text) == (("no", True) if says else ("yes", False))
+
+
+def test_a_confined_libvirtd_may_start_what_is_in_the_helpers_place(machine):
+    machine.divert()
+    machine.write("etc/apparmor.d/usr.sbin.libvirtd", "")
+    machine.write("sys/module/apparmor/parameters/enabled", "Y\n")
+    machine.status("-n")
+    machine.write(DROP_IN.format("libvirtd"), f"[Service]\nEnvironment=LIBXL_SAVE_HELPER=/{HELPER}\n")
+    machine.status("-n")
+
+
 def test_somebody_elses_drop_in_stays(machine):
     machine.put_gate("gate")
     machine.write("etc/systemd/system/libvirtd.service.d/mine.conf", "[Service]\n")

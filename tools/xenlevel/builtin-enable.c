@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "apparmor.h"
 #include "commands.h"
 #include "gatemark.h"
 #include "out.h"
@@ -345,10 +346,25 @@ static void tell_systemd(const struct change *c)
     free(out);
 }
 
+/* A variable that names what the daemon may not start stops every save and restore of it. */
+static void warn_of_confinement(const struct change *c)
+{
+    for (size_t i = 0; c->enable && i < sizeof(units) / sizeof(units[0]); i++) {
+        char *local = apparmor_local(units[i]);
+
+        if (apparmor_forbids(c->root, units[i], c->gate))
+            warn("AppArmor's profile of %s does not let it start %s: add the line `%s PUx,` to %s "
+                 "and load the profile again, or it can save and restore nothing",
+                 units[i], c->gate, c->gate, local);
+        free(local);
+    }
+}
+
 static int end_change(const struct change *c)
 {
     if (c->wrong)
         return STATUS_TROUBLE;
+    warn_of_confinement(c);
     if (!c->changed)
         out_text(stdout, 0, 0, "nothing to change: it is %s already", c->enable ? "on" : "off");
     else if (c->dry_run)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "apparmor.h"
 #include "capture.h"
 #include "commands.h"
 #include "describe.h"
@@ -209,6 +210,23 @@ static void check_here(struct status *s)
     add_check(s, "here", xstrdup("xl from this shell"), answer, text);
 }
 
+/* The variable is right, but the daemon may not start what it names. */
+static enum answer judge_confinement(const struct status *s, const char *name,
+                                     const struct environ_list *l, char **text)
+{
+    const char *helper = environ_get(l, VARIABLE);
+    char *local;
+
+    if (!helper || !*helper || !apparmor_forbids(s->root, name, helper))
+        return ANSWER_YES;
+    local = apparmor_local(name);
+    free(*text);
+    *text = xasprintf("AppArmor's profile of %s does not let it start %s: allow that in %s", name,
+                      helper, local);
+    free(local);
+    return ANSWER_NO;
+}
+
 static void check_unit(struct status *s, const char *name)
 {
     struct unit u;
@@ -234,6 +252,8 @@ static void check_unit(struct status *s, const char *name)
             }
             free(now);
         }
+        if (answer == ANSWER_YES)
+            answer = judge_confinement(s, name, &u.list, &text);
     }
     add_check(s, name, xstrdup(name), answer, text);
     unit_close(&u);
