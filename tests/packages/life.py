@@ -117,27 +117,32 @@ $(helper {self.version}) --restore-domain 4 5 1 1 0 2 0 0 0 4</dev/null 5</dev/n
         """xenlevel status knows the diversion, and asks systemd what its units are started with"""
         self._run(f"""
 mkdir -p /run/systemd/system /usr/local/bin
-answer() {{ xenlevel status -n --json | tr -d '\\n' | sed 's/  */ /g' | grep -o "\"check\": \"$1\"[^}}]*"; }}
-systemctl_says() {{ printf '#!/bin/sh\ncase "$*" in *libvirtd.service) cat <<"END"\n%s\nEND\n;; *) echo LoadState=not-found;; esac\n' "$1" >/usr/local/bin/systemctl
-    chmod 755 /usr/local/bin/systemctl; }}
+answer() {{ xenlevel status -n --json | python3 -c 'import json, sys
+print(*(c["answer"] + ": " + c["text"] for c in json.load(sys.stdin)["checks"] if c["check"] == sys.argv[1]))' $1; }}
+systemctl_says() {{ printf '%s\\n' "$1" >/tmp/says; }}
+cat >/usr/local/bin/systemctl <<'END'
+#!/bin/sh
+case "$*" in *libvirtd.service) cat /tmp/says ;; *) echo LoadState=not-found ;; esac
+END
+chmod 755 /usr/local/bin/systemctl
 has() {{ answer $1 | grep -q "$2" || fail "$1: not '$2' but $(answer $1)"; }}
 systemctl_says 'LoadState=loaded
 MainPID=0
 Environment="LIBVIRTD_ARGS=--timeout 120"
 EnvironmentFiles=/etc/default/nothing (ignore_errors=yes)'
-has place "is the gate, by a diversion of dpkg"; has login '"yes"'; has libvirtd '"yes"'; has virtxend '"unused"'
+has place "^yes: .* is the gate, by a diversion of dpkg"; has login ^yes; has libvirtd ^yes; has virtxend ^unused
 systemctl_says "LoadState=loaded
 MainPID=0
 Environment=A=b \"LIBXL_SAVE_HELPER=$(helper {self.version}).stock\""
-has libvirtd '"no".*which is not the gate'
+has libvirtd '^no: .*which is not the gate'
 LIBXL_SAVE_HELPER=$(helper {self.version}).stock sleep 60 &
 systemctl_says "LoadState=loaded
 MainPID=$!
 Environment="
-has libvirtd '"no".*it runs since before: restart it'
+has libvirtd '^no: it runs since before: restart it'
 kill $!
 printf '#!/bin/sh\nexit 1\n' >/usr/local/bin/systemctl
-has libvirtd '"unused"'     # no systemd answers: there is no such unit's file here
+has libvirtd ^unused     # no systemd answers: there is no such unit's file here
 rm -r /usr/local/bin/systemctl /run/systemd/system
 """, "status")
 
