@@ -940,7 +940,14 @@ def test_own_faults_fail_closed(tmp_path, env, words):
     assert (words or "no Xen here") in refused(run).replace("\n    ", " ")
 
 
-@pytest.mark.parametrize("put", [os.link, os.symlink, shutil.copy], ids=["second name", "link", "copy"])
+def put_another_gate(_, path):
+    """Another version of it, as far as the mark goes; it would let everything pass."""
+    path.write_text("#!/bin/sh\n# xenlevel-save-helper stands here for libxl-save-helper\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize("put", [os.link, os.symlink, shutil.copy, put_another_gate],
+                         ids=["second name", "link", "copy", "another version"])
 def test_a_gate_in_the_helpers_place_is_no_helper(tmp_path, put):
     """Where it was put, and how: starting it would begin all over again."""
     put(GATE, tmp_path / "libxl-save-helper")
