@@ -104,6 +104,15 @@ def test_in_the_helpers_place(machine):
     assert "refuses" not in machine.status("--no-trial")
 
 
+def test_each_gate_is_tried_once(machine):
+    machine.divert()
+    machine.put_gate("gate")
+    machine.write("etc/environment", "LIBXL_SAVE_HELPER=/gate\n")
+    for unit, helper in (("xendomains", "/gate"), ("libvirtd", f"/{HELPER}")):
+        machine.write(DROP_IN.format(unit), f"[Service]\nEnvironment=LIBXL_SAVE_HELPER={helper}\n")
+    assert [text.split(":")[0] for _, text in machine.status()["refuses"]] == [f"/{HELPER}", "/gate"]
+
+
 def test_the_trial_creates_nothing(machine, socket):
     machine.divert()
 

@@ -270,7 +270,7 @@ static void try_program(struct status *s, const char *program)
         r = rehearse_refusal(s->xch, path, why, sizeof(why));
     else
         r = REHEARSAL_UNKNOWN;
-    add_check(s, "refuses", xasprintf("it refuses"),
+    add_check(s, "refuses", xstrdup("it refuses"),
               r == REHEARSAL_REFUSED  ? ANSWER_YES
               : r == REHEARSAL_PASSED ? ANSWER_NO
                                       : ANSWER_UNKNOWN,
@@ -279,42 +279,55 @@ static void try_program(struct status *s, const char *program)
     free(path);
 }
 
+/* The variable as a service is given it (NULL: a login), malloc'ed; NULL when it is not set. */
+static char *read_variable(const struct status *s, const char *service)
+{
+    char *file = xasprintf("%s/etc/environment", s->root), *copy;
+    struct unit u = {.state = UNIT_ABSENT};
+    const char *value;
+
+    if (service)
+        unit_open(s->root, service, &u);
+    else
+        (void)environ_read_file(&u.list, file);
+    value = environ_get(&u.list, VARIABLE);
+    copy = value && *value ? xstrdup(value) : NULL;
+    unit_close(&u);
+    free(file);
+    return copy;
+}
+
+/* Is it a gate, and neither in a place of Xen's nor among tried[n]? */
+static bool is_new_gate(const struct status *s, const char *program, char *const *tried, size_t n)
+{
+    char *path = xasprintf("%s%s", s->root, program);
+    bool gate = gatemark_find(path) == 1;
+
+    free(path);
+    for (size_t i = 0; i < n && gate; i++)
+        gate = !tried[i] || strcmp(tried[i], program) != 0;
+    for (size_t i = 0; i < s->places.n && gate; i++)
+        gate = strcmp(s->places.list[i].path, program) != 0;
+    return gate;
+}
+
 /* Each gate that some way leads to, once.  Nothing else is started. */
 static void check_refusal(struct status *s)
 {
-    static const char *const units[] = {"xendomains", "libvirtd", "virtxend"};
-    char *tried[4] = {NULL};
-    size_t n = 0;
+    static const char *const services[] = {NULL, "xendomains", "libvirtd", "virtxend"};
+    enum { SERVICES = sizeof(services) / sizeof(services[0]) };
+    char *tried[SERVICES];
 
     for (size_t i = 0; i < s->places.n; i++)
         if (s->places.list[i].state == PLACE_GATE)
             try_program(s, s->places.list[i].path);
-    for (size_t i = 0; i < 4; i++) {
-        struct unit u = {.state = UNIT_ABSENT};
-        struct environ_list l = {NULL, 0};
-        char *file = xasprintf("%s/etc/environment", s->root), *path;
-        const char *value;
-        bool again = false;
-
-        if (i == 3)
-            (void)environ_read_file(&l, file);
-        else
-            unit_open(s->root, units[i], &u);
-        value = environ_get(i == 3 ? &l : &u.list, VARIABLE);
-        path = xasprintf("%s%s", s->root, value ? value : "");
-        for (size_t k = 0; value && k < n; k++)
-            again = again || !strcmp(tried[k], value);
-        if (value && !again && gatemark_find(path) == 1) {
-            tried[n++] = xstrdup(value);
-            try_program(s, value);
-        }
-        free(path);
-        free(file);
-        environ_free(&l);
-        unit_close(&u);
+    for (size_t i = 0; i < SERVICES; i++) {
+        tried[i] = read_variable(s, services[i]);
+        if (tried[i] && is_new_gate(s, tried[i], tried, i))
+            try_program(s, tried[i]);
     }
-    for (size_t k = 0; k < n; k++)
-        free(tried[k]);
+    for (size_t i = 0; i < SERVICES; i++)
+        free(tried[i]);
 }
 
 /* ---- the live patch ---- */
@@ -476,7 +489,7 @@ static void check_host_file(struct status *s)
         subject_from_file(now, file, "this host");
         answer = compare_hosts(was, now, &text);
     }
-    add_check(s, "host", xasprintf("%s", s->host_file), answer, text);
+    add_check(s, "host", xstrdup(s->host_file), answer, text);
     subject_close(&was[0]);
     subject_close(&was[1]);
     free(was);
