@@ -104,6 +104,15 @@ def test_in_the_helpers_place(machine):
     assert "refuses" not in machine.status("--no-trial")
 
 
+def test_each_gate_is_tried_once(machine):
+    machine.divert()
+    machine.put_gate("gate")
+    machine.write("etc/environment", "LIBXL_SAVE_HELPER=/gate\n")
+    for unit, helper in (("xendomains", "/gate"), ("libvirtd", f"/{HELPER}")):
+        machine.write(DROP_IN.format(unit), f"[Service]\nEnvironment=LIBXL_SAVE_HELPER={helper}\n")
+    assert [text.split(":")[0] for _, text in machine.status()["refuses"]] == [f"/{HELPER}", "/gate"]
+
+
 def test_the_trial_creates_nothing(machine, socket):
     machine.divert()
 
@@ -166,6 +175,8 @@ def test_no_xen_answers(machine, tmp_path):
     ({DROP_IN.format("libvirtd"): "[Service]\nEnvironment=LIBXL_SAVE_HELPER=/gate\nEnvironment=\n"}, "no"),
     ({DROP_IN.format("libvirtd"): "[Service]\nEnvironment=LIBXL_SAVE_HELPER=/gate\n",
       "etc/systemd/system/libvirtd.service.d/zz.conf": "[Service]\nEnvironment=LIBXL_SAVE_HELPER=/usr/lib/other\n"}, "no"),
+    ({"etc/systemd/system/libvirtd.service.d/zz.conf": "[Service]\nEnvironment=LIBXL_SAVE_HELPER=/gate\n",
+      "run/systemd/system/libvirtd.service.d/aa.conf": "[Service]\nEnvironment=LIBXL_SAVE_HELPER=/usr/lib/other\n"}, "yes"),
     ({DROP_IN.format("libvirtd"): "",
       "usr/lib/systemd/system/libvirtd.service.d/xenlevel.conf": "[Service]\nEnvironment=LIBXL_SAVE_HELPER=/gate\n"}, "no"),
     ({"etc/default/libvirtd": "# LIBXL_SAVE_HELPER=/x\nLIBXL_SAVE_HELPER='/gate'\n"}, "yes"),
@@ -377,6 +388,36 @@ def test_enable_with_another_gate(machine):
     assert (machine.root / "etc/environment").read_text() == "LIBXL_SAVE_HELPER=/gate2\n"
     machine.run("disable", "--gate", "/gate")
     assert (machine.root / "etc/environment").read_text() == ""
+
+
+@pytest.mark.parametrize("enabled, local, says", [
+    ("Y", None, True),
+    ("N", None, False),
+    (None, None, False),
+    ("Y", "# /opt/gate PUx,\n", True),
+    ("Y", "  /opt/gate PUx,\n", False),
+])
+def test_a_confined_libvirtd(machine, enabled, local, says):
+    (machine.root / "opt").mkdir()
+    machine.put_gate("opt/gate")
+    machine.write("etc/apparmor.d/usr.sbin.libvirtd", "")
+    if enabled:
+        machine.write("sys/module/apparmor/parameters/enabled", f"{enabled}\n")
+    if local:
+        machine.write("etc/apparmor.d/local/usr.sbin.libvirtd", local)
+    warned = machine.run("enable", "--gate", "/opt/gate").stderr
+    assert ("AppArmor" in warned and "local/usr.sbin.libvirtd" in warned) is says
+    answer, text = machine.status("-n", status=1 if says else 0)["libvirtd"][0]
+    assert (answer, "AppArmor" in text) == (("no", True) if says else ("yes", False))
+
+
+def test_a_confined_libvirtd_may_start_what_is_in_the_helpers_place(machine):
+    machine.divert()
+    machine.write("etc/apparmor.d/usr.sbin.libvirtd", "")
+    machine.write("sys/module/apparmor/parameters/enabled", "Y\n")
+    machine.status("-n")
+    machine.write(DROP_IN.format("libvirtd"), f"[Service]\nEnvironment=LIBXL_SAVE_HELPER=/{HELPER}\n")
+    machine.status("-n")
 
 
 def test_somebody_elses_drop_in_stays(machine):

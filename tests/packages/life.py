@@ -109,9 +109,42 @@ $(helper {self.version}) --save-domain 4 5 1 0 0 0 4</dev/null 5</dev/null 2>&1 
 # A restore is refused by the gate.
 $(helper {self.version}) --restore-domain 4 5 1 1 0 2 0 0 0 4</dev/null 5</dev/null 2>&1 | tr -d '\\000' || echo "status $?"
 """, "install")
-        for line in ("saving domain 1 without a look", "xenlevel: refused"):
+        for line in ("saving domain 1 without a look", "xc_interface_open failed", "xenlevel: refused"):
             if line not in text:
                 raise Failed(f"nobody said: {line}\n{text[-1500:]}")
+
+    def status(self):
+        """xenlevel status knows the diversion, and asks systemd what its units are started with"""
+        self._run(f"""
+mkdir -p /run/systemd/system /usr/local/bin
+answer() {{ xenlevel status -n --json | python3 -c 'import json, sys
+print(*(c["answer"] + ": " + c["text"] for c in json.load(sys.stdin)["checks"] if c["check"] == sys.argv[1]))' $1; }}
+systemctl_says() {{ printf '%s\\n' "$1" >/tmp/says; }}
+cat >/usr/local/bin/systemctl <<'END'
+#!/bin/sh
+case "$*" in *libvirtd.service) cat /tmp/says ;; *) echo LoadState=not-found ;; esac
+END
+chmod 755 /usr/local/bin/systemctl
+has() {{ answer $1 | grep -q "$2" || fail "$1: not '$2' but $(answer $1)"; }}
+systemctl_says 'LoadState=loaded
+MainPID=0
+Environment="LIBVIRTD_ARGS=--timeout 120"
+EnvironmentFiles=/etc/default/nothing (ignore_errors=yes)'
+has place "^yes: .* is the gate, by a diversion of dpkg"; has login ^yes; has libvirtd ^yes; has virtxend ^unused
+systemctl_says "LoadState=loaded
+MainPID=0
+Environment=A=b \"LIBXL_SAVE_HELPER=$(helper {self.version}).stock\""
+has libvirtd '^no: .*which is not the gate'
+LIBXL_SAVE_HELPER=$(helper {self.version}).stock sleep 60 &
+systemctl_says "LoadState=loaded
+MainPID=$!
+Environment="
+has libvirtd '^no: it runs since before: restart it'
+kill $!
+printf '#!/bin/sh\nexit 1\n' >/usr/local/bin/systemctl
+has libvirtd ^unused     # no systemd answers: there is no such unit's file here
+rm -r /usr/local/bin/systemctl /run/systemd/system
+""", "status")
 
     def upgrade(self):
         """a newer version: its gate is in the way at once, the diversion is the same one"""
@@ -190,8 +223,12 @@ dpkg-reconfigure xenlevel-gate; guarded {self.version}
 # Somebody else's diversion is not taken over.
 /usr/lib/xenlevel/gate-diversion withdraw
 dpkg-divert --quiet --local --no-rename --divert $h.mine --add $h
+mkdir -p /usr/lib/xen-{SECOND}/bin; cp $h /usr/lib/xen-{SECOND}/bin
 /usr/lib/xenlevel/gate-diversion sync && fail "it says that all is well"
-dpkg-divert --quiet --local --no-rename --remove $h; rm -f $h.mine
+[ ! -e $h.stock ] || fail "something is left beside it"
+is_gate $(helper {SECOND})      # the other one is guarded all the same
+dpkg-divert --quiet --local --no-rename --remove $h
+rm /usr/lib/xen-{SECOND}/bin/*; /usr/lib/xenlevel/gate-diversion sync; [ ! -e /usr/lib/xen-{SECOND} ] || fail "left"
 /usr/lib/xenlevel/gate-diversion sync; guarded {self.version}
 """, "interrupted")
 

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "apparmor.h"
 #include "commands.h"
 #include "gatemark.h"
 #include "out.h"
@@ -175,23 +176,29 @@ static int remove_drop_in(struct change *c, const char *folder, const char *path
 
 static void change_unit(struct change *c, const char *unit)
 {
-    char *own = xasprintf(UNIT_FOLDER "/%s.service.d/" DROP_IN, unit);
+    char *own_folder = xasprintf(UNIT_FOLDER "/%s.service.d", unit);
+    char *own = xasprintf("%s/" DROP_IN, own_folder);
+    char *folder = xasprintf("%s%s", c->root, own_folder);
     char *path = xasprintf("%s%s", c->root, own);
-    char *folder = xasprintf("%.*s", (int)(strlen(path) - strlen("/" DROP_IN)), path);
-    char *units_folder = xasprintf("%s" UNIT_FOLDER, c->root);
-    int rc = 0;
+    int rc = refuse_links(c, own);
 
-    if (access(units_folder, F_OK))
-        goto out; /* no systemd on this machine */
-    rc = refuse_links(c, own);
     if (!rc)
         rc = c->enable ? write_drop_in(c, folder, path) : remove_drop_in(c, folder, path);
-out:
     c->wrong += rc != 0;
-    free(units_folder);
-    free(folder);
     free(path);
+    free(folder);
     free(own);
+    free(own_folder);
+}
+
+/* Where there is no systemd, there are no units to change. */
+static void change_units(struct change *c)
+{
+    char *folder = xasprintf("%s" UNIT_FOLDER, c->root);
+
+    for (size_t i = 0; !access(folder, F_OK) && i < sizeof(units) / sizeof(units[0]); i++)
+        change_unit(c, units[i]);
+    free(folder);
 }
 
 /* ---- /etc/environment ---- */
@@ -345,10 +352,25 @@ static void tell_systemd(const struct change *c)
     free(out);
 }
 
+/* A variable that names what the daemon may not start stops every save and restore of it. */
+static void warn_of_confinement(const struct change *c)
+{
+    for (size_t i = 0; c->enable && i < sizeof(units) / sizeof(units[0]); i++) {
+        char *local = apparmor_local(units[i]);
+
+        if (apparmor_forbids(c->root, units[i], c->gate))
+            warn("AppArmor's profile of %s does not let it start %s: add the line `%s PUx,` to %s "
+                 "and load the profile again, or it can save and restore nothing",
+                 units[i], c->gate, c->gate, local);
+        free(local);
+    }
+}
+
 static int end_change(const struct change *c)
 {
     if (c->wrong)
         return STATUS_TROUBLE;
+    warn_of_confinement(c);
     if (!c->changed)
         out_text(stdout, 0, 0, "nothing to change: it is %s already", c->enable ? "on" : "off");
     else if (c->dry_run)
@@ -392,8 +414,7 @@ static int run_change(const struct command *cmd, int argc, char **argv, bool ena
     }
     if (enable && check_gate(&c))
         return STATUS_TROUBLE;
-    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-        change_unit(&c, units[i]);
+    change_units(&c);
     change_environment(&c);
     tell_systemd(&c);
     return end_change(&c);

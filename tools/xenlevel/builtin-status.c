@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "apparmor.h"
 #include "capture.h"
 #include "commands.h"
 #include "describe.h"
@@ -209,6 +210,23 @@ static void check_here(struct status *s)
     add_check(s, "here", xstrdup("xl from this shell"), answer, text);
 }
 
+/* The variable is right, but the daemon may not start what it names. */
+static enum answer judge_confinement(const struct status *s, const char *name,
+                                     const struct environ_list *l, char **text)
+{
+    const char *helper = environ_get(l, VARIABLE);
+    char *local;
+
+    if (!helper || !*helper || !apparmor_forbids(s->root, name, helper))
+        return ANSWER_YES;
+    local = apparmor_local(name);
+    free(*text);
+    *text = xasprintf("AppArmor's profile of %s does not let it start %s: allow that in %s", name,
+                      helper, local);
+    free(local);
+    return ANSWER_NO;
+}
+
 static void check_unit(struct status *s, const char *name)
 {
     struct unit u;
@@ -234,6 +252,8 @@ static void check_unit(struct status *s, const char *name)
             }
             free(now);
         }
+        if (answer == ANSWER_YES)
+            answer = judge_confinement(s, name, &u.list, &text);
     }
     add_check(s, name, xstrdup(name), answer, text);
     unit_close(&u);
@@ -250,7 +270,7 @@ static void try_program(struct status *s, const char *program)
         r = rehearse_refusal(s->xch, path, why, sizeof(why));
     else
         r = REHEARSAL_UNKNOWN;
-    add_check(s, "refuses", xasprintf("it refuses"),
+    add_check(s, "refuses", xstrdup("it refuses"),
               r == REHEARSAL_REFUSED  ? ANSWER_YES
               : r == REHEARSAL_PASSED ? ANSWER_NO
                                       : ANSWER_UNKNOWN,
@@ -259,42 +279,55 @@ static void try_program(struct status *s, const char *program)
     free(path);
 }
 
+/* The variable as a service is given it (NULL: a login), malloc'ed; NULL when it is not set. */
+static char *read_variable(const struct status *s, const char *service)
+{
+    char *file = xasprintf("%s/etc/environment", s->root), *copy;
+    struct unit u = {.state = UNIT_ABSENT};
+    const char *value;
+
+    if (service)
+        unit_open(s->root, service, &u);
+    else
+        (void)environ_read_file(&u.list, file);
+    value = environ_get(&u.list, VARIABLE);
+    copy = value && *value ? xstrdup(value) : NULL;
+    unit_close(&u);
+    free(file);
+    return copy;
+}
+
+/* Is it a gate, and neither in a place of Xen's nor among tried[n]? */
+static bool is_new_gate(const struct status *s, const char *program, char *const *tried, size_t n)
+{
+    char *path = xasprintf("%s%s", s->root, program);
+    bool gate = gatemark_find(path) == 1;
+
+    free(path);
+    for (size_t i = 0; i < n && gate; i++)
+        gate = !tried[i] || strcmp(tried[i], program) != 0;
+    for (size_t i = 0; i < s->places.n && gate; i++)
+        gate = strcmp(s->places.list[i].path, program) != 0;
+    return gate;
+}
+
 /* Each gate that some way leads to, once.  Nothing else is started. */
 static void check_refusal(struct status *s)
 {
-    static const char *const units[] = {"xendomains", "libvirtd", "virtxend"};
-    char *tried[4] = {NULL};
-    size_t n = 0;
+    static const char *const services[] = {NULL, "xendomains", "libvirtd", "virtxend"};
+    enum { SERVICES = sizeof(services) / sizeof(services[0]) };
+    char *tried[SERVICES];
 
     for (size_t i = 0; i < s->places.n; i++)
         if (s->places.list[i].state == PLACE_GATE)
             try_program(s, s->places.list[i].path);
-    for (size_t i = 0; i < 4; i++) {
-        struct unit u = {.state = UNIT_ABSENT};
-        struct environ_list l = {NULL, 0};
-        char *file = xasprintf("%s/etc/environment", s->root), *path;
-        const char *value;
-        bool again = false;
-
-        if (i == 3)
-            (void)environ_read_file(&l, file);
-        else
-            unit_open(s->root, units[i], &u);
-        value = environ_get(i == 3 ? &l : &u.list, VARIABLE);
-        path = xasprintf("%s%s", s->root, value ? value : "");
-        for (size_t k = 0; value && k < n; k++)
-            again = again || !strcmp(tried[k], value);
-        if (value && !again && gatemark_find(path) == 1) {
-            tried[n++] = xstrdup(value);
-            try_program(s, value);
-        }
-        free(path);
-        free(file);
-        environ_free(&l);
-        unit_close(&u);
+    for (size_t i = 0; i < SERVICES; i++) {
+        tried[i] = read_variable(s, services[i]);
+        if (tried[i] && is_new_gate(s, tried[i], tried, i))
+            try_program(s, tried[i]);
     }
-    for (size_t k = 0; k < n; k++)
-        free(tried[k]);
+    for (size_t i = 0; i < SERVICES; i++)
+        free(tried[i]);
 }
 
 /* ---- the live patch ---- */
@@ -394,6 +427,19 @@ static void list_features(const struct cpu_policy *a, const struct cpu_policy *b
     }
 }
 
+/* Do the two differ in a bit that the source of the first one says? */
+static bool is_changed(const struct cpu_policy *was, const struct cpu_policy *unknown,
+                       const struct cpu_policy *now)
+{
+    const uint8_t *a = (const uint8_t *)was, *b = (const uint8_t *)now;
+    const uint8_t *u = (const uint8_t *)unknown;
+
+    for (size_t i = 0; i < sizeof(*was); i++)
+        if ((a[i] ^ b[i]) & ~u[i])
+            return true;
+    return false;
+}
+
 static enum answer compare_hosts(const struct subject *was, const struct subject *now, char **text)
 {
     char changes[512] = "";
@@ -404,7 +450,7 @@ static enum answer compare_hosts(const struct subject *was, const struct subject
                               was->have[i] ? "there" : "not there");
             return ANSWER_NO;
         }
-        if (!was->have[i] || !memcmp(&was->policy[i], &now->policy[i], sizeof(was->policy[i])))
+        if (!was->have[i] || !is_changed(&was->policy[i], &was->unknown[i], &now->policy[i]))
             continue;
         list_features(&was->policy[i], &now->policy[i], ": gone ", changes, sizeof(changes));
         list_features(&now->policy[i], &was->policy[i], ": new ", changes, sizeof(changes));
@@ -443,7 +489,7 @@ static void check_host_file(struct status *s)
         subject_from_file(now, file, "this host");
         answer = compare_hosts(was, now, &text);
     }
-    add_check(s, "host", xasprintf("%s", s->host_file), answer, text);
+    add_check(s, "host", xstrdup(s->host_file), answer, text);
     subject_close(&was[0]);
     subject_close(&was[1]);
     free(was);

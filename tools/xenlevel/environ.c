@@ -57,7 +57,7 @@ static char *next_word(const char **text)
         if (*s == '\\' && s[1] && quote != '\'')
             *to++ = *++s;
         else if (quote ? *s == quote : (*s == '"' || *s == '\''))
-            quote = quote ? '\0' : *s;
+            quote = (char)(quote ? '\0' : *s);
         else
             *to++ = *s;
     }

@@ -22,12 +22,14 @@ static const char *const patterns[] = {
     "/usr/local/lib/xen/bin/" HELPER, "/usr/local/libexec/xen/bin/" HELPER,
 };
 
+/* "4.17" out of /usr/lib/xen-4.17/bin/... */
 static void read_version(struct place *place)
 {
-    unsigned int major, minor;
+    static const char folder[] = "/usr/lib/xen-";
+    const char *version = place->path + strlen(folder);
 
-    if (sscanf(place->path, "/usr/lib/xen-%3u.%3u/", &major, &minor) == 2)
-        (void)snprintf(place->xen, sizeof(place->xen), "%u.%u", major, minor);
+    if (!strncmp(place->path, folder, strlen(folder)))
+        (void)snprintf(place->xen, sizeof(place->xen), "%.*s", (int)strcspn(version, "/"), version);
 }
 
 /* Does dpkg say this of the path?  Anything that is printed is a yes. */
