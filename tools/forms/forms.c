@@ -13,8 +13,9 @@
 
 /* In doubt the first of two that are as sure reads the file: what says most stands first. */
 static const struct form_reader *const readers[] = {
-    &form_cpuid_policy, &form_decoded, &form_instlat, &form_cpuid_r,
-    &form_featuresets,  &form_xl_info, &form_xapi,    &form_bare_featureset,
+    &form_cpuid_policy, &form_libvirt, &form_firecracker, &form_libcpuid,        &form_vmware,
+    &form_decoded,      &form_instlat, &form_cpuid_r,     &form_featuresets,     &form_xl_info,
+    &form_xapi,         &form_lscpu,   &form_cpuinfo,     &form_bare_featureset,
 };
 
 enum { NR_READERS = sizeof(readers) / sizeof(readers[0]) };
@@ -94,7 +95,7 @@ static void describe_file(const struct form_text *t, char *out, size_t size)
 
 static int refuse_file(const struct form_text *t, struct form *f)
 {
-    char names[300] = "", what[160];
+    char names[400] = "", what[160];
 
     for (size_t i = 0; i < NR_READERS; i++)
         (void)snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", i ? ", " : "",
