@@ -126,7 +126,7 @@ static void take_cpu(struct form *f, struct form_cpu *c, const xmlNode *cpu)
         if (is_element(n, "feature"))
             take_feature(c, n, &names);
     if (names.n)
-        form_note(f, "%zu of its features have no name here: %s%s", names.n, names.text,
+        form_note(f, "no name here for %zu of its features: %s%s", names.n, names.text,
                   strlen(names.text) + 20 > sizeof(names.text) ? ", ..." : "");
     if (get_text(find_child(cpu, "model"), model, sizeof(model)))
         form_note(f, "the model %s stands for features that are not in the file: they stay unknown",

@@ -60,7 +60,7 @@ static void describe_start(const struct form_text *t, char *out, size_t size)
         c = (unsigned char)t->bytes[i];
         bad += c < 0x20 && !isspace(c);
     }
-    if (bad > n / 20 || (n && !is_utf8(t))) {
+    if (bad > n / 10 || (n && !is_utf8(t))) {
         (void)snprintf(out, size, "no text: it begins with the bytes");
         for (size_t i = 0; i < 4 && i < n; i++)
             (void)snprintf(out + strlen(out), size - strlen(out), " %02x",
@@ -101,9 +101,7 @@ static int refuse_file(const struct form_text *t, struct form *f)
         (void)snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", i ? ", " : "",
                        readers[i]->name);
     describe_file(t, what, sizeof(what));
-    return form_fail(
-        f, "byte 0: not a CPUID dump, and none of the other forms that are read (%s): it is %s",
-        names, what);
+    return form_fail(f, "byte 0: not a CPUID dump: it is %s; forms that are read: %s", what, names);
 }
 
 /* ---- reading ---- */

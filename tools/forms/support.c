@@ -346,11 +346,19 @@ static const char *find_hypervisor(const struct cpuid_regs *r, char signature[st
 
 /* PV domains are never told of VME, PSE and PGE, which Xen keeps for itself; HVM and PVH ones are.
  */
-static enum form_guest_type guess_type(const struct cpu_policy *p)
+static enum form_guest_type guess_type(const struct form_cpu *c)
 {
-    if (policy_has(p, X86_FEATURE_PGE) || policy_has(p, X86_FEATURE_PSE))
-        return FORM_GUEST_HVM;
-    return policy_has(p, X86_FEATURE_VME) ? FORM_GUEST_UNKNOWN : FORM_GUEST_PV;
+    static const unsigned int xens[] = {X86_FEATURE_PGE, X86_FEATURE_PSE, X86_FEATURE_VME};
+    unsigned int known = 0;
+
+    for (size_t i = 0; i < sizeof(xens) / sizeof(xens[0]); i++) {
+        if (policy_has(&c->unknown, xens[i]))
+            continue;
+        if (policy_has(&c->policy, xens[i]))
+            return FORM_GUEST_HVM;
+        known++;
+    }
+    return known == sizeof(xens) / sizeof(xens[0]) ? FORM_GUEST_PV : FORM_GUEST_UNKNOWN;
 }
 
 void form_make_domain(struct form *f)
@@ -358,7 +366,7 @@ void form_make_domain(struct form *f)
     f->kind = FORM_GUEST;
     f->inside_xen = true;
     f->guest = f->cpus[0];
-    f->guest_type = guess_type(&f->guest.policy);
+    f->guest_type = guess_type(&f->guest);
     form_note(f,
               "it was taken inside a %sdomain of Xen%s: it is what that domain was told, not what "
               "the host has",
