@@ -144,7 +144,7 @@ WRONG = {
     "no JSON": (lambda level: '{"xenlevel": "level", ', "this is no JSON"),
     "a NUL": (lambda level: '{"xenlevel": "level"}\0', "it has a NUL"),
     "another kind": (lambda level: '{"xenlevel": "host"}', "this JSON is no level"),
-    "none of ours": (lambda level: "{}", "this JSON is no level"),
+    "none of ours": (lambda level: "{}", "it is text that begins with '{}'"),
     "no name": (edit(lambda level: level.pop("name")), '"name" is missing'),
     "no type": (edit(lambda level: (level.pop("pv"), level.pop("hvm"))), 'neither "hvm" nor "pv"'),
     "no features": (edit(lambda level: level["hvm"].pop("features")), '"hvm" has no "features"'),

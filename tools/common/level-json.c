@@ -106,6 +106,8 @@ int level_to_json(const Xenlevel__Level *level)
         json_string(j, "cpu", m->cpu);
         write_given_up(j, "hvm_given_up", m->hvm_given_up);
         write_given_up(j, "pv_given_up", m->pv_given_up);
+        write_given_up(j, "hvm_left_out", m->hvm_left_out);
+        write_given_up(j, "pv_left_out", m->pv_left_out);
         if (m->levelling_case == XENLEVEL__MEMBER__LEVELLING_LEVELLING_CAPS)
             json_hex(j, "levelling_caps", m->levelling_caps);
         json_close_object(j);
@@ -293,14 +295,18 @@ static int get_policy(struct reader *r, yajl_val root, const char *which,
     return rc;
 }
 
-/* What was edited away counts as given up by every member. */
+/* Names of features, and `removed` with them: what was edited away counts as given up by every
+ * member.  removed NULL: where the names are not there, there is no message. */
 static int get_given_up(struct reader *r, yajl_val v, const char *key,
                         const struct featureset *removed, Xenlevel__Featureset **message)
 {
+    static const struct featureset none = {.w = {0}};
     struct featureset fs;
+    int rc = get_names(r, v, key, &fs);
 
-    if (get_names(r, v, key, &fs) < 0)
-        return -1;
+    if (rc < 0 || (rc && !removed))
+        return rc < 0 ? -1 : 0;
+    removed = removed ? removed : &none;
     featureset_or(&fs, &fs, removed);
     *message = xlp_featureset_new(fs.w, FEATURESET_WORDS);
     return 0;
@@ -327,7 +333,10 @@ static int get_member_host(struct reader *r, yajl_val v, const Xenlevel__Level *
         return -1;
     if (level->pv && get_given_up(r, v, "pv_given_up", &removed[1], &m->pv_given_up))
         return -1;
-    return 0;
+    return get_given_up(r, v, "hvm_left_out", NULL, &m->hvm_left_out) ||
+                   get_given_up(r, v, "pv_left_out", NULL, &m->pv_left_out)
+               ? -1
+               : 0;
 }
 
 static int get_level(struct reader *r, yajl_val root, Xenlevel__Level *level)
@@ -366,8 +375,7 @@ bool level_json_is(const char *text, size_t len)
 
     while (i < len && strchr(" \t\r\n", text[i]) && text[i])
         i++;
-    return i < len && text[i] == '{' && memmem(text, len, key, sizeof(key) - 1) &&
-           memmem(text, len, "\"" KIND "\"", sizeof(KIND) + 1);
+    return i < len && text[i] == '{' && memmem(text, len, key, sizeof(key) - 1);
 }
 
 Xenlevel__File *level_from_json(const char *name, const char *text, size_t len,

@@ -24,7 +24,7 @@
 /* Write it to standard output.  Returns 0; or 2 after a message. */
 int level_to_json(const Xenlevel__Level *level);
 
-/* Say whether text[0..len) looks like such a level: an object that says so. */
+/* Say whether text[0..len) looks like such a level: an object that has a member "xenlevel". */
 bool level_json_is(const char *text, size_t len);
 
 /*

@@ -8,6 +8,8 @@
 
 #include <host-policy.h>
 
+#include "births.h"
+#include "check.h"
 #include "commands.h"
 #include "enforce.h"
 #include "findings.h"
@@ -28,16 +30,6 @@ static const struct cmd_option options[] = {
     CMD_STRICT,
     CMD_JSON,
     CMD_END,
-};
-
-struct question {
-    const struct subject *guest;
-    const struct cpu_policy *policy, *unknown; /* and what is not known of it */
-    enum subject_type type;
-    const char *type_name;
-    bool strict;                /* PV: programs, too, must read exactly the policy */
-    const struct subject *home; /* PV: the host that it comes from, when that is known; or NULL */
-    struct json *json;
 };
 
 static void print_guest(const struct question *q, const char *can, const struct subject *host,
@@ -192,6 +184,18 @@ static void print_unknown(const struct question *q, const struct subject *host,
     free(how);
 }
 
+/* How to have explained what stands against it. */
+static void print_names(const struct answer *a, const struct findings *all)
+{
+    char names[256];
+
+    findings_names(all, names, sizeof(names));
+    if (a->obstacle || names[0] || a->maybe.count)
+        out_text(stdout, 2, 4, "what that means: xenlevel explain%s%s%s%s",
+                 a->obstacle ? " release-newer" : "", names[0] ? " " : "", names,
+                 a->maybe.count ? " unknown" : "");
+}
+
 static void answer_text(const struct question *q, const struct subject *host,
                         const struct answer *a)
 {
@@ -226,6 +230,7 @@ static void answer_text(const struct question *q, const struct subject *host,
                       "hazards of that host are ones that it was not told of");
     findings_others(stdout, width, &all, NULL);
     print_unknown(q, host, a);
+    print_names(a, &all);
     if (is_too_loose(q, a->pv))
         enforcement_print_refusal(stdout, 2, host, a->pv);
     if (a->pv)
@@ -255,8 +260,7 @@ static bool is_same_host(const struct subject *guest, const struct subject *host
            !memcmp(guest->unknown, host->unknown, sizeof(guest->unknown));
 }
 
-/* STATUS_YES or STATUS_NO. */
-static int ask_host(const struct question *q, const struct subject *host)
+int check_host(const struct question *q, const struct subject *host)
 {
     struct policy_fault *faults = xcalloc((size_t)2 * MAX_FAULTS, sizeof(*faults));
     enum xc_policy_index max = subject_max(q->type), deflt = subject_default(q->type);
@@ -319,7 +323,7 @@ static int ask_all(struct question *q, int n, char **hosts)
         else if (host->kind != SUBJECT_HOST)
             one = complain("%s is not a host", host->origin);
         else
-            one = ask_host(q, host);
+            one = check_host(q, host);
         if (one > status)
             status = one;
         subject_close(host);
@@ -346,6 +350,8 @@ static int run_check(const struct command *cmd, int argc, char **argv)
     }
     if (argc - first < 2)
         return cmd_usage(cmd, "a guest and at least one host are needed");
+    if (config_is(argv[first]))
+        return check_births(argv[first], argc - first - 1, argv + first + 1, q.strict, json);
     guest = xcalloc(1, sizeof(*guest));
     here = xcalloc(1, sizeof(*here));
     if (!subject_open(argv[first], guest)) {
@@ -389,7 +395,10 @@ const struct command cmd_check = {
     .about =
         "Asks whether a guest can move to each host and find there the CPU that it was told "
         "it has. GUEST is a domain, a save image or a policy file (of a pool: a guest built "
-        "on its level; of a host: a guest that was born there). HOST is a host's file, or - "
+        "on its level; of a host: a guest that was born there), or an xl.cfg that nothing was "
+        "created "
+        "from yet: what would be told on each host, and where it could go from there. HOST is a "
+        "host's file, or - "
         "for this host. What a host can give at most is compared, and what a guest must know "
         "of. Of a PV guest also what its programs see there beyond or short of its policy: that "
         "is a warning, or with --strict a no. Status 0: it can run on all of them; 1: not on "

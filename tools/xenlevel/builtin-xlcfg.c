@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "features-gen.h"
 #include "json.h"
 #include "level-json.h"
 #include "out.h"
@@ -188,9 +189,18 @@ static void print_bits(const struct entries *list)
     (void)printf("]\n");
 }
 
-/* "host,avx2=0,...": only what the members really give up, and only by name. */
+/* "host,avx2=0,rsba=1,...": only what the members really give up, and what guests must be told
+ * though a host may not say it by itself; only by name. */
 static void print_names(const struct cpu_policy *p, const struct featureset *lost)
 {
+    struct featureset fs, told;
+
+    policy_to_featureset(p, &fs);
+    featureset_or(&told, featureset_merge_mask(MERGE_HAZARD),
+                  featureset_merge_mask(MERGE_ACCUMULATE));
+    featureset_and(&told, &told, &fs);
+    if (featureset_test(&fs, X86_FEATURE_ARCH_CAPS)) /* hazards of the MSR need it */
+        featureset_set(&told, X86_FEATURE_ARCH_CAPS);
     (void)printf("cpuid = \"host,maxleaf=%#x", p->basic[0].a);
     for (int f = featureset_next(lost, 0); f >= 0; f = featureset_next(lost, (unsigned int)f + 1)) {
         const struct feature_info *info = feature_info((unsigned int)f);
@@ -198,6 +208,13 @@ static void print_names(const struct cpu_policy *p, const struct featureset *los
         if (info && f / 32 < FEATURESET_XEN_WORDS)
             /* To libxl `clflush` is the size of a line; its name for the feature is another. */
             (void)printf(",%s=0", strcmp(info->name, "clflush") ? info->name : "clfsh");
+    }
+    for (int f = featureset_next(&told, 0); f >= 0;
+         f = featureset_next(&told, (unsigned int)f + 1)) {
+        const struct feature_info *info = feature_info((unsigned int)f);
+
+        if (info && f / 32 < FEATURESET_XEN_WORDS)
+            (void)printf(",%s=1", info->name);
     }
     (void)printf("\"\n");
 }

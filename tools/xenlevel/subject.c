@@ -208,6 +208,32 @@ static int open_this_host(struct subject *s)
     return 0;
 }
 
+/* A level that was written as JSON, and perhaps edited.  1: it is other JSON. */
+static int open_json(const char *path, int fd, struct subject *s)
+{
+    char *text = xcalloc(XLP_MAX_SIZE + 1, 1), *origin;
+    Xenlevel__File *file = NULL;
+    struct xlp_error error;
+    ssize_t n, len = 0;
+    bool other = false;
+
+    while ((n = pread(fd, text + len, XLP_MAX_SIZE - (size_t)len, len)) > 0)
+        len += n;
+    if (n < 0)
+        warn("%s: %s", path, strerror(errno));
+    else if (!level_json_is(text, (size_t)len))
+        other = true;
+    else if (!(file = level_from_json(path, text, (size_t)len, &error)))
+        warn("%s", error.text);
+    free(text);
+    if (!file)
+        return other ? 1 : -1;
+    origin = xasprintf("file %s", path);
+    subject_from_file(s, file, origin);
+    free(origin);
+    return 0;
+}
+
 /* What one domain was told, in a form of somebody else's. */
 static void take_form_guest(const char *path, const struct form *f, struct subject *s)
 {
@@ -273,32 +299,6 @@ static int open_featureset(const char *words, struct subject *s)
     return rc;
 }
 
-/* A level that was written as JSON, and perhaps edited. */
-static int open_json(const char *path, int fd, struct subject *s)
-{
-    char *text = xcalloc(XLP_MAX_SIZE + 1, 1), *origin;
-    Xenlevel__File *file = NULL;
-    struct xlp_error error;
-    ssize_t n, len = 0;
-
-    while ((n = pread(fd, text + len, XLP_MAX_SIZE - (size_t)len, len)) > 0)
-        len += n;
-    if (n < 0) {
-        warn("%s: %s", path, strerror(errno));
-    } else if (strstr(text, "\"cpuid_modifiers\"")) { /* somebody else's */
-        free(text);
-        return open_form(path, s);
-    } else if (!(file = level_from_json(path, text, (size_t)len, &error)))
-        warn("%s", error.text);
-    free(text);
-    if (!file)
-        return -1;
-    origin = xasprintf("file %s", path);
-    subject_from_file(s, file, origin);
-    free(origin);
-    return 0;
-}
-
 /* What kind of file it is shows in its first bytes. */
 static int open_file(const char *path, int fd, struct subject *s)
 {
@@ -316,8 +316,12 @@ static int open_file(const char *path, int fd, struct subject *s)
         return open_image(path, fd, XC_SR_LIBXC, s);
     if (n > 0 && first[0] == 0x09 && (n == 1 || first[1] == 'X'))
         return open_policy_file(path, s);
-    if (n > 0 && first[strspn((const char *)first, " \t\r\n")] == '{')
-        return open_json(path, fd, s);
+    if (n > 0 && first[strspn((const char *)first, " \t\r\n")] == '{') {
+        int rc = open_json(path, fd, s);
+
+        if (rc <= 0)
+            return rc;
+    }
     return open_form(path, s);
 }
 

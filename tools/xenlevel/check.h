@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One question of `xenlevel check`: can this guest run on that host?
+ */
+#ifndef XENLEVEL_CHECK_H
+#define XENLEVEL_CHECK_H
+
+#include <stdbool.h>
+
+#include "json.h"
+#include "subject.h"
+
+struct question {
+    const struct subject *guest;
+    const struct cpu_policy *policy, *unknown; /* and what is not known of it */
+    enum subject_type type;
+    const char *type_name;
+    bool strict;                /* PV: programs, too, must read exactly the policy */
+    const struct subject *home; /* PV: the host that it comes from, when that is known; or NULL */
+    struct json *json;          /* where the answer is added as an object; NULL: it is printed */
+};
+
+/* Ask and answer it.  Returns STATUS_YES or STATUS_NO. */
+int check_host(const struct question *q, const struct subject *host);
+
+#endif /* XENLEVEL_CHECK_H */
