@@ -189,13 +189,15 @@ def pack(how, data):
         return data.replace(b"\n", b"\r\n")
     if how == "cr":
         return data.replace(b"\n", b"\r")
+    if how == "answered mail":
+        return b"".join(b"> > " + line for line in data.splitlines(True))
     if how == "utf-16 in gz":
         return gzip.compress(data.decode().encode("utf-16"))
     return data.decode().encode(how)
 
 
 @pytest.mark.parametrize("how", ["gz", "xz", "zst", "utf-16", "utf-16 be", "utf-16 without a mark", "bom", "crlf", "cr",
-                                 "utf-16 in gz"])
+                                 "utf-16 in gz", "answered mail"])
 def test_packed(how, tmp_path):
     path = tmp_path / "dump.txt"
     path.write_bytes(pack(how, (FORMS / "instlat.txt").read_bytes()))
@@ -222,6 +224,7 @@ REFUSED = [
     (b'{"cpuid_modifiers": [', "line 1"),
     (b'{"cpuid_modifiers": [{"leaf": "0x7", "modifiers": [{"register": "exx", "bitmap": "0b1"}]}]}', "modifier 0"),
     (b"hw_caps : 1234\n", "hw_caps has 0 words"),
+    (b"hw_caps : " + b":".join([b"00000000"] * 8), "no x86 host"),
     (b"features_pv: none\n", "no featureset is in it"),
     (b"Static sets:\nHVM Max 00000000:00000000:00000000:00000000\n", "only static sets"),
     (b"basic_cpuid[0]=0000000d 756e6547 6c65746e\n", "line 1: not a number in brackets"),

@@ -404,6 +404,8 @@ static int read_xl_info(const struct form_text *t, struct form *f)
 
     if (n < HW_CAPS_WORDS)
         return form_fail(f, "hw_caps has %zu words of eight hexadecimal digits, not eight", n);
+    if (!words[0] && !words[1])
+        return form_fail(f, "hw_caps are zeros: no x86 host");
     for (size_t i = 0; i < t->n_lines; i++)
         take_xl_line(f, t->lines[i]);
     form_cpu_init(c);

@@ -383,7 +383,7 @@ static void look_for_hypervisor(struct form *f, const struct dump *d)
 
     if ((name && !strcmp(name, "Xen")) || (below && !strcmp(below, "Xen")))
         form_make_domain(f);
-    else if (name && !strcmp(name, "Hyper-V") && policy_has(&f->cpus[0].policy, X86_FEATURE_VMX))
+    else if (name && !strcmp(name, "Hyper-V"))
         form_note(f, "Hyper-V was running (leaf 40000000): the dump is what it shows to Windows, "
                      "which may be less than the CPU has");
     else if (name)
