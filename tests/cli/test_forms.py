@@ -216,6 +216,7 @@ REFUSED = [
     (b"\x7fELF" + bytes(60), "it is a program (ELF)"),
     (b"hello\x1b[31m there\n", r"it is text that begins with 'hello\x1b[31m there'"),
     (bytes(range(1, 30)), "no text: it begins with the bytes 01 02 03 04"),
+    (b'name = "web1"\ncpuid = "host,avx2=0"\n', "a configuration of xl, which only `xenlevel check` takes"),
     (b"PK\x03\x04" + bytes(50), "ZIP archive"),
     (b"\x1f\x8b\x08" + bytes(30), "gzip: damaged"),
     (b"\xfd7zXZ\x00" + bytes(30), "xz: damaged"),

@@ -80,6 +80,22 @@ static void describe_start(const struct form_text *t, char *out, size_t size)
     (void)snprintf(out, size, "blank");
 }
 
+/* A setting of xl.cfg(5). */
+static bool is_configuration(const struct form_text *t)
+{
+    static const char *const keys[] = {"cpuid", "name", "type", "memory", "vcpus"};
+
+    for (size_t i = 0; i < t->n_lines; i++)
+        for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++) {
+            const char *s = form_value(t->lines[i], keys[k]);
+
+            if (s && s > t->lines[i] && strchr("\"'[0123456789", *s) &&
+                memchr(t->lines[i], '=', (size_t)(s - t->lines[i])))
+                return true;
+        }
+    return false;
+}
+
 static void describe_file(const struct form_text *t, char *out, size_t size)
 {
     for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++)
@@ -89,6 +105,8 @@ static void describe_file(const struct form_text *t, char *out, size_t size)
         }
     if (!t->len)
         (void)snprintf(out, size, "empty");
+    else if (is_configuration(t))
+        (void)snprintf(out, size, "a configuration of xl, which only `xenlevel check` takes");
     else
         describe_start(t, out, size);
 }
