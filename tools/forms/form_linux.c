@@ -81,11 +81,16 @@ static void take_flags(struct linux_cpu *l, const char *s)
 /* "46 bits physical, 48 bits virtual" */
 static void take_widths(struct form_cpu *c, const char *s)
 {
-    unsigned int physical, virtual;
+    char *end;
+    unsigned long physical = strtoul(s, &end, 10), virtual;
+    const char *behind = form_after(end, " bits physical, ");
 
-    if (sscanf(s, "%3u bits physical, %3u bits virtual", &physical, &virtual) == 2)
+    if (!behind)
+        return;
+    virtual = strtoul(behind, &end, 10);
+    if (form_after(end, " bits virtual"))
         (void)form_know_bits(c, EXTD_FIRST + 8, POLICY_NONE, 0, 0xffff,
-                             (physical & 0xff) | (virtual & 0xff) << 8);
+                             (uint32_t)((physical & 0xff) | (virtual & 0xff) << 8));
 }
 
 static void take_identity(struct linux_cpu *l, unsigned int which, const char *s)

@@ -20,12 +20,17 @@
 static bool is_policy_heading(const char *line, char name[static 32], unsigned int *leaves,
                               unsigned int *msrs)
 {
-    const char *at = strstr(line, " policy: ");
-    int end = 0;
+    const char *at = strstr(line, " policy: "), *behind;
+    char *end;
 
     if (!at || at == line || at - line > 31)
         return false;
-    if (sscanf(at, " policy: %5u leaves, %2u MSRs%n", leaves, msrs, &end) != 2 || !end)
+    *leaves = (unsigned int)strtoul(at + strlen(" policy: "), &end, 10);
+    behind = form_after(end, " leaves, ");
+    if (!behind)
+        return false;
+    *msrs = (unsigned int)strtoul(behind, &end, 10);
+    if (end == behind || !form_after(end, " MSRs"))
         return false;
     (void)snprintf(name, 32, "%.*s", (int)(at - line), line);
     return true;

@@ -160,7 +160,7 @@ void form_know_vendor(struct form_cpu *c, const char *vendor, size_t len)
     if (len > sizeof(name))
         len = sizeof(name);
     memcpy(name, vendor, len);
-    for (unsigned int i = 0; i < 3; i++)
+    for (size_t i = 0; i < 3; i++)
         part[i] = (uint32_t)name[4 * i] | (uint32_t)name[4 * i + 1] << 8 |
                   (uint32_t)name[4 * i + 2] << 16 | (uint32_t)name[4 * i + 3] << 24;
     (void)form_know_bits(c, 0, POLICY_NONE, 1, ~0u, part[0]);
@@ -183,8 +183,9 @@ void form_know_brand(struct form_cpu *c, const char *brand, size_t len)
     unsigned char name[48] = {0};
 
     memcpy(name, brand, len < sizeof(name) ? len : sizeof(name) - 1);
-    for (unsigned int i = 0; i < 12; i++)
-        (void)form_know_bits(c, EXTD_FIRST + 2 + i / 4, POLICY_NONE, i % 4, ~0u,
+    for (size_t i = 0; i < 12; i++)
+        (void)form_know_bits(c, EXTD_FIRST + 2 + (uint32_t)(i / 4), POLICY_NONE,
+                             (unsigned int)(i % 4), ~0u,
                              (uint32_t)name[4 * i] | (uint32_t)name[4 * i + 1] << 8 |
                                  (uint32_t)name[4 * i + 2] << 16 | (uint32_t)name[4 * i + 3] << 24);
 }
