@@ -51,6 +51,7 @@ HOSTS = [
     ("aida64-report.txt", "a report of AIDA64 or EVEREST, of 2 CPUs", "raw", WHOLE),
     ("cpuid-r.txt", "cpuid -r, of 2 CPUs", "raw", WHOLE),
     ("cpuid-1r.txt", "cpuid -r", "raw", WHOLE),
+    ("cpuid-dump-rs.txt", "cpuid -r", "raw", WHOLE),     # without the registers' names
     ("cpuid-r-kvm.txt", "cpuid -r", "raw", {"1c": "fffefbff", "7b0": "000037ab"}),
     ("libcpuid-0.5.raw", "libcpuid raw file", "raw", {**WHOLE, "Da1": "????????"}),
     ("libcpuid-0.7.raw", "libcpuid raw file, of 2 CPUs", "raw", {**WHOLE, "Da1": "????????"}),
@@ -92,6 +93,7 @@ NAMES = [
     ("cpuinfo.txt", "/proc/cpuinfo, of 2 CPUs", ["sse3", "aesni", "avx2", "eist", "itsc", "dts", "ds", "pqm", "ibrsb", "stibp",
                                                  "page1gb", "l1d-flush"], ["adx", "sha", "sse4a"], ["rtm", "smap", "avx512f"]),
     ("lscpu.txt", "lscpu", ["sse3", "aesni", "avx2", "turbo"], ["adx"], ["rtm"]),
+    ("lscpu.json", "lscpu -J", ["sse3", "aesni", "avx2", "turbo"], ["adx"], ["rtm"]),
     ("libvirt-capabilities.xml", "libvirt XML", ["vmx", "avx2", "itsc", "page1gb"], [], ["avx", "sse3"]),
 ]
 

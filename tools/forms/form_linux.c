@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include <cpuid-policy/vocabulary.h>
 
 #include "features-gen.h"
@@ -212,6 +214,56 @@ const struct form_reader form_cpuinfo = {
 };
 
 /* ---- lscpu ---- */
+
+/* lscpu -J: "field" and "data" of each line, and lines below it. */
+static void take_json(struct linux_cpu *l, const json_t *list, unsigned int depth)
+{
+    const json_t *entry;
+    size_t i;
+
+    json_array_foreach(list, i, entry)
+    {
+        const char *field = json_string_value(json_object_get(entry, "field"));
+        const char *data = json_string_value(json_object_get(entry, "data"));
+        char *line = NULL;
+
+        if (field && data &&
+            asprintf(&line, "%s%s%s", field, strchr(field, ':') ? " " : ": ", data) > 0)
+            take_value(l, line);
+        free(line);
+        if (depth)
+            take_json(l, json_object_get(entry, "children"), depth - 1);
+    }
+}
+
+static unsigned int looks_like_lscpu_json(const struct form_text *t)
+{
+    const char *s = t->bytes + strspn(t->bytes, " \t\r\n");
+
+    return *s == '{' && strstr(s, "\"lscpu\"") ? 95 : 0;
+}
+
+static int read_lscpu_json(const struct form_text *t, struct form *f)
+{
+    struct linux_cpu l = {.cpu = form_add_cpu(f)};
+    json_error_t error;
+    json_t *root;
+
+    if (!l.cpu)
+        return -1;
+    root = json_loadb(t->bytes, t->len, 0, &error);
+    if (!root)
+        return form_fail(f, "line %d: %s", error.line, error.text);
+    take_json(&l, json_object_get(root, "lscpu"), 4);
+    json_decref(root);
+    return finish_linux(f, &l);
+}
+
+const struct form_reader form_lscpu_json = {
+    .name = "lscpu -J",
+    .looks_like = looks_like_lscpu_json,
+    .read = read_lscpu_json,
+};
 
 static unsigned int looks_like_lscpu(const struct form_text *t)
 {

@@ -37,7 +37,7 @@ struct form_reader {
 
 extern const struct form_reader form_cpuid_policy, form_featuresets, form_xl_info, form_xapi,
     form_instlat, form_cpuid_r, form_bare_featureset, form_decoded, form_libcpuid, form_vmware,
-    form_cpuinfo, form_lscpu, form_libvirt, form_firecracker, form_xlcfg;
+    form_cpuinfo, form_lscpu, form_lscpu_json, form_libvirt, form_firecracker, form_xlcfg;
 
 /* ---- input.c ---- */
 

@@ -13,9 +13,9 @@
 
 /* In doubt the first of two that are as sure reads the file: what says most stands first. */
 static const struct form_reader *const readers[] = {
-    &form_cpuid_policy, &form_libvirt, &form_firecracker, &form_libcpuid,        &form_vmware,
-    &form_decoded,      &form_instlat, &form_cpuid_r,     &form_featuresets,     &form_xl_info,
-    &form_xapi,         &form_lscpu,   &form_cpuinfo,     &form_bare_featureset,
+    &form_cpuid_policy, &form_libvirt, &form_firecracker, &form_lscpu_json, &form_libcpuid,
+    &form_vmware,       &form_decoded, &form_instlat,     &form_cpuid_r,    &form_featuresets,
+    &form_xl_info,      &form_xapi,    &form_lscpu,       &form_cpuinfo,    &form_bare_featureset,
 };
 
 enum { NR_READERS = sizeof(readers) / sizeof(readers[0]) };
