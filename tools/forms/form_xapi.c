@@ -28,15 +28,19 @@ static bool is_old_order(const uint32_t *words, size_t n)
            !(words[1] & reserved_in_1d);
 }
 
+/* Of a guest, or what a host gives guests; but four words may be a host's own. */
 static void know_words(struct form_cpu *c, const uint32_t *words, size_t n)
 {
     static const unsigned int old_order[OLD_WORDS] = {FEATURESET_1c, FEATURESET_1d, FEATURESET_e1c,
                                                       FEATURESET_e1d};
-    bool old = is_old_order(words, n);
 
     form_cpu_init(c);
-    for (size_t i = 0; i < n && i < FEATURESET_XEN_WORDS; i++)
-        form_know_word(c, old ? old_order[i] : (unsigned int)i, words[i]);
+    if (!is_old_order(words, n)) {
+        form_know_guest_words(c, words, n);
+        return;
+    }
+    for (size_t i = 0; i < OLD_WORDS; i++)
+        form_know_word(c, old_order[i], words[i]);
 }
 
 /* ---- keys and values ---- */

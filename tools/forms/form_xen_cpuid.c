@@ -339,7 +339,10 @@ static int read_sets(const struct form_text *t, struct form *f)
             if (!(policies >> p & 1) || f->have[p])
                 continue;
             form_cpu_init(&f->policies[p]);
-            know_words(&f->policies[p], words, n);
+            if (p > XC_POLICY_HOST)
+                form_know_guest_words(&f->policies[p], words, n);
+            else
+                know_words(&f->policies[p], words, n);
             f->have[p] = any = true;
         }
     }

@@ -71,6 +71,11 @@ bool form_know_bits(struct form_cpu *c, uint32_t leaf, uint32_t subleaf, unsigne
                     uint32_t mask, uint32_t value);
 /* A whole word of a featureset is known. */
 void form_know_word(struct form_cpu *c, unsigned int word, uint32_t value);
+/*
+ * The n words of a featureset that Xen gives guests are known, in the hypervisor's order.  Of a Xen
+ * that has fewer words than we know (4.7 had nine) guests are told of nothing beyond them.
+ */
+void form_know_guest_words(struct form_cpu *c, const uint32_t *words, size_t n);
 /* "GenuineIntel": the vendor is known. */
 void form_know_vendor(struct form_cpu *c, const char *vendor, size_t len);
 /* Family, model, stepping as displayed. */

@@ -44,7 +44,7 @@ static int refuse_size(char *why, size_t size)
 /* Room for `more` bytes, within the limit. */
 static int make_room(struct buffer *b, size_t more, char *why, size_t size)
 {
-    size_t room = b->room ? b->room : 65536;
+    size_t room = b->room ? b->room : 4096;
     char *bytes;
 
     if (more > FORM_MAX_BYTES - b->len)

@@ -152,6 +152,22 @@ void form_know_word(struct form_cpu *c, unsigned int word, uint32_t value)
     know_word_bits(c, word, ~0u, value);
 }
 
+void form_know_guest_words(struct form_cpu *c, const uint32_t *words, size_t n)
+{
+    enum { FEWEST_OF_ANY_XEN = 9 };
+    /* Leaves 6 and F, which Xen gives no guest (4.7 to 4.22). */
+    static const unsigned int never[] = {FEATURESET_6a, FEATURESET_6c, FEATURESET_Fd0,
+                                         FEATURESET_Fd1};
+
+    for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+        form_know_word(c, never[i], 0);
+    for (unsigned int i = 0; i < FEATURESET_XEN_WORDS; i++)
+        if (i < n)
+            form_know_word(c, i, words[i]);
+        else if (n >= FEWEST_OF_ANY_XEN)
+            form_know_word(c, i, 0);
+}
+
 void form_know_vendor(struct form_cpu *c, const char *vendor, size_t len)
 {
     unsigned char name[12] = {0};
