@@ -246,9 +246,10 @@ static void settle_cpu(const struct dump *d, struct dump_cpu *c)
 {
     const struct cpu_policy *p = &c->policy;
     struct cpu_policy *u = &c->unknown;
-    bool no_msr = is_seen(&u->feat[0]) && !policy_has(p, X86_FEATURE_ARCH_CAPS);
+    bool no_msr;
 
     settle_maxima(c);
+    no_msr = is_seen(&u->feat[0]) && !policy_has(p, X86_FEATURE_ARCH_CAPS);
     settle_lists(c);
     if (u->arch_caps && d->have_msr[1]) {
         c->policy.arch_caps = d->msr[1];

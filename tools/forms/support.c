@@ -152,6 +152,22 @@ void form_know_word(struct form_cpu *c, unsigned int word, uint32_t value)
     know_word_bits(c, word, ~0u, value);
 }
 
+void form_know_guest_words(struct form_cpu *c, const uint32_t *words, size_t n)
+{
+    enum { FEWEST_OF_ANY_XEN = 9 };
+    /* Leaves 6 and F, which Xen gives no guest (4.7 to 4.22). */
+    static const unsigned int never[] = {FEATURESET_6a, FEATURESET_6c, FEATURESET_Fd0,
+                                         FEATURESET_Fd1};
+
+    for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+        form_know_word(c, never[i], 0);
+    for (unsigned int i = 0; i < FEATURESET_XEN_WORDS; i++)
+        if (i < n)
+            form_know_word(c, i, words[i]);
+        else if (n >= FEWEST_OF_ANY_XEN)
+            form_know_word(c, i, 0);
+}
+
 void form_know_vendor(struct form_cpu *c, const char *vendor, size_t len)
 {
     unsigned char name[12] = {0};
@@ -184,8 +200,8 @@ void form_know_brand(struct form_cpu *c, const char *brand, size_t len)
 
     memcpy(name, brand, len < sizeof(name) ? len : sizeof(name) - 1);
     for (size_t i = 0; i < 12; i++)
-        (void)form_know_bits(c, EXTD_FIRST + 2 + (uint32_t)i / 4, POLICY_NONE, (unsigned int)i % 4,
-                             ~0u,
+        (void)form_know_bits(c, EXTD_FIRST + 2 + (uint32_t)(i / 4), POLICY_NONE,
+                             (unsigned int)(i % 4), ~0u,
                              (uint32_t)name[4 * i] | (uint32_t)name[4 * i + 1] << 8 |
                                  (uint32_t)name[4 * i + 2] << 16 | (uint32_t)name[4 * i + 3] << 24);
 }
@@ -347,11 +363,19 @@ static const char *find_hypervisor(const struct cpuid_regs *r, char signature[st
 
 /* PV domains are never told of VME, PSE and PGE, which Xen keeps for itself; HVM and PVH ones are.
  */
-static enum form_guest_type guess_type(const struct cpu_policy *p)
+static enum form_guest_type guess_type(const struct form_cpu *c)
 {
-    if (policy_has(p, X86_FEATURE_PGE) || policy_has(p, X86_FEATURE_PSE))
-        return FORM_GUEST_HVM;
-    return policy_has(p, X86_FEATURE_VME) ? FORM_GUEST_UNKNOWN : FORM_GUEST_PV;
+    static const unsigned int xens[] = {X86_FEATURE_PGE, X86_FEATURE_PSE, X86_FEATURE_VME};
+    unsigned int known = 0;
+
+    for (size_t i = 0; i < sizeof(xens) / sizeof(xens[0]); i++) {
+        if (policy_has(&c->unknown, xens[i]))
+            continue;
+        if (policy_has(&c->policy, xens[i]))
+            return FORM_GUEST_HVM;
+        known++;
+    }
+    return known == sizeof(xens) / sizeof(xens[0]) ? FORM_GUEST_PV : FORM_GUEST_UNKNOWN;
 }
 
 void form_make_domain(struct form *f)
@@ -359,7 +383,7 @@ void form_make_domain(struct form *f)
     f->kind = FORM_GUEST;
     f->inside_xen = true;
     f->guest = f->cpus[0];
-    f->guest_type = guess_type(&f->guest.policy);
+    f->guest_type = guess_type(&f->guest);
     form_note(f,
               "it was taken inside a %sdomain of Xen%s: it is what that domain was told, not what "
               "the host has",
@@ -376,7 +400,7 @@ static void look_for_hypervisor(struct form *f, const struct dump *d)
 
     if ((name && !strcmp(name, "Xen")) || (below && !strcmp(below, "Xen")))
         form_make_domain(f);
-    else if (name && !strcmp(name, "Hyper-V") && policy_has(&f->cpus[0].policy, X86_FEATURE_VMX))
+    else if (name && !strcmp(name, "Hyper-V"))
         form_note(f, "Hyper-V was running (leaf 40000000): the dump is what it shows to Windows, "
                      "which may be less than the CPU has");
     else if (name)

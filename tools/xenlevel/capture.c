@@ -466,7 +466,8 @@ static void keep_notes(const char *path, Xenlevel__Host *host, const struct form
 
 char *capture_name(const char *path)
 {
-    static const char *const endings[] = {".gz", ".xz", ".zst", ".txt", ".cpuid"};
+    static const char *const endings[] = {".gz",  ".xz",  ".zst", ".txt", ".cpuid",
+                                          ".raw", ".log", ".xml", ".json"};
     char *name = base_name(path, "");
 
     if (!strcmp(path, "-")) {
