@@ -88,7 +88,9 @@ void unknown_format_value(uint64_t value, uint64_t mask, unsigned int digits, ch
     for (unsigned int i = 0; i < digits; i++) {
         unsigned int shift = 4 * (digits - 1 - i);
 
-        buf[i] = mask >> shift & 0xf ? '?' : hex[value >> shift & 0xf];
+        buf[i] = hex[value >> shift & 0xf];
+        if (mask >> shift & 0xf)
+            buf[i] = '?';
     }
     buf[digits] = '\0';
 }
@@ -106,7 +108,8 @@ void unknown_format_words(const struct cpu_policy *p, const struct cpu_policy *m
     buf[0] = '\0';
     for (size_t i = 0; i < words; i++) {
         unknown_format_value(fs.w[i], unknown.w[i], 8, buf + 9 * i);
-        buf[9 * i + 8] = i + 1 < words ? ':' : '\0';
+        if (i + 1 < words)
+            buf[9 * i + 8] = ':';
     }
 }
 
