@@ -5,7 +5,7 @@
 set -eu
 
 seconds=${1:?usage: run.sh SECONDS}
-targets="head policy hypercall restore image"
+targets="head policy cmdline hypercall restore image"
 cd "$(dirname "$0")/../.."
 build=build-fuzz
 

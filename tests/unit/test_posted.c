@@ -95,11 +95,13 @@ static void parse_values(struct reg *r, char *rest, const char *where)
 static void parse_difference(struct posted *p, const char *line)
 {
     char policies[128], name[24], which[160];
-    unsigned long long mask;
+    uint64_t mask;
     bool found = false;
+    int at = 0;
 
-    if (sscanf(line, "differs %127s %23s %llx", policies, name, &mask) != 3)
+    if (sscanf(line, "differs %127s %23s %n", policies, name, &at) != 2 || !at)
         fail_msg("%s: '%s'", p->path, line);
+    mask = strtoull(line + at, NULL, 16);
     (void)snprintf(which, sizeof(which), ",%s,", policies);
     for (size_t i = 0; i < p->n; i++)
         for (unsigned int c = 1; c < COLUMNS && !strcmp(p->regs[i].name, name); c++) {
@@ -125,8 +127,11 @@ static void parse_line(struct posted *p, char *line)
     for (size_t i = 0; i < sizeof(about) / sizeof(about[0]); i++)
         if (!strncmp(line, about[i], strlen(about[i])))
             return;
-    if (sscanf(line, "xen %u", &p->xen) == 1 ||
-        sscanf(line, "cmdline %255[^\n]", p->cmdline) == 1 || strspn(line, " \n") == strlen(line))
+    if (!strncmp(line, "xen ", 4)) {
+        p->xen = (unsigned int)strtoul(line + 4, NULL, 10);
+        return;
+    }
+    if (sscanf(line, "cmdline %255[^\n]", p->cmdline) == 1 || strspn(line, " \n") == strlen(line))
         return;
     if (!strncmp(line, "differs ", 8)) {
         parse_difference(p, line);

@@ -130,6 +130,29 @@ static char *find_how(const struct question *q, const struct subject *host)
     return subject_unknown_how(side);
 }
 
+/* Where a number stands that is not known: the host's value says nothing. */
+static void format_number(const struct policy_fault *f, char *buf, size_t size)
+{
+    if (f->msr != POLICY_NONE)
+        (void)snprintf(buf, size, "MSR %X", f->msr);
+    else if (f->subleaf != POLICY_NONE && f->subleaf)
+        (void)snprintf(buf, size, "leaf %x.%x", f->leaf, f->subleaf);
+    else
+        (void)snprintf(buf, size, "leaf %x", f->leaf);
+}
+
+static void number_json(struct json *j, const struct policy_fault *f)
+{
+    char where[32];
+
+    format_number(f, where, sizeof(where));
+    json_object(j, NULL);
+    json_string(j, "kind", policy_fault_name(f->kind));
+    json_string(j, "text", "a number that is not known, and may be too low there");
+    json_string(j, "location", where);
+    json_close_object(j);
+}
+
 /* "unknown": what may stand against it; "not_known", "find_out": why nobody can say.  Absent where
  * the answer does not depend on anything unknown. */
 static void unknown_json(const struct question *q, const struct subject *host,
@@ -145,7 +168,10 @@ static void unknown_json(const struct question *q, const struct subject *host,
     how = find_how(q, host);
     json_array(j, "unknown");
     for (size_t i = 0; i < r->count && i < r->max; i++)
-        json_fault(j, &r->faults[i]);
+        if (finding_is_feature(r->faults[i].kind))
+            json_fault(j, &r->faults[i]);
+        else
+            number_json(j, &r->faults[i]);
     json_close_array(j);
     json_string(j, "not_known", cause);
     json_string(j, "find_out", how);
@@ -222,6 +248,30 @@ static void answer_json(const struct question *q, const struct subject *host,
     json_close_object(j);
 }
 
+/* The numbers (widths, sizes, highest leaves) that are not known, by where they stand. */
+static void print_numbers(const struct policy_report *r)
+{
+    char *list = xstrdup("");
+    char last[32] = "";
+
+    for (size_t i = 0; i < r->count && i < r->max; i++) {
+        char where[32], *longer;
+
+        if (finding_is_feature(r->faults[i].kind))
+            continue;
+        format_number(&r->faults[i], where, sizeof(where));
+        if (!strcmp(where, last))
+            continue;
+        longer = xasprintf("%s%s%s", list, *list ? ", " : "", where);
+        free(list);
+        list = longer;
+        (void)snprintf(last, sizeof(last), "%s", where);
+    }
+    if (*list)
+        out_text(stdout, 2, 4, "numbers that are not known, and may be too low there: %s", list);
+    free(list);
+}
+
 /* What the answer depends on, when that is not known. */
 static void print_unknown(const struct question *q, const struct subject *host,
                           const struct answer *a)
@@ -239,7 +289,7 @@ static void print_unknown(const struct question *q, const struct subject *host,
     findings_features(stdout, width, &all, FAULT_HAZARD_UNTOLD,
                       "hazard that it was not told of may be there",
                       "hazards that it was not told of may be there");
-    findings_others(stdout, width, &all, "what else may differ:");
+    print_numbers(r);
     how = find_how(q, host);
     out_text(stdout, 2, 4, "%s", how);
     free(how);

@@ -367,15 +367,19 @@ static void warn_of_unlike_cpus(const char *path, Xenlevel__Host *host, const st
 
 static Xenlevel__File *host_from_cpus(const char *path, const char *name, struct form *f,
                                       const uint32_t *caps, const struct host_options *options,
-                                      bool partial)
+                                      const char *cmdline, bool partial)
 {
     struct form_cpu *c = &f->cpus[0];
     struct host_options of_all = *options;
     Xenlevel__File *file;
     struct featureset said;
     uint64_t given_up;
-    char *settled = settle_unknown(&c->policy, &c->unknown);
+    char *settled;
 
+    /* As the file has them: what is mended below is mended of the first alone. */
+    for (size_t i = 1; i < f->n_cpus; i++)
+        host_add_lacking(&of_all.lacking, &c->policy, &f->cpus[i].policy, &f->cpus[i].unknown);
+    settled = settle_unknown(&c->policy, &c->unknown);
     if (check_complete(path, &c->policy, &c->unknown, partial || f->partial)) {
         free(settled);
         return NULL;
@@ -390,10 +394,10 @@ static Xenlevel__File *host_from_cpus(const char *path, const char *name, struct
         warn("%s: the dump does not say where XSAVE components %#" PRIx64
              " are: the features that need them are left out",
              path, given_up);
-    for (size_t i = 1; i < f->n_cpus; i++)
-        host_add_lacking(&of_all.lacking, &c->policy, &f->cpus[i].policy, &f->cpus[i].unknown);
     file = make_host(name, &c->policy, &c->unknown, caps, &of_all);
     warn_of_unlike_cpus(path, file->host, f, &of_all.lacking);
+    of_all.arch_caps = c->unknown.arch_caps ? HOST_MSR_NOT_READ : HOST_MSR_READ;
+    xen_options_judge(&of_all, cmdline, &c->policy, &c->unknown);
     if (settled)
         add_note(file->host, settled);
     settled = microcode_note(&c->policy, &c->unknown, options);
@@ -497,7 +501,7 @@ Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
     else if (f->kind == FORM_HOST)
         file = host_from_policies(name, f, caps);
     else if (!xen_options_read(&options, xen ? xen : HOST_XEN_DEFAULT, cmdline)) {
-        file = host_from_cpus(path, name, f, caps, &options, partial);
+        file = host_from_cpus(path, name, f, caps, &options, cmdline, partial);
         if (file && xen)
             file->host->xen_version = xstrdup(release_text(xen, release));
     }

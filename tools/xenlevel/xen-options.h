@@ -12,4 +12,12 @@
  */
 int xen_options_read(struct host_options *options, unsigned int xen, const char *cmdline);
 
+/*
+ * Warn once of the options that were taken, and without which this CPU's policies would be the
+ * same: tsx= where nothing switches transactions off, pku= on a CPU without it.  `options` is what
+ * was made of the command line.
+ */
+void xen_options_judge(const struct host_options *options, const char *cmdline,
+                       const struct cpu_policy *raw, const struct cpu_policy *unknown);
+
 #endif /* XENLEVEL_XEN_OPTIONS_H */

@@ -285,11 +285,11 @@ bool host_gives_virt_ssbd(const struct cpu_policy *raw, const struct host_option
     struct featureset fs;
 
     policy_to_featureset(raw, &fs);
-    if (options->no_msr_hvm || featureset_test(&fs, X86_FEATURE_AMD_SSBD) ||
-        featureset_test(&fs, X86_FEATURE_SSB_NO))
+    if (options->no_msr_hvm || featureset_test(&fs, X86_FEATURE_AMD_SSBD))
         return false;
     return featureset_test(&fs, X86_FEATURE_VIRT_SSBD) ||
-           (is_amd(raw) && !m.virtualised && m.family >= 0x15 && m.family <= 0x18);
+           (is_amd(raw) && !m.virtualised && !featureset_test(&fs, X86_FEATURE_SSB_NO) &&
+            m.family >= 0x15 && m.family <= 0x18);
 }
 
 void host_errata(const struct cpu_policy *raw, const struct host_options *options,

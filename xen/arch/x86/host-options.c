@@ -5,6 +5,7 @@
  */
 #include "host-private.h"
 
+#include <cpuid-policy/releases.h>
 #include <xen/errno.h>
 
 #include "features-gen.h"
@@ -171,6 +172,10 @@ static int parse_cpuid(struct reader *r, const struct option *opt)
         feature = n ? feature_by_name(name.at, n) : -1;
         if (feature < 0)
             return refuse(r, &item);
+        if (!featureset_test(release_names(r->o->xen), (unsigned int)feature)) {
+            note(r, HOST_OPTION_OF_OTHER_XEN, &item);
+            continue;
+        }
         featureset_set(off ? &r->o->cpuid_off : &r->o->cpuid_on, (unsigned int)feature);
         if (!off && feature != X86_FEATURE_RDRAND)
             note(r, HOST_OPTION_CHANGES_NOTHING, &item);
@@ -273,8 +278,12 @@ static int parse_spec_ctrl(struct reader *r, const struct option *opt)
 {
     struct word list = opt->value, item;
 
+    if (!list.len)
+        return refuse(r, &opt->whole);
     while (next_item(&list, &item))
-        if (!parse_spec_ctrl_item(r->o, &item))
+        if (!item.len)
+            note(r, HOST_OPTION_UNKNOWN, &opt->whole);
+        else if (!parse_spec_ctrl_item(r->o, &item))
             note(r, judge_spec_ctrl_item(r->o, &item), &item);
     return 0;
 }
