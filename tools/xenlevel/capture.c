@@ -466,7 +466,8 @@ static void keep_notes(const char *path, Xenlevel__Host *host, const struct form
 
 char *capture_name(const char *path)
 {
-    static const char *const endings[] = {".gz", ".xz", ".zst", ".txt", ".cpuid"};
+    static const char *const endings[] = {".gz",  ".xz",  ".zst", ".txt", ".cpuid",
+                                          ".raw", ".log", ".xml", ".json"};
     char *name = base_name(path, "");
 
     if (!strcmp(path, "-")) {
@@ -483,8 +484,8 @@ Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
                              const uint32_t *caps, const char *cmdline, unsigned int xen,
                              bool partial)
 {
-    char release[RELEASE_TEXT], *own = capture_name(path);
     struct host_options options;
+    char *own = capture_name(path), release[RELEASE_TEXT];
     Xenlevel__File *file = NULL;
 
     if (!name)
@@ -500,14 +501,14 @@ Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
              f->name);
     else if (f->kind == FORM_HOST)
         file = host_from_policies(name, f, caps);
-    else if (!xen_options_read(&options, xen ? xen : HOST_XEN_DEFAULT, cmdline)) {
+    else if (!xen_options_read(&options, xen ? xen : HOST_XEN_DEFAULT, cmdline))
         file = host_from_cpus(path, name, f, caps, &options, cmdline, partial);
-        if (file && xen)
-            file->host->xen_version = xstrdup(release_text(xen, release));
-    }
     if (file && f->kind == FORM_HOST && *cmdline)
         warn("%s: %s: these are the policies that Xen made there; --xen-cmdline is not looked at",
              path, f->name);
+    /* A release that nobody named is no reason against a guest that comes from a newer one. */
+    if (file && xen && file->host->source == XENLEVEL__SOURCE__SOURCE_DUMP)
+        file->host->xen_version = xstrdup(release_text(xen, release));
     if (file)
         keep_notes(path, file->host, f);
     free(own);
