@@ -857,6 +857,9 @@ def pb(tmp_path_factory):
 @pytest.mark.parametrize("machine", sorted(p.stem for p in MACHINES.glob("*.ini")))
 def test_a_dump_says_what_the_host_offers(start, tmp_path, pb, machine, options):
     """`xenlevel host` there and `xenlevel host --dump`: the same policies, for the same types of guests."""
+    if machine.endswith("skylake-sp"):
+        # Their CPUID shows old microcode, and a dump is taken at its word; the simulated Xen takes microcode to be of today.
+        options = ("spec-ctrl=no-gds-mit", *options)
     host = start("--stepped", "--", *options, machine=machine)
     dump = tmp_path / "cpu.txt"
     dump.write_text(as_dump(machine))
@@ -864,7 +867,7 @@ def test_a_dump_says_what_the_host_offers(start, tmp_path, pb, machine, options)
     subprocess.run([XENLEVEL, "host", "-o", asked], check=True, stdout=subprocess.DEVNULL, timeout=60,
                    env=dict(os.environ, XENLEVEL_HOST=str(host.socket)))
     subprocess.run([XENLEVEL, "host", "--dump", dump, "-o", planned,
-                    *(f"--xen-cmdline={o}" for o in options)], check=True, stdout=subprocess.DEVNULL, timeout=60)
+                    "--xen-cmdline", " ".join(options)], check=True, stdout=subprocess.DEVNULL, timeout=60)
     asked, planned = policies(pb, asked), policies(pb, planned)
     assert sorted(asked[0]) == sorted(planned[0]) and len(asked[0]) in (4, 6)
     for index in asked[0]:

@@ -7,6 +7,7 @@ descriptors, pipes, signals.
 
 import os
 import random
+import shutil
 import signal
 import socket
 import struct
@@ -937,6 +938,21 @@ def test_own_faults_fail_closed(tmp_path, env, words):
     run = Run(tmp_path, stream(), cpu=None if env.get("FAKE_XEN_CPU") == "" else RICH,
               env={k: v for k, v in env.items() if v})
     assert (words or "no Xen here") in refused(run).replace("\n    ", " ")
+
+
+def put_another_gate(_, path):
+    """Another version of it, as far as the mark goes; it would let everything pass."""
+    path.write_text("#!/bin/sh\n# xenlevel-save-helper stands here for libxl-save-helper\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize("put", [os.link, os.symlink, shutil.copy, put_another_gate],
+                         ids=["second name", "link", "copy", "another version"])
+def test_a_gate_in_the_helpers_place_is_no_helper(tmp_path, put):
+    """Where it was put, and how: starting it would begin all over again."""
+    put(GATE, tmp_path / "libxl-save-helper")
+    run = Run(tmp_path, stream(), env={"XENLEVEL_STOCK_HELPER": str(tmp_path / "libxl-save-helper")})
+    assert "is xenlevel's own" in refused(run).replace("\n    ", " ")
 
 
 def test_helper_that_cannot_be_started(tmp_path):

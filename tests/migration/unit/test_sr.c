@@ -65,7 +65,7 @@ static void live(void **state)
     struct xc_sr_stats stats;
 
     (void)state;
-    srpair_boot(&p, "intel-skylake-sp", "intel-cascadelake-sp");
+    srpair_boot(&p, "intel-sandybridge-ep", "intel-ivybridge-ep");
     for (unsigned int steps = 1; steps < 200; steps += 13) {
         const struct xc_save_options options = {
             .live = true, .checksums = steps % 2, .dirty_threshold = 1, .max_rounds = 4};
