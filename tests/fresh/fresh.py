@@ -6,7 +6,7 @@ usage: tests/fresh/fresh.py [--release bookworm|trixie] [--without PACKAGE] [--k
 
 Each step is one test, and the last line counts; what `make check-quick` counts in there is added. A step leaves its log in
 build/fresh. What is cloned is the last commit. Everything happens in a folder that debootstrap makes (kept as a tar in
-~/.cache/xenlevel/fresh; 4 GB are needed beside it) and in namespaces of its own: nothing is mounted, installed or left
+~/.cache/xenlevel/fresh; 8 GB are needed beside it) and in namespaces of its own: nothing is mounted, installed or left
 running here, also when this is killed. Needs root and a network. Where nothing may be mounted, as in many containers, the
 steps run in a bare chroot without /proc and terminals, and the tests that need those are not run: both are said.
 """
@@ -33,7 +33,7 @@ SECURITY = "http://deb.debian.org/debian-security"
 INCLUDE = "make,git,ca-certificates"
 HOME = "root/xenlevel"          # the clone, in the new root
 LIMIT = 3600                    # seconds: for one that hangs; a slow machine is no failure
-ROOM = 4 << 30                  # bytes: the packages of all steps, a build, and the lab's downloads
+ROOM = 8 << 30                  # bytes: the packages of all steps, a build, and the lab's downloads
 MARK = "@@fresh"
 PR_SET_PDEATHSIG = 1            # <linux/prctl.h>
 LIBC = ctypes.CDLL(None)        # loaded before fork()
@@ -72,9 +72,9 @@ def end_with_parent():
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def run_apart(root, script, out, mounts=True):
+def run_apart(script, out, apart=True):
     """Run a shell's script in a new mount and process namespace, or without; returns its exit status."""
-    argv = [*NAMESPACES, MOUNTS.format(root=root) + script] if mounts else ["/bin/sh", "-c", script]
+    argv = [*NAMESPACES, script] if apart else ["/bin/sh", "-c", script]
     try:
         return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, timeout=LIMIT,
                               start_new_session=True, preexec_fn=end_with_parent).returncode
@@ -87,7 +87,7 @@ def run_apart(root, script, out, mounts=True):
 def may_mount(root):
     """Whether a folder can have its own /proc, /dev and /sys here."""
     try:
-        return run_apart(root, "exit 0", subprocess.DEVNULL) == 0
+        return run_apart(MOUNTS.format(root=root), subprocess.DEVNULL) == 0
     except FileNotFoundError:
         return False
 
@@ -114,15 +114,16 @@ def make_base(release):
     if tar.exists():
         return tar
     folder, new = CACHE / f"base.{release}.{os.getpid()}", CACHE / f"tar.{release}.{os.getpid()}"
+    log, apart = ROOT / f"build/fresh/{release}/debootstrap.log", run_apart("exit 0", subprocess.DEVNULL) == 0
     say(f"   debootstrap {release}: once, then it is kept in {CACHE}")
     try:
         for _ in range(2):      # a mirror may be away for a moment
             shutil.rmtree(folder, ignore_errors=True)
-            made = subprocess.run(["debootstrap", "--variant=minbase", f"--include={INCLUDE}", release, folder, MIRROR],
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            if made.returncode == 0:
+            with open(log, "wb") as out:        # it mounts: in a namespace that ends with it, where that is allowed
+                code = run_apart(f"exec debootstrap --variant=minbase --include={INCLUDE} {release} {folder} {MIRROR}", out, apart)
+            if code == 0:
                 break
-        require(made.returncode == 0, f"debootstrap {release}:\n" + "\n".join(made.stdout.splitlines()[-10:]))
+        require(code == 0, f"debootstrap {release}: {log}:\n" + "\n".join(log.read_text(errors="replace").splitlines()[-10:]))
         subprocess.run(["tar", "-C", folder, "--one-file-system", "-cf", new, "."], check=True)
         new.rename(tar)
     finally:
@@ -180,7 +181,7 @@ class Machine:
         """Run a script in the new root: all that it starts ends with it. Returns its exit status and what it printed."""
         (self.folder / "script").write_text(script)
         with open(self.logs / f"{log}.log", "wb") as out:
-            code = run_apart(self.folder, CHROOT.format(root=self.folder), out, self.mounts)
+            code = run_apart((MOUNTS * self.mounts + CHROOT).format(root=self.folder), out, self.mounts)
         return code, (self.logs / f"{log}.log").read_text(errors="replace")
 
     def run_command(self, command, log):
