@@ -52,8 +52,10 @@ static int section_id(Elf *elf, const char *wanted, char id[static BUILD_ID_TEXT
         const char *name;
         Elf_Data *data;
 
-        if (!gelf_getshdr(section, &header) || !(name = elf_strptr(elf, strings, header.sh_name)) ||
-            strcmp(name, wanted) != 0)
+        if (!gelf_getshdr(section, &header))
+            continue;
+        name = elf_strptr(elf, strings, header.sh_name);
+        if (!name || strcmp(name, wanted) != 0)
             continue;
         data = elf_getdata(section, NULL);
         return data ? note_id(data, id) : -1;

@@ -1107,6 +1107,7 @@ def test_wrapped_to_the_terminal(tmp_path):
     r, w = os.pipe()
     os.write(w, stream(n=0))
     env = dict(os.environ, FAKE_XEN_CPU=POOR, FAKE_XEN_NAME="web1", XENLEVEL_STOCK_HELPER=str(HELPER))
+    env.pop("COLUMNS", None)    # newer pytest-xdist sets it for its workers
     p = subprocess.Popen([GATE, "--restore-domain", str(r), "-1", "3", "1", "0", "2", "0", "768", "0"], env=env,
                          pass_fds=[r], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=slave)
     os.close(slave)
