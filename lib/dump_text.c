@@ -139,8 +139,10 @@ int dump_take_cpuid_r(struct dump *d, const char *line)
     uint32_t leaf;
     char *end;
 
-    if (strncmp(s, "0x", 2) != 0)
-        return 0;
+    if (strncmp(s, "0x", 2) != 0) { /* what rdmsr said, written behind it as InstLatx64 does */
+        s = take_number(line, "MSR", &leaf);
+        return s ? take_instlat_msr(d, leaf, s) : 0;
+    }
     s += 2;
     if (!dump_take_hex(&s, 8, &leaf))
         return 0;

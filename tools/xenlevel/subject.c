@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <host-policy.h>
+
 #include "capture.h"
 #include "level-json.h"
 #include "out.h"
@@ -226,7 +228,9 @@ static int open_json(const char *path, int fd, struct subject *s)
         warn("%s: %s", path, strerror(errno));
     else if (!level_json_is(text, (size_t)len))
         other = true;
-    else if (!(file = level_from_json(path, text, (size_t)len, &error)))
+    else
+        file = level_from_json(path, text, (size_t)len, &error);
+    if (n == 0 && !other && !file)
         warn("%s", error.text);
     free(text);
     if (!file)
@@ -264,7 +268,7 @@ static int take_form(const char *path, struct form *f, struct subject *s)
         take_form_guest(path, f, s);
         return 0;
     }
-    file = capture_form(path, f, NULL, NULL, "", false);
+    file = capture_form(path, f, NULL, NULL, "", 0, false);
     if (!file)
         return -1;
     origin = xasprintf("file %s (%s)", path, f->name);
