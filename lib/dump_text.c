@@ -155,9 +155,12 @@ int dump_take_cpuid_r(struct dump *d, const char *line)
     s = end + 1;
     for (unsigned int i = 0; i < 4; i++) {
         s = skip_blanks(s);
-        if (strncmp(s, names[i], 6) != 0)
+        if (strncmp(s, names[i], 6) == 0)
+            s += 6;
+        else if (strncmp(s, "0x", 2) == 0) /* other programs leave the names out */
+            s += 2;
+        else
             return refuse_line(d, "a leaf without its four registers");
-        s += 6;
         if (!dump_take_hex(&s, 8, values[i]))
             return refuse_line(d, "a register that is not eight hexadecimal digits");
     }

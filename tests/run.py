@@ -14,6 +14,7 @@ import argparse
 import ctypes
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,6 +27,9 @@ ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "build" / "check"
 PYTHON = "/usr/bin/python3"
 FUZZ_SECONDS = 15               # all targets at once, from the kept corpus; for longer: tests/fuzz/run.sh SECONDS
+FUZZERS = sorted(f"tests/fuzz/{source.stem.replace('_', '-')}" for source in (ROOT / "tests/fuzz").glob("fuzz_*.c"))
+# Programs of which some source is in no unit test: clang is to see it with warnings as errors, once.
+CLANG_TOO = ["tools/xenlevel/xenlevel", "tools/save-helper/xenlevel-save-helper", "xen/sim/xen-sim", "tools/xl/xl-sim"]
 SIDE_BY_SIDE = 2                # steps
 PATIENT = 4                     # times the limits that Meson has for its tests: they are for an idle machine
 LAB_MEMORY = 8 << 20            # KiB
@@ -154,6 +158,17 @@ def lab_workers():
     return ["-n", "2", "--dist", "loadfile"] if available > LAB_MEMORY else []
 
 
+def read_counts(lines):
+    """The Count of a command that ends with main()'s last line, or None; make may have said that it failed behind it."""
+    for line in reversed(lines):
+        last = re.fullmatch(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", line)
+        if last:
+            texts = {prefix: [text[len(prefix):] for text in lines if text.startswith(prefix)]
+                     for prefix in ("failed: ", "skipped: ")}
+            return Count(*(int(n or 0) for n in last.groups()), failures=texts["failed: "], skips=texts["skipped: "])
+    return None
+
+
 def single(name, code):
     return Count(passed=1) if code == 0 else Count(failed=1, failures=[name])
 
@@ -162,7 +177,8 @@ class Steps:
     """Each public method is a step; those in front are begun first."""
 
     # What has to be done before a step, once, and counts only when it fails.
-    NEEDS = {"unit": ["build"], "tidy": ["build"], "cli": ["build"], "python": ["build", "fetch"], "lab": ["build", "fetch"]}
+    NEEDS = {"unit": ["build"], "tidy": ["build"], "cli": ["build"], "python": ["build", "fetch"], "lab": ["build", "fetch"],
+             "sanitizers": ["build_asan"], "fuzz": ["build_asan"]}
 
     def __init__(self, quick=False):
         self.quick = quick
@@ -176,13 +192,13 @@ class Steps:
             print(tail(self._log(name)))
         return single(name, code)
 
-    def _build(self, directory, options=()):
-        """Set up and build one build directory; None, or the Count of a failure."""
+    def _build(self, directory, options=(), targets=()):
+        """Set up one build directory and build it, or these targets; None, or the Count of a failure."""
         build, name = ROOT / directory, f"build of {directory}"
         setup = ["meson", "setup", str(build), *options]
         if (build / "build.ninja").exists():
             setup.append("--reconfigure")
-        for argv in (setup, ["ninja", "-C", str(build)]):
+        for argv in (setup, ["ninja", "-C", str(build), *targets]):
             if run(argv, log=self._log(directory)):
                 print(tail(self._log(directory)))
                 return single(name, 1)
@@ -221,6 +237,12 @@ class Steps:
         """build/, with warnings as errors"""
         return self._build("build") or Count()
 
+    def build_asan(self):
+        """build-asan/, with clang, ASan and UBSan: the unit tests, the fuzzers, and once each source that is in neither"""
+        os.environ["CC"] = "clang"
+        return self._build("build-asan", ["-Db_sanitize=address,undefined", "-Db_lundef=false"],
+                           ["meson-test-prereq", *CLANG_TOO, *FUZZERS]) or Count()
+
     def fetch(self):
         """Debian's packages that the lab and the verifier's tests use, into the cache"""
         code = run([PYTHON, "-m", "xenlab", "fetch", "--with-dbg", "--with-dm"], cwd=ROOT / "tests/lab", log=self._log("fetch"))
@@ -249,9 +271,7 @@ class Steps:
 
     def sanitizers(self):
         """the same unit tests under ASan and UBSan, built with clang"""
-        os.environ["CC"] = "clang"
-        return (self._build("build-asan", ["-Db_sanitize=address,undefined", "-Db_lundef=false"]) or
-                self._meson_test("sanitizers", "build-asan"))
+        return self._meson_test("sanitizers", "build-asan")
 
     def python(self):
         """the stream verifier: real streams, each rule broken once, mutations"""
@@ -266,7 +286,7 @@ class Steps:
         return self._command("fuzz", ["tests/fuzz/run.sh", str(FUZZ_SECONDS)])
 
 
-PREPARATIONS = ("build", "fetch")
+PREPARATIONS = ("build", "fetch", "build_asan")
 STEPS = [name for name in vars(Steps) if not name.startswith("_") and name not in ("NEEDS", *PREPARATIONS)]
 QUICK = ["format", "unit", "python", "cli"]
 
@@ -282,7 +302,7 @@ class Worker:
             self.process = subprocess.Popen([sys.executable, __file__, "--worker", *["--quick"] * quick, name],
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
 
-    def finish(self, status):
+    def finish(self, status, cpu_seconds):
         """Print its block; returns its Count."""
         self.process.returncode = os.waitstatus_to_exitcode(status)
         try:
@@ -292,7 +312,7 @@ class Worker:
         if self.name not in PREPARATIONS or count.failed:
             print(f"== {self.name}: {getattr(Steps, self.name).__doc__}\n{self.out.read_text(errors='replace')}"
                   f"   {count.passed} passed, {count.failed} failed, {count.skipped} skipped"
-                  f"  ({time.monotonic() - self.begun:.0f} s)", flush=True)
+                  f"  ({time.monotonic() - self.begun:.0f} s, {cpu_seconds:.0f} s of processor time)", flush=True)
         return count
 
 
@@ -325,10 +345,10 @@ def run_steps(chosen, quick):
                 running[worker.process.pid] = worker
         if not running:
             continue
-        pid, status = os.wait()
+        pid, status, used = os.wait4(-1, 0)
         worker = running.pop(pid, None)
         if worker:      # else an orphan, which is ours now
-            count = worker.finish(status)
+            count = worker.finish(status, used.ru_utime + used.ru_stime)    # with all that it has waited for
             total.add(count)
             done.add(worker.name)
             if worker.name in PREPARATIONS and count.failed:

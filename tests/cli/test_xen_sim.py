@@ -765,9 +765,17 @@ GET_CPU_POLICY, SET_CPU_POLICY, NO_SUBLEAF = 82, 83, 0xFFFFFFFF
 
 def cpu_policy(client, op, leaves, domain=1):
     """XEN_DOMCTL_{get,set}_cpu_policy; what there is is in the window afterwards."""
+    for version in range(0x15, 0x19):   # of the domctl interface: Xen 4.17 to 4.22; which one depends on the headers
+        result, got = cpu_policy_of(version, client, op, leaves, domain)
+        if result != -errno.EACCES:
+            break
+    return result, got
+
+
+def cpu_policy_of(version, client, op, leaves, domain):
     where = BASE + 4096
     client.window[4096:4096 + 24 * len(leaves)] = b"".join(struct.pack("6I", *leaf) for leaf in leaves)
-    client.window[:256] = (struct.pack("IIH6x", op, 0x15, domain) +
+    client.window[:256] = (struct.pack("IIH6x", op, version, domain) +
                            struct.pack("IIQQ3I", len(leaves), 0, where, 0, 0, 0, 0)).ljust(256, b"\0")
     result = client.hypercall(DOMCTL, BASE)
     count, = struct.unpack_from("I", client.window, 16)

@@ -20,6 +20,7 @@ from streambuilder import (CPUID_POLICY, HVM_CONTEXT, LIBXC_CONTEXT, MSR_POLICY,
 from write_streams import IS_PV     # noqa: E402
 
 HEAD_MAX = 262144   # bytes of a head: XC_SR_HEAD_MAX
+FORMS = Path(__file__).resolve().parents[1] / "data" / "forms"    # fuzz_forms: a file of each form
 CPUS = Path(__file__).resolve().parents[2] / "xen" / "sim" / "machines"
 
 
@@ -93,9 +94,11 @@ LINES = (b"console=com1 dom0_mem=512M noreboot ucode=scan smt=0 -- quiet",
 
 def main():
     mkpolicy, mkstreams, out = sys.argv[1], sys.argv[2], Path(sys.argv[3])
-    for name in ("head", "policy", "cmdline", "hypercall", "restore", "image"):
+    for name in ("head", "policy", "cmdline", "hypercall", "restore", "image", "forms"):
         (out / name).mkdir(parents=True, exist_ok=True)
     subprocess.run([mkstreams, out / "restore"], check=True)
+    for path in FORMS.iterdir():
+        (out / "forms" / path.name).write_bytes(path.read_bytes())
     parts = out / "restore" / "pv.parts"
     (out / "restore" / "pv").write_bytes(IS_PV + small_pv_stream(parts.read_bytes()))
     parts.unlink()

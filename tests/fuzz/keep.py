@@ -15,7 +15,8 @@ from pathlib import Path
 
 FUZZ = Path(__file__).resolve().parent
 FEWEST = 4  # new places that are worth a file
-BUILD = FUZZ.parents[1] / "build-fuzz"
+BUILD = FUZZ.parents[1] / "build-asan"
+FOUND = FUZZ.parents[1] / "build-fuzz"
 
 
 def places(target, directories):
@@ -58,7 +59,7 @@ def main():
     target, bytes = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 200000
     kept = FUZZ / "corpus" / target
     kept.mkdir(parents=True, exist_ok=True)
-    reached = places(target, [BUILD / "seeds" / target, BUILD / "corpus" / target, kept])
+    reached = places(target, [FOUND / "seeds" / target, FOUND / "corpus" / target, kept])
     chosen = [f.read_bytes() for f in choose(reached, bytes)]
     for file in kept.iterdir():
         file.unlink()

@@ -1,13 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Build the fuzz targets with clang, ASan and UBSan, and run all at once for SECONDS: run.sh SECONDS
-# Fails on any finding; the input that caused it stays in build-fuzz/findings.  XENLEVEL_SEED=N begins elsewhere.
+# They are built in build-asan, which the unit tests under sanitizers have too.  Fails on any finding; the input that
+# caused it stays in build-fuzz/findings.  XENLEVEL_SEED=N begins elsewhere.
 set -eu
 
 seconds=${1:?usage: run.sh SECONDS}
-targets="head policy cmdline hypercall restore image"
+targets="head policy cmdline hypercall restore image forms"
 cd "$(dirname "$0")/../.."
-build=build-fuzz
+build=build-asan
+work=build-fuzz
 
 if [ ! -e "$build/build.ninja" ]; then
     CC=clang meson setup "$build" -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
@@ -16,11 +18,12 @@ programs="tests/migration/gate/mkpolicy tests/fuzz/mkstreams"
 for target in $targets; do
     programs="$programs tests/fuzz/fuzz-$target"
 done
+mkdir -p "$work"
 # shellcheck disable=SC2086 # they are words
-ninja -C "$build" $programs >"$build/fuzz-build.log" || { cat "$build/fuzz-build.log"; exit 1; }
+ninja -C "$build" $programs >"$work/fuzz-build.log" || { cat "$work/fuzz-build.log"; exit 1; }
 
-rm -rf "$build/seeds"
-/usr/bin/python3 tests/fuzz/corpus.py "$build/tests/migration/gate/mkpolicy" "$build/tests/fuzz/mkstreams" "$build/seeds"
+rm -rf "$work/seeds"
+/usr/bin/python3 tests/fuzz/corpus.py "$build/tests/migration/gate/mkpolicy" "$build/tests/fuzz/mkstreams" "$work/seeds"
 
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export ASAN_OPTIONS=detect_leaks=1
@@ -32,27 +35,28 @@ for target in $targets; do
     limit=2048
     case $target in
     restore | image) length=60000 limit=160 ;;
+    forms) length=8000 ;;
     head) length=300000 ;; # more than XC_SR_HEAD_MAX, or its limits are never met
     esac
     kept=tests/fuzz/corpus/$target
     [ -d "$kept" ] || kept=
-    mkdir -p "$build/corpus/$target" "$build/findings"
+    mkdir -p "$work/corpus/$target" "$work/findings"
     "$build/tests/fuzz/fuzz-$target" -seed="${XENLEVEL_SEED:-1}" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
         -malloc_limit_mb="$limit" -max_len="$length" -print_final_stats=1 -close_fd_mask=1 \
-        -artifact_prefix="$build/findings/$target-" \
-        "$build/corpus/$target" "$build/seeds/$target" $kept >"$build/fuzz-$target.log" 2>&1 &
+        -artifact_prefix="$work/findings/$target-" \
+        "$work/corpus/$target" "$work/seeds/$target" $kept >"$work/fuzz-$target.log" 2>&1 &
     eval "pid_$target=$!"
 done
 for target in $targets; do
     eval "pid=\$pid_$target"
     if wait "$pid"; then
-        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$build/fuzz-$target.log")
-        cov=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$build/fuzz-$target.log" | tail -1)
+        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/fuzz-$target.log")
+        cov=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$work/fuzz-$target.log" | tail -1)
         echo "fuzz-$target: $runs inputs in $seconds s, $cov edges, no findings"
         [ "${runs:-0}" -gt 100 ] || { echo "fuzz-$target: too few inputs"; failed=1; }
     else
-        tail -40 "$build/fuzz-$target.log"
-        echo "fuzz-$target: a finding; see $build/findings"
+        tail -40 "$work/fuzz-$target.log"
+        echo "fuzz-$target: a finding; see $work/findings"
         failed=1
     fi
 done

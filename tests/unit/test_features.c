@@ -422,7 +422,7 @@ static void verbs_bit_by_bit(void **state)
     (void)state;
     random_state = 0x9e3779b97f4a7c15u;
     for (unsigned int round = 0; round < 200; round++) {
-        struct featureset a, b, and, or, andnot;
+        struct featureset a, b, both, either, only;
         unsigned int count = 0;
         bool subset = true;
         int next;
@@ -431,17 +431,17 @@ static void verbs_bit_by_bit(void **state)
         random_set(&b);
         if (round % 4 == 0)
             featureset_or(&b, &b, &a);
-        featureset_and(&and, &a, &b);
-        featureset_or(& or, &a, &b);
-        featureset_andnot(&andnot, &a, &b);
+        featureset_and(&both, &a, &b);
+        featureset_or(&either, &a, &b);
+        featureset_andnot(&only, &a, &b);
         next = featureset_next(&a, 0);
         for (unsigned int f = 0; f < FEATURESET_BITS; f++) {
             bool in_a = a.w[f / 32] >> (f % 32) & 1, in_b = b.w[f / 32] >> (f % 32) & 1;
 
             assert_int_equal(featureset_test(&a, f), in_a);
-            assert_int_equal(featureset_test(&and, f), in_a && in_b);
-            assert_int_equal(featureset_test(& or, f), in_a || in_b);
-            assert_int_equal(featureset_test(&andnot, f), in_a && !in_b);
+            assert_int_equal(featureset_test(&both, f), in_a && in_b);
+            assert_int_equal(featureset_test(&either, f), in_a || in_b);
+            assert_int_equal(featureset_test(&only, f), in_a && !in_b);
             count += in_a;
             subset &= !in_a || in_b;
             if (in_a) {
@@ -453,11 +453,11 @@ static void verbs_bit_by_bit(void **state)
         assert_int_equal(next, -1);
         assert_int_equal(featureset_count(&a), count);
         assert_int_equal(featureset_subset(&a, &b), subset);
-        assert_true(featureset_subset(&and, &a) && featureset_subset(&a, & or));
+        assert_true(featureset_subset(&both, &a) && featureset_subset(&a, &either));
         assert_true(featureset_equal(&a, &a));
         assert_int_equal(featureset_equal(&a, &b), !memcmp(&a, &b, sizeof(a)));
         featureset_and(&a, &a, &b); /* in place */
-        assert_true(featureset_equal(&a, &and));
+        assert_true(featureset_equal(&a, &both));
     }
 }
 

@@ -18,7 +18,8 @@
 static const struct cmd_option options[] = {
     {'o', "output", "FILE", "where to write (default: the host's name and .xlp)"},
     {'n', "name", "NAME", "what to call the host (default: its own name, or the dump's)"},
-    {'d', "dump", "FILE", "take a CPUID dump (InstLatx64 or `cpuid -r` text), not this host"},
+    {'d', "dump", "FILE",
+     "take a file that says a CPU, in any form (xenlevel(1)), not this host; - is stdin"},
     {'l', "levelling-caps", "LIST",
      "with --dump: what that host can hide from PV guests, as in \"faulting 1.ecx\", or none"},
     {'x', "xen-cmdline", "TEXT",
@@ -161,8 +162,8 @@ static int run_host(const struct command *cmd, int argc, char **argv)
         return cmd_usage(cmd, "a host's name is not empty and has no '/'");
     if (caps_text && parse_caps(caps_text, &caps))
         return STATUS_TROUBLE;
-    file = dump ? capture_dump(dump, name, caps_text ? &caps : NULL, cmdline ? cmdline : "",
-                               xen ? xen : XEN_OLDEST, partial)
+    file = dump ? capture_dump(dump, name, caps_text ? &caps : NULL, cmdline ? cmdline : "", xen,
+                               partial)
                 : capture_this_host(name);
     if (!file)
         return STATUS_TROUBLE;
@@ -178,11 +179,11 @@ const struct command cmd_host = {
         "go: the CPU's own policy, the host's, and what PV and HVM guests may have at most "
         "and have by default; the featuresets; what can be hidden from PV guests; the "
         "version of Xen and the CPU's name. They go to a file, for `level` and `check`.\n\n"
-        "With --dump, the CPU is one of which there is a CPUID dump. What Xen would offer "
-        "there is worked out from it as Xen 4.17 would, or the release given by --xen, with the "
-        "command line given by --xen-cmdline, but without the firmware settings and microcode of "
-        "the real machine: "
-        "good for planning, to be repeated on the machine itself.",
+        "With --dump, the CPU is one of which there is a file: a CPUID dump, the output of "
+        "xen-cpuid, or one of the other forms in xenlevel(1). What Xen would offer there is "
+        "worked out from it as Xen 4.17 would, or the release given by --xen, with the command "
+        "line given by --xen-cmdline, but without the firmware settings and microcode of the "
+        "real machine: good for planning, to be repeated on the machine itself.",
     .options = options,
     .run = run_host,
 };

@@ -321,11 +321,9 @@ static Xenlevel__File *make_host(const char *name, const struct cpu_policy *raw,
 {
     Xenlevel__File *file = new_host(name);
     Xenlevel__Host *host = file->host;
-    char release[RELEASE_TEXT];
     uint32_t found;
 
     host->source = XENLEVEL__SOURCE__SOURCE_DUMP;
-    host->xen_version = xstrdup(release_text(options->xen, release));
     set_identity(host, raw, unknown);
     if (caps) {
         host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
@@ -445,7 +443,7 @@ static Xenlevel__File *host_from_policies(const char *name, const struct form *f
         found = *caps;
     else if (!f->have[XC_POLICY_RAW] || raw->unknown.basic[1].a ||
              host_policy_levelling_caps(&raw->policy, !raw->unknown.platform_info,
-                                        xen ? xen : XEN_NEWEST, &found))
+                                        xen ? xen : XEN_OLDEST, &found))
         return file;
     host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
     host->levelling_caps = found;
@@ -468,7 +466,8 @@ static void keep_notes(const char *path, Xenlevel__Host *host, const struct form
 
 char *capture_name(const char *path)
 {
-    static const char *const endings[] = {".gz", ".xz", ".zst", ".txt", ".cpuid"};
+    static const char *const endings[] = {".gz",  ".xz",  ".zst", ".txt", ".cpuid",
+                                          ".raw", ".log", ".xml", ".json"};
     char *name = base_name(path, "");
 
     if (!strcmp(path, "-")) {
@@ -486,7 +485,7 @@ Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
                              bool partial)
 {
     struct host_options options;
-    char *own = capture_name(path);
+    char *own = capture_name(path), release[RELEASE_TEXT];
     Xenlevel__File *file = NULL;
 
     if (!name)
@@ -497,13 +496,19 @@ Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
              path, f->name, path);
     else if (f->kind == FORM_GUEST)
         warn("%s: %s: it is what one guest was told, and no host", path, f->name);
+    else if (f->kind == FORM_HOST && xen)
+        warn("%s: %s: its policies are those that a Xen made: --xen is for what a CPU says", path,
+             f->name);
     else if (f->kind == FORM_HOST)
         file = host_from_policies(name, f, caps);
-    else if (!xen_options_read(&options, xen, cmdline))
+    else if (!xen_options_read(&options, xen ? xen : HOST_XEN_DEFAULT, cmdline))
         file = host_from_cpus(path, name, f, caps, &options, cmdline, partial);
     if (file && f->kind == FORM_HOST && *cmdline)
         warn("%s: %s: these are the policies that Xen made there; --xen-cmdline is not looked at",
              path, f->name);
+    /* A release that nobody named is no reason against a guest that comes from a newer one. */
+    if (file && xen && file->host->source == XENLEVEL__SOURCE__SOURCE_DUMP)
+        file->host->xen_version = xstrdup(release_text(xen, release));
     if (file)
         keep_notes(path, file->host, f);
     free(own);

@@ -4,6 +4,8 @@ what else is in HOSTS.
 
 Hosts live as long as the session, their guests as long as a test. A test that fails leaves its hosts in an unknown
 state: they are booted afresh for the next one (a second each, from a snapshot), and the logs are kept.
+
+Each test's JUnit entry has a property `cpu_seconds`; XENLAB_CPU_TIMES=1 prints them as a table, the dearest first.
 """
 
 import os
@@ -42,7 +44,7 @@ class Pool:
 
 @pytest.fixture(scope="session")
 def lab():
-    with Lab(debug=True) as lab:
+    with Lab() as lab:
         yield lab
 
 
@@ -75,10 +77,40 @@ for _name in HOSTS:
     globals()[f"host_{_name}"] = _host_fixture(_name)
 
 
+# ---- what a test costs ----
+
+def _cpu_seconds(lab):
+    """Processor time so far: ours, of what we have waited for, and of the hosts that run."""
+    own = os.times()
+    return sum(own[:4]) + sum(host.cpu_seconds() for host in lab.hosts.values()) if lab else sum(own[:4])
+
+
+def _note_cpu_seconds(item, report):
+    """With its last report goes what a test has cost since the one before it; what the hosts do beside it is in it."""
+    lab = item.funcargs.get("lab") or getattr(item.funcargs.get("pool"), "lab", None) or item.session.stash.get(LAB, None)
+    item.session.stash[LAB] = lab
+    now = _cpu_seconds(lab)
+    report.user_properties.append(("cpu_seconds", round(now - item.session.stash.get(CPU_BEFORE, 0), 1)))
+    item.session.stash[CPU_BEFORE] = now
+
+
+def pytest_terminal_summary(terminalreporter):
+    if not os.environ.get("XENLAB_CPU_TIMES"):
+        return
+    costs = [(dict(report.user_properties).get("cpu_seconds", 0), report.nodeid)
+             for reports in terminalreporter.stats.values() for report in reports if getattr(report, "when", "") == "teardown"]
+    terminalreporter.section("CPU seconds")
+    for seconds, name in sorted(costs, reverse=True):
+        terminalreporter.write_line(f"{seconds:7.1f}  {name}")
+    terminalreporter.write_line(f"{sum(cost[0] for cost in costs):7.1f}  all")
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
+    if call.when == "teardown":
+        _note_cpu_seconds(item, report)
     if report.failed:
         item.session.stash[FAILED] = item.stash[FAILED] = True
         lab = item.funcargs.get("lab") or getattr(item.funcargs.get("pool"), "lab", None)
@@ -87,7 +119,17 @@ def pytest_runtest_makereport(item, call):
             report.sections.append(("lab", f"logs are kept in {lab.directory}"))
 
 
-FAILED = pytest.StashKey()
+FAILED, LAB, CPU_BEFORE = pytest.StashKey(), pytest.StashKey(), pytest.StashKey()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_kept(request):
+    """What hosts keep for later tests, they keep for those of one file."""
+    yield
+    lab = request.session.stash.get(LAB, None)
+    for host in lab.hosts.values() if lab else []:
+        if host.alive():
+            host.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -151,8 +151,7 @@ def test_pv_on_another_host(cascadelake, cascadelake_twin, saver, restorer):
 def test_pv_that_cannot_be_logged(lab, cascadelake, cascadelake_twin):
     """Debian's Xen has no shadow paging, without which nobody can see what a PV domain writes: stock xl cannot move one
     live either. It says so, and the domain goes on."""
-    cascadelake.create_pv_linux("pv").check()
-    cascadelake.wait_pv_tick("pv", 1)
+    cascadelake.start_pv_linux("pv")
     for who in (STOCK, OWN):
         before = cascadelake.pv_ticks("pv")[-1]
         m = lab.migrate(cascadelake, cascadelake_twin, "pv", env_src=who, env_dst=OWN)

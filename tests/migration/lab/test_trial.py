@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from test_gate import (FROM_PIPE, LOG, SEEN, STOCK, WITH_GATE, as_version_2, assert_at_home, env, in_place, images,  # noqa: F401
+from test_gate import (FROM_PIPE, IMAGES, LOG, SEEN, STOCK, WITH_GATE, as_version_2, assert_at_home, env, in_place, images,  # noqa: F401
                        one_line, put_together, restore, saved_probe, take_apart, text_of)
 
 CPUID, MSR = 0x11, 0x12
@@ -211,7 +211,7 @@ SLOW = f"#!/bin/sh\necho $$ > {SEEN}\nexec sleep 600\n".encode()
 
 def test_a_killed_gate_takes_the_helper_with_it(cascadelake, images):
     cascadelake.put("/root/slow", SLOW)
-    cascadelake.put("/root/x.img", saved_probe(cascadelake, images), 0o600)
+    cascadelake.put_like("/root/x.img", saved_probe(cascadelake, images), IMAGES.values())
     r = cascadelake.run("""
         xl restore /root/x.img & xl=$!
         while [ ! -s %s ]; do usleep 20000; done

@@ -118,8 +118,9 @@ static void *pump(void *data)
     ssize_t n;
 
     while ((n = read(q->from, buf, sizeof(buf))) > 0)
-        for (ssize_t done = 0, w; done<n; done += w> 0 ? w : n)
-            w = write(q->to, buf + done, (size_t)(n - done));
+        for (ssize_t done = 0, w; n > done; done += w)
+            if ((w = write(q->to, buf + done, (size_t)(n - done))) <= 0)
+                break;
     (void)close(q->to);
     return NULL;
 }
