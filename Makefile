@@ -2,19 +2,22 @@
 # The short way to everything; Meson and Ninja do the building.
 #
 #   make            build/ with the tools
-#   make demo       two real Xen hosts exchange a running VM (the main job)
+#   make demo       two real Xen hosts exchange a running VM (the main job); XEN=4.17 or 4.20: not this Debian's release
 #   make check      every test; the last line counts them (half an hour on two cores)
 #   make check-quick   after an edit: build, format, unit tests, and the fast ones of the others (a minute)
-#   make check-fresh   the README's commands in a minimal Debian made by debootstrap (root, network)
+#   make check-fresh   the README's commands in minimal Debians made by debootstrap (root, network);
+#                      RELEASE=bookworm or trixie: only that one
 #   make prove      proofs about the policy library (CBMC); make prove-broken: see them fail
 #   make bench      the performance tables, each peer measured in the same run
+#   make packages   Debian packages of the tree, into build/packages
+#   make check-packages   their life cycle in a minimal Debian: install, upgrade, downgrade, a second Xen, purge (root, network)
 #   make install    PREFIX=/usr/local DESTDIR=
 
 BUILD  ?= build
 PREFIX ?= /usr/local
 PYTHON := /usr/bin/python3
 
-.PHONY: all build demo check check-fresh check-quick prove prove-broken bench install format clean
+.PHONY: all build demo check check-fresh check-packages check-quick packages prove prove-broken bench install format clean
 
 all: build
 
@@ -29,19 +32,27 @@ demo:
 	@scripts/ensure-packages.sh build lab
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
 	    if ! $(MAKE) --no-print-directory build >"$$log" 2>&1; then cat "$$log" >&2; exit 1; fi
-	@$(PYTHON) tests/lab/demo.py --build $(BUILD)
+	@$(PYTHON) tests/lab/demo.py --build $(BUILD) $(XEN:%=--xen %)
 
 check:
 	@scripts/ensure-packages.sh build lab check
 	@$(PYTHON) tests/run.py
 
 check-quick:
-	@scripts/ensure-packages.sh build check
+	@scripts/ensure-packages.sh build lab check
 	@$(PYTHON) tests/run.py --quick
 
 check-fresh:
 	@scripts/ensure-packages.sh fresh
-	@$(PYTHON) tests/fresh/fresh.py
+	@$(PYTHON) tests/fresh/fresh.py $(RELEASE:%=--release %)
+
+packages:
+	@scripts/ensure-packages.sh build packages
+	@scripts/make-packages.sh $(BUILD)/packages
+
+check-packages:
+	@scripts/ensure-packages.sh fresh
+	@$(PYTHON) tests/packages/life.py
 
 prove:
 	@scripts/ensure-packages.sh prove

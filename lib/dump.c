@@ -114,10 +114,6 @@ static void take_hypervisor_leaf(struct dump *d, uint32_t leaf, uint32_t subleaf
         d->hypervisor[0] = *regs;
     else if (leaf == HV2_FIRST)
         d->hypervisor[1] = *regs;
-    else if (leaf == HV_FIRST + 4) {
-        d->hypervisor_hvm = *regs;
-        d->hypervisor_hvm_seen = true;
-    }
 }
 
 static void keep_leaf(struct dump *d, uint32_t leaf, uint32_t subleaf,
@@ -250,9 +246,10 @@ static void settle_cpu(const struct dump *d, struct dump_cpu *c)
 {
     const struct cpu_policy *p = &c->policy;
     struct cpu_policy *u = &c->unknown;
-    bool no_msr = is_seen(&u->feat[0]) && !policy_has(p, X86_FEATURE_ARCH_CAPS);
+    bool no_msr;
 
     settle_maxima(c);
+    no_msr = is_seen(&u->feat[0]) && !policy_has(p, X86_FEATURE_ARCH_CAPS);
     settle_lists(c);
     if (u->arch_caps && d->have_msr[1]) {
         c->policy.arch_caps = d->msr[1];

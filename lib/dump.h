@@ -47,8 +47,6 @@ struct dump {
 
     /* What the boot CPU says at 40000000 and 40000100, where hypervisors have their names. */
     struct cpuid_regs hypervisor[2];
-    struct cpuid_regs hypervisor_hvm; /* 40000004 of Xen: zero for a PV domain */
-    bool hypervisor_hvm_seen;
 
     bool have_msr[2]; /* the first CE and 10A of the file */
     uint64_t msr[2];

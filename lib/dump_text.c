@@ -139,8 +139,10 @@ int dump_take_cpuid_r(struct dump *d, const char *line)
     uint32_t leaf;
     char *end;
 
-    if (strncmp(s, "0x", 2) != 0)
-        return 0;
+    if (strncmp(s, "0x", 2) != 0) { /* what rdmsr said, written behind it as InstLatx64 does */
+        s = take_number(line, "MSR", &leaf);
+        return s ? take_instlat_msr(d, leaf, s) : 0;
+    }
     s += 2;
     if (!dump_take_hex(&s, 8, &leaf))
         return 0;
@@ -153,9 +155,12 @@ int dump_take_cpuid_r(struct dump *d, const char *line)
     s = end + 1;
     for (unsigned int i = 0; i < 4; i++) {
         s = skip_blanks(s);
-        if (strncmp(s, names[i], 6) != 0)
+        if (strncmp(s, names[i], 6) == 0)
+            s += 6;
+        else if (strncmp(s, "0x", 2) == 0) /* other programs leave the names out */
+            s += 2;
+        else
             return refuse_line(d, "a leaf without its four registers");
-        s += 6;
         if (!dump_take_hex(&s, 8, values[i]))
             return refuse_line(d, "a register that is not eight hexadecimal digits");
     }

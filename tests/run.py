@@ -14,6 +14,7 @@ import argparse
 import ctypes
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -155,6 +156,17 @@ def lab_workers():
     with open("/proc/meminfo", encoding="ascii") as file:
         available = next(int(line.split()[1]) for line in file if line.startswith("MemAvailable:"))
     return ["-n", "2", "--dist", "loadfile"] if available > LAB_MEMORY else []
+
+
+def read_counts(lines):
+    """The Count of a command that ends with main()'s last line, or None; make may have said that it failed behind it."""
+    for line in reversed(lines):
+        last = re.fullmatch(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", line)
+        if last:
+            texts = {prefix: [text[len(prefix):] for text in lines if text.startswith(prefix)]
+                     for prefix in ("failed: ", "skipped: ")}
+            return Count(*(int(n or 0) for n in last.groups()), failures=texts["failed: "], skips=texts["skipped: "])
+    return None
 
 
 def single(name, code):

@@ -16,11 +16,12 @@ def make(tmp_path):
     (tmp_path / "build").mkdir()
     (tmp_path / "build/build.ninja").touch()
 
-    def run(target, building):
+    def run(target, building, *variables):
         ninja = tmp_path / "ninja"
         ninja.write_text(f"#!/bin/sh\n{building}\n")
         ninja.chmod(0o755)
-        return subprocess.run(["make", "-C", ROOT, "--no-print-directory", target, f"BUILD={tmp_path}/build", "PYTHON=echo ran"],
+        return subprocess.run(["make", "-C", ROOT, "--no-print-directory", target, f"BUILD={tmp_path}/build", "PYTHON=echo ran",
+                               *variables],
                               env=dict(os.environ, PATH=f"{tmp_path}:{os.environ['PATH']}", MAKEFLAGS=""),
                               capture_output=True, text=True, timeout=60)
     return run
@@ -37,3 +38,8 @@ def test_demo_says_nothing_of_a_build_that_works(make):
     done = make("demo", "echo '[1/2] Compiling'")
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("ran tests/lab/demo.py")
     assert "Compiling" not in done.stdout
+
+
+def test_demo_takes_a_release_of_xen(make):
+    assert make("demo", "true", "XEN=4.20").stdout.endswith(" --xen 4.20\n")
+    assert "--xen" not in make("demo", "true").stdout

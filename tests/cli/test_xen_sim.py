@@ -765,9 +765,17 @@ GET_CPU_POLICY, SET_CPU_POLICY, NO_SUBLEAF = 82, 83, 0xFFFFFFFF
 
 def cpu_policy(client, op, leaves, domain=1):
     """XEN_DOMCTL_{get,set}_cpu_policy; what there is is in the window afterwards."""
+    for version in range(0x15, 0x19):   # of the domctl interface: Xen 4.17 to 4.22; which one depends on the headers
+        result, got = cpu_policy_of(version, client, op, leaves, domain)
+        if result != -errno.EACCES:
+            break
+    return result, got
+
+
+def cpu_policy_of(version, client, op, leaves, domain):
     where = BASE + 4096
     client.window[4096:4096 + 24 * len(leaves)] = b"".join(struct.pack("6I", *leaf) for leaf in leaves)
-    client.window[:256] = (struct.pack("IIH6x", op, 0x15, domain) +
+    client.window[:256] = (struct.pack("IIH6x", op, version, domain) +
                            struct.pack("IIQQ3I", len(leaves), 0, where, 0, 0, 0, 0)).ljust(256, b"\0")
     result = client.hypercall(DOMCTL, BASE)
     count, = struct.unpack_from("I", client.window, 16)
@@ -849,6 +857,9 @@ def pb(tmp_path_factory):
 @pytest.mark.parametrize("machine", sorted(p.stem for p in MACHINES.glob("*.ini")))
 def test_a_dump_says_what_the_host_offers(start, tmp_path, pb, machine, options):
     """`xenlevel host` there and `xenlevel host --dump`: the same policies, for the same types of guests."""
+    if machine.endswith("skylake-sp"):
+        # Their CPUID shows old microcode, and a dump is taken at its word; the simulated Xen takes microcode to be of today.
+        options = ("spec-ctrl=no-gds-mit", *options)
     host = start("--stepped", "--", *options, machine=machine)
     dump = tmp_path / "cpu.txt"
     dump.write_text(as_dump(machine))
@@ -856,7 +867,7 @@ def test_a_dump_says_what_the_host_offers(start, tmp_path, pb, machine, options)
     subprocess.run([XENLEVEL, "host", "-o", asked], check=True, stdout=subprocess.DEVNULL, timeout=60,
                    env=dict(os.environ, XENLEVEL_HOST=str(host.socket)))
     subprocess.run([XENLEVEL, "host", "--dump", dump, "-o", planned,
-                    *(f"--xen-cmdline={o}" for o in options)], check=True, stdout=subprocess.DEVNULL, timeout=60)
+                    "--xen-cmdline", " ".join(options)], check=True, stdout=subprocess.DEVNULL, timeout=60)
     asked, planned = policies(pb, asked), policies(pb, planned)
     assert sorted(asked[0]) == sorted(planned[0]) and len(asked[0]) in (4, 6)
     for index in asked[0]:

@@ -200,7 +200,9 @@ def test_every_cpu_can_exist(hosts, cpu):
 def test_the_command_line_of_the_planned_host(tmp_path):
     dump = CPUS / "intel-skylake-sp.cpuid"
     offered = {}
-    for name, cmdline in (("all", ""), ("less", "console=com1 cpuid=no-avx512f,no-rdrand smt=0")):
+    # This dump has no MSR ARCH_CAPS, so its microcode is old: without no-gds-mit Xen hides AVX there.
+    for name, cmdline in (("all", "spec-ctrl=no-gds-mit"),
+                          ("less", "spec-ctrl=no-gds-mit console=com1 cpuid=no-avx512f,no-rdrand smt=0")):
         run("host", "--dump", dump, "--xen-cmdline", cmdline, "-o", tmp_path / f"{name}.xlp")
         policies = run_json("show", tmp_path / f"{name}.xlp")["policies"]
         offered[name] = {kind: names(p["features"]) for kind, p in policies.items()}
@@ -213,14 +215,68 @@ def test_the_command_line_of_the_planned_host(tmp_path):
     assert "'no-such-thing'" in bad.stderr and not (tmp_path / "x.xlp").exists()
 
 
+def said_of_options(dump, tmp_path, cmdline, *args):
+    warnings = run("host", "--dump", dump, "--xen-cmdline", cmdline, *args, "-o", tmp_path / "o.xlp").stderr
+    return {line.split("--xen-cmdline: ", 1)[1] for line in warnings.splitlines() if "--xen-cmdline: " in line}
+
+
+def test_no_option_of_the_command_line_is_swallowed(tmp_path):
+    dump = CPUS / "intel-haswell-ep.cpuid"
+    nothing, unknown = "does not change what guests are offered: ", "not looked at, for Xen does not know it: "
+    assert said_of_options(dump, tmp_path, "xsave=0 vpmu=on hap=0 cpuid=no-rtm") == set()
+    assert said_of_options(dump, tmp_path, "xsave=0 tsx=0 pku=0 smep=hvm cpuid=no-rtm") == {
+        "changes nothing on this CPU: tsx=0, pku=0, smep=hvm"}
+    # Whether transactions can be switched off stands in an MSR that this dump has not.
+    assert said_of_options(CPUS / "intel-cascadelake-sp.cpuid", tmp_path, "tsx=0 pku=0") == set()
+    assert said_of_options(dump, tmp_path, "dom0_mem=512M noreboot spec-ctrl=ibpb,stibp=0 smt=0") == {
+        nothing + "dom0_mem=512M, noreboot, spec-ctrl=ibpb, spec-ctrl=stibp=0, smt=0"}
+    assert said_of_options(dump, tmp_path, "quiet xsav=0 spec-ctrl=nonsense") == {
+        unknown + "quiet, xsav=0, spec-ctrl=nonsense"}
+    assert said_of_options(dump, tmp_path, "ucode=scan -- quiet") == {
+        "not looked at, for what it brings is not known here (newer microcode): ucode=scan"}
+    assert said_of_options(dump, tmp_path, "pku=0 cpuid_mask_ecx=1", "--xen", "4.22") == {
+        "not looked at, for Xen 4.22 does not know it (other releases do): pku=0, cpuid_mask_ecx=1"}
+    assert said_of_options(dump, tmp_path, "pku=0 cpuid_mask_ecx=1", "--xen", "4.17") == {
+        "changes nothing on this CPU: pku=0, cpuid_mask_ecx=1"}
+
+
+def test_options_change_what_is_offered(tmp_path):
+    def born(cmdline, kind="hvm-default"):
+        run("host", "--dump", CPUS / "intel-cascadelake-sp.cpuid", "--xen-cmdline", cmdline, "-o", tmp_path / "h.xlp")
+        return names(run_json("show", tmp_path / "h.xlp")["policies"][kind]["features"])
+
+    every = born("")
+    assert {"xsave", "ibrsb", "stibp", "ssbd", "pku", "smep"} <= every
+    assert every - born("xsave=0") >= {"xsave", "xsavec", "pku"}
+    assert every - born("spec-ctrl=msr-sc=no") >= {"ibrsb", "stibp", "ssbd"}
+    assert not {"ibrsb", "ssbd"} & born("no-spec-ctrl", "pv-max")
+    assert {"ibrsb"} <= born("spec-ctrl=msr-sc=no-pv") and "ibrsb" not in born("spec-ctrl=msr-sc=no-pv", "pv-default")
+    assert every - born("no-smep pku=off") == {"smep", "pku"}
+
+
+def test_cpus_that_are_not_alike_are_anded(tmp_path):
+    one = (CPUS / "intel-haswell-ep.cpuid").read_text()
+    lines = [line for line in one.splitlines() if line.startswith("   0x")]
+    other = [line.replace("ecx=0x7dfefbff", "ecx=0x7dfeebff") for line in lines]
+    assert other != lines
+    dump = tmp_path / "two.txt"
+    dump.write_text("\n".join(["CPU 0:", *lines, "CPU 1:", *other, ""]))
+    warnings = run("host", "--dump", dump, "-o", tmp_path / "two.xlp").stderr
+    assert "its 2 CPUs are not alike" in warnings and warnings.rstrip().splitlines()[0].endswith("not all: fma")
+    policies = run_json("show", tmp_path / "two.xlp")["policies"]
+    assert {kind for kind, p in policies.items() if "fma" in names(p["features"])} == {"raw"}
+    dump.write_text("\n".join(["CPU 0:", *lines, "CPU 1:", *lines, ""]))
+    assert "alike" not in run("host", "--dump", dump, "-o", tmp_path / "two.xlp").stderr
+
+
 @pytest.mark.parametrize("cpu", EVERY_CPU)
 def test_policies_narrow_from_raw_to_default(hosts, cpu):
     policies = run_json("show", hosts / f"{cpu}.xlp")["policies"]
     sets = {name: names(p["features"]) for name, p in policies.items()}
     # Xen's own doing: seen on Debian's 4.17.7, see xen/arch/x86/host-policy.c
     intel = cpu.startswith("intel")
-    known = ({"rsba", "rrsba", "gds-no", "rfds-no"} if intel else
-             {"lfence-dispatch", "nscb", "btc-no", "verw-clear", "tsa-sq-no", "tsa-l1-no"})
+    known = ({"rsba", "rrsba", "gds-no", "rfds-no", "its-no"} if intel else
+             {"lfence-dispatch", "nscb", "btc-no", "verw-clear", "tsa-sq-no", "tsa-l1-no", "ibpb-brtype", "sbpb"})
     given = {"hypervisor", "x2apic", "apic", "no-lmsl"} | ({"arch-caps", "stibp", "ibpb"} if intel else
                                                            {"sep", "amd-stibp", "virt-ssbd"})
     more = {"htt", "cmp-legacy"} | ({"md-clear", "rsba", "fb-clear", "rfds-clear", "clwb", "rtm-always-abort"} if intel else

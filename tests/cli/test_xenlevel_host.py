@@ -246,11 +246,16 @@ def test_a_xen_without_live_patches_says_so_in_one_line(host, verb):
     assert done.stderr == "xenlevel: error: this Xen has no support for live patches\n" and not done.stdout
 
 
-@pytest.mark.parametrize("args", [(), ("apply",), ("load",), ("load", "a", "b"), ("status", "x"), ("unload", "x"),
+@pytest.mark.parametrize("args", [(), ("apply",), ("load", "a", "b"), ("status", "x"), ("unload", "x"),
                                   ("build", "x")])
 def test_livepatch_wants_a_verb_and_its_arguments(host, args):
     done = host.run("livepatch", *args, status=2)
     assert "usage: xenlevel livepatch" in done.stderr and not done.stdout
+
+
+def test_load_without_a_file_wants_the_payload_of_the_running_hypervisor(host):
+    error = host.run("livepatch", "load", status=2).stderr
+    assert error.startswith("xenlevel: Xen 4.17.7-fake: no payload for build-id dead00be:")
 
 
 def test_a_livepatch_is_built_from_a_hypervisor_only(host):

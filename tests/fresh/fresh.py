@@ -4,22 +4,27 @@
 
 usage: tests/fresh/fresh.py [--release bookworm|trixie] [--without PACKAGE] [--keep] [STEP...]
 
-Each step is one test: it leaves a log in build/fresh and the last line counts. Everything happens in a folder that
-debootstrap makes (kept as a tar in ~/.cache/xenlevel/fresh) and in namespaces of its own, so that nothing is mounted,
-installed or left running here. Needs root and a network.
+Each step is one test, and the last line counts; what `make check-quick` counts in there is added. A step leaves its log in
+build/fresh. What is cloned is the last commit. Everything happens in a folder that debootstrap makes (kept as a tar in
+~/.cache/xenlevel/fresh; 4 GB are needed beside it) and in namespaces of its own: nothing is mounted, installed or left
+running here, also when this is killed. Needs root and a network. Where nothing may be mounted, as in many containers, the
+steps run in a bare chroot without /proc and terminals, and the tests that need those are not run: both are said.
 """
 
 import argparse
+import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
 import readme   # noqa: E402
+from run import Count, end_descendants, heed_signals, read_counts, single   # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("XENLEVEL_FRESH_CACHE") or Path.home() / ".cache/xenlevel/fresh")
@@ -28,7 +33,20 @@ SECURITY = "http://deb.debian.org/debian-security"
 INCLUDE = "make,git,ca-certificates"
 HOME = "root/xenlevel"          # the clone, in the new root
 LIMIT = 3600                    # seconds: for one that hangs; a slow machine is no failure
+ROOM = 4 << 30                  # bytes: the packages of all steps, a build, and the lab's downloads
 MARK = "@@fresh"
+PR_SET_PDEATHSIG = 1            # <linux/prctl.h>
+LIBC = ctypes.CDLL(None)        # loaded before fork()
+
+NAMESPACES = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "/bin/sh", "-c"]
+MOUNTS = """mount -t proc proc {root}/proc && mount --rbind /dev {root}/dev || exit
+mount -t sysfs sysfs {root}/sys 2>/dev/null || mount --rbind /sys {root}/sys || exit
+"""
+PROXIES = [name for name in ("http_proxy", "https_proxy", "no_proxy") if name in os.environ]
+CHROOT = ("exec chroot {root} /usr/bin/env -i " + "".join(f'{name}="${name}" ' for name in PROXIES) +
+          "HOME=/root TERM=dumb LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "
+          "/bin/bash /script")
+NODES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 
 SOURCES = """deb {mirror} {release} main
 deb {mirror} {release}-updates main
@@ -49,23 +67,67 @@ def say(text):
     print(text, flush=True)
 
 
+def end_with_parent():
+    """In a child: whoever kills us ends it too, and a process namespace ends with its first process."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def run_apart(root, script, out, mounts=True):
+    """Run a shell's script in a new mount and process namespace, or without; returns its exit status."""
+    argv = [*NAMESPACES, MOUNTS.format(root=root) + script] if mounts else ["/bin/sh", "-c", script]
+    try:
+        return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, timeout=LIMIT,
+                              start_new_session=True, preexec_fn=end_with_parent).returncode
+    except subprocess.TimeoutExpired:
+        return 124
+    finally:
+        end_descendants()
+
+
+def may_mount(root):
+    """Whether a folder can have its own /proc, /dev and /sys here."""
+    try:
+        return run_apart(root, "exit 0", subprocess.DEVNULL) == 0
+    except FileNotFoundError:
+        return False
+
+
+def remove_leftovers():
+    """Folders of runs that were killed. Nothing can be mounted in them: that ended with their processes."""
+    for folder in CACHE.glob("*.*.[0-9]*"):
+        pid = folder.name.rsplit(".", 1)[1]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            if folder.is_dir():
+                shutil.rmtree(folder, ignore_errors=True)
+            else:
+                folder.unlink()
+
+
+def require(condition, text):
+    if not condition:
+        raise Failed(text)
+
+
 def make_base(release):
     """A tar of the minimal system: what `debootstrap --variant=minbase` makes, nothing added."""
     tar = CACHE / f"{release}.tar"
     if tar.exists():
         return tar
-    CACHE.mkdir(parents=True, exist_ok=True)
-    folder = CACHE / f"{release}.new"
-    shutil.rmtree(folder, ignore_errors=True)
+    folder, new = CACHE / f"base.{release}.{os.getpid()}", CACHE / f"tar.{release}.{os.getpid()}"
     say(f"   debootstrap {release}: once, then it is kept in {CACHE}")
-    made = subprocess.run(["debootstrap", "--variant=minbase", f"--include={INCLUDE}", release, folder, MIRROR],
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if made.returncode:
-        raise Failed(f"debootstrap {release}:\n" + "\n".join(made.stdout.splitlines()[-10:]))
-    new = CACHE / f"{release}.tar.new"
-    subprocess.run(["tar", "-C", folder, "--one-file-system", "-cf", new, "."], check=True)
-    new.rename(tar)
-    shutil.rmtree(folder)
+    try:
+        for _ in range(2):      # a mirror may be away for a moment
+            shutil.rmtree(folder, ignore_errors=True)
+            made = subprocess.run(["debootstrap", "--variant=minbase", f"--include={INCLUDE}", release, folder, MIRROR],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            if made.returncode == 0:
+                break
+        require(made.returncode == 0, f"debootstrap {release}:\n" + "\n".join(made.stdout.splitlines()[-10:]))
+        subprocess.run(["tar", "-C", folder, "--one-file-system", "-cf", new, "."], check=True)
+        new.rename(tar)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        new.unlink(missing_ok=True)
     return tar
 
 
@@ -75,15 +137,35 @@ class Machine:
     def __init__(self, release, folder, without):
         self.release, self.folder, self.logs = release, folder, ROOT / "build/fresh" / release
         self.logs.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        CACHE.mkdir(parents=True, exist_ok=True)
+        remove_leftovers()
+        room = shutil.disk_usage(CACHE).free
+        require(room >= ROOM, f"{room >> 20} MB are free in {CACHE}, and {ROOM >> 20} are needed; XENLEVEL_FRESH_CACHE names "
+                "another place")
+        folder.mkdir()
         subprocess.run(["tar", "-C", folder, "-xf", make_base(release)], check=True)
         (folder / "etc/apt/sources.list").write_text(
             SOURCES.format(mirror=MIRROR, security=SECURITY, release=release))
+        (folder / "etc/apt/apt.conf.d/90retries").write_text('Acquire::Retries "5";\n')
         shutil.copy("/etc/resolv.conf", folder / "etc/resolv.conf")
+        self.mounts = may_mount(folder)
+        if not self.mounts:
+            say("   nothing can be mounted here: the steps run in a bare chroot, without /proc and terminals")
+            self._make_nodes()
         subprocess.run(["git", "clone", "-q", "--no-hardlinks", ROOT, folder / HOME], check=True)
         for package in without:
             self.take_out(package)
+
+    def _make_nodes(self):
+        """What debootstrap makes, unless it was in a container."""
+        for name, device in NODES.items():
+            node = self.folder / "dev" / name
+            if not node.exists():
+                try:
+                    os.mknod(node, 0o020666, os.makedev(*device))
+                    node.chmod(0o666)
+                except OSError as error:
+                    raise Failed(f"neither mount nor mknod is allowed here, and no program runs without /dev/{name}: {error}")
 
     def take_out(self, package):
         """The project no longer asks for the package: what a step needs it for must fail, and say so."""
@@ -95,22 +177,18 @@ class Machine:
         path.write_text(after)
 
     def run(self, script, log):
-        """Run a script in the new root, in namespaces of its own: all that it starts ends with it."""
-        inner = (f"mount -t proc proc {self.folder}/proc && mount --rbind /dev {self.folder}/dev && "
-                 f"mount -t sysfs sysfs {self.folder}/sys && "
-                 f"exec chroot {self.folder} /usr/bin/env -i HOME=/root TERM=dumb LANG=C.UTF-8 "
-                 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /bin/bash /script")
+        """Run a script in the new root: all that it starts ends with it. Returns its exit status and what it printed."""
         (self.folder / "script").write_text(script)
         with open(self.logs / f"{log}.log", "wb") as out:
-            try:
-                code = subprocess.run(["unshare", "--mount", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", inner],
-                                      stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, timeout=LIMIT).returncode
-            except subprocess.TimeoutExpired:
-                code = 124
+            code = run_apart(self.folder, CHROOT.format(root=self.folder), out, self.mounts)
         return code, (self.logs / f"{log}.log").read_text(errors="replace")
 
+    def run_command(self, command, log):
+        """As run(), of a command typed in the clone."""
+        return self.run(f"set -e\ncd /{HOME}\n{command}\n", log)
+
     def must_run(self, script, log):
-        code, text = self.run(f"set -e\ncd /{HOME}\n{script}\n", log)
+        code, text = self.run_command(script, log)
         if code:
             raise Failed(f"exit status {code} of: {script}\n" + "\n".join(text.splitlines()[-25:]))
         return text
@@ -126,6 +204,7 @@ class Steps:
     def demo(self):
         """README's first command: make demo"""
         self._setup(0, "make demo")
+        self.machine.must_run("make demo", "demo")
 
     def uninstalled(self):
         """xen-sim finds its machines out of the build tree"""
@@ -164,48 +243,82 @@ class Steps:
 
     def quick(self):
         """README's second command, its quick half: make check-quick"""
-        self._setup(1, "make check", "make check-quick")
+        self._setup(1, "make check")
+        command = "make check-quick"
+        if not self.machine.mounts:
+            command = "make build/build.ninja && scripts/ensure-packages.sh check && python3 tests/run.py --quick format unit"
+            say(f"   instead of make check-quick, whose tests need /proc: {command}")
+        code, text = self.machine.run_command(command, "quick")
+        count = read_counts(text.splitlines())
+        if not count:
+            raise Failed(f"exit status {code} of: {command}\n" + "\n".join(text.splitlines()[-25:]))
+        if code and not count.failed:
+            count.add(single(f"exit status {code} of {command}", code))
+        return count
 
-    def _setup(self, index, expected, instead=None):
+    def _setup(self, index, expected):
         commands = [c.text for c in readme.read_setup(self.text)]
-        if commands[index] != expected:
-            raise Failed(f"README's command {index + 1} is not '{expected}': {commands[index]}")
-        self.machine.must_run(instead or expected, expected.split()[-1])
+        require(commands[index] == expected, f"README's command {index + 1} is not '{expected}': {commands[index]}")
+
+
+def run_step(steps, name):
+    """Run one step, and print how it ended; returns its Count."""
+    release, begun = steps.machine.release, time.monotonic()
+    say(f"== {release}: {name}: {getattr(Steps, name).__doc__}")
+    try:
+        count = getattr(steps, name)() or Count(passed=1)
+        text = f"{count.passed} passed, {count.failed} failed" if count.passed + count.failed != 1 else "passed"
+    except Failed as error:
+        count, text = single(name, 1), str(error)
+    took = f"{time.monotonic() - begun:.0f} s"
+    say(f"   FAILED  ({took}; log in {steps.machine.logs})\n{text}" if count.failed else f"   {text}  ({took})")
+    count.failures = [f"{release} {failure}" for failure in count.failures]
+    count.skips = [f"{release} {skip}" for skip in count.skips]
+    return count
+
+
+def run_release(release, names, without, keep):
+    """Run steps in a new folder of a release; returns their Count."""
+    folder, total = CACHE / f"root.{release}.{os.getpid()}", Count()
+    try:
+        begun = time.monotonic()
+        steps = Steps(Machine(release, folder, without))
+        say(f"== {release}: made in {time.monotonic() - begun:.0f} s")
+        for name in names:
+            total.add(run_step(steps, name))
+    except (Failed, OSError, subprocess.CalledProcessError) as error:
+        say(f"== {release}: FAILED: {error}")
+        total.add(single(f"{release}: {str(error).splitlines()[0]}", 1))
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    return total
 
 
 def main():
     names = [n for n in vars(Steps) if not n.startswith("_")]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=argparse.RawDescriptionHelpFormatter,
                                      epilog="steps:\n" + "\n".join(f"  {n:12}{getattr(Steps, n).__doc__}" for n in names))
-    parser.add_argument("--release", action="append", choices=["bookworm", "trixie"], help="Debian 12 (the default), 13")
+    parser.add_argument("--release", action="append", choices=["bookworm", "trixie"], help="Debian 12, Debian 13; both by default")
     parser.add_argument("--without", action="append", default=[], metavar="PACKAGE",
                         help="take PACKAGE out of scripts/packages.txt first: a step must fail")
     parser.add_argument("--keep", action="store_true", help="leave the folder behind, for a look")
     parser.add_argument("step", nargs="*", choices=[*names, []], help="only these steps")
     options = parser.parse_args()
-    passed, failures = 0, []
-    for release in options.release or ["bookworm"]:
-        folder = CACHE / f"root.{release}.{os.getpid()}"
-        try:
-            machine = Machine(release, folder, options.without)
-            steps = Steps(machine)
-            for name in options.step or names:
-                begun = time.monotonic()
-                say(f"== {release}: {name}: {getattr(Steps, name).__doc__}")
-                try:
-                    getattr(steps, name)()
-                    passed += 1
-                    say(f"   passed  ({time.monotonic() - begun:.0f} s)")
-                except Failed as error:
-                    failures.append(f"{release} {name}")
-                    say(f"   FAILED  ({time.monotonic() - begun:.0f} s; log in {machine.logs})\n{error}")
-        finally:
-            if not options.keep:
-                shutil.rmtree(folder, ignore_errors=True)
-    for failure in failures:
+    if os.geteuid():
+        parser.error("only root can make a folder with a system in it: run this as root")
+    heed_signals()
+    if subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=False).stdout:
+        say("what is not committed is not in the clone")
+    total = Count()
+    for release in options.release or ["bookworm", "trixie"]:
+        total.add(run_release(release, options.step or names, options.without, options.keep))
+    for skip in total.skips:
+        say(f"skipped: {skip}")
+    for failure in total.failures:
         say(f"failed: {failure}")
-    say(f"{passed} passed, {len(failures)} failed")
-    return 1 if failures else 0
+    say(f"{total.passed} passed, {total.failed} failed" + (f", {total.skipped} skipped" if total.skipped else ""))
+    return 1 if total.failed else 0
 
 
 if __name__ == "__main__":

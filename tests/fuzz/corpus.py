@@ -20,6 +20,7 @@ from streambuilder import (CPUID_POLICY, HVM_CONTEXT, LIBXC_CONTEXT, MSR_POLICY,
 from write_streams import IS_PV     # noqa: E402
 
 HEAD_MAX = 262144   # bytes of a head: XC_SR_HEAD_MAX
+FORMS = Path(__file__).resolve().parents[1] / "data" / "forms"    # fuzz_forms: a file of each form
 CPUS = Path(__file__).resolve().parents[2] / "xen" / "sim" / "machines"
 
 
@@ -85,11 +86,19 @@ def images(restore):
             yield f"xl-{path.name}-{how}", bytes([how]) + xl(stream) + record(3, bytes(8)) + record(0)
 
 
+LINES = (b"console=com1 dom0_mem=512M noreboot ucode=scan smt=0 -- quiet",
+         b"cpuid=no-avx,rdrand=1,hle=off xsave=0 no-smep smap=hvm pku=0 nolapic",
+         b"spec-ctrl=no,msr-sc=pv=0,no-xen,gds-mit=0,bp-spec-reduce,unpriv-mmio,ibpb,bti-thunk=jmp no-tsx",
+         b"cpuid_mask_ecx=0x1 cpuid_mask_l7s0_ebx=5 cpuid_mask_cpu=fam_0f_rev_c hap=0 vpmu=bts,arch watchdog=0")
+
+
 def main():
     mkpolicy, mkstreams, out = sys.argv[1], sys.argv[2], Path(sys.argv[3])
-    for name in ("head", "policy", "hypercall", "restore", "image"):
+    for name in ("head", "policy", "cmdline", "hypercall", "restore", "image", "forms"):
         (out / name).mkdir(parents=True, exist_ok=True)
     subprocess.run([mkstreams, out / "restore"], check=True)
+    for path in FORMS.iterdir():
+        (out / "forms" / path.name).write_bytes(path.read_bytes())
     parts = out / "restore" / "pv.parts"
     (out / "restore" / "pv").write_bytes(IS_PV + small_pv_stream(parts.read_bytes()))
     parts.unlink()
@@ -104,6 +113,9 @@ def main():
         for j in range(i, len(names)):
             for closing in (2, 3):
                 (out / "policy" / f"pair-{i}-{j}-{closing}").write_bytes(bytes([0, i, 0, closing, j, 0, closing]))
+    for i, line in enumerate(LINES):
+        for xen in (0, 5):
+            (out / "cmdline" / f"line-{i}-{xen}").write_bytes(bytes([xen, i]) + line)
     for i, data in enumerate(lives()):
         (out / "hypercall" / f"life-{i}").write_bytes(data)
     for name in names[::4]:

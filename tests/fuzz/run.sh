@@ -6,7 +6,7 @@
 set -eu
 
 seconds=${1:?usage: run.sh SECONDS}
-targets="head policy hypercall restore image"
+targets="head policy cmdline hypercall restore image forms"
 cd "$(dirname "$0")/../.."
 build=build-asan
 work=build-fuzz
@@ -35,6 +35,7 @@ for target in $targets; do
     limit=2048
     case $target in
     restore | image) length=60000 limit=160 ;;
+    forms) length=8000 ;;
     head) length=300000 ;; # more than XC_SR_HEAD_MAX, or its limits are never met
     esac
     kept=tests/fuzz/corpus/$target

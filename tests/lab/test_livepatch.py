@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The audit inside a running, stock Xen: no gate anywhere in these tests."""
+"""The audit inside a running, stock Xen: no gate anywhere in these tests. On both releases what a payload relies on: that it is
+built, loaded, refuses, passes, and is unloaded, and that a wrong one is told; the rest on one."""
 
 import re
 import shutil
@@ -7,17 +8,29 @@ import subprocess
 import sys
 
 import pytest
+from xenlab.packages import RELEASES
 from xenlab.tools import ROOT, build_livepatch
 
 PAYLOAD = "/root/xenlevel.livepatch"
 
 
 @pytest.fixture(scope="session")
-def payload(lab, tmp_path_factory):
-    """The payload for the lab's hypervisor."""
-    out = tmp_path_factory.mktemp("livepatch") / "xenlevel.livepatch"
-    build_livepatch(lab.packages, out)
-    return out
+def payloads(lab, tmp_path_factory):
+    """A function of a release of Xen: the payload for its hypervisor, built once."""
+    built = {}
+
+    def get(xen):
+        if xen not in built:
+            built[xen] = tmp_path_factory.mktemp("livepatch") / f"xenlevel-{xen}.livepatch"
+            build_livepatch(lab.release(xen)[0], built[xen])
+        return built[xen]
+    return get
+
+
+@pytest.fixture
+def payload(payloads):
+    """The payload for Xen 4.17."""
+    return payloads("4.17")
 
 
 def loaded(host, payload):
@@ -29,12 +42,12 @@ def loaded(host, payload):
 
 
 @pytest.fixture
-def audited(request, payload):
-    """Hosts asked for by name, with the audit; it is taken out again after the test."""
+def audited(payloads):
+    """A function of a host: the audit is in its hypervisor, and is taken out again after the test."""
     hosts = []
 
     def get(host):
-        hosts.append(loaded(host, payload))
+        hosts.append(loaded(host, payloads(host.packages.release.xen)))
         return host
     yield get
     for host in hosts:
@@ -47,9 +60,17 @@ def audit_lines(host, domid=None):
     return [line for line in host.xen_log() if line.startswith(prefix)]
 
 
+def hypervisor_id(payload):
+    """The build-id that the payload is for, as binutils read it."""
+    text = subprocess.run(["readelf", "-n", payload], capture_output=True, text=True, check=True).stdout
+    return re.search(r"\.livepatch\.xen_depends.*?Build ID: ([0-9a-f]+)", text, re.S)[1]
+
+
 # ---- the payload ----
 
-def test_the_payload_asks_for_little(payload):
+@pytest.mark.parametrize("xen", RELEASES)
+def test_the_payload_asks_for_little(payloads, xen):
+    payload = payloads(xen)
     undefined = set(subprocess.run(["nm", "-u", payload], capture_output=True, text=True, check=True).stdout.split()) - {"U"}
     assert undefined <= {"printk", "x86_cpu_policy_to_featureset", "x86_cpu_policy_fill_native", "raw_cpu_policy",
                          "host_cpu_policy", "pv_max_cpu_policy", "pv_def_cpu_policy", "hvm_max_cpu_policy",
@@ -68,9 +89,13 @@ def test_only_a_hypervisor_with_symbols_can_be_built_for(tmp_path):
 
 # ---- loading ----
 
-def test_load_status_unload(cascadelake, payload):
-    host = cascadelake
-    host.put(PAYLOAD, payload, 0o644)
+ON_BOTH = pytest.mark.parametrize("name", ["cascadelake", "cascadelake_420"])
+
+
+@ON_BOTH
+def test_load_status_unload(request, payloads, name):
+    host = request.getfixturevalue(name)
+    host.put(PAYLOAD, payloads(host.packages.release.xen), 0o644)
     assert host.run("xenlevel livepatch status").rc == 1
     r = host.run("xenlevel livepatch unload")
     assert r.rc == 1 and r.err == "xenlevel: the audit is not in this hypervisor\n"
@@ -79,6 +104,18 @@ def test_load_status_unload(cascadelake, payload):
     r = host.run(["xenlevel", "livepatch", "load", PAYLOAD])
     assert r.rc == 1 and r.err == "xenlevel: the audit is in this hypervisor already\n"
     host.run("xenlevel livepatch unload").check()
+    assert host.run("xenlevel livepatch status").rc == 1
+
+
+@pytest.mark.parametrize("host, other", [("cascadelake_420", "4.17"), ("cascadelake", "4.20")])
+def test_the_payload_of_the_other_release_is_refused_by_name(request, payloads, host, other):
+    host = request.getfixturevalue(host)
+    ids = {xen: hypervisor_id(payloads(xen)) for xen in RELEASES}
+    host.put(PAYLOAD, payloads(other), 0o644)
+    r = host.run(["xenlevel", "livepatch", "load", PAYLOAD])
+    assert r.rc == 2 and r.err.count("\n") == 1
+    xen = host.packages.release.xen
+    assert f"is for the hypervisor with build-id {ids[other]}, running is {ids[xen]} (Xen {xen}." in r.err
     assert host.run("xenlevel livepatch status").rc == 1
 
 
@@ -102,13 +139,15 @@ def test_what_is_no_payload(cascadelake):
         assert r.rc == 2 and word in r.err and r.err.count("\n") == 1, path
 
 
-@pytest.mark.parametrize("wrong, said", [
-    ('"LAYOUT_XSTATE": base["xstate"] + 16', "differ"),                     # a family of leaves is elsewhere
-    ('"LAYOUT_NR_BASIC": 4, "LAYOUT_EXTD": base["extd"] + 16', "differ"),
-    ('"LAYOUT_ARCH_CAPS": base["arch_caps"] - 8', "differ"),                # the MSR is elsewhere
+@pytest.mark.parametrize("name, wrong, said", [
+    ("cascadelake", '"LAYOUT_XSTATE": base["xstate"] + 16', "differ"),      # a family of leaves is elsewhere
+    ("cascadelake_420", '"LAYOUT_XSTATE": base["xstate"] + 16', "differ"),
+    ("cascadelake", '"LAYOUT_NR_BASIC": 4, "LAYOUT_EXTD": base["extd"] + 16', "differ"),
+    ("cascadelake", '"LAYOUT_ARCH_CAPS": base["arch_caps"] - 8', "differ"),     # the MSR is elsewhere
 ])
-def test_a_payload_with_a_wrong_idea_of_this_hypervisor_is_not_applied(cascadelake, lab, tmp_path, wrong, said):
+def test_a_payload_with_a_wrong_idea_of_this_hypervisor_is_not_applied(request, tmp_path, name, wrong, said):
     """The self-test is what stands between a wrong layout and ring 0: give it some."""
+    host = request.getfixturevalue(name)
     copy = tmp_path / "livepatch"
     shutil.copytree(ROOT / "xen/livepatch", copy)
     generator = copy / "gen-layout.py"
@@ -116,24 +155,27 @@ def test_a_payload_with_a_wrong_idea_of_this_hypervisor_is_not_applied(cascadela
     assert '"AUDIT_OLD_SIZE": audit[1]}' in text
     generator.write_text(text.replace('"AUDIT_OLD_SIZE": audit[1]}', f'"AUDIT_OLD_SIZE": audit[1], {wrong}}}'))
     out = tmp_path / "wrong.livepatch"
-    build_livepatch(lab.packages, out, copy)
-    cascadelake.put("/root/wrong.livepatch", out, 0o644)
-    r = cascadelake.run("xenlevel livepatch load /root/wrong.livepatch")
+    build_livepatch(host.packages, out, copy)
+    host.put("/root/wrong.livepatch", out, 0o644)
+    r = host.run("xenlevel livepatch load /root/wrong.livepatch")
     assert r.rc == 2, r.out
-    assert said in [line for line in audit_lines(cascadelake) if "not applied" in line][-1]
-    assert cascadelake.run("xenlevel livepatch status").out.endswith("the audit is not loaded\n")
+    assert said in [line for line in audit_lines(host) if "not applied" in line][-1]
+    assert host.run("xenlevel livepatch status").out.endswith("the audit is not loaded\n")
 
 
-def test_missing_symbols_are_named(cascadelake):
-    r = cascadelake.run("xenlevel livepatch build")
-    assert r.rc == 2 and "xen-hypervisor-4.17-amd64-dbg" in r.err and r.err.count("\n") == 1
+@ON_BOTH
+def test_missing_symbols_are_named(request, name):
+    host = request.getfixturevalue(name)
+    r = host.run("xenlevel livepatch build")
+    assert r.rc == 2 and host.packages.release.dbg_package in r.err and r.err.count("\n") == 1
 
 
-def test_self_test_and_its_cost(cascadelake, audited):
+@ON_BOTH
+def test_self_test_and_its_cost(request, audited, name):
     """The numbers that the payload itself measures.  5 microseconds more than the stock audit are 125 times its 90 cycles at
     2.25 GHz on an idle machine; on a busy one both take longer."""
-    audited(cascadelake)
-    line = [line for line in audit_lines(cascadelake) if "self-test passed" in line][-1]
+    host = audited(request.getfixturevalue(name))
+    line = [line for line in audit_lines(host) if "self-test passed" in line][-1]
     ours, stock, khz = map(int, re.search(r"takes (\d+) cycles, the stock one (\d+) \((\d+) kHz\)", line).groups())
     microseconds = (ours - stock) * 1000 / khz
     print(f"audit {ours} cycles, stock {stock}, {microseconds:.2f} us more")
@@ -155,6 +197,22 @@ def test_migration_is_refused_by_the_hypervisor(lab, cascadelake, sandybridge, a
     assert re.search(r"d\d+: policy refused, \d+ differences", text)
     assert cascadelake.wait_probe("web1", 3).healthy
     assert not any(name.startswith("web1") for name in sandybridge.domains())
+
+
+def test_migration_is_refused_by_a_newer_hypervisor(lab, cascadelake, cascadelake_420, sandybridge_420, audited):
+    """From either release, with the same names; one that the hypervisor can honour goes on."""
+    audited(sandybridge_420)
+    for host in (cascadelake, cascadelake_420):
+        host.create_probe("web1").check()
+        moved = lab.migrate(host, sandybridge_420, "web1")
+        assert not moved.ok and "leaf 00000001, subleaf ffffffff, msr ffffffff" in moved.src.err
+        assert host.wait_probe("web1", 2).healthy
+    text = "\n".join(audit_lines(sandybridge_420))
+    assert len(re.findall(r"d\d+: policy refused, \d+ differences", text)) == 2, text
+    for name in ("movbe(1.ecx[22])", "rdrand(1.ecx[30])", "bmi1(7.0.ebx[3])", "pku(7.0.ecx[3])"):
+        assert text.count(name) == 2, text
+    assert sandybridge_420.domains() == {}
+    sandybridge_420.create_probe("own").check()
 
 
 def test_restore_is_refused_and_a_good_one_accepted(cascadelake, sandybridge, cascadelake_twin, audited):

@@ -5,7 +5,7 @@ import os
 import subprocess
 
 import pytest
-from xenlab import HostError, PackageError, ProbeLog, apt
+from xenlab import HostError, PackageError, ProbeLog, apt, packages
 from xenlab.cpio import Cpio
 from xenlab.elf import libraries, needed
 from xenlab.packages import RELEASES, Packages, split_host
@@ -110,6 +110,12 @@ def test_a_host_is_a_cpu_and_a_release():
     assert split_host("max,-smap@4.20") == ("max,-smap", "4.20")
     with pytest.raises(PackageError, match=r"cascadelake@4\.9: no release 4\.9 of Xen: it is one of 4\.17, 4\.20"):
         split_host("cascadelake@4.9")
+
+
+@pytest.mark.parametrize("suite, xen", [("bookworm", "4.17"), ("trixie", "4.20"), ("sid", "4.17"), ("", "4.17")])
+def test_the_demo_has_the_release_of_this_debian(monkeypatch, suite, xen):
+    monkeypatch.setattr(packages, "machine_suite", lambda: suite)
+    assert packages.machine_release() == xen
 
 
 def test_lists_of_our_own_are_signed_by_debian(tmp_path, monkeypatch):

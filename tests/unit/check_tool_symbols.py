@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 # What ASan and UBSan put into every object.
-SANITIZERS = re.compile(r"^__(asan|ubsan|sanitizer|odr_asan)_|^asan\.")
+SANITIZERS = re.compile(r"^___?(asan|ubsan|sanitizer|odr_asan)_|^asan\.")
 
 
 def defined(nm, file):

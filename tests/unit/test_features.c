@@ -12,11 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cpuid-policy/featureset.h>
+#include <cpuid-policy/releases.h>
 
 #include "features-gen.h"
 
-/* Every bit of the hypervisor's public header. */
+/* Every bit of the hypervisor's public header; ABI_MINOR says which Xen's it is. */
 static const struct {
     const char *name;
     unsigned int feature;
@@ -26,7 +26,8 @@ static const struct {
 #undef XEN_CPUFEATURE
 };
 
-#define N_ABI (sizeof(abi) / sizeof(abi[0]))
+#define N_ABI   (sizeof(abi) / sizeof(abi[0]))
+#define ABI_XEN (400 + ABI_MINOR)
 
 /* A small generator of our own: a failure repeats on every machine. */
 static uint64_t random_state;
@@ -74,10 +75,156 @@ static void abi_bits_are_in_the_table(void **state)
         if (!info)
             fail_msg("%s (%u) is not in the table", abi[i].name, abi[i].feature);
         spoken(abi[i].name, name, sizeof(name));
-        assert_string_equal(info->name, name);
+        if (!release_feature_name(ABI_XEN, abi[i].feature))
+            fail_msg("%s has no name in Xen %d", abi[i].name, ABI_XEN);
+        assert_string_equal(release_feature_name(ABI_XEN, abi[i].feature), name);
+        assert_int_equal(feature_by_name(name, strlen(name)), abi[i].feature);
         assert_int_equal(info->feature, abi[i].feature);
         assert_true(abi[i].feature < FEATURESET_XEN_WORDS * 32);
     }
+}
+
+/* And the table names nothing for that release that its header lacks. */
+static void the_table_names_abi_bits_only(void **state)
+{
+    struct featureset named = *release_names(ABI_XEN);
+
+    (void)state;
+    assert_true(release_is_known(ABI_XEN));
+    for (size_t i = 0; i < N_ABI; i++)
+        featureset_clear(&named, abi[i].feature);
+    featureset_andnot(&named, &named, featureset_merge_mask(MERGE_MIRROR));
+    if (!featureset_empty(&named))
+        fail_msg("%s is not in the header of Xen %d",
+                 feature_info((unsigned int)featureset_next(&named, 0))->name, ABI_XEN);
+}
+
+/*
+ * The masks that the hypervisors of Debian 12 and 13 (4.17.7+13, 4.20.4+63) were compiled with, out
+ * of their debug packages' symbols: what they name, and what guests of each type may have, and have
+ * by default.
+ */
+static const struct {
+    unsigned int xen;
+    const char *named, *max[GUEST_TYPES], *deflt[GUEST_TYPES];
+} compiled[] = {
+    {417,
+     "bfebfbff:fffef3ff:ee500800:2469bfff:0000000f:ffbfffff:3a405fdf:00000780:779fd205:fc91ef1c:"
+     "00001c30:f8000164:00000001:00000037:00000000:00040000:1fbeffff:40000000:00000006",
+     {"1fc9cbf5:f6d83203:ea500800:042109e3:00000007:fdaf0b39:1a405f43:00000100:64001005:ac01451c:"
+      "00001c30:78000064:00000000:00000021:00000000:00000000:1d12e173:40000000:00000006",
+      "1fcbfbff:f7f83203:ea500800:042109f3:0000000f:fdbf4bbb:1a405f47:00000100:751fd005:bc01451c:"
+      "00001c30:78000064:00000000:00000037:00000000:00000000:1d12e173:40000000:00000006",
+      "1fcbfbff:f7fa3223:ee500800:042109f7:0000000f:fdbf4fbb:1a405f4f:00000100:751fd005:bc01451c:"
+      "00001c30:78000064:00000000:00000037:00000000:00000000:1d12e173:40000000:00000006"},
+     {"1fc9cbf5:f6d83203:ea500800:042109e3:00000007:fdaf0b29:02405f43:00000000:64001005:ac00441c:"
+      "00001c30:78000064:00000000:00000021:00000000:00000000:1d12e173:40000000:00000006",
+      "1fcbfbff:f7f83203:ea500800:042109f3:0000000f:fdbf0bab:02405f47:00000000:751fd005:bc00441c:"
+      "00001c30:78000064:00000000:00000037:00000000:00000000:1d12e173:40000000:00000006",
+      "1fcbfbff:f7fa3203:ee500800:042109f3:0000000f:fdbf0fab:02405f4f:00000000:751fd005:bc00441c:"
+      "00001c30:78000064:00000000:00000037:00000000:00000000:1d12e173:40000000:00000006"}},
+    {420,
+     "bfebfbff:fffefbff:ee500800:6469bfff:0000001f:ffbfffff:fb417fff:00000780:779fd205:ffddef3e:"
+     "00aa1cb7:f81e0d67:00000001:0000003f:00000000:00044530:1fbeffff:40000001:00000006",
+     {"1fc9cbf5:f6d83203:ea500800:442109e3:00000007:f1af0b39:1a405f43:00000100:64001005:ac814510:"
+      "00801cb7:781c0c65:00000000:00000021:00000000:00004430:1d12e173:40000000:00000006",
+      "1fcbfbff:f7f83203:ea500800:442109f3:0000000f:f1bf4bbb:1a405f47:00000100:751fd005:bc814510:"
+      "00881cb7:781c0d67:00000000:00000037:00000000:00004430:1d12e173:40000000:00000006",
+      "1fcbfbff:f7fa3223:ee500800:442109f7:0000000f:f1bf4fbb:9a405f4f:00000100:751fd005:bc814510:"
+      "00881cb7:781c0d67:00000000:00000037:00000000:00004430:1d12e173:40000000:00000006"},
+     {"1fc9cbf5:f6d83203:ea500800:442109e3:00000007:f1af0b29:02405f43:00000000:64001005:ac804410:"
+      "00801c37:781c0c65:00000000:00000021:00000000:00004430:1d12e173:40000000:00000006",
+      "1fcbfbff:f7f83203:ea500800:442109f3:0000000f:f1bf0bab:02405f47:00000000:751fd005:bc804410:"
+      "00881c37:781c0d67:00000000:00000037:00000000:00004430:1d12e173:40000000:00000006",
+      "1fcbfbff:f7fa3203:ee500800:442109f3:0000000f:f1bf0fab:82405f4f:00000000:751fd005:bc804410:"
+      "00881c37:781c0d67:00000000:00000037:00000000:00004430:1d12e173:40000000:00000006"}},
+};
+
+/* Mirrors are in no header, so in no mask. */
+static void assert_mask(const struct featureset *ours, const char *xen)
+{
+    struct featureset fs;
+    char text[FEATURESET_WORDS * 9];
+
+    featureset_andnot(&fs, ours, featureset_merge_mask(MERGE_MIRROR));
+    assert_true(featureset_format(&fs, FEATURESET_XEN_WORDS, text, sizeof(text)) > 0);
+    assert_string_equal(text, xen);
+    assert_true(featureset_length(&fs) <= FEATURESET_XEN_WORDS);
+}
+
+static void release_masks_are_the_compiled_ones(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(compiled) / sizeof(compiled[0]); i++) {
+        assert_mask(release_names(compiled[i].xen), compiled[i].named);
+        for (enum guest_type type = GUEST_PV; type < GUEST_TYPES; type++) {
+            assert_mask(release_guest_max(compiled[i].xen, type), compiled[i].max[type]);
+            assert_mask(release_guest_default(compiled[i].xen, type), compiled[i].deflt[type]);
+        }
+    }
+}
+
+static void spelled_by_release(void **state)
+{
+    static const struct {
+        unsigned int feature, xen;
+        const char *name;
+    } rows[] = {
+        {X86_FEATURE_AVX2, 417, "avx2"},
+        {X86_FEATURE_BUS_LOCK_DETECT, 417, NULL},
+        {X86_FEATURE_BUS_LOCK_DETECT, 418, "bld"},
+        {X86_FEATURE_BUS_LOCK_DETECT, 422, "bld"},
+        {X86_FEATURE_ADDR_MASK_EXT, 418, NULL},
+        {X86_FEATURE_ADDR_MASK_EXT, 419, "addr-msk-ext"},
+        {X86_FEATURE_MCU_ENUM, 420, NULL},
+        {X86_FEATURE_MCU_ENUM, 421, "mcu-ext"},
+        {X86_FEATURE_LA57, 419, NULL},
+        {X86_FEATURE_LA57, 420, "la57"},
+        {X86_FEATURE_APX_F, 422, NULL},
+        {X86_FEATURE_HWP, 422, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *name = release_feature_name(rows[i].xen, rows[i].feature);
+
+        if (!rows[i].name)
+            assert_null(name);
+        else
+            assert_string_equal(name, rows[i].name);
+    }
+    assert_int_equal(feature_by_name("bld", 3), X86_FEATURE_BUS_LOCK_DETECT);
+    assert_int_equal(feature_by_name("No_Invd", 7), X86_FEATURE_INVD_DISABLE);
+    assert_int_equal(feature_by_name("bl", 2), -ENOENT);
+    assert_int_equal(feature_by_name("", 0), -ENOENT);
+}
+
+/* What a release does not know counts as the nearest that is known. */
+static void releases_have_ends(void **state)
+{
+    (void)state;
+    assert_false(release_is_known(XEN_OLDEST - 1));
+    assert_false(release_is_known(XEN_NEWEST + 1));
+    assert_false(release_is_known(0));
+    for (unsigned int xen = XEN_OLDEST; xen <= XEN_NEWEST; xen++) {
+        char text[8];
+
+        assert_true(release_is_known(xen));
+        snprintf(text, sizeof(text), "%u.%u", xen / 100, xen % 100);
+        assert_non_null(strstr(XEN_RELEASES_TEXT, text));
+        /* What is named stays so. */
+        assert_true(featureset_subset(release_names(xen - 1), release_names(xen)));
+        for (enum guest_type type = GUEST_PV; type < GUEST_TYPES; type++) {
+            assert_true(
+                featureset_subset(release_guest_default(xen, type), release_guest_max(xen, type)));
+            assert_true(featureset_subset(release_guest_max(xen, type), release_names(xen)));
+            if (type != GUEST_PV)
+                assert_true(featureset_subset(release_guest_max(xen, type - 1),
+                                              release_guest_max(xen, type)));
+        }
+    }
+    assert_ptr_equal(release_names(0), release_names(XEN_OLDEST));
+    assert_ptr_equal(release_guest_max(9999, GUEST_PV), release_guest_max(XEN_NEWEST, GUEST_PV));
 }
 
 static void rows_have_names_that_lead_back(void **state)
@@ -275,7 +422,7 @@ static void verbs_bit_by_bit(void **state)
     (void)state;
     random_state = 0x9e3779b97f4a7c15u;
     for (unsigned int round = 0; round < 200; round++) {
-        struct featureset a, b, and, or, andnot;
+        struct featureset a, b, both, either, only;
         unsigned int count = 0;
         bool subset = true;
         int next;
@@ -284,17 +431,17 @@ static void verbs_bit_by_bit(void **state)
         random_set(&b);
         if (round % 4 == 0)
             featureset_or(&b, &b, &a);
-        featureset_and(&and, &a, &b);
-        featureset_or(& or, &a, &b);
-        featureset_andnot(&andnot, &a, &b);
+        featureset_and(&both, &a, &b);
+        featureset_or(&either, &a, &b);
+        featureset_andnot(&only, &a, &b);
         next = featureset_next(&a, 0);
         for (unsigned int f = 0; f < FEATURESET_BITS; f++) {
             bool in_a = a.w[f / 32] >> (f % 32) & 1, in_b = b.w[f / 32] >> (f % 32) & 1;
 
             assert_int_equal(featureset_test(&a, f), in_a);
-            assert_int_equal(featureset_test(&and, f), in_a && in_b);
-            assert_int_equal(featureset_test(& or, f), in_a || in_b);
-            assert_int_equal(featureset_test(&andnot, f), in_a && !in_b);
+            assert_int_equal(featureset_test(&both, f), in_a && in_b);
+            assert_int_equal(featureset_test(&either, f), in_a || in_b);
+            assert_int_equal(featureset_test(&only, f), in_a && !in_b);
             count += in_a;
             subset &= !in_a || in_b;
             if (in_a) {
@@ -306,11 +453,11 @@ static void verbs_bit_by_bit(void **state)
         assert_int_equal(next, -1);
         assert_int_equal(featureset_count(&a), count);
         assert_int_equal(featureset_subset(&a, &b), subset);
-        assert_true(featureset_subset(&and, &a) && featureset_subset(&a, & or));
+        assert_true(featureset_subset(&both, &a) && featureset_subset(&a, &either));
         assert_true(featureset_equal(&a, &a));
         assert_int_equal(featureset_equal(&a, &b), !memcmp(&a, &b, sizeof(a)));
         featureset_and(&a, &a, &b); /* in place */
-        assert_true(featureset_equal(&a, &and));
+        assert_true(featureset_equal(&a, &both));
     }
 }
 
@@ -710,6 +857,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(abi_bits_are_in_the_table),
+        cmocka_unit_test(the_table_names_abi_bits_only),
+        cmocka_unit_test(release_masks_are_the_compiled_ones),
+        cmocka_unit_test(spelled_by_release),
+        cmocka_unit_test(releases_have_ends),
         cmocka_unit_test(rows_have_names_that_lead_back),
         cmocka_unit_test(names_that_are_none),
         cmocka_unit_test(words_and_locations),

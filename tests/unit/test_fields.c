@@ -38,7 +38,7 @@ static void derive(struct subject *s, const char *cpu, enum guest_type type)
     s->name = cpu;
     host_options_init(&options);
     host_policy_from_raw(&host, raw, &options);
-    host_policy_guest_max(&s->max, raw, &host, type);
+    host_policy_guest_max(&s->max, raw, &host, &options, type);
     host_policy_guest_default(&s->deflt, &s->max, &host, &options, type);
     s->guest = s->deflt;
     host_policy_for_domain(&s->guest);

@@ -21,6 +21,8 @@ MIRROR = 'FEATURE(E1D_PAE, e1d, 6, "A", MIRROR, "x")'
 CR4 = "REGISTER(CR4, none)"
 CLEAR = 'FEATURE(MD_CLEAR, 7d0, 10, "A", ACCUMULATE, "x")'
 CACHES = "FAMILY(4, cache, 8)"
+FRED = 'FEATURE(FRED, 7a1, 17, "", CAPABILITY, "x")'
+HWP = 'FEATURE(HWP, 6a, 7, "", CAPABILITY, "x")'
 
 # (rows, the line at fault, a part of the message)
 BAD = [
@@ -112,6 +114,28 @@ BAD = [
     (["PROTECTS(PAE)"], 1, "no feature PAE"),
     ([PAE, "PROTECTS(PAE)"], 2, "PAE does not accumulate"),
     ([CLEAR, "PROTECTS(MD_CLEAR, MD_CLEAR)"], 2, "MD_CLEAR is there twice"),
+    ([FRED, "SINCE(4.19)"], 2, "not a row"),
+    ([FRED, "SINCE(4.17, FRED)"], 2, "no release 4.17: 4.18, 4.19, 4.20, 4.21, 4.22"),
+    ([FRED, "SINCE(4.99, FRED)"], 2, "no release 4.99"),
+    ([FRED, "SINCE(4.19, FERD)"], 2, "no feature FERD"),
+    ([FRED, "SINCE(4.19, FRED, FRED)"], 2, "FRED has a first release already"),
+    ([FRED, "SINCE(4.19, FRED)", "SINCE(none, FRED)"], 3, "FRED has a first release already"),
+    ([SMEP, "SINCE(4.19, SMEP)"], 2, "SMEP is offered to guests before it is named"),
+    ([HWP, "SINCE(4.19, HWP)"], 2, "HWP is in no header"),
+    ([PAE, MIRROR, "NEEDS(E1D_PAE, PAE)", 'GUESTS(4.19, "S", E1D_PAE)'], 4, "E1D_PAE is in no header"),
+    ([FRED, 'GUESTS(4.19, "B", FRED)'], 2, 'no guests "B"'),
+    ([FRED, 'GUESTS(4.19, "", FRED)'], 2, 'FRED is for guests "" already'),
+    ([FRED, 'GUESTS(4.19, "A", FRED)', 'GUESTS(4.20, "A", FRED)'], 3, 'FRED is for guests "A" already'),
+    ([FRED, 'GUESTS(4.19, "A", FRED)', 'GUESTS(4.18, "S", FRED)'], 3, "FRED: 4.18 stands behind 4.19"),
+    ([FRED, "SINCE(4.20, FRED)", 'GUESTS(4.19, "A", FRED)'], 1, "FRED is not named in 4.19"),
+    ([FRED, "SINCE(none, FRED)", 'GUESTS(4.19, "A", FRED)'], 1, "FRED is not named in 4.19"),
+    ([FRED, "SINCE(4.20, FRED)", "SPELLED(4.19, FRED, X)"], 1, "FRED is not named in 4.19"),
+    ([FRED, "SPELLED(4.19, FRED)"], 2, "not a row"),
+    ([FRED, PAE, "SPELLED(4.19, FRED, PAE)"], 3, "PAE is the name of a feature already"),
+    ([FRED, PAE, "SPELLED(4.19, FRED, X)", "SPELLED(4.19, PAE, X)"], 4, "X is the name of a feature already"),
+    ([FRED, "SPELLED(4.19, FRED, X)", "SPELLED(4.20, FRED, Y)"], 3, "FRED has another spelling already"),
+    ([FRED, "ACCUMULATES(4.19, FRED)"], 2, "FRED does not accumulate"),
+    ([CLEAR, "ACCUMULATES(4.19, MD_CLEAR, MD_CLEAR)"], 2, "MD_CLEAR is there twice"),
     (["/* one */ " + PAE], 1, "text after a comment"),
     (["/* one", "two */ x"], 2, "text after a comment"),
     ([PAE, "/* one", PAE], 2, "comment without end"),
@@ -220,6 +244,33 @@ class Generator(unittest.TestCase):
         self.assertEqual(data["components"], [{"name": "x87", "number": 0, "feature": "pae"},
                                               {"name": "pt", "number": 8, "feature": None}])
         self.assertEqual(data["families"], [{"leaf": 4, "member": "cache", "subleaves": 8}])
+
+    def test_releases(self):
+        path, page, source = (os.path.join(self.folder.name, name) for name in ("out.json", "out.md", "releases.c"))
+        rows = [FRED, SMEP, CLEAR, HWP, "SINCE(4.19, FRED)", 'GUESTS(4.20, "s", FRED)', 'GUESTS(4.20, "", SMEP)',
+                'GUESTS(4.22, "H", FRED)', "SPELLED(4.21, FRED, FLEX_RET)", "ACCUMULATES(4.19, MD_CLEAR)"]
+        result = self.run_on(rows, "--json", path, "--markdown", page, "--releases", source)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        with open(path, encoding="ascii") as file:
+            data = json.load(file)
+        self.assertEqual(data["releases"], ["4.17", "4.18", "4.19", "4.20", "4.21", "4.22"])
+        features = {f["name"]: [f[key] for key in ("guests", "since", "guests_since", "spelled", "accumulates_since")]
+                    for f in data["features"]}
+        self.assertEqual(features, {
+            "fred": ["", "4.19", {"4.20": "s", "4.22": "H"}, {"4.21": "FLEX_RET"}, None],
+            "smep": ["S", "4.17", {"4.20": ""}, {}, None], "hwp": ["", None, {}, {}, None],
+            "md-clear": ["A", "4.17", {}, {}, "4.19"]})
+        with open(page, encoding="ascii") as file:
+            text = file.read()
+        self.assertIn("| nobody; 4.20: HVM, on request; 4.22: HVM with HAP, as `flex-ret` since 4.21 |", text)
+        self.assertIn("| HVM; 4.20: nobody |", text)
+        table = load_generator().Table(self.table)
+        fred, smep = 10 * 32 + 17, 5 * 32 + 7
+        self.assertEqual([table.features["FRED"].first(), table.features["HWP"].first()], [2, 6])
+        self.assertEqual([fred in table.offered(0, 1, r) for r in range(6)], [False, False, False, True, True, False])
+        self.assertEqual([fred in table.offered(1, 2, r) for r in range(6)], [False] * 5 + [True])
+        self.assertEqual([smep in table.offered(1, 1, r) for r in range(6)], [True] * 3 + [False] * 3)
+        self.assertEqual(table.only_hap(), set())       # 4.20 gave FRED to guests without, too
 
     def test_a_header_alone_is_refused(self):
         header = os.path.join(self.folder.name, "out.h")

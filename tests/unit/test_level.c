@@ -252,7 +252,7 @@ static size_t derive(enum guest_type type)
             raw.arch_caps |= i % 2 ? EIBRS | RRSBA : EIBRS | 1;
         derived[i].name = cpus[i].name;
         host_policy_from_raw(&host, &raw, &options);
-        host_policy_guest_max(&derived[i].max, &raw, &host, type);
+        host_policy_guest_max(&derived[i].max, &raw, &host, &options, type);
         host_policy_guest_default(&derived[i].deflt, &derived[i].max, &host, &options, type);
     }
     return n;

@@ -261,7 +261,7 @@ static void variant(const struct cpu_policy *raw, int which, struct cpu_policy *
     if (which == 1) {
         host_options_init(&options);
         host_policy_from_raw(&host, raw, &options);
-        host_policy_guest_max(p, raw, &host, GUEST_HVM_HAP);
+        host_policy_guest_max(p, raw, &host, &options, GUEST_HVM_HAP);
     } else if (which == 2 && p->basic[0].a > 0xa) {
         p->basic[0].a = 0xa;
         policy_trim(p);
@@ -487,7 +487,8 @@ static void test_stock(void **state)
 
             host_options_init(&options);
             host_policy_from_raw(&host, &cpus[i].policy, &options);
-            host_policy_guest_max(&max, &cpus[i].policy, &host, hvm ? GUEST_HVM_HAP : GUEST_PV);
+            host_policy_guest_max(&max, &cpus[i].policy, &host, &options,
+                                  hvm ? GUEST_HVM_HAP : GUEST_PV);
             host_policy_guest_default(&p, &max, &host, &options, hvm ? GUEST_HVM_HAP : GUEST_PV);
             assert_int_equal(topology_verify(&p, &leaf, &subleaf), 0);
             assert_int_equal(topology_verify(&max, &leaf, &subleaf), 0);

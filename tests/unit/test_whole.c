@@ -174,7 +174,7 @@ static void every_machine(void **state)
             struct cpu_policy host, max, deflt;
 
             host_policy_from_raw(&host, &cpus[i].policy, &options);
-            host_policy_guest_max(&max, &cpus[i].policy, &host, type);
+            host_policy_guest_max(&max, &cpus[i].policy, &host, &options, type);
             host_policy_guest_default(&deflt, &max, &host, &options, type);
             as_written(&max, cpus[i].name);
             as_written(&deflt, cpus[i].name);

@@ -41,14 +41,11 @@ int cmd_option(const struct command *cmd, int argc, char **argv, const char **va
 /* Print a message and the usage line.  Returns STATUS_TROUBLE. */
 int cmd_usage(const struct command *cmd, const char *what);
 
-#define CMD_JSON                                                                                   \
-    {                                                                                              \
-        'j', "json", (const char *)0, "write JSON"                                                 \
-    }
-#define CMD_END                                                                                    \
-    {                                                                                              \
-        0, (const char *)0, (const char *)0, (const char *)0                                       \
-    }
+/* Releases of clang-format break these lines differently. */
+/* clang-format off */
+#define CMD_JSON {'j', "json", (const char *)0, "write JSON"}
+#define CMD_END  {0, (const char *)0, (const char *)0, (const char *)0}
+/* clang-format on */
 
 struct program {
     const char *name;    /* "xenlevel" */

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cpuid-policy/releases.h>
 #include <cpuid-policy/vocabulary.h>
+#include <host-microcode.h>
 
 #include "derive_unknown.h"
 #include "features-gen.h"
@@ -74,7 +76,7 @@ static bool settle_faulting(struct cpu_policy *raw, struct cpu_policy *mask, boo
     }
     if (!by_model)
         return false;
-    if (!host_policy_levelling_caps(raw, false, &masks)) { /* older than faulting */
+    if (!host_policy_levelling_caps(raw, false, XEN_NEWEST, &masks)) { /* older than faulting */
         mask->platform_info = 0;
         return false;
     }
@@ -107,6 +109,27 @@ static bool settle_arch_caps(struct cpu_policy *raw, struct cpu_policy *mask, bo
 }
 
 /*
+ * Microcode against gather data sampling, which GDS_CTRL tells: without it Xen hides AVX and all
+ * that stands on it.  Where a file does not show how old the microcode is, it is taken for one that
+ * has it, and that is said; a file that does show it is believed.  Returns whether it was assumed.
+ */
+static bool assume_gds_microcode(struct cpu_policy *raw, struct cpu_policy *mask, bool by_model)
+{
+    const uint64_t bits = 1ull << X86_FEATURE_GDS_CTRL % 32 | 1ull << X86_FEATURE_GDS_NO % 32;
+    struct featureset missing;
+
+    if (!by_model || (mask->arch_caps & bits) != bits || !policy_has(raw, X86_FEATURE_ARCH_CAPS) ||
+        !policy_has(raw, X86_FEATURE_AVX))
+        return false;
+    host_microcode_missing(raw, &missing);
+    if (!featureset_test(&missing, X86_FEATURE_GDS_CTRL))
+        return false;
+    raw->arch_caps |= 1ull << X86_FEATURE_GDS_CTRL % 32;
+    mask->arch_caps &= ~bits;
+    return true;
+}
+
+/*
  * Leaf 7 of Core models before Ivy Bridge: microcode of 2018 and later put bits into EDX, nothing
  * else is there (SDM vol. 2A, CPUID leaf 7; the models' CPUID of any microcode).  Programs as old
  * as they do not ask for it.
@@ -124,7 +147,7 @@ static void settle_leaf_7(struct cpu_policy *mask, bool by_model, unsigned int m
 char *settle_unknown(struct cpu_policy *raw, struct cpu_policy *mask)
 {
     unsigned int family, model, stepping;
-    bool by_model, faulting, arch_caps;
+    bool by_model, faulting, arch_caps, gds;
 
     policy_signature(raw, &family, &model, &stepping);
     by_model = policy_vendor_id(raw) == CPU_VENDOR_INTEL && family == 6 && !mask->basic[1].a &&
@@ -132,11 +155,16 @@ char *settle_unknown(struct cpu_policy *raw, struct cpu_policy *mask)
     settle_leaf_7(mask, by_model, model);
     faulting = settle_faulting(raw, mask, by_model, model);
     arch_caps = settle_arch_caps(raw, mask, by_model, model, stepping);
-    if (!faulting && !arch_caps)
+    gds = assume_gds_microcode(raw, mask, by_model);
+    if (!faulting && !arch_caps && !gds)
         return NULL;
-    return xasprintf("taken from family and model: %s%s%s",
-                     faulting ? "CPUID faulting (MSR CE)" : "", faulting && arch_caps ? "; " : "",
-                     arch_caps ? "eibrs and rdcl-no (MSR 10A)" : "");
+    return xasprintf(
+        "%s%s%s%s%s%s", faulting || arch_caps ? "taken from family and model: " : "",
+        faulting ? "CPUID faulting (MSR CE)" : "", faulting && arch_caps ? "; " : "",
+        arch_caps ? "eibrs and rdcl-no (MSR 10A)" : "", (faulting || arch_caps) && gds ? "; " : "",
+        gds ? "assumed: microcode of 2023-08 or newer (gds-ctrl); with an older one Xen "
+              "hides avx and what stands on it"
+            : "");
 }
 
 /* ---- what follows ---- */

@@ -104,6 +104,7 @@ int level_to_json(const Xenlevel__Level *level)
         json_object(j, NULL);
         json_string(j, "name", m->name);
         json_string(j, "cpu", m->cpu);
+        json_string(j, "xen_version", m->xen_version);
         write_given_up(j, "hvm_given_up", m->hvm_given_up);
         write_given_up(j, "pv_given_up", m->pv_given_up);
         write_given_up(j, "hvm_left_out", m->hvm_left_out);
@@ -317,12 +318,14 @@ static int get_member_host(struct reader *r, yajl_val v, const Xenlevel__Level *
 {
     const char *name = YAJL_GET_STRING(get_member(v, "name", yajl_t_string));
     const char *cpu = YAJL_GET_STRING(get_member(v, "cpu", yajl_t_string));
+    const char *xen = YAJL_GET_STRING(get_member(v, "xen_version", yajl_t_string));
     uint64_t caps = 0;
 
     if (!name || !*name)
         return refuse(r, "\"members\": one has no \"name\"");
     m->name = xstrdup(name);
     m->cpu = xstrdup(cpu ? cpu : "");
+    m->xen_version = xstrdup(xen ? xen : "");
     if (get_member(v, "levelling_caps", yajl_t_any)) {
         if (get_number(r, v, "levelling_caps", true, UINT32_MAX, &caps))
             return -1;

@@ -15,6 +15,7 @@
 #include "xc_path.h"
 
 #define EVERY_MODE 0777u
+#define OWN_FILES  "/proc/self/fd"
 
 /* A name in the folder that nothing has, tried in turn. */
 static char *another_name(const struct outfile *o, unsigned int i)
@@ -32,10 +33,18 @@ static int forget_temp(struct outfile *o)
     return -1;
 }
 
-/* Open one without a name where the file system can do that, else with one. */
+/* One without a name; it gets one through /proc, which a chroot may not have. */
+static int open_nameless(const struct outfile *o)
+{
+    if (access(OWN_FILES, F_OK))
+        return -1;
+    return openat(o->folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
+/* Open one without a name where that can be done, else with one. */
 static int open_temp(struct outfile *o)
 {
-    int fd = openat(o->folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    int fd = open_nameless(o);
 
     if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL))
         return fd;
@@ -122,7 +131,7 @@ int outfile_write(struct outfile *o, const void *bytes, size_t len)
 /* A name beside its place.  link() cannot replace a file, rename() can. */
 static int give_name(struct outfile *o)
 {
-    char *self = xasprintf("/proc/self/fd/%d", o->fd);
+    char *self = xasprintf(OWN_FILES "/%d", o->fd);
     int rc = -1;
 
     for (unsigned int i = 0; i < 100 && rc; i++) {

@@ -8,6 +8,7 @@
 #include "programs.h"
 #include "xc_audit.h"
 
+#include <cpuid-policy/releases.h>
 #include <host-policy.h>
 
 int programs_levelling_caps(xc_handle *xch, const struct cpu_policy *raw, uint32_t *caps,
@@ -20,7 +21,7 @@ int programs_levelling_caps(xc_handle *xch, const struct cpu_policy *raw, uint32
         return -1;
     *worked_out = true;
     /* Xen has probed for faulting: its raw policy has the bit of MSR CE, or the CPU cannot. */
-    if (!host_policy_levelling_caps(raw, true, caps))
+    if (!host_policy_levelling_caps(raw, true, XEN_NEWEST, caps))
         return 0;
     errno = ENODATA;
     return -1;

@@ -283,6 +283,8 @@ char *unknown_how(const struct cpu_policy *mask)
         return xstrdup("to find out, run on that host, as root: `xenlevel host`, or `xen-cpuid -p` "
                        "where it runs Xen; else `cpuid -r` and `rdmsr 0x10a`");
     return xasprintf("to find out, run on that host, as root: `rdmsr %#x` (of msr-tools), or "
-                     "`xenlevel host` or `xen-cpuid -p` where it runs Xen",
+                     "`xenlevel host` or `xen-cpuid -p` where it runs Xen; the dump takes a line "
+                     "\"MSR %08X: 0000-0000-0000-0000\" with its sixteen digits",
+                     mask->arch_caps ? MSR_ARCH_CAPABILITIES : MSR_INTEL_PLATFORM_INFO,
                      mask->arch_caps ? MSR_ARCH_CAPABILITIES : MSR_INTEL_PLATFORM_INFO);
 }

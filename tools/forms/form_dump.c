@@ -8,14 +8,21 @@
 
 #include "forms-private.h"
 
-/* Begins with 0x, eight digits and a blank, and has "eax=0x". */
+/* Begins with 0x, eight digits and a subleaf, and has a register. */
 static bool is_cpuid_r(const char *line)
 {
     const char *end, *s = form_trim(line, &end);
     uint32_t leaf;
 
     s = form_after(s, "0x");
-    return s && dump_take_hex(&s, 8, &leaf) && strstr(s, "eax=0x") != NULL;
+    if (!s || !dump_take_hex(&s, 8, &leaf))
+        return false;
+    s += strspn(s, " \t");
+    s = form_after(s, "0x") ? strchr(s, ':') : NULL;
+    if (!s)
+        return false;
+    s += 1 + strspn(s + 1, " \t");
+    return form_after(s, "eax=0x") || form_after(s, "0x");
 }
 
 /* "CPUID 00000000", and behind it a register. */

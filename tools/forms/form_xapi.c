@@ -28,15 +28,19 @@ static bool is_old_order(const uint32_t *words, size_t n)
            !(words[1] & reserved_in_1d);
 }
 
+/* Of a guest, or what a host gives guests; but four words may be a host's own. */
 static void know_words(struct form_cpu *c, const uint32_t *words, size_t n)
 {
     static const unsigned int old_order[OLD_WORDS] = {FEATURESET_1c, FEATURESET_1d, FEATURESET_e1c,
                                                       FEATURESET_e1d};
-    bool old = is_old_order(words, n);
 
     form_cpu_init(c);
-    for (size_t i = 0; i < n && i < FEATURESET_XEN_WORDS; i++)
-        form_know_word(c, old ? old_order[i] : (unsigned int)i, words[i]);
+    if (!is_old_order(words, n)) {
+        form_know_guest_words(c, words, n);
+        return;
+    }
+    for (size_t i = 0; i < OLD_WORDS; i++)
+        form_know_word(c, old_order[i], words[i]);
 }
 
 /* ---- keys and values ---- */
@@ -58,8 +62,7 @@ struct found {
     bool last_boot; /* the plain one is a VM's */
     char vendor[13];
     char brand[49];
-    unsigned int family, model, stepping;
-    bool signature;
+    unsigned int numbers[3], said; /* family, model, stepping; a bit for each that was said */
 };
 
 /* Behind a key: blanks, quotes, ':' or '='.  NULL when no value follows. */
@@ -134,14 +137,27 @@ static void take_identity(struct found *found, const char *line)
         (void)take_value(line, "vendor", found->vendor, sizeof(found->vendor));
     if (!found->brand[0])
         (void)take_value(line, "modelname", found->brand, sizeof(found->brand));
-    if (!found->signature && take_value(line, "family", text, sizeof(text))) {
-        found->family = (unsigned int)strtoul(text, NULL, 10);
-        if (take_value(line, "model", text, sizeof(text)))
-            found->model = (unsigned int)strtoul(text, NULL, 10);
-        if (take_value(line, "stepping", text, sizeof(text)))
-            found->stepping = (unsigned int)strtoul(text, NULL, 10);
-        found->signature = found->model != 0 || found->family != 0;
+    for (unsigned int i = 0; i < 3; i++) {
+        static const char *const names[3] = {"family", "model", "stepping"};
+
+        if (found->said >> i & 1 || !take_value(line, names[i], text, sizeof(text)))
+            continue;
+        found->numbers[i] = (unsigned int)strtoul(text, NULL, 10);
+        found->said |= 1u << i;
     }
+}
+
+/* Is there a key "features" with a featureset behind it? */
+static bool has_plain(const char *line)
+{
+    for (const char *s = strstr(line, "features"); s; s = strstr(s + 1, "features")) {
+        uint32_t words[FEWEST_WORDS];
+        const char *end, *value = is_key(line, s, "features") ? behind_key(s + 8) : NULL;
+
+        if (value && form_take_words(value, words, FEWEST_WORDS, &end) == FEWEST_WORDS)
+            return true;
+    }
+    return false;
 }
 
 static unsigned int looks_like_xapi(const struct form_text *t)
@@ -153,18 +169,8 @@ static unsigned int looks_like_xapi(const struct form_text *t)
         for (size_t k = 0; k < sizeof(sure) / sizeof(sure[0]); k++)
             if (strstr(t->lines[i], sure[k]))
                 return 65;
-        if (strstr(t->lines[i], "features")) {
-            struct found *found = calloc(1, sizeof(*found));
-            bool plain;
-
-            if (!found)
-                return 0;
-            take_features(found, t->lines[i]);
-            plain = found->have[PLAIN];
-            free(found);
-            if (plain)
-                return 65;
-        }
+        if (has_plain(t->lines[i]))
+            return 65;
     }
     return 0;
 }
@@ -177,8 +183,8 @@ static void add_identity(const struct found *found, struct form_cpu *c)
         form_know_vendor(c, found->vendor, strlen(found->vendor));
     if (found->brand[0])
         form_know_brand(c, found->brand, strlen(found->brand));
-    if (found->signature)
-        form_know_signature(c, found->family, found->model, found->stepping);
+    if (found->said == 7)
+        form_know_signature(c, found->numbers[0], found->numbers[1], found->numbers[2]);
     form_fit_numbers(c);
 }
 
@@ -189,6 +195,7 @@ static int take_plain(struct form *f, struct found *found)
     if (!found->last_boot)
         return form_one_cpu(f, &found->cpu[PLAIN]);
     f->kind = FORM_GUEST;
+    f->name = "XAPI's last-boot-CPU-flags";
     f->guest = found->cpu[PLAIN];
     form_note(f, "last-boot-CPU-flags are the features of the host where the VM was started; it is "
                  "not said whether it is PV or HVM");

@@ -20,12 +20,17 @@
 static bool is_policy_heading(const char *line, char name[static 32], unsigned int *leaves,
                               unsigned int *msrs)
 {
-    const char *at = strstr(line, " policy: ");
-    int end = 0;
+    const char *at = strstr(line, " policy: "), *behind;
+    char *end;
 
     if (!at || at == line || at - line > 31)
         return false;
-    if (sscanf(at, " policy: %5u leaves, %2u MSRs%n", leaves, msrs, &end) != 2 || !end)
+    *leaves = (unsigned int)strtoul(at + strlen(" policy: "), &end, 10);
+    behind = form_after(end, " leaves, ");
+    if (!behind)
+        return false;
+    *msrs = (unsigned int)strtoul(behind, &end, 10);
+    if (end == behind || !form_after(end, " MSRs"))
         return false;
     (void)snprintf(name, 32, "%.*s", (int)(at - line), line);
     return true;
@@ -334,7 +339,10 @@ static int read_sets(const struct form_text *t, struct form *f)
             if (!(policies >> p & 1) || f->have[p])
                 continue;
             form_cpu_init(&f->policies[p]);
-            know_words(&f->policies[p], words, n);
+            if (p > XC_POLICY_HOST)
+                form_know_guest_words(&f->policies[p], words, n);
+            else
+                know_words(&f->policies[p], words, n);
             f->have[p] = any = true;
         }
     }
@@ -404,6 +412,8 @@ static int read_xl_info(const struct form_text *t, struct form *f)
 
     if (n < HW_CAPS_WORDS)
         return form_fail(f, "hw_caps has %zu words of eight hexadecimal digits, not eight", n);
+    if (!words[0] && !words[1])
+        return form_fail(f, "hw_caps are zeros: no x86 host");
     for (size_t i = 0; i < t->n_lines; i++)
         take_xl_line(f, t->lines[i]);
     form_cpu_init(c);

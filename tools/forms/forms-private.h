@@ -37,7 +37,7 @@ struct form_reader {
 
 extern const struct form_reader form_cpuid_policy, form_featuresets, form_xl_info, form_xapi,
     form_instlat, form_cpuid_r, form_bare_featureset, form_decoded, form_libcpuid, form_vmware,
-    form_cpuinfo, form_lscpu, form_libvirt, form_firecracker, form_xlcfg;
+    form_cpuinfo, form_lscpu, form_lscpu_json, form_libvirt, form_firecracker, form_xlcfg;
 
 /* ---- input.c ---- */
 
@@ -71,6 +71,11 @@ bool form_know_bits(struct form_cpu *c, uint32_t leaf, uint32_t subleaf, unsigne
                     uint32_t mask, uint32_t value);
 /* A whole word of a featureset is known. */
 void form_know_word(struct form_cpu *c, unsigned int word, uint32_t value);
+/*
+ * The n words of a featureset that Xen gives guests are known, in the hypervisor's order.  Of a Xen
+ * that has fewer words than we know (4.7 had nine) guests are told of nothing beyond them.
+ */
+void form_know_guest_words(struct form_cpu *c, const uint32_t *words, size_t n);
 /* "GenuineIntel": the vendor is known. */
 void form_know_vendor(struct form_cpu *c, const char *vendor, size_t len);
 /* Family, model, stepping as displayed. */
@@ -84,6 +89,11 @@ void form_fit_numbers(struct form_cpu *c);
 /* Take the CPUs of a dump that is finished as f->cpus; say whose virtual machine it was taken in,
  * and make a guest of a dump that was taken in a domain of Xen.  0; or -1 with f->error. */
 int form_from_dump(struct form *f, struct dump *d);
+/* Add a CPU to the form, of which nothing is known yet; those that were added before may move.
+ * NULL with f->error when there is no memory. */
+struct form_cpu *form_add_cpu(struct form *f);
+/* Make a guest of the form's first CPU: it was taken inside a domain of Xen. */
+void form_make_domain(struct form *f);
 /* Make one CPU of the form (FORM_CPU).  0; or -1 with f->error. */
 int form_one_cpu(struct form *f, const struct form_cpu *c);
 

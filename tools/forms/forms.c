@@ -13,8 +13,9 @@
 
 /* In doubt the first of two that are as sure reads the file: what says most stands first. */
 static const struct form_reader *const readers[] = {
-    &form_cpuid_policy, &form_instlat, &form_cpuid_r,         &form_featuresets,
-    &form_xl_info,      &form_xapi,    &form_bare_featureset,
+    &form_cpuid_policy, &form_libvirt, &form_firecracker, &form_lscpu_json, &form_libcpuid,
+    &form_vmware,       &form_decoded, &form_instlat,     &form_cpuid_r,    &form_featuresets,
+    &form_xl_info,      &form_xapi,    &form_lscpu,       &form_cpuinfo,    &form_bare_featureset,
 };
 
 enum { NR_READERS = sizeof(readers) / sizeof(readers[0]) };
@@ -59,7 +60,7 @@ static void describe_start(const struct form_text *t, char *out, size_t size)
         c = (unsigned char)t->bytes[i];
         bad += c < 0x20 && !isspace(c);
     }
-    if (bad > n / 20 || (n && !is_utf8(t))) {
+    if (bad > n / 10 || (n && !is_utf8(t))) {
         (void)snprintf(out, size, "no text: it begins with the bytes");
         for (size_t i = 0; i < 4 && i < n; i++)
             (void)snprintf(out + strlen(out), size - strlen(out), " %02x",
@@ -79,6 +80,22 @@ static void describe_start(const struct form_text *t, char *out, size_t size)
     (void)snprintf(out, size, "blank");
 }
 
+/* A setting of xl.cfg(5). */
+static bool is_configuration(const struct form_text *t)
+{
+    static const char *const keys[] = {"cpuid", "name", "type", "memory", "vcpus"};
+
+    for (size_t i = 0; i < t->n_lines; i++)
+        for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++) {
+            const char *s = form_value(t->lines[i], keys[k]);
+
+            if (s && s > t->lines[i] && strchr("\"'[0123456789", *s) &&
+                memchr(t->lines[i], '=', (size_t)(s - t->lines[i])))
+                return true;
+        }
+    return false;
+}
+
 static void describe_file(const struct form_text *t, char *out, size_t size)
 {
     for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++)
@@ -88,21 +105,21 @@ static void describe_file(const struct form_text *t, char *out, size_t size)
         }
     if (!t->len)
         (void)snprintf(out, size, "empty");
+    else if (is_configuration(t))
+        (void)snprintf(out, size, "a configuration of xl, which only `xenlevel check` takes");
     else
         describe_start(t, out, size);
 }
 
 static int refuse_file(const struct form_text *t, struct form *f)
 {
-    char names[300] = "", what[160];
+    char names[400] = "", what[160];
 
     for (size_t i = 0; i < NR_READERS; i++)
         (void)snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", i ? ", " : "",
                        readers[i]->name);
     describe_file(t, what, sizeof(what));
-    return form_fail(
-        f, "byte 0: not a CPUID dump, and none of the other forms that are read (%s): it is %s",
-        names, what);
+    return form_fail(f, "byte 0: not a CPUID dump: it is %s; forms that are read: %s", what, names);
 }
 
 /* ---- reading ---- */

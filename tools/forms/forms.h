@@ -63,7 +63,7 @@ struct form {
 
     char *notes[FORM_MAX_NOTES]; /* things to tell the user: foreign text in them is safe already */
     size_t n_notes;
-    char error[512]; /* safe to print */
+    char error[1024]; /* safe to print */
 };
 
 /*

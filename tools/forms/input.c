@@ -44,7 +44,7 @@ static int refuse_size(char *why, size_t size)
 /* Room for `more` bytes, within the limit. */
 static int make_room(struct buffer *b, size_t more, char *why, size_t size)
 {
-    size_t room = b->room ? b->room : 65536;
+    size_t room = b->room ? b->room : 4096;
     char *bytes;
 
     if (more > FORM_MAX_BYTES - b->len)
@@ -238,6 +238,14 @@ static int decode_utf16(struct buffer *b, const char *from, char *why, size_t si
     return 0;
 }
 
+/* Behind the "> > " of a mail that somebody has answered. */
+static char *skip_quotes(char *line)
+{
+    while (*line == '>')
+        line += line[1] == ' ' ? 2 : 1;
+    return line;
+}
+
 /* A copy with each line's end made a NUL, and where the lines begin. */
 static int split_lines(struct form_text *t, char *why, size_t size)
 {
@@ -259,7 +267,7 @@ static int split_lines(struct form_text *t, char *why, size_t size)
         if (i < t->len && t->copy[i] != '\n' && !cr)
             continue;
         t->copy[i] = '\0';
-        t->lines[t->n_lines++] = t->copy + begin;
+        t->lines[t->n_lines++] = skip_quotes(t->copy + begin);
         if (cr && i + 1 < t->len && t->copy[i + 1] == '\n')
             i++;
         begin = i + 1;

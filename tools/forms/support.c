@@ -152,6 +152,22 @@ void form_know_word(struct form_cpu *c, unsigned int word, uint32_t value)
     know_word_bits(c, word, ~0u, value);
 }
 
+void form_know_guest_words(struct form_cpu *c, const uint32_t *words, size_t n)
+{
+    enum { FEWEST_OF_ANY_XEN = 9 };
+    /* Leaves 6 and F, which Xen gives no guest (4.7 to 4.22). */
+    static const unsigned int never[] = {FEATURESET_6a, FEATURESET_6c, FEATURESET_Fd0,
+                                         FEATURESET_Fd1};
+
+    for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+        form_know_word(c, never[i], 0);
+    for (unsigned int i = 0; i < FEATURESET_XEN_WORDS; i++)
+        if (i < n)
+            form_know_word(c, i, words[i]);
+        else if (n >= FEWEST_OF_ANY_XEN)
+            form_know_word(c, i, 0);
+}
+
 void form_know_vendor(struct form_cpu *c, const char *vendor, size_t len)
 {
     unsigned char name[12] = {0};
@@ -160,7 +176,7 @@ void form_know_vendor(struct form_cpu *c, const char *vendor, size_t len)
     if (len > sizeof(name))
         len = sizeof(name);
     memcpy(name, vendor, len);
-    for (unsigned int i = 0; i < 3; i++)
+    for (size_t i = 0; i < 3; i++)
         part[i] = (uint32_t)name[4 * i] | (uint32_t)name[4 * i + 1] << 8 |
                   (uint32_t)name[4 * i + 2] << 16 | (uint32_t)name[4 * i + 3] << 24;
     (void)form_know_bits(c, 0, POLICY_NONE, 1, ~0u, part[0]);
@@ -183,8 +199,9 @@ void form_know_brand(struct form_cpu *c, const char *brand, size_t len)
     unsigned char name[48] = {0};
 
     memcpy(name, brand, len < sizeof(name) ? len : sizeof(name) - 1);
-    for (unsigned int i = 0; i < 12; i++)
-        (void)form_know_bits(c, EXTD_FIRST + 2 + i / 4, POLICY_NONE, i % 4, ~0u,
+    for (size_t i = 0; i < 12; i++)
+        (void)form_know_bits(c, EXTD_FIRST + 2 + (uint32_t)(i / 4), POLICY_NONE,
+                             (unsigned int)(i % 4), ~0u,
                              (uint32_t)name[4 * i] | (uint32_t)name[4 * i + 1] << 8 |
                                  (uint32_t)name[4 * i + 2] << 16 | (uint32_t)name[4 * i + 3] << 24);
 }
@@ -276,17 +293,28 @@ void form_fit_numbers(struct form_cpu *c)
 
 /* ---- CPUs into a form ---- */
 
-int form_one_cpu(struct form *f, const struct form_cpu *c)
+struct form_cpu *form_add_cpu(struct form *f)
 {
-    f->kind = FORM_CPU;
-    f->cpus = malloc(sizeof(*f->cpus));
-    if (!f->cpus) {
+    struct form_cpu *cpus = realloc(f->cpus, (f->n_cpus + 1) * sizeof(*cpus));
+
+    if (!cpus) {
         (void)form_fail(f, "out of memory");
         errno = ENOMEM;
-        return -1;
+        return NULL;
     }
-    f->cpus[0] = *c;
-    f->n_cpus = 1;
+    f->cpus = cpus;
+    form_cpu_init(&cpus[f->n_cpus]);
+    return &cpus[f->n_cpus++];
+}
+
+int form_one_cpu(struct form *f, const struct form_cpu *c)
+{
+    struct form_cpu *to = form_add_cpu(f);
+
+    if (!to)
+        return -1;
+    f->kind = FORM_CPU;
+    *to = *c;
     return 0;
 }
 
@@ -333,29 +361,34 @@ static const char *find_hypervisor(const struct cpuid_regs *r, char signature[st
     return signature[0] ? "another hypervisor" : NULL;
 }
 
-/* PV domains are never told of PSE and PGE, which Xen keeps for itself; HVM and PVH ones are. */
-static enum form_guest_type guess_type(const struct dump *d, const struct cpu_policy *p)
+/* PV domains are never told of VME, PSE and PGE, which Xen keeps for itself; HVM and PVH ones are.
+ */
+static enum form_guest_type guess_type(const struct form_cpu *c)
 {
-    if (d->hypervisor_hvm_seen && d->hypervisor_hvm.a)
-        return FORM_GUEST_HVM;
-    if (!policy_has(p, X86_FEATURE_PSE) && !policy_has(p, X86_FEATURE_PGE) &&
-        !policy_has(p, X86_FEATURE_VME))
-        return FORM_GUEST_PV;
-    return policy_has(p, X86_FEATURE_PGE) ? FORM_GUEST_HVM : FORM_GUEST_UNKNOWN;
+    static const unsigned int xens[] = {X86_FEATURE_PGE, X86_FEATURE_PSE, X86_FEATURE_VME};
+    unsigned int known = 0;
+
+    for (size_t i = 0; i < sizeof(xens) / sizeof(xens[0]); i++) {
+        if (policy_has(&c->unknown, xens[i]))
+            continue;
+        if (policy_has(&c->policy, xens[i]))
+            return FORM_GUEST_HVM;
+        known++;
+    }
+    return known == sizeof(xens) / sizeof(xens[0]) ? FORM_GUEST_PV : FORM_GUEST_UNKNOWN;
 }
 
-static void take_domain(struct form *f, const struct dump *d)
+void form_make_domain(struct form *f)
 {
     f->kind = FORM_GUEST;
     f->inside_xen = true;
     f->guest = f->cpus[0];
-    f->guest_type = guess_type(d, &f->guest.policy);
-    if (f->guest_type == FORM_GUEST_PV)
-        form_note(f, "it was taken inside a PV domain of Xen (neither PSE nor PGE is there): it is "
-                     "what that domain was told, not what the host has");
-    else
-        form_note(f, "it was taken inside a domain of Xen (leaf 40000000 says XenVMMXenVMM): it is "
-                     "what that domain was told, not what the host has");
+    f->guest_type = guess_type(&f->guest);
+    form_note(f,
+              "it was taken inside a %sdomain of Xen%s: it is what that domain was told, not what "
+              "the host has",
+              f->guest_type == FORM_GUEST_PV ? "PV " : "",
+              f->guest_type == FORM_GUEST_PV ? " (neither PSE nor PGE is there)" : "");
 }
 
 /* Who stands between the dump and the CPU. */
@@ -366,8 +399,8 @@ static void look_for_hypervisor(struct form *f, const struct dump *d)
     const char *below = find_hypervisor(&d->hypervisor[1], second);
 
     if ((name && !strcmp(name, "Xen")) || (below && !strcmp(below, "Xen")))
-        take_domain(f, d);
-    else if (name && !strcmp(name, "Hyper-V") && policy_has(&f->cpus[0].policy, X86_FEATURE_VMX))
+        form_make_domain(f);
+    else if (name && !strcmp(name, "Hyper-V"))
         form_note(f, "Hyper-V was running (leaf 40000000): the dump is what it shows to Windows, "
                      "which may be less than the CPU has");
     else if (name)

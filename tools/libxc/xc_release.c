@@ -53,16 +53,24 @@ static bool read_number(const char **at, unsigned int *number)
     return true;
 }
 
+static bool skip_point(const char **at)
+{
+    if (**at != '.')
+        return false;
+    ++*at;
+    return true;
+}
+
 bool xc_read_release(const char *text, struct xc_release *r)
 {
     const char *at = text ? text : "";
     unsigned int point;
 
     r->point = -1;
-    if (!read_number(&at, &r->major) || *at++ != '.' || !read_number(&at, &r->minor))
+    if (!read_number(&at, &r->major) || !skip_point(&at) || !read_number(&at, &r->minor))
         return false;
     /* "-pre" and "-rc1" are on the way to the release that they name. */
-    if (*at++ == '.' && read_number(&at, &point) && strncmp(at, "-pre", 4) != 0 &&
+    if (skip_point(&at) && read_number(&at, &point) && strncmp(at, "-pre", 4) != 0 &&
         strncmp(at, "-rc", 3) != 0)
         r->point = (int)point;
     return true;

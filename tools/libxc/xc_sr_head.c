@@ -542,6 +542,8 @@ void xc_sr_parser_init(struct xc_sr_parser *p, enum xc_sr_layer layer, struct xc
     p->type = XC_SR_NO_RECORD;
     if (layer == XC_SR_XL)
         expect_piece(p, ST_XL_HEADER, sizeof(struct xc_sr_xl_hdr));
+    else if (layer == XC_SR_LIBXL)
+        expect_piece(p, ST_LIBXL_HEADER, sizeof(struct xc_sr_libxl_hdr));
     else
         expect_piece(p, ST_MARKER, MARKER_SIZE);
 }

@@ -29,6 +29,7 @@
 enum xc_sr_layer {
     XC_SR_LIBXC, /* libxc's image header: what a save helper is given */
     XC_SR_XL,    /* xl's header: a file made by `xl save` */
+    XC_SR_LIBXL, /* libxl's: what is in other toolstacks' files */
 };
 
 enum {

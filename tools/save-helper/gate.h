@@ -88,8 +88,9 @@ void pv_leaves(const struct gate_host *h, uint32_t domid, const char *name);
 /* ---- the stock helper (helper.c) ---- */
 
 /*
- * Find it.  major, minor: the running Xen's, or 0, 0 when it is not known.  Returns 0 and its path;
- * or -1 with why[GATE_WHY] when there is none, or when it is this very program.
+ * Find it: beside the gate as libxl-save-helper.stock where the gate has its name, else under its
+ * own.  major, minor: the running Xen's, or 0, 0 when it is not known.  Returns 0 and its path;
+ * or -1 with why[GATE_WHY] when there is none, or when it is a gate.
  */
 int gate_find_helper(unsigned int major, unsigned int minor, char path[PATH_MAX], char *why);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "gate.h"
+#include "gatemark.h"
 
 #define HELPER "libxl-save-helper"
 
@@ -20,13 +21,15 @@ static const char *const fixed_places[] = {
     "/usr/local/lib/xen/bin/" HELPER,
 };
 
-/* Is this the program that is running?  Then starting it would never end. */
-static bool is_self(const char *path)
+/* Is this the gate, under whatever name?  Then starting it would never end. */
+static bool is_gate(const char *path)
 {
     struct stat a, b;
 
-    return stat(path, &a) == 0 && stat("/proc/self/exe", &b) == 0 && a.st_dev == b.st_dev &&
-           a.st_ino == b.st_ino;
+    if (stat(path, &a) == 0 && stat("/proc/self/exe", &b) == 0 && a.st_dev == b.st_dev &&
+        a.st_ino == b.st_ino)
+        return true;
+    return gatemark_find(path) == 1;
 }
 
 static int judge_helper(const char *path, char *why)
@@ -37,11 +40,21 @@ static int judge_helper(const char *path, char *why)
         (void)snprintf(why, GATE_WHY, "the stock save helper %s: %s", path, strerror(errno));
     else if (!S_ISREG(st.st_mode) || access(path, X_OK))
         (void)snprintf(why, GATE_WHY, "the stock save helper %s is not a program", path);
-    else if (is_self(path))
+    else if (is_gate(path))
         (void)snprintf(why, GATE_WHY, "the stock save helper %s is xenlevel's own", path);
     else
         return 0;
     return -1;
+}
+
+/* Where the gate has the stock helper's name, that one is beside it under another. */
+static bool judge_place(const char *place, char path[PATH_MAX], char *why)
+{
+    (void)snprintf(path, PATH_MAX, "%s" GATE_STOCK_SUFFIX, place);
+    if (!judge_helper(path, why))
+        return true;
+    (void)snprintf(path, PATH_MAX, "%s", place);
+    return !judge_helper(path, why);
 }
 
 /* The newest by name; only reached when the running version is not known or not installed. */
@@ -55,10 +68,7 @@ static bool any_version(char path[PATH_MAX])
     for (size_t i = g.gl_pathc; i > 0 && !found; i--) {
         char why[GATE_WHY];
 
-        if (judge_helper(g.gl_pathv[i - 1], why))
-            continue;
-        (void)snprintf(path, PATH_MAX, "%s", g.gl_pathv[i - 1]);
-        found = true;
+        found = judge_place(g.gl_pathv[i - 1], path, why);
     }
     globfree(&g);
     return found;
@@ -73,15 +83,15 @@ int gate_find_helper(unsigned int major, unsigned int minor, char path[PATH_MAX]
         return judge_helper(path, why);
     }
     if (major) {
-        (void)snprintf(path, PATH_MAX, "/usr/lib/xen-%u.%u/bin/" HELPER, major, minor);
-        if (!judge_helper(path, why))
+        char place[sizeof("/usr/lib/xen-4294967295.4294967295/bin/" HELPER)];
+
+        (void)snprintf(place, sizeof(place), "/usr/lib/xen-%u.%u/bin/" HELPER, major, minor);
+        if (judge_place(place, path, why))
             return 0;
     }
-    for (size_t i = 0; i < sizeof(fixed_places) / sizeof(fixed_places[0]); i++) {
-        (void)snprintf(path, PATH_MAX, "%s", fixed_places[i]);
-        if (!judge_helper(path, why))
+    for (size_t i = 0; i < sizeof(fixed_places) / sizeof(fixed_places[0]); i++)
+        if (judge_place(fixed_places[i], path, why))
             return 0;
-    }
     if (any_version(path))
         return 0;
     (void)snprintf(

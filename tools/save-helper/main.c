@@ -22,6 +22,7 @@
 #include "control.h"
 #include "engine.h"
 #include "gate.h"
+#include "gatemark.h"
 #include "trial.h"
 #include "util.h"
 #include "xc_text.h"
@@ -44,6 +45,9 @@ enum {
 
 #define XCFLAGS_LIVE  1u /* the domain runs while its memory is sent */
 #define XCFLAGS_DEBUG 2u /* xl migrate --debug: all of it a second time, to be compared */
+
+/* `xenlevel status`, and another gate, know this program by it. */
+static const char mark[] __attribute__((used)) = GATE_MARK_FIRST GATE_MARK_SECOND;
 
 /* Large, and there is one of each: kept off the stack. */
 static struct gate_host host;

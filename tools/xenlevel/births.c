@@ -74,7 +74,7 @@ static int get_type(struct settings *s, struct config *c)
     int rc = settings_string(s, "type", &type) || settings_string(s, "builder", &builder) ? -1 : 0;
     const char *word = type ? type : builder && !strcmp(builder, "hvm") ? "hvm" : "pv";
 
-    if (!rc && strcmp(word, "pv") && strcmp(word, "hvm") && strcmp(word, "pvh")) {
+    if (!rc && strcmp(word, "pv") != 0 && strcmp(word, "hvm") != 0 && strcmp(word, "pvh") != 0) {
         warn("type = '%s': it is pv, pvh or hvm", word);
         rc = -1;
     }

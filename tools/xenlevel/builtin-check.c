@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cpuid-policy/vocabulary.h>
 #include <host-policy.h>
 
 #include "births.h"
@@ -14,6 +15,7 @@
 #include "enforce.h"
 #include "findings.h"
 #include "json.h"
+#include "microcode.h"
 #include "out.h"
 #include "show.h"
 #include "subject.h"
@@ -54,6 +56,10 @@ struct answer {
     struct policy_report maybe;   /* what may stand against it: it depends on what nobody knows */
     const struct enforcement *pv; /* NULL: it is no PV guest */
     const char *obstacle;         /* to its save records, or NULL */
+    /* Of a guest that is a host's: how their CPUs compare, and what comes by microcode of what is
+     * missing (or may be). */
+    enum cpu_relation relation;
+    struct featureset by_microcode;
 };
 
 enum verdict { VERDICT_YES, VERDICT_NO, VERDICT_UNKNOWN };
@@ -63,6 +69,20 @@ static enum verdict find_verdict(const struct question *q, const struct answer *
     if (!a->offered || a->report.count || a->obstacle || is_too_loose(q, a->pv))
         return VERDICT_NO;
     return a->maybe.count ? VERDICT_UNKNOWN : VERDICT_YES;
+}
+
+/* How do the CPUs of two hosts compare, and what of what is missing comes by microcode? */
+static void find_relation(const struct question *q, const struct subject *host, struct answer *a)
+{
+    struct featureset missing = {{0}};
+
+    if (q->guest->kind != SUBJECT_HOST)
+        return;
+    a->relation = microcode_compare(q->guest, host);
+    for (size_t i = 0; i < a->report.count && i < a->report.max; i++)
+        if (finding_is_feature(a->report.faults[i].kind))
+            featureset_set(&missing, a->report.faults[i].feature);
+    microcode_features(a->relation, q->guest, host, &missing, &a->by_microcode);
 }
 
 /* Which features does it depend on? */
@@ -110,6 +130,29 @@ static char *find_how(const struct question *q, const struct subject *host)
     return subject_unknown_how(side);
 }
 
+/* Where a number stands that is not known: the host's value says nothing. */
+static void format_number(const struct policy_fault *f, char *buf, size_t size)
+{
+    if (f->msr != POLICY_NONE)
+        (void)snprintf(buf, size, "MSR %X", f->msr);
+    else if (f->subleaf != POLICY_NONE && f->subleaf)
+        (void)snprintf(buf, size, "leaf %x.%x", f->leaf, f->subleaf);
+    else
+        (void)snprintf(buf, size, "leaf %x", f->leaf);
+}
+
+static void number_json(struct json *j, const struct policy_fault *f)
+{
+    char where[32];
+
+    format_number(f, where, sizeof(where));
+    json_object(j, NULL);
+    json_string(j, "kind", policy_fault_name(f->kind));
+    json_string(j, "text", "a number that is not known, and may be too low there");
+    json_string(j, "location", where);
+    json_close_object(j);
+}
+
 /* "unknown": what may stand against it; "not_known", "find_out": why nobody can say.  Absent where
  * the answer does not depend on anything unknown. */
 static void unknown_json(const struct question *q, const struct subject *host,
@@ -125,12 +168,55 @@ static void unknown_json(const struct question *q, const struct subject *host,
     how = find_how(q, host);
     json_array(j, "unknown");
     for (size_t i = 0; i < r->count && i < r->max; i++)
-        json_fault(j, &r->faults[i]);
+        if (finding_is_feature(r->faults[i].kind))
+            json_fault(j, &r->faults[i]);
+        else
+            number_json(j, &r->faults[i]);
     json_close_array(j);
     json_string(j, "not_known", cause);
     json_string(j, "find_out", how);
     free(cause);
     free(how);
+}
+
+/* Is all that stands against it gone with the same microcode? */
+static bool is_all_microcode(const struct answer *a)
+{
+    for (size_t i = 0; i < a->report.count; i++) {
+        const struct policy_fault *f = &a->report.faults[i];
+        uint32_t feature = finding_is_feature(f->kind)       ? f->feature
+                           : f->kind == FAULT_XSTATE_MISSING ? xstate_feature(f->subleaf)
+                                                             : POLICY_NONE;
+
+        if (i >= a->report.max || !featureset_test(&a->by_microcode, feature))
+            return false;
+    }
+    return a->report.count;
+}
+
+/* "difference": "microcode" where all that stands against it comes by microcode, "cpu" where
+ * nothing of it does, "both"; null where it was not born on a host, or nothing stands against it.
+ */
+static void relation_json(const struct question *q, const struct answer *a)
+{
+    static const char *const names[] = {
+        [CPU_OTHER] = "other",
+        [CPU_SAME] = "same",
+        [CPU_SAME_BUT_CODE] = "same, other microcode",
+        [CPU_SAME_SETTINGS] = "same, other settings",
+    };
+    struct json *j = q->json;
+    bool code = !featureset_empty(&a->by_microcode);
+
+    if (q->guest->kind != SUBJECT_HOST)
+        return;
+    json_string(j, "cpus", names[a->relation]);
+    json_string(j, "difference",
+                !a->report.count      ? NULL
+                : is_all_microcode(a) ? "microcode"
+                : code                ? "both"
+                                      : "cpu");
+    json_features(j, "by_microcode", &a->by_microcode);
 }
 
 static void answer_json(const struct question *q, const struct subject *host,
@@ -156,9 +242,34 @@ static void answer_json(const struct question *q, const struct subject *host,
         json_fault(j, &r->faults[i]);
     json_close_array(j);
     unknown_json(q, host, a);
+    relation_json(q, a);
     if (a->pv)
         enforcement_json(j, "pv_enforcement", a->pv);
     json_close_object(j);
+}
+
+/* The numbers (widths, sizes, highest leaves) that are not known, by where they stand. */
+static void print_numbers(const struct policy_report *r)
+{
+    char *list = xstrdup("");
+    char last[32] = "";
+
+    for (size_t i = 0; i < r->count && i < r->max; i++) {
+        char where[32], *longer;
+
+        if (finding_is_feature(r->faults[i].kind))
+            continue;
+        format_number(&r->faults[i], where, sizeof(where));
+        if (!strcmp(where, last))
+            continue;
+        longer = xasprintf("%s%s%s", list, *list ? ", " : "", where);
+        free(list);
+        list = longer;
+        (void)snprintf(last, sizeof(last), "%s", where);
+    }
+    if (*list)
+        out_text(stdout, 2, 4, "numbers that are not known, and may be too low there: %s", list);
+    free(list);
 }
 
 /* What the answer depends on, when that is not known. */
@@ -178,10 +289,39 @@ static void print_unknown(const struct question *q, const struct subject *host,
     findings_features(stdout, width, &all, FAULT_HAZARD_UNTOLD,
                       "hazard that it was not told of may be there",
                       "hazards that it was not told of may be there");
-    findings_others(stdout, width, &all, "what else may differ:");
+    print_numbers(r);
     how = find_how(q, host);
     out_text(stdout, 2, 4, "%s", how);
     free(how);
+}
+
+/* What of it all is the age of microcode. */
+static void print_relation(const struct question *q, const struct subject *host,
+                           const struct answer *a)
+{
+    unsigned int n = featureset_count(&a->by_microcode);
+    char *sources, count[32];
+
+    if (!n && !a->maybe.count)
+        return;
+    if (a->relation == CPU_SAME && a->maybe.count)
+        out_text(stdout, 2, 4, "as far as both are known, it is the same CPU as that of %s",
+                 q->guest->name);
+    if (!n)
+        return;
+    sources = microcode_sources(&a->by_microcode);
+    if (a->relation == CPU_SAME_BUT_CODE)
+        out_text(stdout, 2, 4,
+                 "the same CPU with other microcode: all of it comes by microcode (%s), not by the "
+                 "CPU; the same microcode on %s and %s takes it away",
+                 sources, q->guest->name, host->name);
+    else
+        out_text(stdout, 2, 4, "%s by newer microcode on %s (%s):",
+                 plural(count, sizeof(count), n, "of these comes", "of these come"), host->name,
+                 sources);
+    if (a->relation != CPU_SAME_BUT_CODE)
+        show_features(stdout, 4, &a->by_microcode);
+    free(sources);
 }
 
 /* How to have explained what stands against it. */
@@ -230,6 +370,7 @@ static void answer_text(const struct question *q, const struct subject *host,
                       "hazards of that host are ones that it was not told of");
     findings_others(stdout, width, &all, NULL);
     print_unknown(q, host, a);
+    print_relation(q, host, a);
     print_names(a, &all);
     if (is_too_loose(q, a->pv))
         enforcement_print_refusal(stdout, 2, host, a->pv);
@@ -282,6 +423,7 @@ int check_host(const struct question *q, const struct subject *host)
         if (host->have[deflt])
             u.deflt = (struct half_known){&host->policy[deflt], &host->unknown[deflt]};
         unsure_ask(&u, &a.report, &a.maybe);
+        find_relation(q, host, &a);
     }
     if (q->type == TYPE_PV) {
         a.pv = &e;

@@ -178,15 +178,20 @@ static void print_maybe(const struct side *side)
 
     if (!unknown_any(side->unknown))
         return;
+    if (featureset_empty(&side->maybe)) {
+        what = unknown_text(side->unknown);
+        out_text(stdout, 0, 2, "not known of %s (%s), so not compared: %s", side->s.name,
+                 side->which, what);
+        free(what);
+        return;
+    }
     what = subject_unknown_cause(&side->s, &side->maybe);
     how = subject_unknown_how(&side->s);
-    out_text(
-        stdout, 0, 2, "not known of %s (%s): %s: %s not compared", side->s.name, side->which,
-        *what ? what : "what is no feature",
-        plural(count, sizeof(count), featureset_count(&side->maybe), "feature is", "features are"));
+    out_text(stdout, 0, 2, "not known of %s (%s), so not compared: %s, with %s:", side->s.name,
+             side->which, what,
+             plural(count, sizeof(count), featureset_count(&side->maybe), "feature", "features"));
     show_features(stdout, 2, &side->maybe);
-    if (!featureset_empty(&side->maybe))
-        out_text(stdout, 2, 4, "%s", how);
+    out_text(stdout, 2, 4, "%s", how);
     free(what);
     free(how);
 }

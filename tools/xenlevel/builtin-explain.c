@@ -111,8 +111,8 @@ static void explain_feature(struct answer *a, unsigned int feature)
         [MERGE_CAPABILITY] =
             "A guest that was told of it must find it on every host where it runs.",
         [MERGE_HAZARD] = "A guest must have been told of it if any host where it runs has it.",
-        [MERGE_ACCUMULATE] = "A guest should be told of it if any host of its pool says it, and "
-                             "can be where each of them can give it to a guest.",
+        [MERGE_ACCUMULATE] = ("A guest should be told of it if any host of its pool says it, and "
+                              "can be where each of them can give it to a guest."),
         [MERGE_DYNAMIC] = "It follows the vCPU at run time, and is not compared.",
         [MERGE_MIRROR] = "It is AMD's copy of another bit, and is not compared.",
     };

@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "json.h"
 #include "out.h"
+#include "release.h"
 #include "show.h"
 #include "subject.h"
 #include "util.h"
@@ -17,11 +18,13 @@
 static const struct cmd_option options[] = {
     {'o', "output", "FILE", "where to write (default: the host's name and .xlp)"},
     {'n', "name", "NAME", "what to call the host (default: its own name, or the dump's)"},
-    {'d', "dump", "FILE", "take a CPUID dump (InstLatx64 or `cpuid -r` text), not this host"},
+    {'d', "dump", "FILE",
+     "take a file that says a CPU, in any form (xenlevel(1)), not this host; - is stdin"},
     {'l', "levelling-caps", "LIST",
      "with --dump: what that host can hide from PV guests, as in \"faulting 1.ecx\", or none"},
     {'x', "xen-cmdline", "TEXT",
      "with --dump: the hypervisor's command line there, as in \"cpuid=no-avx512f\""},
+    {'X', "xen", "RELEASE", "with --dump: which Xen is there, 4.17 (default) to 4.22"},
     {'p', "partial", NULL,
      "with --dump: take a dump that lacks leaves of the CPU; they are unknown"},
     CMD_JSON,
@@ -108,6 +111,7 @@ static int run_host(const struct command *cmd, int argc, char **argv)
 {
     const char *output = NULL, *name = NULL, *dump = NULL, *caps_text = NULL, *value;
     const char *cmdline = NULL;
+    unsigned int xen = 0;
     Xenlevel__File *file;
     bool json = false, partial = false;
     uint32_t caps = 0;
@@ -130,6 +134,10 @@ static int run_host(const struct command *cmd, int argc, char **argv)
         case 'x':
             cmdline = value;
             break;
+        case 'X':
+            if (release_option("--xen", value, &xen))
+                return STATUS_TROUBLE;
+            break;
         case 'p':
             partial = true;
             break;
@@ -146,15 +154,17 @@ static int run_host(const struct command *cmd, int argc, char **argv)
         return cmd_usage(cmd, "--levelling-caps goes with --dump: a running Xen is asked");
     if (cmdline && !dump)
         return cmd_usage(cmd, "--xen-cmdline goes with --dump: a running Xen has one already");
+    if (xen && !dump)
+        return cmd_usage(cmd, "--xen goes with --dump: a running Xen is what it is");
     if (partial && !dump)
         return cmd_usage(cmd, "--partial goes with --dump: a running Xen says all");
     if (name && (!*name || strchr(name, '/')))
         return cmd_usage(cmd, "a host's name is not empty and has no '/'");
     if (caps_text && parse_caps(caps_text, &caps))
         return STATUS_TROUBLE;
-    file = dump
-               ? capture_dump(dump, name, caps_text ? &caps : NULL, cmdline ? cmdline : "", partial)
-               : capture_this_host(name);
+    file = dump ? capture_dump(dump, name, caps_text ? &caps : NULL, cmdline ? cmdline : "", xen,
+                               partial)
+                : capture_this_host(name);
     if (!file)
         return STATUS_TROUBLE;
     return write_out(file, output, json);
@@ -164,14 +174,16 @@ const struct command cmd_host = {
     .name = "host",
     .args = "[-o FILE]",
     .summary = "capture this host, or a CPU from a CPUID dump, to a file",
-    .about = "Asks the hypervisor of this host for everything that decides where its guests can "
-             "go: the CPU's own policy, the host's, and what PV and HVM guests may have at most "
-             "and have by default; the featuresets; what can be hidden from PV guests; the "
-             "version of Xen and the CPU's name. They go to a file, for `level` and `check`.\n\n"
-             "With --dump, the CPU is one of which there is a CPUID dump. What Xen would offer "
-             "there is worked out from it as Xen 4.17 would, with the command line given by "
-             "--xen-cmdline, but without the firmware settings and microcode of the real machine: "
-             "good for planning, to be repeated on the machine itself.",
+    .about =
+        "Asks the hypervisor of this host for everything that decides where its guests can "
+        "go: the CPU's own policy, the host's, and what PV and HVM guests may have at most "
+        "and have by default; the featuresets; what can be hidden from PV guests; the "
+        "version of Xen and the CPU's name. They go to a file, for `level` and `check`.\n\n"
+        "With --dump, the CPU is one of which there is a file: a CPUID dump, the output of "
+        "xen-cpuid, or one of the other forms in xenlevel(1). What Xen would offer there is "
+        "worked out from it as Xen 4.17 would, or the release given by --xen, with the command "
+        "line given by --xen-cmdline, but without the firmware settings and microcode of the "
+        "real machine: good for planning, to be repeated on the machine itself.",
     .options = options,
     .run = run_host,
 };

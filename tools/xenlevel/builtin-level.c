@@ -539,6 +539,7 @@ static Xenlevel__Member *new_member(const struct pool *pool, size_t i)
     xenlevel__member__init(member);
     member->name = xstrdup(host->name);
     member->cpu = xstrdup(host->file->host->cpu);
+    member->xen_version = xstrdup(host->file->host->xen_version);
     if (host->caps_known) {
         member->levelling_case = XENLEVEL__MEMBER__LEVELLING_LEVELLING_CAPS;
         member->levelling_caps = host->caps;

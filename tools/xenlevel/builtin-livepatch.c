@@ -3,39 +3,44 @@
  * xenlevel livepatch: put the audit into the running hypervisor, and take it out again.
  */
 #include <errno.h>
-#include <glob.h>
 #include <stdio.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <xc.h>
 
 #include "commands.h"
 #include "json.h"
+#include "kept.h"
+#include "logger.h"
 #include "out.h"
 #include "payload.h"
 #include "util.h"
 
 /* Its name in the hypervisor; there can be one of it. */
-#define NAME         "xenlevel"
-/* Where Debian's -dbg packages put a hypervisor with its symbols. */
-#define SYMS_PATTERN "/usr/lib/debug/boot/xen-syms-*"
+#define NAME "xenlevel"
 
 static const struct cmd_option options[] = {
     {'s', "xen-syms", "FILE",
      "build: the hypervisor with its symbols; by default the one of "
      "the running Xen under /usr/lib/debug/boot"},
     {'o', "output", "FILE", "build: the payload; by default xenlevel-BUILDID.livepatch here"},
+    {'a', "all", NULL,
+     "build: a payload for every hypervisor whose debug symbols are installed, to be loaded at "
+     "boot, in " PATCH_DIR},
+    {'r', "root", "DIR", "build --all: look, and write, below DIR"},
     CMD_JSON,
     CMD_END,
 };
 
 struct request {
     const struct command *cmd;
-    const char *syms, *output;
-    bool json;
+    const char *syms, *output, *root;
+    bool json, all;
     int argc; /* behind the verb */
     char **argv;
 };
@@ -58,20 +63,15 @@ static int open_xen(xc_handle **xch, struct xc_version *v)
 /* Among the symbols that are installed, those of this build-id. */
 static char *find_syms(const char *build_id)
 {
-    char *found = NULL;
-    glob_t g;
+    struct hypervisors h;
+    const struct hypervisor *found;
+    char *path;
 
-    if (glob(SYMS_PATTERN, 0, NULL, &g))
-        g.gl_pathc = 0;
-    for (size_t i = 0; i < g.gl_pathc && !found; i++) {
-        char id[BUILD_ID_TEXT];
-
-        if (!ends_with(g.gl_pathv[i], ".map") && !elf_build_id(g.gl_pathv[i], id) &&
-            !strcmp(id, build_id))
-            found = xstrdup(g.gl_pathv[i]);
-    }
-    globfree(&g);
-    return found;
+    hypervisors_with_symbols("", &h);
+    found = hypervisors_get(&h, build_id);
+    path = found ? xstrdup(found->path) : NULL;
+    hypervisors_free(&h);
+    return path;
 }
 
 static char *running_syms(void)
@@ -92,13 +92,101 @@ static char *running_syms(void)
     return syms;
 }
 
+/* Let python3 do it.  Returns a status. */
+static int run_build(char *syms, char *out)
+{
+    char *const argv[] = {
+        "python3",   LIVEPATCH_DIR "/build.py", "--policy", LIVEPATCH_DIR "/cpuid-policy",
+        "--include", LIVEPATCH_DIR "/include",  syms,       out,
+        NULL};
+    int err, status;
+    pid_t pid, rc;
+
+    (void)fflush(stdout);
+    err = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
+    if (err) {
+        warn("python3 is needed to build a payload: %s",
+             strerror(err)); /* NOLINT(concurrency-mt-unsafe): one thread */
+        return STATUS_TROUBLE;
+    }
+    do
+        rc = waitpid(pid, &status, 0);
+    while (rc < 0 && errno == EINTR);
+    return rc == pid && WIFEXITED(status) && !WEXITSTATUS(status) ? STATUS_YES : STATUS_TROUBLE;
+}
+
+/* Say which hypervisors could be booted without a payload.  Returns how many. */
+static unsigned int say_without(const char *root)
+{
+    struct hypervisors h;
+    unsigned int n = 0;
+    char *why;
+
+    hypervisors_bootable(root, &h);
+    for (size_t i = 0; i < h.n; i++) {
+        if (kept_is_good(root, h.list[i].build_id, &why))
+            continue;
+        warn("%s: %s", h.list[i].path, why);
+        free(why);
+        n++;
+    }
+    hypervisors_free(&h);
+    return n;
+}
+
+/* The running hypervisor's build-id; "" when none answers. */
+static void running_id(char id[static BUILD_ID_TEXT])
+{
+    struct logger silent;
+    struct xc_version v;
+    xc_handle *xch = xc_interface_open(logger_init(&silent, NULL, NULL));
+
+    id[0] = '\0';
+    if (xch && !xc_version(xch, &v))
+        (void)snprintf(id, BUILD_ID_TEXT, "%s", v.build_id);
+    if (xch)
+        xc_interface_close(xch);
+}
+
+static int build_all(const struct request *q)
+{
+    char running[BUILD_ID_TEXT];
+    struct hypervisors h;
+    int status = STATUS_YES;
+
+    if (q->syms || q->output || q->argc)
+        return cmd_usage(q->cmd, "build --all takes neither a file nor an argument");
+    if (kept_make_folder(q->root))
+        return STATUS_TROUBLE;
+    running_id(running);
+    hypervisors_with_symbols(q->root, &h);
+    for (size_t i = 0; i < h.n; i++) {
+        char *out = kept_path(q->root, h.list[i].build_id);
+
+        if (h.list[i].build_id[0] && run_build(h.list[i].path, out))
+            status = STATUS_TROUBLE;
+        free(out);
+    }
+    /* What runs may still be needed when its symbols are gone already: only when it is known
+     * which one that is. */
+    if (running[0])
+        kept_prune(q->root, &h, running);
+    hypervisors_free(&h);
+    if (say_without(q->root) && !status)
+        status = STATUS_NO;
+    return status;
+}
+
 static int build_payload(const struct request *q)
 {
-    char *syms = q->syms ? xstrdup(q->syms) : running_syms();
-    char *out, id[BUILD_ID_TEXT];
+    char *syms, *out, id[BUILD_ID_TEXT];
+    int status;
 
+    if (q->all)
+        return build_all(q);
     if (q->argc)
         return cmd_usage(q->cmd, "build takes no argument");
+    syms = q->syms ? xstrdup(q->syms) : running_syms();
     if (!syms)
         return STATUS_TROUBLE;
     if (elf_build_id(syms, id)) {
@@ -106,13 +194,10 @@ static int build_payload(const struct request *q)
         return STATUS_TROUBLE;
     }
     out = q->output ? xstrdup(q->output) : xasprintf("xenlevel-%.12s.livepatch", id);
-    (void)fflush(stdout);
-    (void)execlp("python3", "python3", LIVEPATCH_DIR "/build.py", "--policy",
-                 LIVEPATCH_DIR "/cpuid-policy", "--include", LIVEPATCH_DIR "/include", syms, out,
-                 (char *)NULL);
-    warn("python3 is needed to build a payload: %s",
-         strerror(errno)); /* NOLINT(concurrency-mt-unsafe) */
-    return STATUS_TROUBLE;
+    status = run_build(syms, out);
+    free(out);
+    free(syms);
+    return status;
 }
 
 /* ---- load, status, unload ---- */
@@ -148,24 +233,44 @@ static int load_into(xc_handle *xch, const struct xc_version *v, const char *pat
     return STATUS_YES;
 }
 
+/* What is loaded: the file that was named, or what was built for the running hypervisor. */
+static char *choose_payload(const struct request *q, const struct xc_version *v)
+{
+    char *why;
+
+    if (q->argc)
+        return xstrdup(q->argv[0]);
+    if (kept_is_good("", v->build_id, &why))
+        return kept_path("", v->build_id);
+    warn("Xen %s: %s", v->text, why);
+    free(why);
+    return NULL;
+}
+
 static int load_payload(const struct request *q)
 {
-    struct payload p;
+    int status = STATUS_TROUBLE;
     struct xc_version v;
+    struct payload p;
     xc_handle *xch;
-    int status;
+    char *path;
 
-    if (q->argc != 1)
-        return cmd_usage(q->cmd, "load takes the payload's file");
-    if (payload_read(q->argv[0], &p))
+    if (q->argc > 1)
+        return cmd_usage(q->cmd, "load takes one payload's file at most");
+    /* A bad file is said to be one where no Xen runs, too. */
+    if (q->argc && payload_read(q->argv[0], &p))
         return STATUS_TROUBLE;
-    if (open_xen(&xch, &v)) {
+    if (q->argc)
         payload_free(&p);
+    if (open_xen(&xch, &v))
         return STATUS_TROUBLE;
+    path = choose_payload(q, &v);
+    if (path && !payload_read(path, &p)) {
+        status = load_into(xch, &v, path, &p);
+        payload_free(&p);
     }
-    status = load_into(xch, &v, q->argv[0], &p);
     xc_interface_close(xch);
-    payload_free(&p);
+    free(path);
     return status;
 }
 
@@ -246,7 +351,7 @@ static int run_livepatch(const struct command *cmd, int argc, char **argv)
                  {"load", load_payload},
                  {"status", show_status},
                  {"unload", unload_payload}};
-    struct request q = {.cmd = cmd};
+    struct request q = {.cmd = cmd, .root = ""};
     const char *value;
     int letter, first;
 
@@ -255,6 +360,10 @@ static int run_livepatch(const struct command *cmd, int argc, char **argv)
             q.syms = value;
         else if (letter == 'o')
             q.output = value;
+        else if (letter == 'a')
+            q.all = true;
+        else if (letter == 'r')
+            q.root = value;
         else if (letter == 'j')
             q.json = true;
         else
@@ -272,15 +381,17 @@ static int run_livepatch(const struct command *cmd, int argc, char **argv)
 
 const struct command cmd_livepatch = {
     .name = "livepatch",
-    .args = "build|load FILE|status|unload",
+    .args = "build|load [FILE]|status|unload",
     .summary = "the audit inside the running hypervisor",
     .about =
         "Stock Xen takes any policy for a domain and cuts it down in silence. The live patch puts "
         "the complete check in the place of Xen's own: whatever toolstack asks, a policy that "
         "this host cannot honour is refused, and `xl dmesg` names what is missing.\n\n"
         "build makes the payload for one hypervisor, from its debug symbols; it needs gcc, "
-        "binutils and python3, and need not be done on the host. load puts it into the running "
-        "Xen, after the build-ids were compared and its self-test has passed. unload takes it "
+        "binutils and python3, and need not be done on the host. With --all it makes one for each "
+        "hypervisor that is installed, where load without a FILE, as at boot, finds it. load puts "
+        "it into the running Xen, after the build-ids were compared and its self-test has passed. "
+        "unload takes it "
         "out. status says (0: applied, 1: not).",
     .options = options,
     .run = run_livepatch,

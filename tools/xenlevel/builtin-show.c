@@ -28,10 +28,14 @@ void show_host(FILE *f, const struct subject *s)
     struct table t;
     char *id, *xen, *unknown;
 
-    id = xasprintf("%s family %#x model %#x stepping %#x", host->vendor, host->family, host->model,
-                   host->stepping);
+    if (host->family)
+        id = xasprintf("%s family %#x model %#x stepping %#x", host->vendor, host->family,
+                       host->model, host->stepping);
+    else
+        id = xasprintf("%s, family and model not known", host->vendor);
     if (host->source == XENLEVEL__SOURCE__SOURCE_DUMP)
-        xen = xstrdup("none: from a CPUID dump; the policies are what Xen 4.17 would offer");
+        xen = xasprintf("none: from a CPUID dump; the policies are what Xen %s would offer",
+                        host->xen_version[0] ? host->xen_version : "4.17");
     else if (!host->xen_version[0])
         xen = xstrdup("version not known");
     else

@@ -365,7 +365,12 @@ static int run_stream(const struct command *cmd, int argc, char **argv)
         q.path = argv[first + 1];
         if (image_open(&q.image, q.path))
             return STATUS_TROUBLE;
-        status = verbs[i].run(&q);
+        if (q.image.whose && (verbs[i].run == set_policy || verbs[i].run == strip_stream))
+            status = complain("%s: an image of %s: only images of xl and streams of libxc are "
+                              "written anew",
+                              q.path, q.image.whose);
+        else
+            status = verbs[i].run(&q);
         image_close(&q.image);
         return status;
     }
@@ -376,11 +381,13 @@ const struct command cmd_stream = {
     .name = "stream",
     .args = "show|extract-policy|set-policy|strip IMAGE",
     .summary = "what is in a save image; its CPU policy out and in",
-    .about = "Works on images made by `xl save`, and on streams of libxc alone. `show` says what "
-             "is in one. `extract-policy` writes its CPU policy to a policy file. `set-policy` "
-             "puts another one in, and refuses one that takes something from the guest that it "
-             "was told it has. `strip` leaves out every optional record. Images are written whole "
-             "or not at all.",
+    .about =
+        "Works on images made by `xl save`, and on streams of libxc alone; the first two verbs "
+        "also on images of XAPI and libvirt. `show` says what is in one. `extract-policy` writes "
+        "its CPU policy to a policy file. `set-policy` "
+        "puts another one in, and refuses one that takes something from the guest that it "
+        "was told it has. `strip` leaves out every optional record. Images are written whole "
+        "or not at all.",
     .options = options,
     .run = run_stream,
 };

@@ -16,6 +16,7 @@
 #include "json.h"
 #include "level-json.h"
 #include "out.h"
+#include "release.h"
 #include "show.h"
 #include "subject.h"
 #include "util.h"
@@ -26,6 +27,8 @@ static const struct cmd_option options[] = {
     {'f', "form", "FORM",
      "bits (default) or names: the form of the cpuid= line; libvirt, featureset, cmdline or json: "
      "for others than xl"},
+    {'X', "xen", "RELEASE",
+     "for names and cmdline: the Xen whose names count, as in 4.20 (default: the hosts')"},
     CMD_JSON,
     CMD_END,
 };
@@ -189,34 +192,91 @@ static void print_bits(const struct entries *list)
     (void)printf("]\n");
 }
 
-/* "host,avx2=0,rsba=1,...": only what the members really give up, and what guests must be told
- * though a host may not say it by itself; only by name. */
-static void print_names(const struct cpu_policy *p, const struct featureset *lost)
+/* What guests must be told though a host may not say it by itself. */
+static void told_by(const struct cpu_policy *p, struct featureset *told)
 {
-    struct featureset fs, told;
+    struct featureset fs;
 
     policy_to_featureset(p, &fs);
-    featureset_or(&told, featureset_merge_mask(MERGE_HAZARD),
+    featureset_or(told, featureset_merge_mask(MERGE_HAZARD),
                   featureset_merge_mask(MERGE_ACCUMULATE));
-    featureset_and(&told, &told, &fs);
+    featureset_and(told, told, &fs);
     if (featureset_test(&fs, X86_FEATURE_ARCH_CAPS)) /* hazards of the MSR need it */
-        featureset_set(&told, X86_FEATURE_ARCH_CAPS);
-    (void)printf("cpuid = \"host,maxleaf=%#x", p->basic[0].a);
-    for (int f = featureset_next(lost, 0); f >= 0; f = featureset_next(lost, (unsigned int)f + 1)) {
-        const struct feature_info *info = feature_info((unsigned int)f);
+        featureset_set(told, X86_FEATURE_ARCH_CAPS);
+}
 
-        if (info && f / 32 < FEATURESET_XEN_WORDS)
-            /* To libxl `clflush` is the size of a line; its name for the feature is another. */
-            (void)printf(",%s=0", strcmp(info->name, "clflush") ? info->name : "clfsh");
-    }
-    for (int f = featureset_next(&told, 0); f >= 0;
-         f = featureset_next(&told, (unsigned int)f + 1)) {
-        const struct feature_info *info = feature_info((unsigned int)f);
+/* ",avx2=0,bmi1=0": what this libxl has a name for. */
+static void print_settings(const struct featureset *fs, char value, unsigned int xen)
+{
+    for (int f = featureset_next(fs, 0); f >= 0; f = featureset_next(fs, (unsigned int)f + 1)) {
+        const char *name = release_libxl_name(xen, (unsigned int)f);
 
-        if (info && f / 32 < FEATURESET_XEN_WORDS)
-            (void)printf(",%s=1", info->name);
+        if (name)
+            (void)printf(",%s=%c", name, value);
     }
+}
+
+/* "host,avx2=0,rsba=1,...": only what the members really give up, and what guests must be told;
+ * only by name. */
+static void print_names(const struct xlcfg_level *level)
+{
+    struct featureset told, all;
+    char *unnamed, release[RELEASE_TEXT];
+
+    told_by(level->policy, &told);
+    featureset_or(&all, level->lost, &told);
+    unnamed = xlcfg_unnamed(&all, level->xen);
+    if (*unnamed)
+        (void)printf("# Xen %s has no name for these, and offers them to nobody:\n#   %s\n",
+                     release_text(level->xen, release), unnamed);
+    free(unnamed);
+    (void)printf("cpuid = \"host,maxleaf=%#x", level->policy->basic[0].a);
+    print_settings(level->lost, '0', level->xen);
+    print_settings(&told, '1', level->xen);
     (void)printf("\"\n");
+}
+
+/* Do two releases write the same names of these? */
+static bool same_names(const struct featureset *fs, unsigned int a, unsigned int b)
+{
+    for (int f = featureset_next(fs, 0); f >= 0; f = featureset_next(fs, (unsigned int)f + 1)) {
+        const char *one = release_libxl_name(a, (unsigned int)f);
+        const char *other = release_libxl_name(b, (unsigned int)f);
+
+        if (!one != !other || (one && strcmp(one, other) != 0))
+            return false;
+    }
+    return true;
+}
+
+/*
+ * The release whose names count where --xen does not say it: that of the pool's hosts.  When nobody
+ * knows them, the newest.  0; or -1 after a message when hosts have several, which write other
+ * names.
+ */
+static int release_of_hosts(const struct subject *pool, const struct featureset *named,
+                            unsigned int *xen)
+{
+    const Xenlevel__Level *level = pool->file->level;
+    char one[RELEASE_TEXT], other[RELEASE_TEXT];
+
+    *xen = 0;
+    for (size_t i = 0; i < level->n_members; i++) {
+        unsigned int own = release_of(level->members[i]->xen_version);
+
+        if (!*xen)
+            *xen = own;
+        if (!own || own == *xen || same_names(named, own, *xen))
+            continue;
+        warn("the hosts of '%s' have Xen %s and %s, which have other names: --xen says for which "
+             "of them this is",
+             pool->name, release_text(*xen < own ? *xen : own, one),
+             release_text(*xen < own ? own : *xen, other));
+        return -1;
+    }
+    if (!*xen)
+        *xen = XEN_NEWEST;
+    return 0;
 }
 
 /* What xl cannot be told by the lines. */
@@ -224,7 +284,7 @@ static void print_limits(const struct cpu_policy *p, const struct featureset *lo
 {
     char *low = names_of(lost, FEATURESET_m10Al), *high = names_of(lost, FEATURESET_m10Ah);
 
-    (void)printf("# xl of Xen 4.17 has no msr= option.\n");
+    (void)printf("# xl has no msr= option.\n");
     if (!names && (*low || *high))
         (void)printf("# Bits of MSR 10A (arch-caps) that the level does not have, and that bit "
                      "strings cannot hide:\n#   %s%s%s\n"
@@ -240,14 +300,37 @@ static void print_limits(const struct cpu_policy *p, const struct featureset *lo
     free(high);
 }
 
-static int print_json(const struct subject *pool, enum subject_type type,
-                      const struct entries *list, const struct featureset *lost)
+/* What print_names() prints. */
+static void json_names(struct json *j, const struct xlcfg_level *level)
+{
+    char release[RELEASE_TEXT];
+
+    json_string(j, "xen", release_text(level->xen, release));
+    json_array(j, "names");
+    for (unsigned int named = 2; named--;) {
+        for (int f = featureset_next(level->lost, 0); f >= 0;
+             f = featureset_next(level->lost, (unsigned int)f + 1)) {
+            const char *name = release_libxl_name(level->xen, (unsigned int)f);
+
+            if (!name == !named)
+                json_string(j, NULL, name ? name : feature_info((unsigned int)f)->name);
+        }
+        json_close_array(j);
+        if (named)
+            json_array(j, "unnamed");
+    }
+}
+
+static int print_json(const struct subject *pool, const struct xlcfg_level *level,
+                      const struct entries *list)
 {
     struct json *j = json_begin();
 
     json_object(j, NULL);
     json_string(j, "pool", pool->name);
-    json_string(j, "type", type == TYPE_PV ? "pv" : "hvm");
+    json_string(j, "type", level->type == TYPE_PV ? "pv" : "hvm");
+    if (level->xen)
+        json_names(j, level);
     json_array(j, "cpuid");
     for (size_t i = 0; i < list->n; i++) {
         char line[96];
@@ -257,46 +340,51 @@ static int print_json(const struct subject *pool, enum subject_type type,
         json_string(j, NULL, line);
     }
     json_close_array(j);
-    json_features(j, "hidden", lost);
+    json_features(j, "hidden", level->lost);
     json_close_object(j);
     return json_end(j);
 }
 
 /* The forms of others. */
-static int write_other(enum form form, const struct cpu_policy *p, const struct featureset *lost,
-                       enum subject_type type)
+static int write_other(enum form form, const struct xlcfg_level *level)
 {
-    const struct xlcfg_level level = {p, lost, type};
-
     if (form == FORM_LIBVIRT)
-        return print_libvirt(&level);
-    (form == FORM_FEATURESET ? print_featureset : print_cmdline)(&level);
+        return print_libvirt(level);
+    (form == FORM_FEATURESET ? print_featureset : print_cmdline)(level);
     return STATUS_YES;
 }
 
+/* xen: 0, that of the hosts. */
 static int write_config(const struct subject *pool, enum subject_type type, enum form form,
-                        bool json)
+                        unsigned int xen, bool json)
 {
     const struct cpu_policy *p = subject_guest_policy(pool, &type);
+    struct xlcfg_level level;
     struct entries *list;
-    struct featureset lost;
+    struct featureset lost, named;
     int status = STATUS_YES;
 
     if (!p)
         return STATUS_TROUBLE;
     given_up(pool, type, &lost);
+    told_by(p, &named);
+    featureset_or(&named, &named, &lost);
+    if (!xen && (form == FORM_NAMES || form == FORM_CMDLINE) &&
+        release_of_hosts(pool, &named, &xen))
+        return STATUS_TROUBLE;
+    level = (struct xlcfg_level){p, &lost, type, xen};
     if (form > FORM_NAMES)
-        return write_other(form, p, &lost, type);
+        return write_other(form, &level);
     list = xcalloc(1, sizeof(*list));
     collect_entries(p, &lost, list);
     if (json) {
-        status = print_json(pool, type, list, &lost);
+        status = print_json(pool, &level, list);
     } else {
         out_print(stdout, "# The level of '%s' for %s guests, by xenlevel.\n", pool->name,
                   type == TYPE_PV ? "PV" : "HVM and PVH");
         print_limits(p, &lost, form == FORM_NAMES);
         if (form == FORM_NAMES)
-            print_names(p, &lost);
+            print_names(&level);
         else
             print_bits(list);
     }
@@ -324,6 +412,7 @@ static int run_xlcfg(const struct command *cmd, int argc, char **argv)
     enum subject_type type = TYPE_UNKNOWN;
     enum form form = FORM_BITS;
     bool json = false;
+    unsigned int xen = 0;
     struct subject *pool;
     const char *value;
     int letter, first, status = STATUS_TROUBLE;
@@ -333,9 +422,13 @@ static int run_xlcfg(const struct command *cmd, int argc, char **argv)
             json = true;
         else if (letter == 'f' && parse_form(value, &form))
             return cmd_usage(cmd, "--form is bits, names, libvirt, featureset, cmdline or json");
-        else if (letter == 't' ? parse_type(value, &type) : letter != 'f')
+        else if (letter == 'X' && release_option("--xen", value, &xen))
+            return STATUS_TROUBLE;
+        else if (letter == 't' ? parse_type(value, &type) : letter != 'f' && letter != 'X')
             return STATUS_TROUBLE;
     }
+    if (xen && form != FORM_NAMES && form != FORM_CMDLINE)
+        return cmd_usage(cmd, "--xen goes with --form names and cmdline");
     if (argc - first != 1)
         return cmd_usage(cmd, "one pool is needed");
     pool = xcalloc(1, sizeof(*pool));
@@ -345,7 +438,7 @@ static int run_xlcfg(const struct command *cmd, int argc, char **argv)
         else if (form == FORM_JSON)
             status = level_to_json(pool->file->level);
         else
-            status = write_config(pool, type, form, json);
+            status = write_config(pool, type, form, xen, json);
     }
     subject_close(pool);
     free(pool);
@@ -356,13 +449,15 @@ const struct command cmd_xlcfg = {
     .name = "xlcfg",
     .args = "POOL",
     .summary = "a pool's level as lines for xl.cfg",
-    .about = "Prints the cpuid= setting for xl.cfg(5) that gives a guest the level of a pool from "
-             "its birth, in xl's bit string form, which can name every bit of CPUID; or by feature "
-             "name. xl of Xen 4.17 has no msr= setting: what the level hides in MSRs is named in a "
-             "comment, and `xenlevel apply` can hide it.\n\n"
-             "--form libvirt: a <cpu> element; featureset: the words that XAPI keeps; cmdline: "
-             "cpuid= for Xen's own command line, on each host; json: the level as text that can "
-             "be edited, and be given to every command in the place of the file.",
+    .about =
+        "Prints the cpuid= setting for xl.cfg(5) that gives a guest the level of a pool from "
+        "its birth, in xl's bit string form, which can name every bit of CPUID; or by feature "
+        "name. xl has no msr= setting: what the level hides in MSRs is named in a comment, and "
+        "`xenlevel apply` can hide it. Names differ between releases of Xen: they are those of "
+        "the pool's hosts, or of --xen.\n\n"
+        "--form libvirt: a <cpu> element; featureset: the words that XAPI keeps; cmdline: "
+        "cpuid= for Xen's own command line, on each host; json: the level as text that can "
+        "be edited, and be given to every command in the place of the file.",
     .options = options,
     .run = run_xlcfg,
 };

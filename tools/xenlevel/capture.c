@@ -17,11 +17,14 @@
 #include "features-gen.h"
 #include "forms.h"
 #include "logger.h"
+#include "microcode.h"
 #include "out.h"
 #include "programs.h"
+#include "release.h"
 #include "util.h"
 #include "xc_audit.h"
 #include "xc_sim.h"
+#include "xen-options.h"
 
 static Xenlevel__File *new_host(const char *name)
 {
@@ -230,8 +233,10 @@ static void derive_policies(Xenlevel__Host *host, const struct cpu_policy *raw,
 {
     struct derived *d = xcalloc(1, sizeof(*d));
     struct xc_physinfo info = {.pv = true};
+    struct host_options seen = *options;
 
-    derive_unknown(raw, unknown, options, d);
+    seen.arch_caps = unknown->arch_caps ? HOST_MSR_NOT_READ : HOST_MSR_READ;
+    derive_unknown(raw, unknown, &seen, d);
     info.hvm = d->has_hvm;
     for (unsigned int i = 0; i < XC_POLICIES; i++)
         if (is_wanted(xc_policy_name(i), &info))
@@ -323,7 +328,7 @@ static Xenlevel__File *make_host(const char *name, const struct cpu_policy *raw,
     if (caps) {
         host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
         host->levelling_caps = *caps;
-    } else if (!host_policy_levelling_caps(raw, !unknown->platform_info, &found)) {
+    } else if (!host_policy_levelling_caps(raw, !unknown->platform_info, options->xen, &found)) {
         host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
         host->levelling_caps = found;
     }
@@ -332,16 +337,49 @@ static Xenlevel__File *make_host(const char *name, const struct cpu_policy *raw,
 }
 
 /* The host that the CPUs of a form make. */
+/* Say what the boot CPU has and others lack: Xen offers what all have. */
+static void warn_of_unlike_cpus(const char *path, Xenlevel__Host *host, const struct form *f,
+                                const struct featureset *lacking)
+{
+    char *names = xstrdup(""), *note;
+
+    for (int i = featureset_next(lacking, 0); i >= 0;
+         i = featureset_next(lacking, (unsigned int)i + 1)) {
+        const struct feature_info *info = feature_info((unsigned int)i);
+        char *before = names;
+
+        if (!info) /* no Xen offers it anyway */
+            continue;
+        names = xasprintf("%s %s", before, info->name);
+        free(before);
+    }
+    if (!*names) {
+        free(names);
+        return;
+    }
+    note = xasprintf("its %zu CPUs are not alike, and Xen offers what all of them have; the first "
+                     "has, and not all:%s",
+                     f->n_cpus, names);
+    warn("%s: %s", path, note);
+    add_note(host, note);
+    free(names);
+}
+
 static Xenlevel__File *host_from_cpus(const char *path, const char *name, struct form *f,
                                       const uint32_t *caps, const struct host_options *options,
-                                      bool partial)
+                                      const char *cmdline, bool partial)
 {
     struct form_cpu *c = &f->cpus[0];
+    struct host_options of_all = *options;
     Xenlevel__File *file;
     struct featureset said;
     uint64_t given_up;
-    char *settled = settle_unknown(&c->policy, &c->unknown);
+    char *settled;
 
+    /* As the file has them: what is mended below is mended of the first alone. */
+    for (size_t i = 1; i < f->n_cpus; i++)
+        host_add_lacking(&of_all.lacking, &c->policy, &f->cpus[i].policy, &f->cpus[i].unknown);
+    settled = settle_unknown(&c->policy, &c->unknown);
     if (check_complete(path, &c->policy, &c->unknown, partial || f->partial)) {
         free(settled);
         return NULL;
@@ -356,7 +394,13 @@ static Xenlevel__File *host_from_cpus(const char *path, const char *name, struct
         warn("%s: the dump does not say where XSAVE components %#" PRIx64
              " are: the features that need them are left out",
              path, given_up);
-    file = make_host(name, &c->policy, &c->unknown, caps, options);
+    file = make_host(name, &c->policy, &c->unknown, caps, &of_all);
+    warn_of_unlike_cpus(path, file->host, f, &of_all.lacking);
+    of_all.arch_caps = c->unknown.arch_caps ? HOST_MSR_NOT_READ : HOST_MSR_READ;
+    xen_options_judge(&of_all, cmdline, &c->policy, &c->unknown);
+    if (settled)
+        add_note(file->host, settled);
+    settled = microcode_note(&c->policy, &c->unknown, options);
     if (settled)
         add_note(file->host, settled);
     warn_of_unknown(path, file->host);
@@ -383,6 +427,7 @@ static Xenlevel__File *host_from_policies(const char *name, const struct form *f
     Xenlevel__File *file = new_host(name);
     Xenlevel__Host *host = file->host;
     const struct form_cpu *raw = &f->policies[XC_POLICY_RAW];
+    unsigned int xen = release_of(f->xen);
     uint32_t found;
 
     host->source = XENLEVEL__SOURCE__SOURCE_XEN;
@@ -397,7 +442,8 @@ static Xenlevel__File *host_from_policies(const char *name, const struct form *f
     if (caps)
         found = *caps;
     else if (!f->have[XC_POLICY_RAW] || raw->unknown.basic[1].a ||
-             host_policy_levelling_caps(&raw->policy, !raw->unknown.platform_info, &found))
+             host_policy_levelling_caps(&raw->policy, !raw->unknown.platform_info,
+                                        xen ? xen : XEN_OLDEST, &found))
         return file;
     host->levelling_case = XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
     host->levelling_caps = found;
@@ -420,7 +466,8 @@ static void keep_notes(const char *path, Xenlevel__Host *host, const struct form
 
 char *capture_name(const char *path)
 {
-    static const char *const endings[] = {".gz", ".xz", ".zst", ".txt", ".cpuid"};
+    static const char *const endings[] = {".gz",  ".xz",  ".zst", ".txt", ".cpuid",
+                                          ".raw", ".log", ".xml", ".json"};
     char *name = base_name(path, "");
 
     if (!strcmp(path, "-")) {
@@ -434,27 +481,34 @@ char *capture_name(const char *path)
 }
 
 Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
-                             const uint32_t *caps, const char *cmdline, bool partial)
+                             const uint32_t *caps, const char *cmdline, unsigned int xen,
+                             bool partial)
 {
     struct host_options options;
-    size_t where = 0;
-    char *own = capture_name(path);
+    char *own = capture_name(path), release[RELEASE_TEXT];
     Xenlevel__File *file = NULL;
 
     if (!name)
         name = own;
-    if (host_options_parse(&options, cmdline, &where))
-        warn("--xen-cmdline: what is wrong begins at '%s'", cmdline + where);
-    else if (f->inside_xen)
+    if (f->inside_xen)
         warn("%s: %s, taken inside a domain of Xen: it is what that domain was told, and no host; "
              "as a guest it can be asked for: xenlevel check %s HOST",
              path, f->name, path);
     else if (f->kind == FORM_GUEST)
         warn("%s: %s: it is what one guest was told, and no host", path, f->name);
+    else if (f->kind == FORM_HOST && xen)
+        warn("%s: %s: its policies are those that a Xen made: --xen is for what a CPU says", path,
+             f->name);
     else if (f->kind == FORM_HOST)
         file = host_from_policies(name, f, caps);
-    else
-        file = host_from_cpus(path, name, f, caps, &options, partial);
+    else if (!xen_options_read(&options, xen ? xen : HOST_XEN_DEFAULT, cmdline))
+        file = host_from_cpus(path, name, f, caps, &options, cmdline, partial);
+    if (file && f->kind == FORM_HOST && *cmdline)
+        warn("%s: %s: these are the policies that Xen made there; --xen-cmdline is not looked at",
+             path, f->name);
+    /* A release that nobody named is no reason against a guest that comes from a newer one. */
+    if (file && xen && file->host->source == XENLEVEL__SOURCE__SOURCE_DUMP)
+        file->host->xen_version = xstrdup(release_text(xen, release));
     if (file)
         keep_notes(path, file->host, f);
     free(own);
@@ -462,7 +516,7 @@ Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
 }
 
 Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t *caps,
-                             const char *cmdline, bool partial)
+                             const char *cmdline, unsigned int xen, bool partial)
 {
     struct form *f = xcalloc(1, sizeof(*f));
     Xenlevel__File *file = NULL;
@@ -470,7 +524,7 @@ Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t 
     if (form_read(path, f))
         warn("%s", f->error);
     else
-        file = capture_form(path, f, name, caps, cmdline, partial);
+        file = capture_form(path, f, name, caps, cmdline, xen, partial);
     form_free(f);
     free(f);
     return file;

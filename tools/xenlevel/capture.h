@@ -14,16 +14,18 @@ Xenlevel__File *capture_xen(xc_handle *xch, const char *name);
 
 /*
  * What a host offers by a file that somebody has of it, in any form (forms.h): its policies, or
- * what they are worked out from.  name NULL: the file's.  caps NULL: they
- * are worked out where possible.  cmdline: of the hypervisor there, "" for none.  A dump that
- * cannot be a whole CPU is taken with `partial` alone.  What it does not say and nothing settles is
- * not known of the policies; one warning names it.  Returns NULL after a message.
+ * what they are worked out from.  name NULL: the file's.  caps NULL: they are worked out where
+ * possible.  cmdline: of the hypervisor there, "" for none; xen: its release, as in struct
+ * host_options, 0 when nobody named it (then 4.17's rules are followed).  A dump that cannot be a
+ * whole CPU is taken with `partial` alone.  What it does not say and nothing settles is not known
+ * of the policies; one warning names it.  Returns NULL after a message.
  */
 Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t *caps,
-                             const char *cmdline, bool partial);
+                             const char *cmdline, unsigned int xen, bool partial);
 /* Do the same with a form that was read from there. */
 Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
-                             const uint32_t *caps, const char *cmdline, bool partial);
+                             const uint32_t *caps, const char *cmdline, unsigned int xen,
+                             bool partial);
 
 /* Return what a file of that path is called: its name without folders and usual endings; malloc'ed.
  */

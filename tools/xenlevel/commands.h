@@ -8,6 +8,7 @@
 #include "cmd.h"
 
 extern const struct command cmd_host, cmd_show, cmd_diff, cmd_verify, cmd_level, cmd_check,
-    cmd_apply, cmd_xlcfg, cmd_livepatch, cmd_stream, cmd_explain;
+    cmd_apply, cmd_xlcfg, cmd_livepatch, cmd_stream, cmd_explain, cmd_status, cmd_enable,
+    cmd_disable;
 
 #endif /* XENLEVEL_COMMANDS_H */

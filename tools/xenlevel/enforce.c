@@ -7,16 +7,19 @@
 #include "enforce.h"
 #include "out.h"
 #include "programs.h"
+#include "release.h"
 #include "show.h"
 #include "util.h"
 
 #include <xen/sysctl.h>
 
-/* Of what stays visible only what a level is about: what PV guests are given at all (no VMX, no
- * power management), and no hazards. */
-static void of_a_level(struct featureset *fs)
+/* Of what stays visible only what a level is about: what PV guests are given at all by that Xen (no
+ * VMX, no power management), and no hazards. */
+static void of_a_level(const struct subject *host, struct featureset *fs)
 {
-    featureset_and(fs, fs, featureset_guest_default(GUEST_PV));
+    unsigned int xen = release_of(host->xen);
+
+    featureset_and(fs, fs, release_guest_default(xen ? xen : XEN_OLDEST, GUEST_PV));
     featureset_andnot(fs, fs, featureset_merge_mask(MERGE_HAZARD));
     show_comparable(fs);
 }
@@ -45,8 +48,8 @@ void enforcement_of(const struct subject *host, const struct cpu_policy *level,
     levelling_visible(host->caps, real_cpu(host), level, &e->visible);
     levelling_visible(0, real_cpu(host), level, &e->masked); /* with no mask at all */
     featureset_andnot(&e->masked, &e->masked, &e->visible);
-    of_a_level(&e->visible);
-    of_a_level(&e->masked);
+    of_a_level(host, &e->visible);
+    of_a_level(host, &e->masked);
     view_on(host, level, &view);
     e->beyond = view.beyond;
 }

@@ -48,10 +48,10 @@ void enforcement_print_refusal(FILE *f, unsigned int indent, const struct subjec
 /* Write the same as an object. */
 void enforcement_json(struct json *j, const char *key, const struct enforcement *e);
 
-#define CMD_STRICT                                                                                 \
-    {                                                                                              \
-        's', "strict", NULL,                                                                       \
-            "refuse PV guests whose programs do not read exactly the policy (status 1)"            \
-    }
+/* Releases of clang-format break these lines differently. */
+/* clang-format off */
+#define CMD_STRICT {'s', "strict", NULL,                                                           \
+                    "refuse PV guests whose programs do not read exactly the policy (status 1)"}
+/* clang-format on */
 
 #endif /* XENLEVEL_ENFORCE_H */

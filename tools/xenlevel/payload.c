@@ -10,12 +10,16 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "out.h"
 #include "payload.h"
 #include "util.h"
 
-enum { MAX_PAYLOAD = 2 * 1024 * 1024 }; /* what the hypervisor takes at most */
+enum {
+    MAX_PAYLOAD = 2 * 1024 * 1024, /* what the hypervisor takes at most */
+    MAX_IMAGE = 64 * 1024 * 1024,  /* of a hypervisor, unpacked: ten times what one has */
+};
 
 /* The first build-id note of a section, in hexadecimal. */
 static int note_id(Elf_Data *data, char id[static BUILD_ID_TEXT])
@@ -48,8 +52,10 @@ static int section_id(Elf *elf, const char *wanted, char id[static BUILD_ID_TEXT
         const char *name;
         Elf_Data *data;
 
-        if (!gelf_getshdr(section, &header) || !(name = elf_strptr(elf, strings, header.sh_name)) ||
-            strcmp(name, wanted) != 0)
+        if (!gelf_getshdr(section, &header))
+            continue;
+        name = elf_strptr(elf, strings, header.sh_name);
+        if (!name || strcmp(name, wanted) != 0)
             continue;
         data = elf_getdata(section, NULL);
         return data ? note_id(data, id) : -1;
@@ -75,6 +81,28 @@ int elf_build_id(const char *path, char id[static BUILD_ID_TEXT])
     (void)elf_version(EV_CURRENT);
     rc = elf_id(elf_begin(fd, ELF_C_READ, NULL), ".note.gnu.build-id", id);
     (void)close(fd);
+    return rc;
+}
+
+int image_build_id(const char *path, char id[static BUILD_ID_TEXT])
+{
+    gzFile f = gzopen(path, "re"); /* which reads what is not packed as it is */
+    char *image = NULL;
+    size_t size = 0;
+    int n, rc = -1;
+
+    if (!f)
+        return -1;
+    do {
+        image = xrealloc(image, size + MAX_PAYLOAD);
+        n = gzread(f, image + size, MAX_PAYLOAD);
+        size += n > 0 ? (size_t)n : 0;
+    } while (n > 0 && size < MAX_IMAGE);
+    (void)gzclose(f);
+    (void)elf_version(EV_CURRENT);
+    if (n == 0)
+        rc = elf_id(elf_memory(image, size), ".note", id);
+    free(image);
     return rc;
 }
 

@@ -26,4 +26,8 @@ void payload_free(struct payload *p);
  * it has none. */
 int elf_build_id(const char *path, char id[static BUILD_ID_TEXT]);
 
+/* Do the same for a hypervisor as it is booted: packed with gzip or not, its notes in a section of
+ * their own. */
+int image_build_id(const char *path, char id[static BUILD_ID_TEXT]);
+
 #endif /* XENLEVEL_PAYLOAD_H */

@@ -175,8 +175,12 @@ static void show_text(const struct image *im, const struct image_summary *sum)
     struct table t;
 
     out_print(stdout, "image      %s, %" PRIu64 " bytes\n", im->path, im->size);
-    (void)printf("format     %slibxc version %u\n",
-                 im->format == XC_SR_XL ? "xl, libxl version 2, " : "", h->version);
+    (void)printf("format     %s%s%slibxc version %u\n", im->whose ? im->whose : "",
+                 im->whose ? ", " : "",
+                 im->format == XC_SR_XL      ? "xl, libxl version 2, "
+                 : im->format == XC_SR_LIBXL ? "libxl version 2, "
+                                             : "",
+                 h->version);
     out_print(stdout, "guest      %s%s%s, from Xen %u.%u\n", h->name, h->name[0] ? ", " : "",
               guest_type(im), h->xen_major, h->xen_minor);
     if (p) {
@@ -214,7 +218,10 @@ static int show_json(struct image *im, const struct image_summary *sum, bool rec
     json_string(j, "image", im->path);
     json_number(j, "bytes", im->size);
     json_array(j, "layers");
-    for (int layer = im->format == XC_SR_XL ? IMAGE_XL : IMAGE_LIBXC; layer < IMAGE_LAYERS; layer++)
+    for (int layer = im->format == XC_SR_XL      ? IMAGE_XL
+                     : im->format == XC_SR_LIBXL ? IMAGE_LIBXL
+                                                 : IMAGE_LIBXC;
+         layer < IMAGE_LAYERS; layer++)
         json_string(j, NULL, image_layer_name((enum image_layer)layer));
     json_close_array(j);
     json_number(j, "version", h->version);

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <host-policy.h>
+
 #include "capture.h"
 #include "level-json.h"
 #include "out.h"
@@ -17,6 +19,7 @@
 #include "unknown.h"
 #include "util.h"
 #include "xc_audit.h"
+#include "xc_sr_envelope.h"
 #include "xc_sr_head.h"
 
 const char *subject_type_name(enum subject_type type)
@@ -123,7 +126,8 @@ static int open_policy_file(const char *path, struct subject *s)
 }
 
 /* A save image: only its head is read. */
-static int open_image(const char *path, int fd, enum xc_sr_layer layer, struct subject *s)
+static int open_image(const char *path, int fd, enum xc_sr_layer layer, const char *whose,
+                      struct subject *s)
 {
     struct xc_sr_head *head = xcalloc(1, sizeof(*head));
     struct policy_fault fault;
@@ -153,7 +157,8 @@ static int open_image(const char *path, int fd, enum xc_sr_layer layer, struct s
     }
     s->kind = SUBJECT_GUEST;
     s->name = head->name[0] ? xstrdup(head->name) : base_name(path, "");
-    s->origin = xasprintf("save image %s", path);
+    s->origin =
+        whose ? xasprintf("save image %s of %s", path, whose) : xasprintf("save image %s", path);
     s->xen = xasprintf("%u.%u", head->xen_major, head->xen_minor);
     s->type = head->guest == XC_SR_GUEST_PV ? TYPE_PV : TYPE_HVM;
     s->type_name = s->type == TYPE_PV ? "PV" : "HVM or PVH";
@@ -223,7 +228,9 @@ static int open_json(const char *path, int fd, struct subject *s)
         warn("%s: %s", path, strerror(errno));
     else if (!level_json_is(text, (size_t)len))
         other = true;
-    else if (!(file = level_from_json(path, text, (size_t)len, &error)))
+    else
+        file = level_from_json(path, text, (size_t)len, &error);
+    if (n == 0 && !other && !file)
         warn("%s", error.text);
     free(text);
     if (!file)
@@ -261,7 +268,7 @@ static int take_form(const char *path, struct form *f, struct subject *s)
         take_form_guest(path, f, s);
         return 0;
     }
-    file = capture_form(path, f, NULL, NULL, "", false);
+    file = capture_form(path, f, NULL, NULL, "", 0, false);
     if (!file)
         return -1;
     origin = xasprintf("file %s (%s)", path, f->name);
@@ -299,29 +306,51 @@ static int open_featureset(const char *words, struct subject *s)
     return rc;
 }
 
+/* What other toolstacks put around a stream.  1: it is none of theirs. */
+static int open_envelope(const char *path, int fd, struct subject *s)
+{
+    struct xc_sr_envelope e;
+    char why[256];
+
+    if (xc_sr_find_stream(fd, &e, why, sizeof(why))) {
+        warn("%s: %s", path, why);
+        return -1;
+    }
+    if (!e.whose)
+        return 1;
+    if (lseek(fd, (off_t)e.offset, SEEK_SET) < 0) {
+        warn("%s: %s", path, strerror(errno));
+        return -1;
+    }
+    return open_image(path, fd, e.layer, e.whose, s);
+}
+
 /* What kind of file it is shows in its first bytes. */
 static int open_file(const char *path, int fd, struct subject *s)
 {
     static const char xl_magic[] = "Xen saved domain, xl format\n";
     unsigned char first[33] = {0};
     ssize_t n = pread(fd, first, sizeof(first) - 1, 0);
+    int rc;
 
     if (n < 0) {
         warn("%s: %s", path, strerror(errno));
         return -1;
     }
     if ((size_t)n >= sizeof(xl_magic) - 1 && !memcmp(first, xl_magic, sizeof(xl_magic) - 1))
-        return open_image(path, fd, XC_SR_XL, s);
+        return open_image(path, fd, XC_SR_XL, NULL, s);
     if (n >= 8 && !memcmp(first, "\xff\xff\xff\xff\xff\xff\xff\xff", 8))
-        return open_image(path, fd, XC_SR_LIBXC, s);
-    if (n > 0 && first[0] == 0x09)
+        return open_image(path, fd, XC_SR_LIBXC, NULL, s);
+    if (n > 0 && first[0] == 0x09 && (n == 1 || first[1] == 'X'))
         return open_policy_file(path, s);
     if (n > 0 && first[strspn((const char *)first, " \t\r\n")] == '{') {
-        int rc = open_json(path, fd, s);
-
+        rc = open_json(path, fd, s);
         if (rc <= 0)
             return rc;
     }
+    rc = open_envelope(path, fd, s);
+    if (rc <= 0)
+        return rc;
     return open_form(path, s);
 }
 

@@ -4,17 +4,18 @@
 #include <string.h>
 
 #include "features-gen.h"
+#include "findings.h"
 #include "unknown.h"
 #include "unsure.h"
 #include "util.h"
 #include "xc_audit.h"
 
-#define MAX_PESSIMISTIC 1024
+#define MAX_FAULTS 1024
 
 /* Room for what is asked: not for the stack. */
 struct asked {
     struct cpu_policy guest, max, deflt;
-    struct policy_fault faults[MAX_PESSIMISTIC];
+    struct policy_fault faults[MAX_FAULTS];
 };
 
 /* The bits that a host tells its guests so that they beware. */
@@ -93,27 +94,61 @@ static bool is_in(const struct policy_report *r, const struct policy_fault *f)
     return false;
 }
 
+/* Is anything of this leaf not known? */
+static bool is_leaf_unknown(const struct cpu_policy *mask, uint32_t leaf)
+{
+    const bool listed = leaf != POLICY_NONE && policy_leaf_has_subleaves(leaf);
+    const struct cpuid_regs *r;
+
+    for (uint32_t s = 0; (r = policy_leaf_const(mask, leaf, listed ? s : POLICY_NONE)); s++) {
+        if (r->a | r->b | r->c | r->d)
+            return true;
+        if (!listed)
+            break;
+    }
+    return false;
+}
+
+/*
+ * Numbers that belong together (components and their sizes, a highest leaf and what is below) need
+ * not fit where each was taken from the other side: of a leaf that is not known they are no "no".
+ */
+static bool is_doubtful(const struct unsure *u, const struct policy_fault *f)
+{
+    return !finding_is_feature(f->kind) && f->kind != FAULT_VENDOR && f->leaf != POLICY_NONE &&
+           (is_leaf_unknown(u->guest.unknown, f->leaf) || is_leaf_unknown(u->max.unknown, f->leaf));
+}
+
+static void add_fault(struct policy_report *r, const struct policy_fault *f)
+{
+    if (is_in(r, f))
+        return;
+    if (r->count < r->max)
+        r->faults[r->count] = *f;
+    r->count++;
+}
+
 void unsure_ask(const struct unsure *u, struct policy_report *no, struct policy_report *maybe)
 {
     struct asked *a = xcalloc(1, sizeof(*a));
-    struct policy_report worst = {.faults = a->faults, .max = MAX_PESSIMISTIC};
+    struct policy_report found = {.faults = a->faults, .max = MAX_FAULTS};
+    bool half = !u->same && (unknown_any(u->guest.unknown) || unknown_any(u->max.unknown) ||
+                             (u->deflt.policy && unknown_any(u->deflt.unknown)));
     struct policy_host host;
 
     fit_best(u, a);
     host = host_of(u, a);
-    (void)xc_audit_policy(NULL, &a->guest, &host, no, NULL);
-    if (!u->same && (unknown_any(u->guest.unknown) || unknown_any(u->max.unknown) ||
-                     (u->deflt.policy && unknown_any(u->deflt.unknown)))) {
+    (void)xc_audit_policy(NULL, &a->guest, &host, &found, NULL);
+    for (size_t i = 0; i < found.count && i < found.max; i++)
+        add_fault(half && is_doubtful(u, &found.faults[i]) ? maybe : no, &found.faults[i]);
+    if (half) {
         fit_worst(u, a);
         host = host_of(u, a);
-        (void)policy_check(&a->guest, &host, &worst);
-        for (size_t i = 0; i < worst.count && i < worst.max; i++) {
-            if (is_in(no, &worst.faults[i]))
-                continue;
-            if (maybe->count < maybe->max)
-                maybe->faults[maybe->count] = worst.faults[i];
-            maybe->count++;
-        }
+        found.count = 0;
+        (void)policy_check(&a->guest, &host, &found);
+        for (size_t i = 0; i < found.count && i < found.max; i++)
+            if (!is_in(no, &found.faults[i]))
+                add_fault(maybe, &found.faults[i]);
     }
     free(a);
 }

@@ -14,6 +14,7 @@
 #include "walk.h"
 #include "out.h"
 #include "util.h"
+#include "xc_sr_envelope.h"
 
 enum {
     AT_XL,
@@ -84,15 +85,24 @@ int image_read(const struct image *im, uint64_t offset, void *buf, size_t len)
 static int recognise_format(struct image *im)
 {
     static const char marker[8] = "\xff\xff\xff\xff\xff\xff\xff\xff";
-    char first[8];
+    struct xc_sr_envelope envelope;
+    char first[8], why[256];
     size_t n = im->size < sizeof(first) ? (size_t)im->size : sizeof(first);
 
     if (image_read(im, 0, first, n))
         return -1;
     if (!n)
         return image_fault(im, NULL, 0, "the file is empty");
-    if (!memcmp(first, XC_SR_XL_MAGIC, n))
+    if (!memcmp(first, XC_SR_XL_MAGIC, n)) {
         im->format = XC_SR_XL;
+        return 0;
+    }
+    if (xc_sr_find_stream(im->fd, &envelope, why, sizeof(why)))
+        return image_fault(im, NULL, 0, "%s", why);
+    im->whose = envelope.whose;
+    im->base = envelope.offset;
+    if (im->whose)
+        im->format = envelope.layer;
     else if (!memcmp(first, marker, n))
         im->format = XC_SR_LIBXC;
     else
@@ -102,11 +112,17 @@ static int recognise_format(struct image *im)
 
 static int take_head(struct image *im)
 {
-    struct xc_sr_fault fault;
+    struct xc_sr_fault fault = {0};
 
+    if (lseek(im->fd, (off_t)im->base, SEEK_SET) < 0)
+        return image_fault(im, NULL, im->base, "reading failed: %s", strerror(errno));
     if (!xc_sr_head_read(im->fd, im->format, im->head, NULL, &fault))
         return 0;
-    warn("%s: %s", im->path, fault.text);
+    if (im->whose)
+        warn("%s: in the stream at byte %" PRIu64 " of %s's image: %s", im->path, im->base,
+             im->whose, fault.text);
+    else
+        warn("%s: %s", im->path, fault.text);
     return -1;
 }
 
@@ -143,8 +159,10 @@ void image_close(struct image *im)
 
 void image_rewind(struct image *im)
 {
-    im->state = im->format == XC_SR_XL ? AT_XL : AT_IMAGE_HEADER;
-    im->at = 0;
+    im->state = im->format == XC_SR_XL      ? AT_XL
+                : im->format == XC_SR_LIBXL ? AT_LIBXL_HEADER
+                                            : AT_IMAGE_HEADER;
+    im->at = im->base;
     memset(im->next, 0, sizeof(im->next));
     im->order = (struct xc_sr_order){.version = im->head->version, .guest = im->head->guest};
     im->in_checkpoint = false;
@@ -234,11 +252,11 @@ static int next_libxc_record(struct image *im, struct image_item *it)
         it->pages = pages.count;
         break;
     case REC_END:
-        im->state = im->format == XC_SR_XL ? AT_LIBXL : AT_TRAILER;
+        im->state = im->format != XC_SR_LIBXC ? AT_LIBXL : AT_TRAILER;
         im->in_checkpoint = false;
         break;
     case REC_CHECKPOINT:
-        im->in_checkpoint = im->format == XC_SR_XL;
+        im->in_checkpoint = im->format != XC_SR_LIBXC;
         if (im->in_checkpoint)
             im->state = AT_LIBXL;
         break;
@@ -310,7 +328,7 @@ static int next_trailer(struct image *im, struct image_item *it)
 {
     char text[sizeof(permission)];
 
-    if (im->at == im->size)
+    if (im->at == im->size || im->whose) /* XAPI's device model stands behind it */
         return 0;
     if (im->format == XC_SR_XL && im->size - im->at == sizeof(text)) {
         if (image_read(im, im->at, text, sizeof(text)))

@@ -36,6 +36,8 @@ struct image {
     struct stat st;
     uint64_t size;
     enum xc_sr_layer format;
+    const char *whose; /* toolstack that has put something around it ("XAPI"); NULL: none, or xl */
+    uint64_t base;     /* where it begins then, else 0 */
     struct xc_sr_head *head; /* whole and valid once the image is open */
 
     int state; /* of the walk */

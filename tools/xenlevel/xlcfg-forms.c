@@ -3,11 +3,14 @@
 #include "xlcfg-forms.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
 #include "libvirt-names.h"
 #include "out.h"
+#include "release.h"
+#include "util.h"
 
 /* What no form of names can say. */
 static void print_numbers(const struct xlcfg_level *level, const char *before, const char *behind)
@@ -65,21 +68,43 @@ void print_featureset(const struct xlcfg_level *level)
     (void)printf("%s\n", text);
 }
 
+char *xlcfg_unnamed(const struct featureset *lost, unsigned int xen)
+{
+    char *list = xstrdup("");
+
+    for (int f = featureset_next(lost, 0); f >= 0; f = featureset_next(lost, (unsigned int)f + 1)) {
+        const struct feature_info *info = feature_info((unsigned int)f);
+        char *longer;
+
+        if (!info || release_xen_name(xen, (unsigned int)f))
+            continue;
+        longer = xasprintf("%s%s%s", list, *list ? " " : "", info->name);
+        free(list);
+        list = longer;
+    }
+    return list;
+}
+
 void print_cmdline(const struct xlcfg_level *level)
 {
+    char *unnamed = xlcfg_unnamed(level->lost, level->xen), release[RELEASE_TEXT];
     const char *before = "cpuid=";
 
     for (int f = featureset_next(level->lost, 0); f >= 0;
          f = featureset_next(level->lost, (unsigned int)f + 1)) {
-        const struct feature_info *info = feature_info((unsigned int)f);
+        const char *name = release_xen_name(level->xen, (unsigned int)f);
 
-        if (info && (unsigned int)f / 32 < FEATURESET_XEN_WORDS) {
-            (void)printf("%sno-%s", before, info->name);
+        if (name) {
+            (void)printf("%sno-%s", before, name);
             before = ",";
         }
     }
     if (*before == ',')
         (void)printf("\n");
+    if (*unnamed)
+        out_text(stderr, 0, 2, "Xen %s has no name for these, and offers them to nobody: %s",
+                 release_text(level->xen, release), unnamed);
+    free(unnamed);
     /* On standard error: what is on standard output is to be pasted. */
     out_text(
         stderr, 0, 2,

@@ -12,7 +12,12 @@ struct xlcfg_level {
     const struct cpu_policy *policy;
     const struct featureset *lost; /* what members give up */
     enum subject_type type;
+    unsigned int xen; /* the release whose names count: struct host_options */
 };
+
+/* Returns the names of features that this release has none for, which it therefore offers to
+ * nobody: words between blanks; the caller's to free. */
+char *xlcfg_unnamed(const struct featureset *lost, unsigned int xen);
 
 /* Print a <cpu> element for a domain of libvirt's Xen driver.  Returns STATUS_YES; or STATUS_NO
  * after a message when that driver gives guests of the type no CPU. */

@@ -38,8 +38,29 @@ static void print_banner(struct hypervisor *hv)
            hv->has_hap ? " with nested paging" : "");
 }
 
+/* Nothing in the command line is passed over in silence. */
+static void log_option(void *data, enum host_option_note what, size_t at, size_t len)
+{
+    static const char *const becomes[] = {
+        [HOST_OPTION_UNKNOWN] = "is not known",
+        [HOST_OPTION_OF_OTHER_XEN] = "is not known to this release",
+        [HOST_OPTION_CHANGES_NOTHING] = "changes no policy",
+        [HOST_OPTION_MICROCODE] = "is not looked at: there is no microcode here",
+    };
+    struct hypervisor *hv = data;
+    char name[64];
+
+    if (len >= sizeof(name))
+        len = sizeof(name) - 1;
+    for (size_t i = 0; i < len; i++)
+        name[i] = hv->cmdline[at + i];
+    name[len] = '\0';
+    printk(hv, "Command line: '%s' %s", name, becomes[what]);
+}
+
 static int take_cmdline(struct hypervisor *hv, const char *cmdline)
 {
+    const struct host_option_listener listener = {log_option, hv};
     size_t where = 0, len = 0;
 
     while (len < sizeof(hv->cmdline) - 1 && cmdline[len]) {
@@ -51,7 +72,7 @@ static int take_cmdline(struct hypervisor *hv, const char *cmdline)
                (unsigned int)sizeof(hv->cmdline) - 1);
         return -XEN_EINVAL;
     }
-    if (!host_options_parse(&hv->options, hv->cmdline, &where))
+    if (!host_options_read(&hv->options, HOST_XEN_DEFAULT, hv->cmdline, &listener, &where))
         return 0;
     printk(hv, "Command line: what is wrong begins at: %s",
            where < len ? &hv->cmdline[where] : "its end");

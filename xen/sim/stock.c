@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include <cpuid-policy/releases.h>
 #include <cpuid-policy/vocabulary.h>
 #include <sim/stock.h>
 
@@ -84,7 +85,8 @@ static void clamp_features(const struct domain *d, struct cpu_policy *p,
     policy_to_featureset(max, &most);
     policy_to_featureset(&d->hv->policies[XEN_SYSCTL_cpu_policy_host], &host);
     if (d->hvm && !d->hap)
-        featureset_and(&most, &most, featureset_guest_max(GUEST_HVM_SHADOW));
+        featureset_and(&most, &most,
+                       release_guest_max(400 + d->hv->policy_way->minor, GUEST_HVM_SHADOW));
     if (d->hvm && !(d->config.flags & XEN_DOMCTL_CDF_nested_virt)) {
         featureset_clear(&most, X86_FEATURE_VMX);
         featureset_clear(&most, X86_FEATURE_SVM);

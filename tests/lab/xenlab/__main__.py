@@ -86,8 +86,8 @@ def main():
     commands.add_parser("cpus")
     p = commands.add_parser("fetch")
     p.add_argument("--release", action="append", choices=RELEASES, help="of Xen, may be repeated; without it: all")
-    p.add_argument("--with-dbg", action="store_true", help=f"also the symbols of {DEFAULT}'s hypervisor, for livepatches")
-    p.add_argument("--with-dm", action="store_true", help=f"also {DEFAULT}'s QEMU for Xen, for HVM guests")
+    p.add_argument("--with-dbg", action="store_true", help="also the symbols of the hypervisor, for livepatches")
+    p.add_argument("--with-dm", action="store_true", help="also QEMU for Xen, for HVM guests")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -97,12 +97,15 @@ def main():
             for name, cpu in CPUS.items():
                 print(f"{name:14}{shlex.quote(cpu)}")
             return 0
-        with Lab(debug=args.with_dbg, verbose=True) as lab:
+        with Lab(xen=(args.release or [DEFAULT])[0], verbose=True) as lab:
             lab.probe_elf()
-            if args.with_dm:
-                device_model.files(lab.packages)
             for release in args.release or RELEASES:
-                print(lab.release(release)[0].identity())
+                packages = lab.release(release)[0]
+                if args.with_dm:
+                    device_model.files(packages)
+                if args.with_dbg:
+                    packages.add([packages.release.dbg_package])
+                print(packages.identity())
         return 0
     except (HostError, PackageError) as e:
         print(f"xenlab: {e}", file=sys.stderr)

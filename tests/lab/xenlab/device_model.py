@@ -9,8 +9,6 @@ QEMU = "usr/libexec/xen-qemu-system-i386"
 def files(packages):
     """{path in dom0: file here} for Host.install(); fetches what the cache lacks."""
     release = packages.release
-    if not release.device_model:
-        raise HostError(f"it is not known what QEMU for Xen {release.xen} needs: packages.py")
     packages.add(release.device_model)
     data, bios = packages.root("qemu-system-data") / "usr/share/qemu", packages.root("seabios") / "usr/share/seabios"
     found = {

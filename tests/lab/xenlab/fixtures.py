@@ -44,7 +44,7 @@ class Pool:
 
 @pytest.fixture(scope="session")
 def lab():
-    with Lab(debug=True) as lab:
+    with Lab() as lab:
         yield lab
 
 

@@ -386,16 +386,16 @@ class Host:
             self.wait_probe(name)
         return result
 
-    def create_hvm_probe(self, name, memory=32):
+    def create_hvm_probe(self, name, memory=32, paused=False):
         """The probe as the kernel of an HVM guest with a device model (device_model.py), whose firmware starts it."""
         config = (f'name="{name}"\ntype="hvm"\nkernel="/root/probe.elf"\ncmdline="name={name} noavx dirty"\nmemory={memory}\n'
                   'vcpus=1\non_crash="preserve"\n'
                   # What it can do without; each device costs the firmware seconds under emulation.
                   'vga="none"\nnographic=1\nvnc=0\nsdl=0\nusb=0\nxen_platform_pci=0\n')
-        result = self.create(name, config)
-        if result.rc == 0:
+        result = self.create(name, config, paused)
+        if result.rc == 0 and not paused:
             self.wait_probe(name, timeout=180)
-        else:
+        elif result.rc:
             result.err += self.run(f"cat /var/log/xen/qemu-dm-{name}.log").out
         return result
 

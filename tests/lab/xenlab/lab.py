@@ -14,7 +14,7 @@ from pathlib import Path
 from . import image
 from .host import COMMAND_TIMEOUT, Host, HostError, Result
 from .link import LOST, Fault, Link
-from .packages import Packages, split_host
+from .packages import DEFAULT, Packages, split_host
 from .probe import build_probe
 
 
@@ -43,13 +43,14 @@ class _Call:
 
 
 class Lab:
-    """Context manager. `packages` and `image` are those of the default release; the others' come when a host wants them.
+    """Context manager. `xen` is the release of hosts that do not say theirs, `packages` and `image` are its own; those of the
+    others come when a host wants them.
 
     Its directory holds one directory of logs a host; it goes when all went well, else it is kept."""
 
-    def __init__(self, packages=None, debug=False, verbose=None):
+    def __init__(self, xen=DEFAULT, verbose=None):
         self.verbose = sys.stderr.isatty() if verbose is None else verbose
-        self.packages = packages or Packages(debug=debug, say=self.say).fetch()
+        self.packages = Packages(say=self.say, release=xen).fetch()
         self.image = image.build(self.packages, self.say)
         self._releases = {self.packages.release.xen: (self.packages, self.image)}
         self.directory = Path(tempfile.mkdtemp(prefix="xenlab-"))
@@ -94,7 +95,7 @@ class Lab:
         `cpu` is a name of cpus.CPUS (default: the host's own name) or a -cpu string, and behind an @ may be the release
         of Xen: "cascadelake@4.20". options: memory, dom0 (MB), xen_args.
         """
-        cpu, xen = split_host(cpu or name)
+        cpu, xen = split_host(cpu or name, self.packages.release.xen)
         if name in self.hosts:
             raise ValueError(f"there is a host {name} already")
         directory = self.directory / name

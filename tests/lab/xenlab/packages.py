@@ -27,7 +27,7 @@ class Release:
     other: tuple
     libraries: tuple        # of Xen's tools, where they are not this machine's
     dbg_package: str        # symbols and sizes of the hypervisor: for livepatches
-    device_model: tuple     # QEMU, firmware and what QEMU is linked with; (): not known to work
+    device_model: tuple     # QEMU, firmware and what QEMU is linked with
 
     @property
     def xen_dir(self):
@@ -50,16 +50,25 @@ RELEASES = {r.xen: r for r in (
             # With the libc: Xen's tools need a newer one than Debian 12 has.
             libraries=("libc6", "libgcc-s1", "libncurses6", "libtinfo6", "libext2fs2t64", "libcom-err2", "liblzma5", "libuuid1",
                        "libzstd1", "zlib1g"),
-            device_model=()),
+            # All that QEMU is linked with: its glib is newer than Debian 12's.
+            device_model=("qemu-system-xen", "qemu-system-data", "seabios", "libfdt1", "libglib2.0-0t64", "libjpeg62-turbo",
+                          "libpixman-1-0", "libspice-server1", "libusb-1.0-0", "libpcre2-8-0", "libatomic1", "libffi8",
+                          "libgstreamer1.0-0", "libgstreamer-plugins-base1.0-0", "libopus0", "liborc-0.4-0t64", "libssl3t64",
+                          "liblz4-1", "libsasl2-2", "libudev1", "libcap2", "libstdc++6", "libxxhash0")),
 )}
 DEFAULT = "4.17"
 
 
-def split_host(name):
-    """("cascadelake", "4.20") for "cascadelake@4.20"; without a release it is the default."""
+def machine_release():
+    """The release of the Debian that runs here, or the default."""
+    return next((r.xen for r in RELEASES.values() if r.suite == machine_suite()), DEFAULT)
+
+
+def split_host(name, default=DEFAULT):
+    """("cascadelake", "4.20") for "cascadelake@4.20"; without a release it is `default`."""
     cpu, at, release = name.rpartition("@")
     if not at:
-        return name, DEFAULT
+        return name, default
     if release not in RELEASES:
         raise PackageError(f"{name}: no release {release} of Xen: it is one of {', '.join(RELEASES)}")
     return cpu, release
@@ -87,7 +96,7 @@ def _newer(a, b):
 class Packages:
     """The packages one host is made of. `root(name)` is where that package lies unpacked."""
 
-    def __init__(self, cache=None, debug=False, say=lambda text: None, release=DEFAULT):
+    def __init__(self, cache=None, say=lambda text: None, release=DEFAULT):
         self.release = RELEASES[release]
         self.cache = Path(cache or cache_dir())             # of all releases
         self.home = self.cache / self.release.folder
@@ -97,7 +106,7 @@ class Packages:
         self.base = [*self.release.xen_packages, *self.release.other]       # all that dom0's image is made of, but the kernel
         if self.release.suite != machine_suite():
             self.base += self.release.libraries
-        self.names = self.base + [self.release.dbg_package] * debug
+        self.names = list(self.base)
         self.version = {}
         self._roots = {}
 

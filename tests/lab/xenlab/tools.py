@@ -28,7 +28,9 @@ def our_files(build):
 
 
 def build_livepatch(packages, out, sources=ROOT / "xen/livepatch"):
-    """The audit as a live patch for the lab's hypervisor, made from its debug symbols; returns what the build said."""
+    """The audit as a live patch for the hypervisor of these packages, made from its debug symbols, which are fetched; returns
+    what the build said."""
+    packages.add([packages.release.dbg_package])
     r = subprocess.run([sys.executable, Path(sources) / "build.py", "--policy", ROOT / "xen/arch/x86/cpuid-policy",
                         "--include", ROOT / "xen/include", packages.find(XEN_SYMS), out], capture_output=True, text=True)
     if r.returncode:

@@ -7,6 +7,7 @@ descriptors, pipes, signals.
 
 import os
 import random
+import shutil
 import signal
 import socket
 import struct
@@ -939,6 +940,21 @@ def test_own_faults_fail_closed(tmp_path, env, words):
     assert (words or "no Xen here") in refused(run).replace("\n    ", " ")
 
 
+def put_another_gate(_, path):
+    """Another version of it, as far as the mark goes; it would let everything pass."""
+    path.write_text("#!/bin/sh\n# xenlevel-save-helper stands here for libxl-save-helper\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize("put", [os.link, os.symlink, shutil.copy, put_another_gate],
+                         ids=["second name", "link", "copy", "another version"])
+def test_a_gate_in_the_helpers_place_is_no_helper(tmp_path, put):
+    """Where it was put, and how: starting it would begin all over again."""
+    put(GATE, tmp_path / "libxl-save-helper")
+    run = Run(tmp_path, stream(), env={"XENLEVEL_STOCK_HELPER": str(tmp_path / "libxl-save-helper")})
+    assert "is xenlevel's own" in refused(run).replace("\n    ", " ")
+
+
 def test_helper_that_cannot_be_started(tmp_path):
     script = tmp_path / "script"
     script.write_text("#!/nonexistent/interpreter\n")
@@ -1091,6 +1107,7 @@ def test_wrapped_to_the_terminal(tmp_path):
     r, w = os.pipe()
     os.write(w, stream(n=0))
     env = dict(os.environ, FAKE_XEN_CPU=POOR, FAKE_XEN_NAME="web1", XENLEVEL_STOCK_HELPER=str(HELPER))
+    env.pop("COLUMNS", None)    # newer pytest-xdist sets it for its workers
     p = subprocess.Popen([GATE, "--restore-domain", str(r), "-1", "3", "1", "0", "2", "0", "768", "0"], env=env,
                          pass_fds=[r], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=slave)
     os.close(slave)

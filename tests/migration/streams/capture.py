@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: MIT
 """Capture the streams of this directory anew: stock Xen hosts of the lab save the probe (PVH) and a Linux (PV).
 
-usage: capture.py OUTPUT-DIRECTORY [hosts] [pvh] [hvm] [pv] [live]
+usage: capture.py OUTPUT-DIRECTORY [hosts] [pvh] [hvm] [hvm-level] [pv] [live]
 
 What is written: HOST.xlp of each host, pvh-, hvm- and pv-HOST.save.xz as `xl save` made them, live-pvh-HOST.save.xz
-as `xl migrate --debug` sent it.  The HVM guest has a device model, Debian's QEMU.  A PV guest needs a whole Linux, so the *contents* of its ordinary pages are zeroed, except those that hold the p2m (page tables,
+as `xl migrate --debug` sent it.  The HVM guest has a device model, Debian's QEMU; hvm-level-HOST.save.xz is one at the level of
+HOST and sandybridge.  A PV guest needs a whole Linux, so the *contents* of its ordinary pages are zeroed, except those that hold the p2m (page tables,
 types and everything else stay): such a stream is one that Xen wrote, but nothing to boot.
 """
 
@@ -85,6 +86,21 @@ def capture_hvm(host, out):
     host.cleanup()
 
 
+def capture_hvm_level(host, other, out):
+    """The firmware starts it: a minute, and three when the machine is busy."""
+    for each in (host, other):
+        each.run(["xenlevel", "host", "-n", each.name, "-o", "/root/host.xlp"]).check()
+    host.put("/root/other.xlp", other.get("/root/host.xlp"), 0o644)
+    host.run("xenlevel level /root/host.xlp /root/other.xlp -o /root/pool.xlp").check()
+    host.install(device_model.files(host.packages))
+    host.create_hvm_probe("hvm", paused=True).check()
+    host.run("xenlevel apply hvm /root/pool.xlp && xl unpause hvm").check()
+    host.wait_probe("hvm", timeout=180)
+    host.save("hvm", "/root/hvm.save").check()
+    save(out / f"hvm-level-{host.name}.save.xz", host.get("/root/hvm.save"))
+    host.cleanup()
+
+
 def capture_pv(host, out):
     host.create_pv_linux("linux", memory=LINUX_MB).check()
     host.wait_pv_tick("linux", 1)
@@ -119,6 +135,8 @@ def main(out, which):
                 capture_pvh(hosts[name], out)
         if "hvm" in which:
             capture_hvm(hosts[PV_ON], out)
+        if "hvm-level" in which:
+            capture_hvm_level(hosts[PV_ON], hosts["sandybridge"], out)
         if "pv" in which:
             capture_pv(hosts[PV_ON], out)
         if "live" in which:
@@ -127,4 +145,4 @@ def main(out, which):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:] or ["hosts", "pvh", "hvm", "pv", "live"])
+    main(Path(sys.argv[1]), sys.argv[2:] or ["hosts", "pvh", "hvm", "hvm-level", "pv", "live"])

@@ -65,7 +65,7 @@ static void live(void **state)
     struct xc_sr_stats stats;
 
     (void)state;
-    srpair_boot(&p, "intel-skylake-sp", "intel-cascadelake-sp");
+    srpair_boot(&p, "intel-sandybridge-ep", "intel-ivybridge-ep");
     for (unsigned int steps = 1; steps < 200; steps += 13) {
         const struct xc_save_options options = {
             .live = true, .checksums = steps % 2, .dirty_threshold = 1, .max_rounds = 4};
@@ -118,8 +118,9 @@ static void *pump(void *data)
     ssize_t n;
 
     while ((n = read(q->from, buf, sizeof(buf))) > 0)
-        for (ssize_t done = 0, w; done<n; done += w> 0 ? w : n)
-            w = write(q->to, buf + done, (size_t)(n - done));
+        for (ssize_t done = 0, w; n > done; done += w)
+            if ((w = write(q->to, buf + done, (size_t)(n - done))) <= 0)
+                break;
     (void)close(q->to);
     return NULL;
 }

@@ -25,7 +25,9 @@ static struct domain *saving;
 
 static int suspend(void *data)
 {
-    domain_shutdown(saving, (uint8_t) * (const int *)data);
+    const int *reason = data;
+
+    domain_shutdown(saving, (uint8_t)*reason);
     return 0;
 }
 

@@ -3,7 +3,7 @@
 
 import struct
 
-from . import check, libxc, libxl, xl
+from . import check, envelope, libxc, libxl, xl
 from .report import Report
 from .source import GivenUp, Nowhere, Truncated
 
@@ -81,11 +81,12 @@ class Verification:
         self.format, self.hosts = format_, list(hosts)
         self.checksums = checksums
         self.xl = self.libxl = self.libxc = None
+        self.whose = None       # the toolstack whose image it is in
 
     def run(self):
         report = self.report
         if self.format is None:
-            self.format, report.unusable = recognise(self.source.peek(LOOK))
+            self._recognise()
             if self.format is None:
                 return self
         try:
@@ -109,8 +110,21 @@ class Verification:
         report.close_place()
         return self
 
+    def _recognise(self):
+        """What it is; what another toolstack has put in front of it is passed over."""
+        try:
+            self.whose = envelope.enter(self.source, self.source.peek(LOOK))
+        except envelope.NoStream as why:
+            self.report.unusable = str(why)
+            return
+        if self.whose:
+            self.report.note(f"the stream is in an image of {self.whose}, from byte {self.source.offset} on")
+        self.format, self.report.unusable = recognise(self.source.peek(LOOK))
+
     def _behind(self):
-        """Nothing may follow, but what xl says to xl."""
+        """Nothing may follow, but what xl says to xl; and XAPI's device model, of which nothing is known here."""
+        if self.whose == "XAPI":
+            return
         if self.format == "xl" and self.source.peek(len(GO)) == GO:
             self.source.skip(len(GO))
             self.report.note("taken from a migration: xl's permission to start stands behind the stream")

@@ -66,6 +66,8 @@ static void leaf_time(const struct domain *d, uint32_t subleaf, struct cpuid_reg
     case 2:
         r->a = host_rate;
         break;
+    default:
+        break;
     }
 }
 
@@ -117,6 +119,8 @@ void guest_cpuid_hypervisor(const struct vcpu *v, uint32_t leaf, uint32_t sublea
     case 5:
         if (!d->hvm && !subleaf)
             r->b = machine_address_width(d->hv);
+        break;
+    default:
         break;
     }
 }

@@ -165,6 +165,8 @@ static void leaf_amd_levels(const struct vcpu *v, uint32_t subleaf, struct cpuid
     case 3: /* socket */
         *r = (struct cpuid_regs){.a = m->socket_shift, .b = die * m->topology.dies, .c = 4u << 8};
         break;
+    default:
+        break;
     }
     r->c = (r->c & ~0xffu) | (subleaf & 0xff);
     r->d = v->place.apic_id;

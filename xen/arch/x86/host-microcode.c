@@ -6,25 +6,25 @@
 
 #include "features-gen.h"
 
-#define SPECTRE    "INTEL-SA-00088"
-#define SSB        "INTEL-SA-00115"
-#define L1TF       "INTEL-SA-00161"
-#define MDS        "INTEL-SA-00233"
-#define TSX_ABORT  "INTEL-SA-00270"
-#define IFU        "INTEL-SA-00210"
-#define SRBDS      "INTEL-SA-00320"
-#define TSX_ORDER  "INTEL: TSX memory ordering, document 604224"
-#define BHI        "INTEL-SA-00598"
-#define MMIO       "INTEL-SA-00615"
-#define APIC_LEAK  "INTEL-SA-00657"
-#define PBRSB      "INTEL-SA-00706"
-#define GDS        "INTEL-SA-00828"
-#define RFDS       "INTEL-SA-00898"
-#define ITS        "INTEL-SA-01153"
-#define AMD_V2     "AMD: indirect branch control extension, 2018"
-#define AMD_SSB    "AMD: speculative store bypass disable, 2018"
-#define INCEPTION  "AMD-SB-7005"
-#define AMD_TSA    "AMD-SB-7029"
+#define SPECTRE   "INTEL-SA-00088"
+#define SSB       "INTEL-SA-00115"
+#define L1TF      "INTEL-SA-00161"
+#define MDS       "INTEL-SA-00233"
+#define TSX_ABORT "INTEL-SA-00270"
+#define IFU       "INTEL-SA-00210"
+#define SRBDS     "INTEL-SA-00320"
+#define TSX_ORDER "INTEL: TSX memory ordering, document 604224"
+#define BHI       "INTEL-SA-00598"
+#define MMIO      "INTEL-SA-00615"
+#define APIC_LEAK "INTEL-SA-00657"
+#define PBRSB     "INTEL-SA-00706"
+#define GDS       "INTEL-SA-00828"
+#define RFDS      "INTEL-SA-00898"
+#define ITS       "INTEL-SA-01153"
+#define AMD_V2    "AMD: indirect branch control extension, 2018"
+#define AMD_SSB   "AMD: speculative store bypass disable, 2018"
+#define INCEPTION "AMD-SB-7005"
+#define AMD_TSA   "AMD-SB-7029"
 
 /*
  * All of MSR 10A is in it, for the MSR itself comes by microcode to CPUs older than it.  Ordered by
@@ -103,9 +103,9 @@ const struct microcode_bit *host_microcode_bit(unsigned int feature)
  * Which models get what by an update: family 6 of Intel (the microcode guidance of each advisory,
  * and Intel's table of affected processors), by what the update brings.
  */
-static const uint8_t spectre_models[] = {
-    0x1a, 0x1e, 0x25, 0x2c, 0x2e, 0x2f, 0x2a, 0x2d, 0x3a, 0x3e, 0x3c, 0x3f,
-    0x45, 0x46, 0x3d, 0x47, 0x4f, 0x56, 0x4e, 0x5e, 0x55, 0x8e, 0x9e};
+static const uint8_t spectre_models[] = {0x1a, 0x1e, 0x25, 0x2c, 0x2e, 0x2f, 0x2a, 0x2d,
+                                         0x3a, 0x3e, 0x3c, 0x3f, 0x45, 0x46, 0x3d, 0x47,
+                                         0x4f, 0x56, 0x4e, 0x5e, 0x55, 0x8e, 0x9e};
 static const uint8_t mds_models[] = {0x2a, 0x2d, 0x3a, 0x3e, 0x3c, 0x3f, 0x45, 0x46, 0x3d,
                                      0x47, 0x4f, 0x56, 0x4e, 0x5e, 0x55, 0x8e, 0x9e};
 static const uint8_t arch_caps_models[] = {0x4e, 0x5e, 0x55, 0x8e, 0x9e};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a hypervisor makes of a CPU: the host's policy, and what its guests may have.  See
- * host-policy.h.  What is not in the manuals was seen on Debian's Xen 4.17.7: tests/data/hosts.
+ * host-policy.h.  What is not in the manuals was seen on Debian's Xen 4.17.7 and 4.20.4:
+ * tests/data/hosts.
  */
 #include "host-private.h"
 
@@ -9,16 +10,32 @@
 #include <xen/errno.h>
 #include <xen/sysctl.h>
 
+#include <cpuid-policy/releases.h>
+
 #include "features-gen.h"
 
-/* The highest leaves that Xen 4.17 gives to guests. */
+/* The highest leaves that Xen gives to guests: CPUID_GUEST_NR_* are the same in 4.17 to 4.22. */
 #define GUEST_MAX_BASIC 0xdu
 #define GUEST_MAX_FEAT  2u
 #define GUEST_MAX_EXTD  0x80000021u
 
-/* x87, SSE, AVX, MPX (2), AVX-512 (3), PKRU: the state that Xen 4.17 saves for guests.  There is
- * no supervisor state for guests in it. */
+/* x87, SSE, AVX, MPX (2), AVX-512 (3), PKRU: the state that Xen saves for guests.  There is no
+ * supervisor state for guests in it.  4.20 knows the tiles' as well, and gives them to no guest. */
 #define GUEST_XCR0 0x2ffu
+#define TILE_XCR0  (1u << XSTATE_TILECFG | 1u << XSTATE_TILEDATA)
+
+/*
+ * Releases from which on something is so, and before was not.  Their sources: xen/arch/x86/
+ * cpu-policy.c of the branches stable-4.17 to stable-4.22; 4.17 and 4.20 were seen as well.
+ */
+#define XEN_MAX_HAS_ALL_LEAVES 418 /* a guest's max has every leaf that Xen keeps */
+#define XEN_PKS_WITH_VMX       418
+#define XEN_USES_USER_DIS      418 /* CpuidUserDis of AMD CPUs makes CPUID fault for PV guests */
+#define XEN_SVM_OF_GUESTS      419 /* 8000000A: the CPU's in the host's policy, limited in HVM's */
+#define XEN_XSTATE_ATTRIBUTES  419 /* D.n.ECX follows XSAVEC and XSAVES */
+#define XEN_KNOWS_TILES        420
+#define XEN_ERMS_MAY_COME      421 /* fast REP MOVSB is only a hint about speed */
+#define XEN_HOST_IS_RAW        422 /* what guests do not see is not cleared in the host's policy */
 
 static const struct cpuid_regs zero;
 
@@ -74,30 +91,140 @@ static void clear_vendor_leaves(struct cpu_policy *p)
 }
 
 /* Leaf A of SVM: nested paging, LBR virtualization, NRIP, decode assists, pause filter when they
- * are there; clean bits and the TSC ratio, which are emulated, always (APM vol. 3, 8000000A). */
+ * are there; clean bits, and until 4.18 the TSC ratio, which are emulated, always (APM vol. 3,
+ * 8000000A). */
 #define SVM_HARDWARE      0x0000048bu
-#define SVM_EMULATED      0x00000030u
+#define SVM_CLEAN_BITS    0x00000020u
+#define SVM_TSC_RATIO     0x00000010u
 #define SVM_NESTED_PAGING 0x00000001u
 
-static void limit_svm(struct cpu_policy *p)
+static void limit_svm(struct cpu_policy *p, uint32_t emulated)
 {
-    if (!policy_has(p, X86_FEATURE_SVM))
-        return;
-    p->extd[0xa].d = (p->extd[0xa].d & SVM_HARDWARE) | SVM_EMULATED;
+    if (policy_has(p, X86_FEATURE_SVM))
+        p->extd[0xa].d = (p->extd[0xa].d & SVM_HARDWARE) | emulated;
 }
 
 /* Keep these state components; their sizes are fixed by the CPU, and the area's total follows. What
  * is in use (EBX) is the vCPU's, not the policy's. */
-static void limit_xstate(struct cpu_policy *p, uint32_t components)
+static void limit_xstate(struct cpu_policy *p, uint32_t components, unsigned int xen)
 {
+    uint32_t attributes = ~0u;
+
     p->xstate[0].a &= components;
     p->xstate[0].d = 0;
     p->xstate[1].c = p->xstate[1].d = 0;
+    if (xen >= XEN_XSTATE_ATTRIBUTES)
+        attributes = (policy_has(p, X86_FEATURE_XSAVEC) ? XSTATE_ALIGN64 : 0) |
+                     (policy_has(p, X86_FEATURE_XSAVES) ? XSTATE_SUPERVISOR : 0);
     for (unsigned int i = 2; i < POLICY_NR_XSTATE; i++)
         if (i >= 32 || !(p->xstate[0].a >> i & 1))
             p->xstate[i] = zero;
+        else
+            p->xstate[i].c &= attributes;
     policy_close(p, NULL);
     p->xstate[0].b = p->xstate[1].b = 0;
+}
+
+static void drop_all(struct featureset *fs, const struct featureset *features)
+{
+    for (int f = featureset_next(features, 0); f >= 0;
+         f = featureset_next(features, (unsigned int)f + 1))
+        featureset_drop(fs, (unsigned int)f);
+}
+
+/* From 4.22 on the host's policy has leaf 6 as the CPU has it, no copies of 1.EDX, and no PMU. */
+static void keep_own_words(struct cpu_policy *host, struct featureset *fs)
+{
+    struct featureset own;
+
+    policy_to_featureset(host, &own);
+    fs->w[FEATURESET_6a] = own.w[FEATURESET_6a];
+    fs->w[FEATURESET_6c] = own.w[FEATURESET_6c];
+    host->basic[0xa] = zero;
+    featureset_andnot(fs, fs, featureset_merge_mask(MERGE_MIRROR));
+}
+
+void host_add_lacking(struct featureset *lacking, const struct cpu_policy *boot,
+                      const struct cpu_policy *other, const struct cpu_policy *unknown)
+{
+    /* Of the CPU that was asked, or of where it stood when it was: not features of a machine. */
+    static const uint8_t own[] = {FEATURESET_6a, FEATURESET_6c, FEATURESET_Aa, FEATURESET_Ab};
+    struct featureset fs, mask;
+
+    policy_to_featureset(other, &fs);
+    if (unknown) {
+        policy_to_featureset(unknown, &mask);
+        featureset_or(&fs, &fs, &mask);
+    }
+    policy_to_featureset(boot, &mask);
+    featureset_andnot(&mask, &mask, &fs);
+    featureset_clear(&mask, X86_FEATURE_OSXSAVE);
+    featureset_clear(&mask, X86_FEATURE_OSPKE);
+    for (size_t i = 0; i < sizeof(own); i++)
+        mask.w[own[i]] = 0;
+    featureset_or(lacking, lacking, &mask);
+}
+
+/* What the masking MSRs hide from the hypervisor itself: it has written them before it looks. */
+static void apply_masks(const struct cpu_policy *raw, const struct host_options *o,
+                        struct featureset *fs)
+{
+    struct host_cpu_mask m = {o->mask_ecx, o->mask_edx, o->mask_ext_ecx, o->mask_ext_edx};
+    uint32_t caps;
+
+    (void)host_policy_levelling_caps(raw, true, o->xen, &caps);
+    if (caps & XEN_SYSCTL_CPU_LEVELCAP_faulting) /* then masks are not used */
+        return;
+    if (is_amd(raw) && (m.ecx & m.edx) == ~0u) {
+        m.ecx = o->mask_cpu.ecx;
+        m.edx = o->mask_cpu.edx;
+    }
+    if (is_amd(raw) && (m.ext_ecx & m.ext_edx) == ~0u) {
+        m.ext_ecx = o->mask_cpu.ext_ecx;
+        m.ext_edx = o->mask_cpu.ext_edx;
+    }
+    if (caps & XEN_SYSCTL_CPU_LEVELCAP_ecx) {
+        fs->w[FEATURESET_1c] &= m.ecx;
+        fs->w[FEATURESET_1d] &= m.edx;
+    }
+    if (caps & XEN_SYSCTL_CPU_LEVELCAP_extd_ecx) {
+        fs->w[FEATURESET_e1c] &= m.ext_ecx;
+        fs->w[FEATURESET_e1d] &= m.ext_edx;
+    }
+    if (caps & XEN_SYSCTL_CPU_LEVELCAP_xsave_eax)
+        fs->w[FEATURESET_Da1] &= o->mask_xsave_eax;
+    if (caps & XEN_SYSCTL_CPU_LEVELCAP_l7s0_ebx)
+        fs->w[FEATURESET_7b0] &= o->mask_l7s0_ebx;
+}
+
+/* The PMU's leaf is the CPU's own, for guests of a Xen with vpmu on Intel. */
+static void keep_pmu(struct cpu_policy *p, const struct cpu_policy *from,
+                     const struct host_options *options)
+{
+    if (options->vpmu && is_intel(from) && from->basic[0].a >= 0xa)
+        p->basic[0xa] = from->basic[0xa];
+}
+
+/*
+ * The features that the hypervisor finds on this CPU: those that it has a name for.  The others are
+ * in no policy; so 4.17 has neither 5-level paging nor supervisor keys.
+ */
+static void host_features(const struct cpu_policy *raw, const struct host_options *options,
+                          struct featureset *fs)
+{
+    policy_to_featureset(raw, fs);
+    featureset_and(fs, fs, release_names(options->xen));
+    /* They follow CR4, which the hypervisor had not set when it looked. */
+    featureset_clear(fs, X86_FEATURE_OSXSAVE);
+    featureset_clear(fs, X86_FEATURE_OSPKE);
+    apply_masks(raw, options, fs);
+    /* What is switched off is off before the hypervisor looks what is missing, and stays so. */
+    drop_all(fs, &options->cpuid_off);
+    host_errata(raw, options, fs);
+    featureset_andnot(fs, fs, &options->lacking);
+    if (is_intel(raw)) /* seen on all, though one may hide it */
+        host_tsx(raw, options, fs);
+    drop_all(fs, &options->cpuid_off);
 }
 
 void host_policy_from_raw(struct cpu_policy *host, const struct cpu_policy *raw,
@@ -111,28 +238,23 @@ void host_policy_from_raw(struct cpu_policy *host, const struct cpu_policy *raw,
     if (host->extd[0].a >= 0x80000000u)
         host->extd[0].a = lower_of(host->extd[0].a, GUEST_MAX_EXTD);
     policy_trim(host);
-    policy_to_featureset(raw, &fs);
-    featureset_and(&fs, &fs, featureset_known());
-    /* They follow CR4, which the hypervisor had not set when it looked. */
-    featureset_clear(&fs, X86_FEATURE_OSXSAVE);
-    featureset_clear(&fs, X86_FEATURE_OSPKE);
-    /* 4.17 uses neither 5-level paging nor supervisor keys, and says so by not having them. */
-    featureset_drop(&fs, X86_FEATURE_LA57);
-    featureset_drop(&fs, X86_FEATURE_PKS);
-    host_errata(raw, options, &fs);
-    for (int f = featureset_next(&options->cpuid_off, 0); f >= 0;
-         f = featureset_next(&options->cpuid_off, (unsigned int)f + 1))
-        featureset_drop(&fs, (unsigned int)f);
+    host_features(raw, options, &fs);
     if (fs.w[FEATURESET_e21a] && is_amd(raw))
         host->extd[0].a = GUEST_MAX_EXTD;
-    clear_unused_leaves(host);
-    clear_vendor_leaves(host);
-    fs.w[FEATURESET_6a] = fs.w[FEATURESET_6c] = fs.w[FEATURESET_Aa] = fs.w[FEATURESET_Ab] = 0;
+    if (options->xen < XEN_HOST_IS_RAW) {
+        clear_unused_leaves(host);
+        clear_vendor_leaves(host);
+    } else {
+        keep_own_words(host, &fs);
+    }
     policy_from_featureset(host, &fs);
-    limit_svm(host);
-    limit_xstate(host, GUEST_XCR0);
+    if (options->xen < XEN_SVM_OF_GUESTS)
+        limit_svm(host, SVM_CLEAN_BITS | SVM_TSC_RATIO);
+    limit_xstate(host, GUEST_XCR0 | (options->xen >= XEN_KNOWS_TILES ? TILE_XCR0 : 0),
+                 options->xen);
     /* A host may know what no CPUID bit announces (GDS_NO without ARCH_CAPS): not closed. */
     policy_from_featureset(host, &fs);
+    keep_pmu(host, raw, options);
     policy_trim(host);
     host->platform_info &= PLATFORM_INFO_CPUID_FAULTING;
 }
@@ -144,6 +266,7 @@ void host_policy_from_raw(struct cpu_policy *host, const struct cpu_policy *raw,
  * old microcode does not promise, the warning that returns may be predicted from elsewhere.
  */
 static const uint16_t every_max[] = {X86_FEATURE_HTT, X86_FEATURE_CMP_LEGACY};
+static const uint16_t hint_max[] = {X86_FEATURE_ERMS};
 static const uint16_t intel_max[] = {X86_FEATURE_MD_CLEAR, X86_FEATURE_ARCH_CAPS,
                                      X86_FEATURE_FB_CLEAR, X86_FEATURE_RFDS_CLEAR,
                                      X86_FEATURE_RSBA,     X86_FEATURE_RRSBA};
@@ -165,12 +288,15 @@ static void keep_hosts(struct featureset *fs, const struct featureset *host,
             featureset_clear(fs, features[i]);
 }
 
-static void add_to_max(const struct cpu_policy *raw, enum guest_type type, struct featureset *fs)
+static void add_to_max(const struct cpu_policy *raw, unsigned int xen, enum guest_type type,
+                       struct featureset *fs)
 {
     /* The local APIC's x2APIC mode is emulated; PV guests once saw the bit without the mode. */
     featureset_set(fs, X86_FEATURE_X2APIC);
     featureset_set(fs, X86_FEATURE_HYPERVISOR);
     set_all(fs, every_max, COUNT(every_max));
+    if (xen >= XEN_ERMS_MAY_COME)
+        set_all(fs, hint_max, COUNT(hint_max));
     if (is_intel(raw))
         set_all(fs, intel_max, COUNT(intel_max));
     else if (is_amd(raw))
@@ -186,50 +312,91 @@ static void add_to_max(const struct cpu_policy *raw, enum guest_type type, struc
         featureset_set(fs, X86_FEATURE_SEP);
 }
 
-/*
- * Speculation control.  Where there is IBRS there is STIBP for guests, which does nothing on a CPU
- * without threads; where the CPU has it in Intel's form there is also IBPB alone, in AMD's form.
- * On AMD all of SPEC_CTRL goes when the CPU cannot virtualise the MSR.
- */
-static void add_spec_ctrl(const struct cpu_policy *raw, enum guest_type type, struct featureset *fs)
+/* MSR SPEC_CTRL on AMD: what of it a guest has stands and falls with the CPU's virtualising it. */
+static void clear_amd_spec_ctrl(struct featureset *fs)
 {
     static const uint16_t spec_ctrl[] = {X86_FEATURE_IBRS,        X86_FEATURE_AMD_STIBP,
                                          X86_FEATURE_IBRS_ALWAYS, X86_FEATURE_STIBP_ALWAYS,
                                          X86_FEATURE_IBRS_FAST,   X86_FEATURE_IBRS_SAME_MODE,
                                          X86_FEATURE_AMD_SSBD,    X86_FEATURE_PSFD};
-    bool ibrs = featureset_test(fs, X86_FEATURE_IBRS) && host_gives_spec_ctrl(raw);
+
+    for (size_t i = 0; i < COUNT(spec_ctrl); i++)
+        featureset_clear(fs, spec_ctrl[i]);
+}
+
+/*
+ * Speculation control.  Where there is IBRS there is STIBP for guests, which does nothing on a CPU
+ * without threads; where the host has it in Intel's form there is also IBPB alone, in AMD's form.
+ * The MSR itself is not for guests where spec-ctrl=msr-sc= says so.
+ */
+static void add_spec_ctrl(const struct cpu_policy *raw, const struct cpu_policy *host,
+                          const struct host_options *options, enum guest_type type,
+                          struct featureset *fs)
+{
+    bool given = type == GUEST_PV ? !options->no_msr_pv : !options->no_msr_hvm;
+    bool ibrs = given && featureset_test(fs, X86_FEATURE_IBRS) && host_gives_spec_ctrl(raw);
 
     if (is_amd(raw) && !ibrs)
-        for (size_t i = 0; i < COUNT(spec_ctrl); i++)
-            featureset_clear(fs, spec_ctrl[i]);
+        clear_amd_spec_ctrl(fs);
+    if (!given)
+        featureset_drop(fs, X86_FEATURE_IBRSB);
     if (ibrs && type != GUEST_PV)
         featureset_set(fs, X86_FEATURE_AMD_STIBP);
-    if (featureset_test(fs, X86_FEATURE_IBRSB)) {
+    if (featureset_test(fs, X86_FEATURE_IBRSB))
         featureset_set(fs, X86_FEATURE_STIBP);
+    if (policy_has(host, X86_FEATURE_IBRSB))
         featureset_set(fs, X86_FEATURE_IBPB);
-    }
     if (type != GUEST_PV &&
-        (host_gives_virt_ssbd(raw) || (ibrs && featureset_test(fs, X86_FEATURE_AMD_SSBD))))
+        (host_gives_virt_ssbd(raw, options) || (ibrs && featureset_test(fs, X86_FEATURE_AMD_SSBD))))
         featureset_set(fs, X86_FEATURE_VIRT_SSBD);
+    /* A PV kernel shares its ring with its programs, and is safe as SRSO_US_NO says only while
+     * BP_CFG.BP_SPEC_REDUCE is set. */
+    if (type == GUEST_PV &&
+        (options->no_bp_spec_reduce || !policy_has(host, X86_FEATURE_SRSO_MSR_FIX)))
+        featureset_clear(fs, X86_FEATURE_SRSO_US_NO);
+}
+
+/* The leaves of the host's policy, as those who come may have them. */
+static void leaves_of_max(struct cpu_policy *max, const struct cpu_policy *host, unsigned int xen,
+                          enum guest_type type)
+{
+    *max = *host;
+    if (xen >= XEN_HOST_IS_RAW) {
+        clear_unused_leaves(max);
+        clear_vendor_leaves(max);
+    }
+    if (xen >= XEN_MAX_HAS_ALL_LEAVES) {
+        max->basic[0].a = GUEST_MAX_BASIC;
+        max->feat[0].a = GUEST_MAX_FEAT;
+        max->extd[0].a = GUEST_MAX_EXTD;
+    } else if (max->basic[0].a >= 7) {
+        /* A guest may come from a CPU with more of them, on a CPU that has leaf 7 at all. */
+        max->feat[0].a = GUEST_MAX_FEAT;
+    }
+    if (type == GUEST_PV)
+        max->extd[0xa] = zero; /* no SVM for PV guests */
+    else if (xen >= XEN_SVM_OF_GUESTS)
+        limit_svm(max, SVM_CLEAN_BITS);
 }
 
 void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *raw,
-                           const struct cpu_policy *host, enum guest_type type)
+                           const struct cpu_policy *host, const struct host_options *options,
+                           enum guest_type type)
 {
     struct featureset fs, own;
 
-    *max = *host;
-    /* A guest may come from a CPU with more of them, on a CPU that has leaf 7 at all. */
-    if (max->basic[0].a >= 7)
-        max->feat[0].a = GUEST_MAX_FEAT;
+    leaves_of_max(max, host, options->xen, type);
     policy_to_featureset(host, &fs);
     /* Hidden from those who are born here, not from those who come. */
     policy_to_featureset(raw, &own);
     if (host_hides_clwb(raw) && featureset_test(&own, X86_FEATURE_CLWB))
         featureset_set(&fs, X86_FEATURE_CLWB);
-    featureset_and(&fs, &fs, featureset_guest_max(type));
-    add_to_max(raw, type, &fs);
-    add_spec_ctrl(raw, type, &fs);
+    featureset_and(&fs, &fs, release_guest_max(options->xen, type));
+    /* Supervisor keys are given where VMX switches them. */
+    if (options->xen >= XEN_PKS_WITH_VMX && !featureset_test(&own, X86_FEATURE_VMX))
+        featureset_clear(&fs, X86_FEATURE_PKS);
+    add_to_max(raw, options->xen, type, &fs);
+    add_spec_ctrl(raw, host, options, type, &fs);
     if (type != GUEST_PV) /* no HVM guest has EFER.LMSLE, whatever the CPU has: Xen since 4.16 */
         featureset_set(&fs, X86_FEATURE_NO_LMSL);
     featureset_andnot(&fs, &fs, featureset_merge_mask(MERGE_MIRROR));
@@ -238,10 +405,9 @@ void host_policy_guest_max(struct cpu_policy *max, const struct cpu_policy *raw,
         featureset_clear(&fs, X86_FEATURE_RRSBA);
     policy_from_featureset(max, &fs);
     policy_trim(max); /* what was added to leaves that this CPU does not reach */
-    if (type == GUEST_PV)
-        max->extd[0xa] = zero; /* no SVM for PV guests */
-    limit_xstate(max, GUEST_XCR0);
+    limit_xstate(max, GUEST_XCR0, options->xen);
     max->hv_limit = max->hv2_limit = 0;
+    keep_pmu(max, host, options);
     /* Xen can make CPUID fault for any HVM guest, since it intercepts it; for PV only the CPU can.
      */
     if (type != GUEST_PV)
@@ -270,6 +436,7 @@ void host_policy_guest_default(struct cpu_policy *deflt, const struct cpu_policy
     policy_to_featureset(host, &own);
     /* What was added above for those who come stays away from those who are born here. */
     keep_hosts(&fs, &own, every_max, COUNT(every_max));
+    keep_hosts(&fs, &own, hint_max, COUNT(hint_max));
     if (is_intel(host)) {
         bool arch_caps = featureset_test(&fs, X86_FEATURE_ARCH_CAPS);
 
@@ -281,26 +448,27 @@ void host_policy_guest_default(struct cpu_policy *deflt, const struct cpu_policy
     }
     if (!featureset_test(&own, X86_FEATURE_CLWB))
         featureset_drop(&fs, X86_FEATURE_CLWB);
-    if (type == GUEST_PV && !featureset_test(&own, X86_FEATURE_X2APIC))
-        featureset_clear(&fs, X86_FEATURE_X2APIC);
-    born = *featureset_guest_default(type);
-    featureset_set(&born, X86_FEATURE_HYPERVISOR);
-    featureset_set(&born, X86_FEATURE_ARCH_CAPS);
-    featureset_set(&born, X86_FEATURE_X2APIC);
-    if (type != GUEST_PV && host_gives_virt_ssbd(host))
+    born = *release_guest_default(options->xen, type);
+    if (type != GUEST_PV && host_gives_virt_ssbd(host, options))
         featureset_set(&born, X86_FEATURE_VIRT_SSBD);
     /* Ivy Bridge's client parts leak what RDRAND gave (SRBDS) and get no microcode against it. */
     if (is_intel(host) && family == 6 && model == 0x3a &&
         !featureset_test(&options->cpuid_on, X86_FEATURE_RDRAND))
         featureset_clear(&born, X86_FEATURE_RDRAND);
     featureset_and(&fs, &fs, &born);
+    if (host_disables_rtm(host, options)) {
+        featureset_clear(&fs, X86_FEATURE_RTM);
+        featureset_set(&fs, X86_FEATURE_RTM_ALWAYS_ABORT);
+    }
     featureset_close(&fs, NULL);
     warn_of_returns(&own, &fs);
     policy_from_featureset(deflt, &fs);
-    limit_xstate(deflt, GUEST_XCR0);
-    while (deflt->feat[0].a && !(deflt->feat[deflt->feat[0].a].a | deflt->feat[deflt->feat[0].a].b |
-                                 deflt->feat[deflt->feat[0].a].c | deflt->feat[deflt->feat[0].a].d))
-        deflt->feat[0].a--; /* no subleaf that says nothing */
+    deflt->basic[0].a = host->basic[0].a;
+    deflt->feat[0].a = host->feat[0].a;
+    deflt->extd[0].a = host->extd[0].a;
+    policy_trim(deflt);
+    keep_pmu(deflt, host, options);
+    limit_xstate(deflt, GUEST_XCR0, options->xen);
 }
 
 void host_policy_for_domain(struct cpu_policy *p)
@@ -339,7 +507,8 @@ static void derive_guest(struct cpu_policy *policies, unsigned int max, unsigned
 {
     const struct cpu_policy *host = &policies[XEN_SYSCTL_cpu_policy_host];
 
-    host_policy_guest_max(&policies[max], &policies[XEN_SYSCTL_cpu_policy_raw], host, type);
+    host_policy_guest_max(&policies[max], &policies[XEN_SYSCTL_cpu_policy_raw], host, options,
+                          type);
     host_policy_guest_default(&policies[deflt], &policies[max], host, options, type);
 }
 
@@ -352,6 +521,7 @@ void host_policies_derive(struct cpu_policy policies[static HOST_POLICIES],
     for (unsigned int i = 1; i < HOST_POLICIES; i++)
         policies[i] = (struct cpu_policy){0};
     detect_hvm(raw, has_hvm, has_hap);
+    *has_hap = *has_hap && !options->hap_off;
     host_policy_from_raw(&policies[XEN_SYSCTL_cpu_policy_host], raw, options);
     derive_guest(policies, XEN_SYSCTL_cpu_policy_pv_max, XEN_SYSCTL_cpu_policy_pv_default, options,
                  GUEST_PV);
@@ -411,7 +581,7 @@ static uint32_t amd_masks(const struct cpu_policy *raw, unsigned int family, uns
 }
 
 int host_policy_levelling_caps(const struct cpu_policy *raw, bool platform_info_known,
-                               uint32_t *caps)
+                               unsigned int xen, uint32_t *caps)
 {
     unsigned int family, model, stepping;
 
@@ -420,7 +590,8 @@ int host_policy_levelling_caps(const struct cpu_policy *raw, bool platform_info_
     if (is_amd(raw)) {
         *caps = amd_masks(raw, family, model);
         /* CpuidUserDis: 80000021.EAX[17]. */
-        if (policy_max_extd(raw) >= 0x80000021u && policy_has(raw, X86_FEATURE_CPUID_USER_DIS))
+        if (xen >= XEN_USES_USER_DIS && policy_max_extd(raw) >= 0x80000021u &&
+            policy_has(raw, X86_FEATURE_CPUID_USER_DIS))
             *caps |= XEN_SYSCTL_CPU_LEVELCAP_faulting;
         return 0;
     }

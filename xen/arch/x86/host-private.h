@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What host-policy.c and host-errata.c share. */
+/* What the files that make a host's policies share. */
 #ifndef X86_HOST_PRIVATE_H
 #define X86_HOST_PRIVATE_H
 
@@ -17,12 +17,24 @@ static inline bool is_intel(const struct cpu_policy *p)
     return policy_vendor_id(p) == CPU_VENDOR_INTEL;
 }
 
+/* Say what an option that changes no policy is to this release of Xen; `at` is without no- and =.
+ */
+enum host_option_note host_option_judge(const char *at, size_t len, unsigned int xen);
+
 /*
  * Bring the features that this CPU states to what the hypervisor makes of them: without what an
  * erratum spoils, with what is known of the model though its CPUID came too early to say it.
  */
 void host_errata(const struct cpu_policy *raw, const struct host_options *options,
                  struct featureset *fs);
+
+/*
+ * The part of it that is about transactional memory, on Intel; and whether guests are born without
+ * RTM there, because the hypervisor has it abort every transaction (tsx=, or TAA's mitigation).
+ */
+void host_tsx(const struct cpu_policy *raw, const struct host_options *options,
+              struct featureset *fs);
+bool host_disables_rtm(const struct cpu_policy *raw, const struct host_options *options);
 
 /* Skylake, Cascade Lake and Cooper Lake servers, of which Xen hides CLWB (it is slow with the
  * microcode against GDS), but not from guests that come with it. */
@@ -33,6 +45,6 @@ bool host_hides_clwb(const struct cpu_policy *raw);
  * VIRT_SPEC_CTRL instead, which it then translates to the model's own means?
  */
 bool host_gives_spec_ctrl(const struct cpu_policy *raw);
-bool host_gives_virt_ssbd(const struct cpu_policy *raw);
+bool host_gives_virt_ssbd(const struct cpu_policy *raw, const struct host_options *options);
 
 #endif /* X86_HOST_PRIVATE_H */

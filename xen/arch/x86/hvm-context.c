@@ -24,6 +24,13 @@ _Static_assert(HVM_SAVE_CODE(HEADER) == CODE_HEADER && HVM_SAVE_CODE(CPU) == COD
                    HVM_SAVE_CODE(END) == CODE_END,
                "record codes");
 
+/* Without pending_esr, which 4.20.1 and newer have: what older ones wrote is taken as well. */
+#define LAPIC_LENGTH 24u
+
+_Static_assert(offsetof(struct hvm_hw_lapic, apic_base_msr) == 0 &&
+                   offsetof(struct hvm_hw_lapic, tdt_msr) + sizeof(uint64_t) == LAPIC_LENGTH,
+               "LAPIC");
+
 #define MAX_MSRS  8u
 #define PAT_RESET 0x0007040600070406ull /* SDM vol. 3A, 12.12.4 */
 
@@ -340,17 +347,18 @@ static int take_cpu(const struct record *r, bool apply)
 
 static int take_lapic(const struct record *r, bool apply)
 {
-    struct hvm_hw_lapic l;
+    uint64_t base;
 
-    if (r->length != sizeof(l))
+    if (r->length != LAPIC_LENGTH && r->length != sizeof(struct hvm_hw_lapic))
         return refuse_record(r, "wrong length");
-    __builtin_memcpy(&l, r->data, sizeof(l));
-    if (l.disabled || l.timer_divisor || l.tdt_msr)
-        return refuse_record(r, "a local APIC in use, which is not emulated here");
-    if (!apply && check_msr(r->v, MSR_APIC_BASE, l.apic_base_msr))
+    for (uint32_t i = sizeof(base); i < r->length; i++)
+        if (r->data[i])
+            return refuse_record(r, "a local APIC in use, which is not emulated here");
+    __builtin_memcpy(&base, r->data, sizeof(base));
+    if (!apply && check_msr(r->v, MSR_APIC_BASE, base))
         return -XEN_EINVAL;
     if (apply) {
-        r->v->regs.apic_base = l.apic_base_msr;
+        r->v->regs.apic_base = base;
         guest_cpuid_update(r->v);
     }
     return 0;

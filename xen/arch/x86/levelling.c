@@ -5,6 +5,7 @@
  */
 #include "levelling-private.h"
 
+#include <cpuid-policy/releases.h>
 #include <cpuid-policy/vocabulary.h>
 
 #include <xen/errno.h>
@@ -162,7 +163,8 @@ void levelling_init(struct hypervisor *hv)
 
     *lev = (struct levelling){.kind = LEVELLING_NONE};
     if (vendor) {
-        (void)host_policy_levelling_caps(raw_policy(hv), true, &caps);
+        /* Unlike 4.17, which the core follows in its policies, it knows AMD's way of faulting. */
+        (void)host_policy_levelling_caps(raw_policy(hv), true, XEN_NEWEST, &caps);
         /* Whoever can fault needs no mask, and has none expected of it. */
         lev->expected_caps = caps & faulting ? faulting : caps;
         if ((caps & faulting) && vendor->probe_faulting(hv)) {

@@ -77,7 +77,7 @@ struct feature_info {
     const char *description; /* a few words for people */
     uint16_t feature;        /* word * 32 + bit */
     uint8_t merge;           /* enum feature_merge */
-    uint8_t guests_max;      /* bit (1 << enum guest_type): may be given */
+    uint8_t guests_max;      /* bit (1 << enum guest_type): may be given, by Xen 4.17 */
     uint8_t guests_default;  /* bit (1 << enum guest_type): is given without being asked for */
     bool protects;           /* a guest that is not told leaves out a protection */
 };
@@ -149,7 +149,8 @@ int featureset_next(const struct featureset *fs, unsigned int from);
 int featureset_format(const struct featureset *fs, size_t words, char *buf, size_t size);
 
 /* The table.  feature_info: NULL for a bit that has no name.  feature_by_name: -ENOENT if unknown;
- * '_' and '-' and letter case are not distinguished.  "7b0:22" style positions are also accepted.
+ * '_' and '-' and letter case are not distinguished.  How a newer Xen spells it ("bld") and
+ * "7b0:22" style positions are also accepted.
  */
 const struct feature_info *feature_info(unsigned int feature);
 int feature_by_name(const char *name, size_t len);
@@ -160,11 +161,14 @@ const struct featureset_field_info *featureset_field_info(unsigned int i);
 /* Write "7.0.ebx[5]" or "msr 10a.edx[30]"; returns the length or -ENOSPC.  32 bytes suffice. */
 int feature_location(unsigned int feature, char *buf, size_t size);
 
-/* Return masks computed from the table when the library is built. */
+/* Return masks computed from the table when the library is built.  What guests get is Xen 4.17's;
+ * of every release: releases.h. */
 const struct featureset *featureset_known(void); /* every named bit */
 const struct featureset *featureset_merge_mask(enum feature_merge merge);
 const struct featureset *featureset_guest_max(enum guest_type type);
 const struct featureset *featureset_guest_default(enum guest_type type);
+/* Returns what only HVM guests with hardware-assisted paging get, in any release. */
+const struct featureset *featureset_only_hap(void);
 
 /*
  * Dependencies.  feature_dependents: everything that falls, directly or not, when `feature` falls

@@ -176,6 +176,9 @@ int feature_by_name(const char *name, size_t len)
         else
             low = middle + 1;
     }
+    for (unsigned int i = 0; i < NR_FEATURE_SPELLINGS; i++)
+        if (!compare_name(name, len, feature_spellings[i].name))
+            return feature_spellings[i].feature;
     return feature_by_position(name, len);
 }
 
@@ -243,6 +246,11 @@ const struct featureset *featureset_guest_max(enum guest_type type)
 const struct featureset *featureset_guest_default(enum guest_type type)
 {
     return &features_guest_default[type];
+}
+
+const struct featureset *featureset_only_hap(void)
+{
+    return &features_only_hap;
 }
 
 const struct featureset *feature_dependents(unsigned int feature)

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Turn features.def into C tables, JSON for the Python tools, and a page of documentation.
 
-usage: gen-features.py features.def OUT.h OUT.c [--json FILE] [--markdown FILE]
-       gen-features.py features.def [--json FILE] [--markdown FILE]
+usage: gen-features.py features.def [OUT.h OUT.c] [--releases OUT.c] [--json FILE] [--markdown FILE]
+
+What differs between releases of Xen is a source of its own: the live patch, whose hypervisor is one
+release, has no room for it.
 
 The grammar is in features.def itself.  Anything that is not in it is an error with file and line.
 """
@@ -47,6 +49,9 @@ WORDS = [
 WORD_NUMBER = {name: i for i, (name, *_) in enumerate(WORDS)}
 BITS = len(WORDS) * WORD_BITS
 
+RELEASES = ["4.17", "4.18", "4.19", "4.20", "4.21", "4.22"]  # of Xen; rows begin with the second
+XEN_WORDS = 19  # FEATURESET_XEN_WORDS: words that the public header has
+
 GUESTS = ["pv", "hvm-shadow", "hvm-hap"]  # enum guest_type, whose names these are in lower case
 LETTER_GUESTS = {"": 0, "A": 0b111, "S": 0b110, "H": 0b100}
 MERGES = ["CAPABILITY", "HAZARD", "ACCUMULATE", "DYNAMIC", "MIRROR"]  # enum feature_merge, without MERGE_
@@ -70,6 +75,11 @@ COMPONENT_ROW = re.compile(rf"COMPONENT\(({NAME}), (\d+), (none|{NAME})\)")
 PROTECTS_ROW = re.compile(rf"PROTECTS\(({NAME}(?:, {NAME})*)\)")
 LEAF_ROW = re.compile(rf"LEAF\(([0-9a-f]+)(?:\.\.([0-9a-f]+))?, (-|\*|\d+(?:\.\.)?), ([abcd]+), "
                       rf'(\d+), (\d+), ([a-z]+), ([A-Z_]+)(?:, ({NAME}))?, "([^"\\]+)"\)')
+RELEASE = r"\d\.\d+"
+SINCE_ROW = re.compile(rf"SINCE\(({RELEASE}|none), ({NAME}(?:, {NAME})*)\)")
+GUESTS_ROW = re.compile(rf'GUESTS\(({RELEASE}), "([^"]*)", ({NAME}(?:, {NAME})*)\)')
+SPELLED_ROW = re.compile(rf"SPELLED\(({RELEASE}), ({NAME}), ({NAME})\)")
+ACCUMULATES_ROW = re.compile(rf"ACCUMULATES\(({RELEASE}), ({NAME}(?:, {NAME})*)\)")
 REGISTER_BITS = 64
 MOST_FEATURES = 4  # that a row of BITS names: struct register_bits
 
@@ -84,16 +94,39 @@ def spoken(name):
     return name.lower().replace("_", "-")
 
 
+NEVER = len(RELEASES)
+
+
+def letter_guests(letter):
+    """Masks of GUESTS: who may have it, who has it without asking."""
+    return LETTER_GUESTS[letter.upper()], LETTER_GUESTS[letter] if letter == letter.upper() else 0
+
+
 class Feature:
     def __init__(self, where, name, word, bit, guests, merge, description):
         self.where, self.name, self.word, self.bit = where, name, word, bit
         self.number = word * WORD_BITS + bit
         self.letter, self.merge, self.description = guests, merge, description
-        self.guests_max = LETTER_GUESTS[guests.upper()]
-        self.guests_default = LETTER_GUESTS[guests] if guests == guests.upper() else 0
+        self.guests_max, self.guests_default = letter_guests(guests)
+        self.since = None  # the index of the release, NEVER, or None: no row
+        self.letters = {}  # index of a release -> guests from it on
+        self.spelled = None  # (index of a release, the name from it on)
+        self.accumulates = None  # index of a release
 
     def location(self):
         return f"{WORDS[self.word][1]}[{self.bit}]"
+
+    def first(self):
+        """The index of the first release whose header has it; NEVER in words that headers lack."""
+        return NEVER if self.word >= XEN_WORDS else self.since or 0
+
+    def guests_in(self, release):
+        """The letter of a release, by index."""
+        return self.letters[max(r for r in self.letters if r <= release)] if any(
+            r <= release for r in self.letters) else self.letter
+
+    def name_in(self, release):
+        return self.spelled[1] if self.spelled and self.spelled[0] <= release else self.name
 
 
 class Field:
@@ -152,6 +185,7 @@ class Table:
         self.leaves = []  # in the order of the file, which is that of leaves
         with open(path, encoding="ascii") as file:
             self.parse(path, file.read())
+        self.check_releases()
         self.check_needs()
         self.xen_needs.sort(key=lambda rule: self.features[rule[1]].number)  # as findings are named
         self.check_mirrors()
@@ -199,6 +233,17 @@ class Table:
             self.add_protects(where, match[1].split(", "))
         elif match := LEAF_ROW.fullmatch(line):
             self.add_leaf(where, *match.groups())
+        elif match := SINCE_ROW.fullmatch(line):
+            for name in match[2].split(", "):
+                self.add_since(where, match[1], name)
+        elif match := GUESTS_ROW.fullmatch(line):
+            for name in match[3].split(", "):
+                self.add_guests(where, match[1], match[2], name)
+        elif match := SPELLED_ROW.fullmatch(line):
+            self.add_spelled(where, *match.groups())
+        elif match := ACCUMULATES_ROW.fullmatch(line):
+            for name in match[2].split(", "):
+                self.add_accumulates(where, match[1], name)
         else:
             raise TableError(where, f"not a row: {line!r}")
 
@@ -285,6 +330,58 @@ class Table:
                 raise TableError(where, f"{name} does not accumulate")
             self.protects.append(name)
 
+    def of_header(self, where, release, name):
+        """(feature, index of the release) of a row about what differs between releases."""
+        if release not in RELEASES[1:] + ["none"]:
+            raise TableError(where, f"no release {release}: {', '.join(RELEASES[1:])}")
+        feature = self.features.get(name)
+        if feature is None:
+            raise TableError(where, f"no feature {name}")
+        if feature.word >= XEN_WORDS or feature.merge == "MIRROR":
+            raise TableError(where, f"{name} is in no header")
+        return feature, NEVER if release == "none" else RELEASES.index(release)
+
+    def add_since(self, where, release, name):
+        feature, index = self.of_header(where, release, name)
+        if feature.since is not None:
+            raise TableError(where, f"{name} has a first release already")
+        if feature.letter:
+            raise TableError(where, f"{name} is offered to guests before it is named")
+        feature.since = index
+
+    def add_guests(self, where, release, guests, name):
+        feature, index = self.of_header(where, release, name)
+        if guests.upper() not in LETTER_GUESTS:
+            raise TableError(where, f'{name}: no guests "{guests}"')
+        if feature.letters and index <= max(feature.letters):
+            raise TableError(where, f"{name}: {release} stands behind {RELEASES[max(feature.letters)]}")
+        if guests == feature.guests_in(index):
+            raise TableError(where, f'{name} is for guests "{guests}" already')
+        feature.letters[index] = guests
+
+    def add_spelled(self, where, release, name, other):
+        feature, index = self.of_header(where, release, name)
+        if feature.spelled:
+            raise TableError(where, f"{name} has another spelling already")
+        if any(other in (f.name, f.spelled and f.spelled[1]) for f in self.features.values()):
+            raise TableError(where, f"{other} is the name of a feature already")
+        feature.spelled = (index, other)
+
+    def add_accumulates(self, where, release, name):
+        feature, index = self.of_header(where, release, name)
+        if feature.merge != "ACCUMULATE":
+            raise TableError(where, f"{name} does not accumulate")
+        if feature.accumulates is not None:
+            raise TableError(where, f"{name} is there twice")
+        feature.accumulates = index
+
+    def check_releases(self):
+        for f in self.features.values():
+            for index in [*f.letters, *([f.spelled[0]] if f.spelled else []),
+                          *([f.accumulates] if f.accumulates is not None else [])]:
+                if index < f.first():
+                    raise TableError(f.where, f"{f.name} is not named in {RELEASES[index]}")
+
     def subleaves(self, leaf):
         """How many a policy holds; one where the leaf has none."""
         return self.families[leaf][1] if leaf in self.families else 1
@@ -298,7 +395,8 @@ class Table:
             if (name, prerequisite) in seen:
                 raise TableError(where, f"{name} needs {prerequisite} twice")
             seen.add((name, prerequisite))
-            # Else a guest's own masks would make a CPU that breaks this very rule.
+            # Else a guest's own masks would make a CPU that breaks this very rule.  Later releases' masks
+            # are not closed (EPSF "A" on PSFD "S"): who uses them closes what is left.
             high, low = self.features[name], self.features[prerequisite]
             if (high.guests_max & ~low.guests_max) or (high.guests_default & ~low.guests_default):
                 raise TableError(where, f"{name} is offered to guests that {prerequisite} is not")
@@ -414,6 +512,20 @@ class Table:
     def in_order(self):
         return sorted(self.features.values(), key=lambda feature: feature.number)
 
+    def spellings(self):
+        return [f for f in self.in_order() if f.spelled]
+
+    def offered(self, which, guest, release):
+        """Numbers of what guests of a type (an index) may have (0) or have by default (1)."""
+        return [f.number for f in self.in_order()
+                if letter_guests(f.guests_in(release))[which] >> guest & 1]
+
+    def only_hap(self):
+        """Numbers of what some release gives to HVM guests with HAP, and none to those without."""
+        shadow, hap = ({n for r in range(len(RELEASES)) for n in self.offered(0, guest, r)}
+                       for guest in (GUESTS.index("hvm-shadow"), GUESTS.index("hvm-hap")))
+        return hap - shadow
+
     def field_bits(self):
         return (f.word * 32 + f.shift + i for f in self.fields.values() for i in range(f.width))
 
@@ -451,7 +563,8 @@ def write_header(table, source, out):
               f"#define NR_FEATURES {len(table.features)}",
               f"#define NR_FEATURE_NEEDS {len(table.needs) + len(table.xen_needs)}",
               f"#define NR_FEATURE_REAL_NEEDS {len(table.needs)}",
-              f"#define NR_XEN_DEPENDENTS {len(table.xen_dependents())}", "",
+              f"#define NR_XEN_DEPENDENTS {len(table.xen_dependents())}",
+              f"#define NR_FEATURE_SPELLINGS {len(table.spellings())}", "",
               "/* The rows of the table, in the order of positions. */",
               "extern const struct feature_info feature_rows[NR_FEATURES];",
               "/* Position -> row number + 1; 0 for a bit without a name. */",
@@ -481,7 +594,11 @@ def write_header(table, source, out):
               "extern const struct featureset features_numbers;",
               f"extern const struct featureset features_by_merge[{len(MERGES)}];",
               "extern const struct featureset features_guest_max[GUEST_TYPES];",
-              "extern const struct featureset features_guest_default[GUEST_TYPES];", "",
+              "extern const struct featureset features_guest_default[GUEST_TYPES];",
+              "extern const struct featureset features_only_hap;", "",
+              "/* How newer releases spell what has another name here; since: major * 100 + minor. */",
+              "struct feature_spelling {", "    const char *name;", "    uint16_t feature, since;", "};", "",
+              "extern const struct feature_spelling feature_spellings[NR_FEATURE_SPELLINGS + 1];", "",
               "/* State components by number; those that stand and fall with a feature; and position ->",
               " * the feature + 1, 0 for none: xstate_feature(). */",
               "enum {", *(f"    XSTATE_{name} = {number}," for name, (number, _) in table.components.items()), "};",
@@ -652,6 +769,10 @@ def write_source(table, source, header, out):
             f"[GUEST_{guest.upper().replace('-', '_')}] = " +
             c_words(f.number for f in order if getattr(f, f"guests_{which}") >> i & 1)
             for i, guest in enumerate(GUESTS)], 1)
+    lines += [f"const struct featureset features_only_hap = {c_words(table.only_hap())};", ""]
+    lines += c_array("const struct feature_spelling feature_spellings[NR_FEATURE_SPELLINGS + 1]", [
+        f'{{"{spoken(f.spelled[1])}", {f.number}, {xen_number(f.spelled[0])}}}'
+        for f in table.spellings()] + ['{"", 0, 0}'], 1)
     lines += c_array("const struct register_info register_infos[NR_POLICY_REGISTERS]", [
         f'{{"{r.name}", {c_number(r.msr)}}}' for r in table.registers.values()], 1)
     lines += c_array("const struct register_bits register_bits[NR_REGISTER_BITS]", [
@@ -662,6 +783,31 @@ def write_source(table, source, header, out):
     lines += c_leaves(table)
     lines += c_families(table)
     lines += c_word_offsets(table)
+    out.write("\n".join(lines))
+
+
+def xen_number(release):
+    """4.17 is 417, as in struct host_options."""
+    major, minor = RELEASES[release].split(".")
+    return int(major) * 100 + int(minor)
+
+
+def write_releases(table, source, out):
+    """Masks by release: what its header names (mirrors with what they show), what its guests get."""
+    every = range(len(RELEASES))
+    lines = banner(source) + ["#include <cpuid-policy/releases.h>", "",
+                              "extern const struct featureset release_named[XEN_RELEASES];",
+                              "extern const struct featureset release_guest_maxima[XEN_RELEASES][GUEST_TYPES];",
+                              "extern const struct featureset release_guest_defaults[XEN_RELEASES][GUEST_TYPES];", ""]
+    lines += [f"_Static_assert(XEN_RELEASE_{i} == {xen_number(i)}, \"release {RELEASES[i]}\");" for i in every]
+    lines += [f"_Static_assert(XEN_RELEASES == {len(RELEASES)}, \"number of releases\");",
+              f"_Static_assert(FEATURESET_XEN_WORDS == {XEN_WORDS}, \"words of the header\");", ""]
+    lines += c_array("const struct featureset release_named[XEN_RELEASES]", [
+        c_words(f.number for f in table.in_order() if f.first() <= release) for release in every], 1)
+    for which, name in enumerate(("maxima", "defaults")):
+        lines += c_array(f"const struct featureset release_guest_{name}[XEN_RELEASES][GUEST_TYPES]", [
+            "{" + ", ".join(c_words(table.offered(which, guest, release)) for guest in range(len(GUESTS))) + "}"
+            for release in every], 1)
     out.write("\n".join(lines))
 
 
@@ -676,6 +822,7 @@ def write_json(table, out):
     for _, name, prerequisite in table.xen_needs:
         xen.setdefault(name, []).append(spoken(prerequisite))
     json.dump({
+        "releases": RELEASES,
         "words": [{"name": name, "location": location, "leaf": leaf, "subleaf": subleaf,
                    "msr": msr, "register": ["eax", "ebx", "ecx", "edx"][register]}
                   for name, location, leaf, subleaf, msr, register in WORDS],
@@ -685,6 +832,10 @@ def write_json(table, out):
                       "guests_default": guest_names(f.guests_default),
                       "needs": direct.get(f.name, []), "xen_needs": xen.get(f.name, []),
                       "protects": f.name in table.protects,
+                      "since": None if f.first() == NEVER else RELEASES[f.first()],
+                      "guests_since": {RELEASES[r]: letter for r, letter in f.letters.items()},
+                      "spelled": {RELEASES[f.spelled[0]]: f.spelled[1]} if f.spelled else {},
+                      "accumulates_since": None if f.accumulates is None else RELEASES[f.accumulates],
                       "description": f.description}
                      for f in table.in_order()],
         "fields": [{"name": spoken(f.name), "identifier": f.name, "word": f.word,
@@ -713,6 +864,13 @@ GUEST_TEXT = {"": "nobody", "A": "all", "S": "HVM", "H": "HVM with HAP",
               "a": "all, on request", "s": "HVM, on request", "h": "HVM with HAP, on request"}
 
 
+def guests_text(feature):
+    """Who gets it, and what changed since."""
+    changes = [f"; {RELEASES[r]}: {GUEST_TEXT[letter]}" for r, letter in feature.letters.items()]
+    named = f", as `{spoken(feature.spelled[1])}` since {RELEASES[feature.spelled[0]]}" if feature.spelled else ""
+    return GUEST_TEXT[feature.letter] + "".join(changes) + named
+
+
 def bit_range(shift, width):
     return str(shift) if width == 1 else f"{shift + width - 1}:{shift}"
 
@@ -731,7 +889,8 @@ def write_markdown(table, out):
              "How a bit of several hosts becomes one of their level: a *capability* must be on "
              "every host; a *hazard* counts as soon as one host has it; what *accumulates* counts "
              "as soon as one host has it, where every host can give it to a guest; a *dynamic* bit "
-             "follows run-time state and is not compared; a *mirror* is AMD's copy of another bit.",
+             "follows run-time state and is not compared; a *mirror* is AMD's copy of another bit.", "",
+             f"Who gets a bit: as in Xen {RELEASES[0]}; behind a later release, from it on (to {RELEASES[-1]}).",
              ""]
     for number, (word, location, *_) in enumerate(WORDS):
         features = [f for f in table.in_order() if f.word == number]
@@ -742,7 +901,7 @@ def write_markdown(table, out):
         if features:
             lines += ["| bit | name | what it is | guests | merge | needs |",
                       "| --: | --- | --- | --- | --- | --- |"]
-        lines += [f"| {f.bit} | `{spoken(f.name)}` | {f.description} | {GUEST_TEXT[f.letter]} | "
+        lines += [f"| {f.bit} | `{spoken(f.name)}` | {f.description} | {guests_text(f)} | "
                   f"{f.merge.lower()} | {', '.join(direct.get(f.name, []))} |" for f in features]
         lines += [""] if features else []
         if fields:
@@ -771,6 +930,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("table")
     parser.add_argument("c_files", nargs="*", metavar="OUT.h OUT.c")
+    parser.add_argument("--releases", metavar="OUT.c")
     parser.add_argument("--json")
     parser.add_argument("--markdown")
     options = parser.parse_args()
@@ -788,6 +948,8 @@ def main():
     if options.c_files:
         write(options.c_files[0], write_header, options.table)
         write(options.c_files[1], write_source, options.table, options.c_files[0])
+    if options.releases:
+        write(options.releases, write_releases, options.table)
     if options.json:
         write(options.json, write_json)
     if options.markdown:

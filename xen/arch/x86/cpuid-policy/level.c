@@ -291,12 +291,10 @@ static void drop_unmasked(struct cpu_policy *p)
 {
     static const uint16_t in_no_mask[] = {X86_FEATURE_RSBA, X86_FEATURE_RRSBA,
                                           X86_FEATURE_VIRT_SSBD};
-    struct featureset fs, only_hap;
+    struct featureset fs;
 
-    featureset_andnot(&only_hap, featureset_guest_max(GUEST_HVM_HAP),
-                      featureset_guest_max(GUEST_HVM_SHADOW));
     policy_to_featureset(p, &fs);
-    featureset_andnot(&fs, &fs, &only_hap);
+    featureset_andnot(&fs, &fs, featureset_only_hap());
     for (size_t i = 0; i < sizeof(in_no_mask) / sizeof(in_no_mask[0]); i++)
         featureset_clear(&fs, in_no_mask[i]);
     policy_from_featureset(p, &fs);
