@@ -197,7 +197,7 @@ def test_to_a_greater_cpu(lab, cascadelake, sandybridge):
     assert_refused(m.dst.err, cascadelake, "rsba")
     assert "1 hazard of this host that it has not been told of:" in m.dst.err
     assert_at_home(sandybridge, "up", cascadelake)
-    m = lab.migrate(sandybridge, cascadelake, "up", env_src=env(), env_dst=env(XENLEVEL_ALLOW="rsba"))
+    m = lab.migrate(sandybridge, cascadelake, "up", env_src=OURS, env_dst=env(XENLEVEL_ALLOW="rsba"))
     assert m.ok, m.src.err
     assert "'up': rsba: given up by XENLEVEL_ALLOW" in one_line(m.src.err)
     assert cascadelake.wait_probe("up", 2).changes == []
