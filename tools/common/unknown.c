@@ -88,7 +88,9 @@ void unknown_format_value(uint64_t value, uint64_t mask, unsigned int digits, ch
     for (unsigned int i = 0; i < digits; i++) {
         unsigned int shift = 4 * (digits - 1 - i);
 
-        buf[i] = mask >> shift & 0xf ? '?' : hex[value >> shift & 0xf];
+        buf[i] = hex[value >> shift & 0xf];
+        if (mask >> shift & 0xf)
+            buf[i] = '?';
     }
     buf[digits] = '\0';
 }
