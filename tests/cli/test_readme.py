@@ -66,3 +66,8 @@ def test_scene(tmp_path):
 ])
 def test_the_comparison(expected, seen, same):
     assert (readme.find_difference(expected, seen) is None) == same
+
+
+def test_the_first_commands():
+    """What the fresh folders type: comments are none."""
+    assert [c.text for c in readme.read_setup((ROOT / "README.md").read_text())] == ["make demo", "make check"]

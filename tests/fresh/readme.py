@@ -52,7 +52,7 @@ def strip_comment(line):
 def read_setup(text):
     """The commands of the first block of sh: what a new user types."""
     block = next(b for b in read_blocks(text) if b.language == "sh")
-    return [Command(strip_comment(line), line=number) for number, line in block.lines if line.strip()]
+    return [Command(command, line=number) for number, line in block.lines if (command := strip_comment(line))]
 
 
 def read_scene(text):

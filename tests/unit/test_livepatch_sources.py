@@ -19,8 +19,8 @@ import build  # noqa: E402
 
 # What audit.c and hooks.c call.
 ROOTS = ["policy_check", "policy_fault_name", "feature_info", "feature_location", "policy_to_featureset"]
-# The payload's own code and working space are another 22 KiB, and 5 KiB stay free.
-MAX_SIZE = build.MAX_SIZE - 27 * 1024
+# The payload's own code and working space are another 22 KiB, and 4 KiB stay free: gcc 14 makes more of it than gcc 12.
+MAX_SIZE = build.MAX_SIZE - 26 * 1024
 
 
 class Sources(unittest.TestCase):

@@ -236,7 +236,7 @@ static void every_captured_stream(void **state)
     (void)state;
     written = 0;
     assert_int_equal(glob(TESTS_DIR "/migration/streams/*.save.xz", 0, NULL, &g), 0);
-    assert_int_equal(g.gl_pathc, 5);
+    assert_int_equal(g.gl_pathc, 6);
     for (size_t i = 0; i < g.gl_pathc; i++) {
         struct xc_sr_fault fault = {0};
         char command[512];

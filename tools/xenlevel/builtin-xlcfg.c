@@ -422,9 +422,8 @@ static int run_xlcfg(const struct command *cmd, int argc, char **argv)
             json = true;
         else if (letter == 'f' && parse_form(value, &form))
             return cmd_usage(cmd, "--form is bits, names, libvirt, featureset, cmdline or json");
-        else if (letter == 't'   ? parse_type(value, &type)
-                 : letter == 'X' ? release_option("--xen", value, &xen)
-                                 : letter != 'f')
+        else if ((letter == 'X' && release_option("--xen", value, &xen)) ||
+                 (letter == 't' && parse_type(value, &type)) || !strchr("ftX", letter))
             return STATUS_TROUBLE;
     }
     if (xen && form != FORM_NAMES && form != FORM_CMDLINE)
