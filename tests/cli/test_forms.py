@@ -226,6 +226,9 @@ REFUSED = [
     (b"<domain><cpu></domain>", "begins as XML and is none"),
     (b'{"cpuid_modifiers": [', "line 1"),
     (b'{"cpuid_modifiers": [{"leaf": "0x7", "modifiers": [{"register": "exx", "bitmap": "0b1"}]}]}', "modifier 0"),
+    (b'{"cpuid_modifiers": ' + b"[" * 300000 + b"]" * 300000 + b"}", "line 1: nested deeper than"),
+    (b'{"lscpu": ' + b"[" * 300000 + b"]" * 300000 + b"}", "line 1: nested deeper than"),
+    (b'{"cpuid_modifiers": [\n{"leaf": -1}]}', "entry 0: its leaf or subleaf is no number"),
     (b"hw_caps : 1234\n", "hw_caps has 0 words"),
     (b"hw_caps : " + b":".join([b"00000000"] * 8), "no x86 host"),
     (b"features_pv: none\n", "no featureset is in it"),
@@ -234,7 +237,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("content, why", REFUSED)
+@pytest.mark.parametrize("content, why", REFUSED, ids=range(len(REFUSED)))
 def test_refused_by_name(content, why, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(content)
