@@ -116,6 +116,7 @@ GUESTS = [
     ("lscpu-dom0.txt", "lscpu-dom0", "PV"),
     ("vmware-guest.log", "vmware-guest", "HVM or PVH"),
     ("xe-vm-last-boot.txt", "xe-vm-last-boot", None),
+    ("xe-vm-param-list.txt", "xe-vm-param-list", "HVM or PVH"),
     ("libvirt-domain.xml", "web1", "HVM or PVH"),
     ("firecracker.json", "firecracker", "HVM or PVH"),
 ]
@@ -133,6 +134,28 @@ def test_guest_forms(name, called, type):
     assert answer["guest"] == called
     if type:
         assert answer["type"] == type
+
+
+def test_xapi_platform_featureset():
+    """platform:featureset is what the VM is told; last-boot-CPU-flags are its host's."""
+    words = run("show", "--json", FORMS / "xe-vm-param-list.txt").out
+    assert json.loads(words)["policy"]["featureset"].split(":")[5] == "000007ab"
+
+
+@pytest.mark.parametrize("end", [b"0x1", b"CPU 1:\n   0x00000000 0x00: eax=0x0000000d ebx=0x756e"])
+def test_a_cut_line(end, tmp_path):
+    """A file that stops in the middle of a line is read up to there, and says so."""
+    path = tmp_path / "cut"
+    whole = (FORMS / "cpuid-1r.txt").read_bytes()
+    path.write_bytes(whole + end)
+    host = read_host(path, tmp_path)
+    assert dict(zip(WORDS, host["words"]))["7b0"] == "000037ab"
+    at = whole.index(b"0x80000000 ")
+    path.write_bytes(whole[:at + 30])
+    assert "these are not in the file: 80000000; --partial" in run("host", "--dump", path, status=2).err
+    assert "is cut short and was passed over" in run("host", "--dump", path, "--partial", "-o", tmp_path / "x.xlp").err
+    path.write_bytes(whole[:at + 30] + b"\n")
+    assert "a register that is not eight" in run("host", "--dump", path, "--partial", status=2).err
 
 
 def test_inside_xen_is_named(tmp_path):
@@ -227,6 +250,9 @@ REFUSED = [
     (b"<!DOCTYPE d [<!ENTITY a 'x'>]><domain><name>&a;</name></domain>", "a document type"),
     (b'{"cpuid_modifiers": [', "line 1"),
     (b'{"cpuid_modifiers": [{"leaf": "0x7", "modifiers": [{"register": "exx", "bitmap": "0b1"}]}]}', "modifier 0"),
+    (b'{"cpuid_modifiers": ' + b"[" * 300000 + b"]" * 300000 + b"}", "line 1: nested deeper than"),
+    (b'{"lscpu": ' + b"[" * 300000 + b"]" * 300000 + b"}", "line 1: nested deeper than"),
+    (b'{"cpuid_modifiers": [\n{"leaf": -1}]}', "entry 0: its leaf or subleaf is no number"),
     (b"hw_caps : 1234\n", "hw_caps has 0 words"),
     (b"hw_caps : " + b":".join([b"00000000"] * 8), "no x86 host"),
     (b"features_pv: none\n", "no featureset is in it"),
@@ -235,7 +261,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("content, why", REFUSED)
+@pytest.mark.parametrize("content, why", REFUSED, ids=range(len(REFUSED)))
 def test_refused_by_name(content, why, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(content)

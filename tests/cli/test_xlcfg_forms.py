@@ -142,6 +142,8 @@ def edit(change):
 
 WRONG = {
     "no JSON": (lambda level: '{"xenlevel": "level", ', "this is no JSON"),
+    "the end is missing": (lambda level: '{\n"xenlevel": "level",\n', "line 3: parse error: premature EOF"),
+    "nothing but brackets": (lambda level: '{"xenlevel": ' + "[" * 300000 + "]" * 300000 + "}", "line 1: nested deeper"),
     "a NUL": (lambda level: '{"xenlevel": "level"}\0', "it has a NUL"),
     "another kind": (lambda level: '{"xenlevel": "host"}', "this JSON is no level"),
     "none of ours": (lambda level: "{}", "it is text that begins with '{}'"),

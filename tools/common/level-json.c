@@ -9,10 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <yajl/yajl_tree.h>
-
 #include "describe.h"
 #include "json.h"
+#include "json_read.h"
 #include "util.h"
 #include "xc.h"
 #include "xc_text.h"
@@ -141,18 +140,11 @@ static int refuse(struct reader *r, const char *fmt, ...)
     return -1;
 }
 
-static yajl_val get_member(yajl_val object, const char *key, yajl_type type)
-{
-    const char *path[] = {key, NULL};
-
-    return yajl_tree_get(object, path, type);
-}
-
 /* A number written as text.  `must`: it has to be there; else *value stays. */
 static int get_number(struct reader *r, yajl_val object, const char *key, bool must, uint64_t most,
                       uint64_t *value)
 {
-    yajl_val v = get_member(object, key, yajl_t_any);
+    yajl_val v = json_find(object, key, yajl_t_any);
     const char *text;
     char *end;
 
@@ -170,7 +162,7 @@ static int get_number(struct reader *r, yajl_val object, const char *key, bool m
 
 static int get_names(struct reader *r, yajl_val object, const char *key, struct featureset *fs)
 {
-    yajl_val list = get_member(object, key, yajl_t_array);
+    yajl_val list = json_find(object, key, yajl_t_array);
 
     *fs = (struct featureset){.w = {0}};
     for (size_t i = 0; list && i < YAJL_GET_ARRAY(list)->len; i++) {
@@ -201,8 +193,8 @@ static int get_leaf(struct reader *r, yajl_val v, xen_cpuid_leaf_t *leaf)
 /* "leaves" and "msrs" -> a policy. */
 static int get_registers(struct reader *r, yajl_val object, const char *which, struct cpu_policy *p)
 {
-    yajl_val leaves = get_member(object, "leaves", yajl_t_array);
-    yajl_val msrs = get_member(object, "msrs", yajl_t_array);
+    yajl_val leaves = json_find(object, "leaves", yajl_t_array);
+    yajl_val msrs = json_find(object, "msrs", yajl_t_array);
     struct policy_fault fault;
     struct policy_report report = {&fault, 1, 0};
     char text[XC_FAULT_TEXT];
@@ -280,13 +272,13 @@ static int get_edits(struct reader *r, yajl_val object, const char *which, struc
 static int get_policy(struct reader *r, yajl_val root, const char *which,
                       Xenlevel__Policy **message, struct featureset *removed)
 {
-    yajl_val object = get_member(root, which, yajl_t_object);
+    yajl_val object = json_find(root, which, yajl_t_object);
     struct cpu_policy *p;
     int rc = -1;
 
     *removed = (struct featureset){.w = {0}};
     if (!object)
-        return get_member(root, which, yajl_t_any) ? refuse(r, "\"%s\" is no object", which) : 0;
+        return json_find(root, which, yajl_t_any) ? refuse(r, "\"%s\" is no object", which) : 0;
     p = xcalloc(1, sizeof(*p));
     if (!get_registers(r, object, which, p) && !get_edits(r, object, which, p, removed)) {
         *message = xlp_policy_from(p);
@@ -316,9 +308,9 @@ static int get_given_up(struct reader *r, yajl_val v, const char *key,
 static int get_member_host(struct reader *r, yajl_val v, const Xenlevel__Level *level,
                            const struct featureset removed[2], Xenlevel__Member *m)
 {
-    const char *name = YAJL_GET_STRING(get_member(v, "name", yajl_t_string));
-    const char *cpu = YAJL_GET_STRING(get_member(v, "cpu", yajl_t_string));
-    const char *xen = YAJL_GET_STRING(get_member(v, "xen_version", yajl_t_string));
+    const char *name = json_find_string(v, "name");
+    const char *cpu = json_find_string(v, "cpu");
+    const char *xen = json_find_string(v, "xen_version");
     uint64_t caps = 0;
 
     if (!name || !*name)
@@ -326,7 +318,7 @@ static int get_member_host(struct reader *r, yajl_val v, const Xenlevel__Level *
     m->name = xstrdup(name);
     m->cpu = xstrdup(cpu ? cpu : "");
     m->xen_version = xstrdup(xen ? xen : "");
-    if (get_member(v, "levelling_caps", yajl_t_any)) {
+    if (json_find(v, "levelling_caps", yajl_t_any)) {
         if (get_number(r, v, "levelling_caps", true, UINT32_MAX, &caps))
             return -1;
         m->levelling_case = XENLEVEL__MEMBER__LEVELLING_LEVELLING_CAPS;
@@ -344,8 +336,8 @@ static int get_member_host(struct reader *r, yajl_val v, const Xenlevel__Level *
 
 static int get_level(struct reader *r, yajl_val root, Xenlevel__Level *level)
 {
-    const char *name = YAJL_GET_STRING(get_member(root, "name", yajl_t_string));
-    yajl_val members = get_member(root, "members", yajl_t_array);
+    const char *name = json_find_string(root, "name");
+    yajl_val members = json_find(root, "members", yajl_t_array);
     struct featureset removed[2];
     char date[21];
 
@@ -385,17 +377,14 @@ Xenlevel__File *level_from_json(const char *name, const char *text, size_t len,
                                 struct xlp_error *error)
 {
     struct reader r = {name, error};
-    char why[256] = "", *copy = xcalloc(len + 1, 1);
+    char why[256];
+    yajl_val root = json_read(text, len, why, sizeof(why));
+    const char *kind = json_find_string(root, "xenlevel");
     Xenlevel__File *file = NULL;
-    const char *kind;
-    yajl_val root;
     int rc = -1;
 
-    memcpy(copy, text, len);
-    root = strlen(copy) == len ? yajl_tree_parse(copy, why, sizeof(why)) : NULL;
-    kind = YAJL_GET_STRING(get_member(root, "xenlevel", yajl_t_string));
     if (!root) {
-        (void)refuse(&r, "this is no JSON: %.200s", why[0] ? why : "it has a NUL");
+        (void)refuse(&r, "this is no JSON: %s", why);
     } else if (!kind || strcmp(kind, KIND) != 0) {
         (void)refuse(&r, "this JSON is no level: \"xenlevel\" is not \"" KIND "\"");
     } else {
@@ -406,7 +395,6 @@ Xenlevel__File *level_from_json(const char *name, const char *text, size_t len,
         rc = get_level(&r, root, file->level);
     }
     yajl_tree_free(root);
-    free(copy);
     if (!rc)
         return file;
     xlp_free(file);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Firecracker's CPU templates: JSON with "cpuid_modifiers" and "msr_modifiers", in which a bit is
- * '0', '1' or 'x' (as the host gives it); by jansson.
+ * '0', '1' or 'x' (as the host gives it); by yajl.
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "forms-private.h"
+#include "json_read.h"
 
 static unsigned int looks_like_firecracker(const struct form_text *t)
 {
@@ -20,27 +20,24 @@ static unsigned int looks_like_firecracker(const struct form_text *t)
 }
 
 /* "0x7", or a number. */
-static bool get_number(const json_t *value, uint32_t *number)
+static bool get_number(yajl_val object, const char *key, uint32_t *number)
 {
-    const char *s = json_string_value(value);
+    yajl_val value = json_find(object, key, yajl_t_any);
+    const char *s = YAJL_IS_NUMBER(value) ? YAJL_GET_NUMBER(value) : YAJL_GET_STRING(value);
     unsigned long long n;
     char *end;
 
-    if (json_is_integer(value)) {
-        *number = (uint32_t)json_integer_value(value);
-        return json_integer_value(value) >= 0 && json_integer_value(value) <= UINT32_MAX;
-    }
-    if (!s)
+    if (!s || !isdigit((unsigned char)*s))
         return false;
     n = strtoull(s, &end, 0);
     *number = (uint32_t)n;
-    return end != s && !*end && n <= UINT32_MAX;
+    return !*end && n <= UINT32_MAX;
 }
 
 /* "0bx1x0...", the most significant bit first; a shorter one is of the low bits. */
-static bool get_bitmap(const json_t *value, uint64_t *mask, uint64_t *bits)
+static bool get_bitmap(yajl_val object, uint64_t *mask, uint64_t *bits)
 {
-    const char *s = json_string_value(value);
+    const char *s = json_find_string(object, "bitmap");
     unsigned int n = 0;
 
     *mask = *bits = 0;
@@ -56,13 +53,13 @@ static bool get_bitmap(const json_t *value, uint64_t *mask, uint64_t *bits)
     return s && n;
 }
 
-static bool take_register(struct form_cpu *c, uint32_t leaf, uint32_t subleaf, const json_t *m)
+static bool take_register(struct form_cpu *c, uint32_t leaf, uint32_t subleaf, yajl_val m)
 {
     static const char *const registers[4] = {"eax", "ebx", "ecx", "edx"};
-    const char *name = json_string_value(json_object_get(m, "register"));
+    const char *name = json_find_string(m, "register");
     uint64_t mask, bits;
 
-    if (!name || !get_bitmap(json_object_get(m, "bitmap"), &mask, &bits))
+    if (!name || !get_bitmap(m, &mask, &bits))
         return false;
     if (!policy_leaf_has_subleaves(leaf))
         subleaf = POLICY_NONE;
@@ -75,44 +72,40 @@ static bool take_register(struct form_cpu *c, uint32_t leaf, uint32_t subleaf, c
     return false;
 }
 
-static int take_leaves(struct form *f, const json_t *list)
+static int take_modifiers(struct form *f, size_t at, uint32_t leaf, uint32_t subleaf, yajl_val list)
 {
-    size_t i, k;
-    const json_t *entry, *m;
+    for (size_t i = 0; i < json_count(list); i++)
+        if (!take_register(&f->guest, leaf, subleaf, YAJL_GET_ARRAY(list)->values[i]))
+            return form_fail(f,
+                             "cpuid_modifiers, entry %zu, modifier %zu: not a register and a "
+                             "bitmap of 0, 1 and x",
+                             at, i);
+    return 0;
+}
 
-    json_array_foreach(list, i, entry)
-    {
-        const json_t *modifiers = json_object_get(entry, "modifiers");
+static int take_leaves(struct form *f, yajl_val list)
+{
+    for (size_t i = 0; i < json_count(list); i++) {
+        yajl_val entry = YAJL_GET_ARRAY(list)->values[i];
         uint32_t leaf, subleaf = 0;
 
-        if (!get_number(json_object_get(entry, "leaf"), &leaf) ||
-            (json_object_get(entry, "subleaf") &&
-             !get_number(json_object_get(entry, "subleaf"), &subleaf)))
+        if (!get_number(entry, "leaf", &leaf) ||
+            (json_find(entry, "subleaf", yajl_t_any) && !get_number(entry, "subleaf", &subleaf)))
             return form_fail(f, "cpuid_modifiers, entry %zu: its leaf or subleaf is no number", i);
-        json_array_foreach(
-            modifiers, k,
-            m) if (!take_register(&f->guest, leaf, subleaf,
-                                  m)) return form_fail(f,
-                                                       "cpuid_modifiers, entry %zu, modifier %zu: "
-                                                       "not a register and a "
-                                                       "bitmap of 0, 1 and x",
-                                                       i, k);
+        if (take_modifiers(f, i, leaf, subleaf, json_find(entry, "modifiers", yajl_t_array)))
+            return -1;
     }
     return 0;
 }
 
-static int take_msrs(struct form *f, const json_t *list)
+static int take_msrs(struct form *f, yajl_val list)
 {
-    size_t i;
-    const json_t *entry;
-
-    json_array_foreach(list, i, entry)
-    {
+    for (size_t i = 0; i < json_count(list); i++) {
+        yajl_val entry = YAJL_GET_ARRAY(list)->values[i];
         uint64_t mask, bits;
         uint32_t msr;
 
-        if (!get_number(json_object_get(entry, "addr"), &msr) ||
-            !get_bitmap(json_object_get(entry, "bitmap"), &mask, &bits))
+        if (!get_number(entry, "addr", &msr) || !get_bitmap(entry, &mask, &bits))
             return form_fail(f, "msr_modifiers, entry %zu: not a number and a bitmap", i);
         if (msr == MSR_ARCH_CAPABILITIES) {
             f->guest.policy.arch_caps |= bits;
@@ -127,20 +120,20 @@ static int take_msrs(struct form *f, const json_t *list)
 
 static int read_firecracker(const struct form_text *t, struct form *f)
 {
-    json_error_t error;
-    json_t *root = json_loadb(t->bytes, t->len, 0, &error);
+    char why[256];
+    yajl_val root = json_read(t->bytes, t->len, why, sizeof(why));
     int rc;
 
     if (!root)
-        return form_fail(f, "line %d: %s", error.line, error.text);
+        return form_fail(f, "%s", why);
     f->kind = FORM_GUEST;
     f->guest_type = FORM_GUEST_HVM;
     f->partial = true;
     form_cpu_init(&f->guest);
-    rc = take_leaves(f, json_object_get(root, "cpuid_modifiers"));
+    rc = take_leaves(f, json_find(root, "cpuid_modifiers", yajl_t_array));
     if (!rc)
-        rc = take_msrs(f, json_object_get(root, "msr_modifiers"));
-    json_decref(root);
+        rc = take_msrs(f, json_find(root, "msr_modifiers", yajl_t_array));
+    yajl_tree_free(root);
     if (rc)
         return -1;
     form_fit_numbers(&f->guest);

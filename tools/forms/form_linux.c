@@ -7,12 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include <cpuid-policy/vocabulary.h>
 
 #include "features-gen.h"
 #include "forms-private.h"
+#include "json_read.h"
 
 /*
  * Features that every Linux of the last ten years names, and does not hide of itself on a CPU that
@@ -216,15 +215,12 @@ const struct form_reader form_cpuinfo = {
 /* ---- lscpu ---- */
 
 /* lscpu -J: "field" and "data" of each line, and lines below it. */
-static void take_json(struct linux_cpu *l, const json_t *list, unsigned int depth)
+static void take_json(struct linux_cpu *l, yajl_val list, unsigned int depth)
 {
-    const json_t *entry;
-    size_t i;
-
-    json_array_foreach(list, i, entry)
-    {
-        const char *field = json_string_value(json_object_get(entry, "field"));
-        const char *data = json_string_value(json_object_get(entry, "data"));
+    for (size_t i = 0; i < json_count(list); i++) {
+        yajl_val entry = YAJL_GET_ARRAY(list)->values[i];
+        const char *field = json_find_string(entry, "field");
+        const char *data = json_find_string(entry, "data");
         char *line = NULL;
 
         if (field && data &&
@@ -232,7 +228,7 @@ static void take_json(struct linux_cpu *l, const json_t *list, unsigned int dept
             take_value(l, line);
         free(line);
         if (depth)
-            take_json(l, json_object_get(entry, "children"), depth - 1);
+            take_json(l, json_find(entry, "children", yajl_t_array), depth - 1);
     }
 }
 
@@ -246,16 +242,16 @@ static unsigned int looks_like_lscpu_json(const struct form_text *t)
 static int read_lscpu_json(const struct form_text *t, struct form *f)
 {
     struct linux_cpu l = {.cpu = form_add_cpu(f)};
-    json_error_t error;
-    json_t *root;
+    char why[256];
+    yajl_val root;
 
     if (!l.cpu)
         return -1;
-    root = json_loadb(t->bytes, t->len, 0, &error);
+    root = json_read(t->bytes, t->len, why, sizeof(why));
     if (!root)
-        return form_fail(f, "line %d: %s", error.line, error.text);
-    take_json(&l, json_object_get(root, "lscpu"), 4);
-    json_decref(root);
+        return form_fail(f, "%s", why);
+    take_json(&l, json_find(root, "lscpu", yajl_t_array), 4);
+    yajl_tree_free(root);
     return finish_linux(f, &l);
 }
 

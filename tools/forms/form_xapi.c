@@ -46,13 +46,14 @@ static void know_words(struct form_cpu *c, const uint32_t *words, size_t n)
 /* ---- keys and values ---- */
 
 /* What the keys are of. */
-enum owner { HOST_PV, HOST_HVM, HOST_PV_MAX, HOST_HVM_MAX, PLAIN, OWNERS };
+enum owner { HOST_PV, HOST_HVM, HOST_PV_MAX, HOST_HVM_MAX, VM, PLAIN, OWNERS };
 
 static const char *const keys[OWNERS] = {
     [HOST_PV] = "features_pv",
     [HOST_HVM] = "features_hvm",
     [HOST_PV_MAX] = "features_pv_host",
     [HOST_HVM_MAX] = "features_hvm_host",
+    [VM] = "featureset",
     [PLAIN] = "features",
 };
 
@@ -60,6 +61,7 @@ struct found {
     bool have[OWNERS];
     struct form_cpu cpu[OWNERS];
     bool last_boot; /* the plain one is a VM's */
+    int type;       /* of that VM, as XAPI's domain-type says */
     char vendor[13];
     char brand[49];
     unsigned int numbers[3], said; /* family, model, stepping; a bit for each that was said */
@@ -147,13 +149,31 @@ static void take_identity(struct found *found, const char *line)
     }
 }
 
-/* Is there a key "features" with a featureset behind it? */
+/* "domain-type ( RW): hvm".  XAPI's pv-in-pvh is a PV guest in a PVH one, and no type of Xen's. */
+static void take_type(struct found *found, const char *line)
+{
+    static const char *const types[] = {
+        [FORM_GUEST_PV] = "pv",
+        [FORM_GUEST_HVM] = "hvm",
+    };
+    const char *end, *s = form_after(form_trim(line, &end), "domain-type");
+
+    s = s ? strchr(s, ':') : NULL;
+    s = s ? form_trim(s + 1, &end) : NULL;
+    for (int i = FORM_GUEST_PV; s && i <= FORM_GUEST_HVM; i++)
+        if (strlen(types[i]) == (size_t)(end - s) && !strncmp(types[i], s, (size_t)(end - s)))
+            found->type = i;
+}
+
+/* Is there a key "features" or "featureset" with a featureset behind it? */
 static bool has_plain(const char *line)
 {
     for (const char *s = strstr(line, "features"); s; s = strstr(s + 1, "features")) {
         uint32_t words[FEWEST_WORDS];
-        const char *end, *value = is_key(line, s, "features") ? behind_key(s + 8) : NULL;
+        const char *end, *value = NULL;
 
+        for (unsigned int k = VM; !value && k <= PLAIN; k++)
+            value = is_key(line, s, keys[k]) ? behind_key(s + strlen(keys[k])) : NULL;
         if (value && form_take_words(value, words, FEWEST_WORDS, &end) == FEWEST_WORDS)
             return true;
     }
@@ -188,6 +208,18 @@ static void add_identity(const struct found *found, struct form_cpu *c)
     form_fit_numbers(c);
 }
 
+/* platform:featureset is what XAPI starts the VM with. */
+static int take_vm(struct form *f, struct found *found)
+{
+    f->partial = true;
+    f->kind = FORM_GUEST;
+    f->guest_type = found->type;
+    f->name = "XAPI's platform:featureset";
+    form_fit_numbers(&found->cpu[VM]); /* the vendor beside it is of the last start */
+    f->guest = found->cpu[VM];
+    return 0;
+}
+
 static int take_plain(struct form *f, struct found *found)
 {
     f->partial = true;
@@ -195,10 +227,11 @@ static int take_plain(struct form *f, struct found *found)
     if (!found->last_boot)
         return form_one_cpu(f, &found->cpu[PLAIN]);
     f->kind = FORM_GUEST;
+    f->guest_type = found->type;
     f->name = "XAPI's last-boot-CPU-flags";
     f->guest = found->cpu[PLAIN];
-    form_note(f, "last-boot-CPU-flags are the features of the host where the VM was started; it is "
-                 "not said whether it is PV or HVM");
+    form_note(f, "last-boot-CPU-flags are the features of the host where the VM was started%s",
+              found->type == FORM_GUEST_UNKNOWN ? "; it is not said whether it is PV or HVM" : "");
     return 0;
 }
 
@@ -223,15 +256,15 @@ static int take_found(struct form *f, struct found *found)
 {
     bool host = false;
 
-    for (unsigned int k = 0; k < PLAIN; k++)
+    for (unsigned int k = 0; k < VM; k++)
         host |= found->have[k];
     form_note(f, "a featureset says which features there are, and nothing else of the CPU: widths, "
                  "caches and XSAVE sizes stay unknown");
-    if (!host && !found->have[PLAIN])
+    if (!host && !found->have[PLAIN] && !found->have[VM])
         return form_fail(f, "no featureset is in it: words of eight hexadecimal digits with '-' "
                             "between them");
     if (!host)
-        return take_plain(f, found);
+        return found->have[VM] ? take_vm(f, found) : take_plain(f, found);
     f->kind = FORM_HOST;
     f->partial = true;
     take_host_pair(f, found, HOST_PV, HOST_PV_MAX, XC_POLICY_PV_DEFAULT, XC_POLICY_PV_MAX);
@@ -252,7 +285,9 @@ static int read_xapi(const struct form_text *t, struct form *f)
         errno = ENOMEM;
         return -1;
     }
+    found->type = FORM_GUEST_UNKNOWN;
     for (size_t i = 0; i < t->n_lines; i++) {
+        take_type(found, t->lines[i]);
         found->last_boot |= strstr(t->lines[i], "last_boot_CPU_flags") != NULL ||
                             strstr(t->lines[i], "last-boot-CPU-flags") != NULL;
         take_features(found, t->lines[i]);

@@ -272,6 +272,14 @@ static void print_numbers(const struct policy_report *r)
     free(list);
 }
 
+static bool has_features(const struct policy_report *r)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (i >= r->max || finding_is_feature(r->faults[i].kind))
+            return true;
+    return false;
+}
+
 /* What the answer depends on, when that is not known. */
 static void print_unknown(const struct question *q, const struct subject *host,
                           const struct answer *a)
@@ -290,6 +298,8 @@ static void print_unknown(const struct question *q, const struct subject *host,
                       "hazard that it was not told of may be there",
                       "hazards that it was not told of may be there");
     print_numbers(r);
+    if (!a->report.count && !has_features(r))
+        out_text(stdout, 2, 4, "every feature that it was told it has is there");
     how = find_how(q, host);
     out_text(stdout, 2, 4, "%s", how);
     free(how);
