@@ -8,7 +8,8 @@
 
 #include "forms-private.h"
 
-/* Begins with 0x, eight digits and a subleaf, and has a register. */
+/* Begins with 0x and eight digits, and has a register; a subleaf that is missing is for the one who
+ * reads the line to complain of. */
 static bool is_cpuid_r(const char *line)
 {
     const char *end, *s = form_trim(line, &end);
@@ -18,6 +19,8 @@ static bool is_cpuid_r(const char *line)
     if (!s || !dump_take_hex(&s, 8, &leaf))
         return false;
     s += strspn(s, " \t");
+    if (*s == ':')
+        return form_after(s + 1 + strspn(s + 1, " \t"), "eax=0x") != NULL;
     s = form_after(s, "0x") ? strchr(s, ':') : NULL;
     if (!s)
         return false;
