@@ -245,7 +245,8 @@ class Steps:
 
     def fetch(self):
         """Debian's packages that the lab and the verifier's tests use, into the cache"""
-        code = run([PYTHON, "-m", "xenlab", "fetch", "--with-dbg", "--with-dm"], cwd=ROOT / "tests/lab", log=self._log("fetch"))
+        code = run([PYTHON, "-m", "xenlab", "fetch", "--with-dbg", "--with-dm", "--with-toolstacks"], cwd=ROOT / "tests/lab",
+                   log=self._log("fetch"))
         if code:
             print(tail(self._log("fetch")))
         return single("fetch", code) if code else Count()

@@ -224,6 +224,7 @@ REFUSED = [
     (b"\xfd7zXZ\x00" + bytes(30), "xz: damaged"),
     (b"\x28\xb5\x2f\xfd" + bytes(30), "zstd: damaged"),
     (b"<domain><cpu></domain>", "begins as XML and is none"),
+    (b"<!DOCTYPE d [<!ENTITY a 'x'>]><domain><name>&a;</name></domain>", "a document type"),
     (b'{"cpuid_modifiers": [', "line 1"),
     (b'{"cpuid_modifiers": [{"leaf": "0x7", "modifiers": [{"register": "exx", "bitmap": "0b1"}]}]}', "modifier 0"),
     (b"hw_caps : 1234\n", "hw_caps has 0 words"),
@@ -245,6 +246,16 @@ def test_refused_by_name(content, why, tmp_path):
 
 def test_cut_policy_is_refused(tmp_path):
     assert "the policy 'Raw' is cut short" in run("host", "--dump", FORMS / "xen-cpuid-p-cut.txt", status=2).err
+
+
+def test_json_of_xapi(tmp_path):
+    """As the API and programs over it hand it on."""
+    words = "-".join(["1789cbf5", "f6f83203", "2991cbf5", "00000023", "00000001", "01000b39", "00000000", "00000000", "00001000",
+                      "8c000000"])
+    (tmp_path / "cpu.json").write_text(json.dumps({"cpu": {"vendor": "GenuineIntel", "family": "6", "model": "85", "stepping": "4",
+                                                           "features_pv": words, "features_hvm": words}}, indent=1))
+    host = read_host(tmp_path / "cpu.json", tmp_path, "pv-default")
+    assert host["model"] == 85 and host["words"][5] == "01000b39"
 
 
 def test_a_bomb_is_refused(tmp_path):

@@ -58,7 +58,8 @@ def test_apply_refuses_a_domain_that_has_run(cascadelake, levelled_pool):
 def test_the_lines_of_xlcfg_build_the_same_cpu(lab, cascadelake, sandybridge, levelled_pool):
     lines = cascadelake.run("xenlevel xlcfg /root/pool.xlp").check().out
     cascadelake.create_probe("pasted", extra=lines).check()
-    moved = lab.migrate(cascadelake, sandybridge, "pasted", env_dst=HELPER_ENV)
+    moved = lab.migrate(cascadelake, sandybridge, "pasted", env_src={**HELPER_ENV, "XENLEVEL_STREAM": "xenlevel"},
+                        env_dst=HELPER_ENV)
     assert moved.ok, moved.src.err
     assert not sandybridge.wait_probe("pasted", 3).changes
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The life of the Debian packages in a minimal Debian: built there, installed, upgraded, beside a second Xen, purged.
 
-usage: tests/packages/life.py [--release bookworm|trixie] [--packages FOLDER] [--keep] 
+usage: tests/packages/life.py [--release bookworm|trixie] [--packages FOLDER] [--keep]
 
 Each step is one test: it leaves a log in build/fresh and the last line counts. They run in this order, each on what the
 one before has left. The folder and its namespaces are tests/fresh/fresh.py's: nothing is installed or left here. Needs root

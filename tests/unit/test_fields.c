@@ -147,8 +147,9 @@ static bool may(const struct field_rule *f, const struct subject *s, uint32_t le
 
     host &= f->mask;
     policy_to_featureset(&s->guest, &fs);
+    /* What stands there as in the host's own policy passes: a reported default policy has it so. */
     if (f->feature && !featureset_test(&fs, f->feature - 1u))
-        return !now;
+        return !now || now == host;
     switch (f->rule) {
     case RULE_FEATURES:
         return feature_may(leaf, subleaf, reg, bit, was >> bit & 1, host);

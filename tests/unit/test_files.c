@@ -15,6 +15,7 @@
 #include <cmocka.h>
 #include <zlib.h>
 
+#include "unknown.h"
 #include "util.h"
 #include "xlp.h"
 
@@ -508,6 +509,38 @@ static void test_load_fails(void **state)
     assert_int_equal(errno, EFBIG);
 }
 
+/* What is not known has the shape of a policy, and is held to it. */
+static void test_unknown_masks(void **state)
+{
+    Xenlevel__File *file = sample_host(), *back;
+    struct cpu_policy mask = {0}, read;
+    struct xlp_error error;
+    size_t len;
+    void *bytes;
+
+    (void)state;
+    mask.arch_caps = 0xff00;
+    mask.basic[5].c = 7;
+    mask.basic[6].a = 1;
+    file->host->policies[1]->unknown = xlp_unknown_from(&mask);
+    bytes = xlp_encode(file, &len);
+    back = xlp_decode("f", bytes, len, &error);
+    assert_non_null(back);
+    xlp_unknown_get(back->host->policies[1]->unknown, &read);
+    assert_memory_equal(&read, &mask, sizeof(mask));
+    xlp_unknown_get(back->host->policies[0]->unknown, &read);
+    assert_false(unknown_any(&read));
+    xlp_free(back);
+    free(bytes);
+
+    file->host->policies[1]->unknown->leaves[1]->leaf = 5; /* the same leaf twice */
+    bytes = xlp_encode(file, &len);
+    assert_null(xlp_decode("f", bytes, len, &error));
+    assert_non_null(strstr(error.text, "what is not known of policy host"));
+    free(bytes);
+    xlp_free(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -525,6 +558,7 @@ int main(void)
         cmocka_unit_test(test_unknown_policy_kind_is_kept),
         cmocka_unit_test(test_policies),
         cmocka_unit_test(test_policy_twice),
+        cmocka_unit_test(test_unknown_masks),
         cmocka_unit_test(test_too_many_words),
         cmocka_unit_test(test_save_and_load),
         cmocka_unit_test(test_save_fails),

@@ -47,15 +47,17 @@ static const struct known {
     unsigned int reg; /* 0 EAX .. 3 EDX; MSRs: leaf is the MSR, subleaf UINT32_MAX - 1 */
     uint32_t bits;
     const char *reason;
+    unsigned int before; /* only in releases before this one; 0: in all */
 } known[] = {
 #define ALL    ((1u << XC_POLICIES) - 2) /* but raw, which ours are made from */
 #define MAXIMA (1u << XC_POLICY_PV_MAX | 1u << XC_POLICY_HVM_MAX)
 #define NO_DE_CFG                                                                                  \
     "the emulated CPU does not keep what is written to DE_CFG, so LFENCE stays as it is; a real "  \
     "family 0x10 keeps it, and is then given leaf 80000021"
-    {"opteron_g3", ALL, 0x80000000, POLICY_NONE, 0, 0x2b, NO_DE_CFG},
-    {"opteron_g3", ALL, 0x80000021, POLICY_NONE, 0, 1u << 2, NO_DE_CFG},
-    {"opteron_g3", MAXIMA, 0x80000021, POLICY_NONE, 0, 1u << 5, "VERW_CLEAR: in that same leaf"},
+    {"opteron_g3", ALL, 0x80000000, POLICY_NONE, 0, 0x2b, NO_DE_CFG, 0},
+    {"opteron_g3", ALL, 0x80000021, POLICY_NONE, 0, 1u << 2, NO_DE_CFG, 0},
+    {"opteron_g3", MAXIMA, 0x80000021, POLICY_NONE, 0, 1u << 5, "VERW_CLEAR: in that same leaf",
+     418},
 };
 #define NR_KNOWN (sizeof(known) / sizeof(known[0]))
 static unsigned int used[NR_KNOWN];
@@ -121,6 +123,12 @@ static void load(const char *path)
 
 static unsigned int unexplained;
 
+/* Is a row about this capture? */
+static bool is_about(const struct known *k, const struct capture *c)
+{
+    return strstr(c->name, k->hosts) && (!k->before || c->xen < k->before);
+}
+
 static void differ(const struct capture *c, unsigned int policy, uint32_t leaf, uint32_t subleaf,
                    unsigned int reg, uint32_t xen, uint32_t ours)
 {
@@ -129,7 +137,7 @@ static void differ(const struct capture *c, unsigned int policy, uint32_t leaf, 
     for (size_t i = 0; i < NR_KNOWN && bits; i++) {
         const struct known *k = &known[i];
 
-        if (!strstr(c->name, k->hosts) || !(k->policies >> policy & 1) || k->leaf != leaf ||
+        if (!is_about(k, c) || !(k->policies >> policy & 1) || k->leaf != leaf ||
             k->subleaf != subleaf || k->reg != reg || !(bits & k->bits))
             continue;
         used[i]++;
@@ -327,9 +335,14 @@ static void who_is_born_here_may_stay(void **state)
 static void no_explanation_without_a_difference(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < NR_KNOWN; i++)
-        if (!used[i])
+    for (size_t i = 0; i < NR_KNOWN; i++) {
+        bool wanted = false;
+
+        for (size_t k = 0; k < nr_captures; k++)
+            wanted = wanted || is_about(&known[i], &captures[k]);
+        if (wanted && !used[i])
             fail_msg("nothing differs any more: %s", known[i].reason);
+    }
 }
 
 int main(int argc, char **argv)

@@ -19,11 +19,13 @@ unsigned int release_of(const char *text)
 int release_option(const char *option, const char *text, unsigned int *xen)
 {
     struct xc_release r;
+    const char *rest = text + strspn(text, "0123456789.");
+    bool numbers = !*rest || *rest == '-';
 
-    *xen = release_of(text);
+    *xen = numbers ? release_of(text) : 0;
     if (*xen)
         return 0;
-    if (xc_read_release(text, &r))
+    if (numbers && xc_read_release(text, &r))
         warn("%s: nothing is known of Xen %u.%u: it is one of " XEN_RELEASES_TEXT, option, r.major,
              r.minor);
     else

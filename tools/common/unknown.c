@@ -108,7 +108,8 @@ void unknown_format_words(const struct cpu_policy *p, const struct cpu_policy *m
     buf[0] = '\0';
     for (size_t i = 0; i < words; i++) {
         unknown_format_value(fs.w[i], unknown.w[i], 8, buf + 9 * i);
-        buf[9 * i + 8] = i + 1 < words ? ':' : '\0';
+        if (i + 1 < words)
+            buf[9 * i + 8] = ':';
     }
 }
 

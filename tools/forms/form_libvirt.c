@@ -206,6 +206,8 @@ static int read_libvirt(const struct form_text *t, struct form *f)
     f->partial = true;
     if (!root)
         rc = form_fail(f, "it begins as XML and is none");
+    else if (doc->intSubset || doc->extSubset) /* entities of which each is ten of another */
+        rc = form_fail(f, "it has a document type, which libvirt's XML has not");
     else if (is_element(root, "domain"))
         rc = read_domain(f, root);
     else if (is_element(root, "domainsnapshot") && find_child(root, "domain"))

@@ -112,17 +112,17 @@ static bool is_leaf_unknown(const struct cpu_policy *mask, uint32_t leaf)
 /*
  * Numbers that belong together (components and their sizes, a highest leaf and what is below) need
  * not fit where each was taken from the other side: of a leaf that is not known they are no "no".
+ * of_guest: the guest alone is at fault, whatever the host is.
  */
-static bool is_doubtful(const struct unsure *u, const struct policy_fault *f)
+static bool is_doubtful(const struct unsure *u, const struct policy_fault *f, bool of_guest)
 {
     return !finding_is_feature(f->kind) && f->kind != FAULT_VENDOR && f->leaf != POLICY_NONE &&
-           (is_leaf_unknown(u->guest.unknown, f->leaf) || is_leaf_unknown(u->max.unknown, f->leaf));
+           (is_leaf_unknown(u->guest.unknown, f->leaf) ||
+            (!of_guest && is_leaf_unknown(u->max.unknown, f->leaf)));
 }
 
 static void add_fault(struct policy_report *r, const struct policy_fault *f)
 {
-    if (is_in(r, f))
-        return;
     if (r->count < r->max)
         r->faults[r->count] = *f;
     r->count++;
@@ -135,19 +135,21 @@ void unsure_ask(const struct unsure *u, struct policy_report *no, struct policy_
     bool half = !u->same && (unknown_any(u->guest.unknown) || unknown_any(u->max.unknown) ||
                              (u->deflt.policy && unknown_any(u->deflt.unknown)));
     struct policy_host host;
+    size_t verified;
 
     fit_best(u, a);
     host = host_of(u, a);
-    (void)xc_audit_policy(NULL, &a->guest, &host, &found, NULL);
+    (void)xc_audit_policy(NULL, &a->guest, &host, &found, &verified);
     for (size_t i = 0; i < found.count && i < found.max; i++)
-        add_fault(half && is_doubtful(u, &found.faults[i]) ? maybe : no, &found.faults[i]);
+        add_fault(half && is_doubtful(u, &found.faults[i], i < verified) ? maybe : no,
+                  &found.faults[i]);
     if (half) {
         fit_worst(u, a);
         host = host_of(u, a);
         found.count = 0;
         (void)policy_check(&a->guest, &host, &found);
         for (size_t i = 0; i < found.count && i < found.max; i++)
-            if (!is_in(no, &found.faults[i]))
+            if (!is_in(no, &found.faults[i]) && !is_in(maybe, &found.faults[i]))
                 add_fault(maybe, &found.faults[i]);
     }
     free(a);

@@ -142,7 +142,8 @@ void host_policy_guest_default(struct cpu_policy *deflt, const struct cpu_policy
                                enum guest_type type);
 
 /* Make of a policy that a hypervisor reports what a domain with it has: AMD's copies of 1.EDX in
- * 80000001.EDX, linear addresses as wide as its paging has levels, no TLBs of pages that it lacks.
+ * 80000001.EDX, linear addresses as wide as its paging has levels, no TLBs of pages and no
+ * virtualization's details that it lacks.
  */
 void host_policy_for_domain(struct cpu_policy *p);
 

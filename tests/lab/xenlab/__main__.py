@@ -3,7 +3,7 @@
 
   boot CPU [CPU...] [-c COMMAND]   boot hosts (names of `cpus`; @4.20 behind one: that Xen); then a prompt, or COMMAND on each
   cpus                             the CPU identities, and which QEMU -cpu string each is
-  fetch [--with-dbg] [--with-dm] [--release XEN]
+  fetch [--with-dbg] [--with-dm] [--with-toolstacks] [--release XEN]
                                    get all packages into the cache, build the images, use no network after that
 
 At the prompt: `NAME COMMAND` runs a command on that host, a bare `COMMAND` on the one used last;
@@ -15,7 +15,7 @@ import shlex
 import signal
 import sys
 
-from . import HostError, Lab, PackageError, device_model
+from . import HostError, Lab, PackageError, device_model, xendomains
 from .cpus import CPUS
 from .packages import DEFAULT, RELEASES
 
@@ -88,6 +88,7 @@ def main():
     p.add_argument("--release", action="append", choices=RELEASES, help="of Xen, may be repeated; without it: all")
     p.add_argument("--with-dbg", action="store_true", help="also the symbols of the hypervisor, for livepatches")
     p.add_argument("--with-dm", action="store_true", help="also QEMU for Xen, for HVM guests")
+    p.add_argument("--with-toolstacks", action="store_true", help="also libvirt, and what xendomains is interpreted by (4.17)")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -105,6 +106,8 @@ def main():
                     device_model.files(packages)
                 if args.with_dbg:
                     packages.add([packages.release.dbg_package])
+                if args.with_toolstacks and packages.release.libvirt:
+                    packages.add([*packages.release.libvirt, *xendomains.PACKAGES])
                 print(packages.identity())
         return 0
     except (HostError, PackageError) as e:

@@ -28,6 +28,7 @@ class Release:
     libraries: tuple        # of Xen's tools, where they are not this machine's
     dbg_package: str        # symbols and sizes of the hypervisor: for livepatches
     device_model: tuple     # QEMU, firmware and what QEMU is linked with
+    libvirt: tuple = ()     # libvirtd, its driver for Xen, virsh, and what they are linked with; (): not known
 
     @property
     def xen_dir(self):
@@ -43,7 +44,14 @@ RELEASES = {r.xen: r for r in (
             # After the third, as far as a machine that has qemu-system-x86 may lack it.
             device_model=("qemu-system-xen", "qemu-system-data", "seabios",
                           "libspice-server1", "libusb-1.0-0", "libgstreamer1.0-0", "libgstreamer-plugins-base1.0-0", "libopus0",
-                          "liborc-0.4-0", "libdw1", "libelf1", "libunwind8", "libssl3", "liblz4-1", "libsasl2-2")),
+                          "liborc-0.4-0", "libdw1", "libelf1", "libunwind8", "libssl3", "liblz4-1", "libsasl2-2"),
+            libvirt=("libvirt-daemon", "libvirt-daemon-driver-xen", "libvirt0", "libvirt-clients", "libssh-4", "libacl1",
+                     "libapparmor1", "libaudit1", "libblkid1", "libbrotli1", "libcap-ng0", "libcom-err2", "libcurl3-gnutls",
+                     "libffi8", "libglib2.0-0", "libgmp10", "libgnutls30", "libgssapi-krb5-2", "libhogweed6", "libicu72",
+                     "libidn2-0", "libk5crypto3", "libkeyutils1", "libkrb5-3", "libkrb5support0", "libldap-2.5-0", "libmount1",
+                     "libnettle8", "libnghttp2-14", "libnl-3-200", "libnuma1", "libp11-kit0", "libpcre2-8-0", "libpsl5",
+                     "libreadline8", "librtmp1", "libsasl2-2", "libselinux1", "libssh2-1", "libssl3", "libstdc++6",
+                     "libtasn1-6", "libtinfo6", "libtirpc3", "libunistring2", "libuuid1", "libxml2", "libzstd1", "zlib1g")),
     Release("4.20", "trixie", "4.20", dbg_package="xen-hypervisor-4.20-amd64-dbg",
             xen_packages=("xen-hypervisor-4.20-amd64", "xen-utils-4.20", "xen-utils-common", "libxenmisc4.20", *XEN_LIBS),
             other=("libyajl2", "busybox-static"),

@@ -27,6 +27,14 @@ def our_files(build):
     return files
 
 
+def put_gate_in_place(host, wanted=True):
+    """Give the gate the stock helper's name, as its Debian package does, or give the name back."""
+    helper = f"/{host.packages.release.xen_dir}/bin/libxl-save-helper"
+    put = f"[ -e {helper}.stock ] || {{ mv {helper} {helper}.stock && ln {GATE} {helper}; }}"
+    give_back = f"[ ! -e {helper}.stock ] || mv {helper}.stock {helper}"
+    host.run(put if wanted else give_back).check()
+
+
 def build_livepatch(packages, out, sources=ROOT / "xen/livepatch"):
     """The audit as a live patch for the hypervisor of these packages, made from its debug symbols, which are fetched; returns
     what the build said."""

@@ -143,27 +143,6 @@ def test_to_the_newer(lab, cascadelake, cascadelake_420, env):
     assert log.healthy and [str(c) for c in log.changes] == [XCR0_SIZE]
 
 
-def test_a_pool_of_both(lab, cascadelake, sandybridge_420):
-    """Unlike CPUs under unlike releases: as it is born it is refused by name, levelled it goes."""
-    for host in (cascadelake, sandybridge_420):
-        host.run(f"xenlevel host --name {host.name} -o /root/{host.name}.xlp").check()
-    cascadelake.put("/root/sandybridge_420.xlp", sandybridge_420.get("/root/sandybridge_420.xlp"), 0o644)
-    cascadelake.run("cd /root && xenlevel level cascadelake.xlp sandybridge_420.xlp -o pool.xlp").check()
-    cascadelake.create_probe("born").check()
-    m = lab.migrate(cascadelake, sandybridge_420, "born", env_src=GATED, env_dst=GATED)
-    assert not m.ok and "'born' (PVH, from Xen 4.17) cannot run on this host" in log_of(sandybridge_420)
-    assert "bmi1" in m.dst.err and m.bytes_moved < 2 << 20
-    assert_at_home(cascadelake, "born", sandybridge_420)
-    cascadelake.destroy("born")
-    cascadelake.create_probe("lev1", paused=True).check()
-    cascadelake.run("xenlevel apply lev1 /root/pool.xlp && xl unpause lev1").check()
-    cascadelake.wait_probe("lev1", 2)
-    m = lab.migrate(cascadelake, sandybridge_420, "lev1", env_src=GATED, env_dst=GATED)
-    assert m.ok, m.src.err
-    log = sandybridge_420.wait_probe("lev1", 3)
-    assert log.healthy and [str(c) for c in log.changes] == [XCR0_SIZE]
-
-
 def test_to_the_older_is_refused_before_memory(lab, cascadelake, cascadelake_420):
     """By the gate, and by `check` before any move. Xen itself says no only when all of the memory has moved."""
     cascadelake_420.create_probe("web1").check()

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from test_gate import (FROM_PIPE, IMAGES, LOG, SEEN, STOCK, WITH_GATE, as_version_2, assert_at_home, env, in_place, images,  # noqa: F401
+from test_gate import (FROM_PIPE, IMAGES, LOG, OURS, SEEN, STOCK, WITH_GATE, as_version_2, assert_at_home, env, in_place, images,  # noqa: F401
                        one_line, put_together, restore, saved_probe, take_apart, text_of)
 
 CPUID, MSR = 0x11, 0x12
@@ -149,7 +149,7 @@ def test_late_change(lab, cascadelake, cascadelake_twin, blind, own_audit):
     cascadelake_twin.put("/root/late", LATE)
     cascadelake.create_probe("web1").check()
     cascadelake.wait_probe("web1", 2)
-    m = lab.migrate(cascadelake, cascadelake_twin, "web1", env_src=env(),
+    m = lab.migrate(cascadelake, cascadelake_twin, "web1", env_src=OURS,
                     env_dst=env(XENLEVEL_STOCK_HELPER="/root/late", **({} if own_audit else gate)))
     assert m.src.rc != 0 and m.dst.rc != 0
     assert "no longer has its CPU on this host" in one_line(m.dst.err) and "without rdrand" in one_line(m.dst.err)

@@ -213,6 +213,65 @@ def _components(guest, most, guest_set, host_set, faults):
                 faults.append(Fault(kind, 0xd, i, g, h))
 
 
+# ---- hosts of which not all is known ----
+
+REGISTERS = ("eax", "ebx", "ecx", "edx")
+
+
+def _with(p, mask, source):
+    """The policy with the bits of the mask as `source` has them; None: zero."""
+    filled = copy.deepcopy(p)
+    for key, unknown in mask.leaves.items():
+        other = source.reg(*key) if source else (0, 0, 0, 0)
+        filled.leaves[key] = tuple(r & ~u | o & u for r, u, o in zip(p.reg(*key), unknown, other))
+    for msr in ("platform_info", "arch_caps"):
+        unknown = getattr(mask, msr)
+        setattr(filled, msr, getattr(p, msr) & ~unknown | (getattr(source, msr) if source else 0) & unknown)
+    return filled
+
+
+def _set_features(p, features_):
+    """Set features of a policy by their numbers' bits."""
+    t = features.table()
+    for number in bits(features_):
+        word, bit = t.words[number // 32], 1 << number % 32
+        if word["msr"] is not None:
+            p.arch_caps |= bit << (32 if word["register"] == "edx" else 0)
+            continue
+        key = word["leaf"], none(word["subleaf"])
+        registers = list(p.reg(*key))
+        registers[REGISTERS.index(word["register"])] |= bit
+        p.leaves[key] = tuple(registers)
+
+
+def _is_doubtful(fault, mask):
+    """A number of a leaf that is not known: it need not fit where its neighbours were taken from the guest."""
+    return (fault.kind not in ("feature-missing", "hazard-untold", "vendor") and fault.leaf != NONE and
+            any(leaf == fault.leaf and any(registers) for (leaf, _), registers in mask.leaves.items()))
+
+
+def _same(a, b):
+    keys = ("kind", "leaf", "subleaf", "msr", "feature", "needs", "reg", "shift")
+    return all(getattr(a, key) == getattr(b, key) for key in keys)
+
+
+def check_unsure(guest, most, default, most_unknown, default_unknown):
+    """(faults, what may be faults): the host as it fits best, and as it fits worst; masks have a 1 for each bit that is not known.
+    The rules of tools/xenlevel/unsure.c, for a guest of which all is known."""
+    t = features.table()
+    best = check(guest, _with(most, most_unknown, guest), default and _with(default, default_unknown, guest))
+    no = [f for f in best if not _is_doubtful(f, most_unknown)]
+    maybe = [f for f in best if _is_doubtful(f, most_unknown)]
+    if default:
+        default = _with(default, default_unknown, None)
+        hazards = t.merge.get("hazard", 0) | 1 << t.number("rtm-always-abort")
+        _set_features(default, default_unknown.featureset() & hazards)
+    for fault in check(guest, _with(most, most_unknown, None), default):
+        if not any(_same(fault, f) for f in no + maybe):
+            maybe.append(fault)
+    return no, maybe
+
+
 def check(guest, most, default=None):
     """Every difference that matters; `default` is what the host's own guests are born with (its hazards)."""
     faults = []

@@ -328,6 +328,18 @@ class Stream:
 
     def policy_problem(self, fault, prefix, section=None, host=None):
         """A fault of the policy, at the entry that it is about; returns its words."""
+        text, at, lead = self._policy_place(fault, section, host)
+        self.report.problem(prefix + fault.kind, at, section or self.report.type, f"{lead} {host}: {text}" if host else text, each=True)
+        return text
+
+    def policy_doubt(self, fault, section, host):
+        """What may be a fault on a host of which not all is known; returns its words."""
+        text, at, _ = self._policy_place(fault, section, host)
+        self.report.problem("host-unknown", at, section, f"cannot say of {host}: {text}", each=True)
+        return text
+
+    def _policy_place(self, fault, section, host):
+        """(words, offset of the entry, how a host's fault begins); the report stands at the record."""
         about_msr = fault.msr != cpu_policy.NONE
         name = "X86_MSR_POLICY" if about_msr and "X86_MSR_POLICY" in self._policy_record else "X86_CPUID_POLICY"
         record, at, size = self._policy_record[name]
@@ -337,11 +349,8 @@ class Stream:
             index = self.policy.entry.get(key, 0)
         if (self.report.record, self.report.type) != (record, name):
             self.report.place("libxc", record, name)
-        text = cpu_policy.fault_text(fault)
         lead = {"feature-missing": "missing on", "hazard-untold": "the guest was not told of a hazard on"}.get(fault.kind, "on")
-        self.report.problem(prefix + fault.kind, at + size * index, section or name,
-                            f"{lead} {host}: {text}" if host else text, each=True)
-        return text
+        return cpu_policy.fault_text(fault), at + size * index, lead
 
     # ---- memory ----
 

@@ -69,7 +69,8 @@ def as_dict(v, name):
             "cpu": _cpu(stream.policy)}
     if v.hosts:
         out["hosts"] = [{"name": h.name, "cpu": h.cpu, "can_run": h.can_run,
-                         "faults": [{"kind": kind, "text": text} for kind, text in h.faults]} for h in v.hosts]
+                         "faults": [{"kind": kind, "text": text} for kind, text in h.faults],
+                         "unknown": [{"kind": kind, "text": text} for kind, text in h.doubts]} for h in v.hosts]
     return out
 
 
@@ -199,7 +200,7 @@ def print_text(v, name, out, quiet=False, limit=100):
     for note in report.notes:
         say(f"  note: {note}")
     for host in v.hosts:
-        can = "can run" if host.can_run else "cannot run"
+        can = "can run" if host.can_run else "cannot run" if host.faults else "nobody can say whether it can run"
         say(f"  {can} on {host.name[:200]}" + (f" ({host.cpu[:200]})" if host.cpu else ""))
     for what, text in _summary(v):
         say(f"  {what:12}{text}")

@@ -59,11 +59,13 @@ def recognise(first):
 class Host:
     """A host that is asked whether the guest would run there: the policies of its capture."""
 
-    def __init__(self, name, cpu, policies):
+    def __init__(self, name, cpu, policies, unknown):
         self.name, self.cpu = name, cpu
         self.policies = policies        # index of XEN_SYSCTL_get_cpu_policy: Policy
+        self.unknown = unknown          # the same: a mask of what its source does not say
         self.can_run = None
         self.faults = []                # (kind, text)
+        self.doubts = []                # the same, of what may be a fault
 
 
 def unreadable(why):
@@ -186,7 +188,11 @@ class Verification:
             host.faults = [("type", f"no {libxc.GUESTS.get(stream.guest, 'such')} guests can run there")]
             self.report.problem("host-type", self.source.offset, AUDIT, f"on {host.name}: {host.faults[0][1]}")
         else:
-            for fault in check.check(stream.policy, host.policies[most], host.policies.get(default)):
+            no, maybe = check.check_unsure(stream.policy, host.policies[most], host.policies.get(default),
+                                           host.unknown[most], host.unknown.get(default))
+            for fault in no:
                 text = stream.policy_problem(fault, "host-", AUDIT, host.name)
                 host.faults.append((fault.kind, text))
-        host.can_run = not host.faults
+            for fault in maybe:
+                host.doubts.append((fault.kind, stream.policy_doubt(fault, AUDIT, host.name)))
+        host.can_run = not host.faults and not host.doubts

@@ -55,6 +55,11 @@ def policy_of(message):
     return policy.from_arrays(leaves, [(m.index, 0, m.value) for m in message.msrs])
 
 
+def mask_of(message):
+    """What is not known of a policy, as a Policy with a 1 for each such bit.  Nothing is refused: what is no leaf masks none."""
+    return policy_of(message)[0]
+
+
 def load_host(path):
     """The Host that a file holds."""
     make = _file_class()
@@ -78,7 +83,7 @@ def load_host(path):
         raise XlpError(f"{path}: version {file.version} of the file format; this program knows 1")
     if file.WhichOneof("content") != "host":
         raise XlpError(f"{path}: not a captured host, but a {file.WhichOneof('content') or 'file of a kind not known'}")
-    policies = {}
+    policies, unknown = {}, {}
     for held in file.host.policies:
         if held.index >= POLICIES:      # of a kind that a newer program knows
             continue
@@ -86,4 +91,5 @@ def load_host(path):
         faults = faults or policy.whole(policies[held.index])
         if faults:
             raise XlpError(f"{path}: policy {held.index}: {policy.fault_text(faults[0])}")
-    return Host(file.host.name, file.host.cpu, policies)
+        unknown[held.index] = mask_of(held.unknown)
+    return Host(file.host.name, file.host.cpu, policies, unknown)

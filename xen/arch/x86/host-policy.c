@@ -482,6 +482,8 @@ void host_policy_for_domain(struct cpu_policy *p)
         p->extd[8].a = (p->extd[8].a & ~0xff00u) | policy_linear_bits(p) << 8;
     if (!policy_has(p, X86_FEATURE_PAGE1GB))
         p->extd[0x19] = zero;
+    if (!policy_has(p, X86_FEATURE_SVM)) /* what it says differs between releases */
+        p->extd[0xa] = zero;
 }
 
 /*
