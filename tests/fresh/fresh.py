@@ -210,7 +210,8 @@ class Steps:
     def uninstalled(self):
         """xen-sim finds its machines out of the build tree"""
         self.machine.must_run("build/xen/sim/xen-sim -m intel-haswell-ep -s /tmp/u.sock >/tmp/u.log 2>&1 &\n"
-                              + AWAIT.format(socket="/tmp/u.sock", mark=MARK) + "kill %1", "uninstalled")
+                              + AWAIT.format(socket="/tmp/u.sock", mark=MARK)
+                              + "cat /tmp/u.log; [ -S /tmp/u.sock ] && kill %1", "uninstalled")
 
     def install(self):
         """make && make install PREFIX=/usr, as the README has it"""
