@@ -133,6 +133,17 @@ def test_an_edited_level(pool, tmp_path):
     assert "edited" in run("show", tmp_path / "e.json").stdout
 
 
+def test_a_bit_that_nobody_names(pool, tmp_path):
+    """A level that was edited, or made by a newer program, may give up bits that are no feature here."""
+    level = as_json(pool)
+    level["members"][0]["hvm_given_up"] += ["1d:10", "1d:20"]
+    (tmp_path / "b.json").write_text(json.dumps(level))
+    line = run("xlcfg", "-f", "names", "--xen", "4.20", tmp_path / "b.json").stdout
+    assert "has no name for these" in line and "1d:10 1d:20" in line
+    answer = json.loads(run("xlcfg", "-f", "names", "--xen", "4.20", "--json", tmp_path / "b.json").stdout)
+    assert set(answer["unnamed"]) >= {"1d:10", "1d:20"} and "1d:10" not in answer["names"]
+
+
 def edit(change):
     def make(level):
         change(level)

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "describe.h"
 #include "features-gen.h"
 #include "json.h"
 #include "level-json.h"
@@ -300,37 +301,39 @@ static void print_limits(const struct cpu_policy *p, const struct featureset *lo
     free(high);
 }
 
-/* What print_names() prints. */
-static void json_names(struct json *j, const struct xlcfg_level *level)
+/* The features given up that this libxl has a name for, or those that it has none for: by ours, or
+ * by their place where nobody names the bit (a level's file may hold any). */
+static void json_names(struct json *j, const char *key, const struct xlcfg_level *level, bool named)
 {
-    char release[RELEASE_TEXT];
+    char word[64];
 
-    json_string(j, "xen", release_text(level->xen, release));
-    json_array(j, "names");
-    for (unsigned int named = 2; named--;) {
-        for (int f = featureset_next(level->lost, 0); f >= 0;
-             f = featureset_next(level->lost, (unsigned int)f + 1)) {
-            const char *name = release_libxl_name(level->xen, (unsigned int)f);
+    json_array(j, key);
+    for (int f = featureset_next(level->lost, 0); f >= 0;
+         f = featureset_next(level->lost, (unsigned int)f + 1)) {
+        const char *name = release_libxl_name(level->xen, (unsigned int)f);
 
-            if (!name == !named)
-                json_string(j, NULL, name ? name : feature_info((unsigned int)f)->name);
-        }
-        json_close_array(j);
-        if (named)
-            json_array(j, "unnamed");
+        if (!name != !named)
+            continue;
+        feature_word((unsigned int)f, word, sizeof(word));
+        json_string(j, NULL, name ? name : word);
     }
+    json_close_array(j);
 }
 
 static int print_json(const struct subject *pool, const struct xlcfg_level *level,
                       const struct entries *list)
 {
     struct json *j = json_begin();
+    char release[RELEASE_TEXT];
 
     json_object(j, NULL);
     json_string(j, "pool", pool->name);
     json_string(j, "type", level->type == TYPE_PV ? "pv" : "hvm");
-    if (level->xen)
-        json_names(j, level);
+    if (level->xen) {
+        json_string(j, "xen", release_text(level->xen, release));
+        json_names(j, "names", level, true);
+        json_names(j, "unnamed", level, false);
+    }
     json_array(j, "cpuid");
     for (size_t i = 0; i < list->n; i++) {
         char line[96];

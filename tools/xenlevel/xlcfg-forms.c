@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "describe.h"
 #include "libvirt-names.h"
 #include "out.h"
 #include "release.h"
@@ -73,12 +74,12 @@ char *xlcfg_unnamed(const struct featureset *lost, unsigned int xen)
     char *list = xstrdup("");
 
     for (int f = featureset_next(lost, 0); f >= 0; f = featureset_next(lost, (unsigned int)f + 1)) {
-        const struct feature_info *info = feature_info((unsigned int)f);
-        char *longer;
+        char word[64], *longer;
 
-        if (!info || release_xen_name(xen, (unsigned int)f))
+        if (release_xen_name(xen, (unsigned int)f))
             continue;
-        longer = xasprintf("%s%s%s", list, *list ? " " : "", info->name);
+        feature_word((unsigned int)f, word, sizeof(word));
+        longer = xasprintf("%s%s%s", list, *list ? " " : "", word);
         free(list);
         list = longer;
     }
