@@ -108,6 +108,22 @@ def test_names(name, read, there, absent, unknown, tmp_path):
     assert host["not_known"]
 
 
+@pytest.mark.parametrize("name", ["cpuid-decoded.txt", "cpuinfo.txt"])
+def test_text_in_front_is_no_cpu(name, tmp_path):
+    """A prompt or a mail above the first CPU: nothing is missing of the boot CPU for it."""
+    (tmp_path / name).write_bytes(b"$ cat it\n\n" + (FORMS / name).read_bytes())
+    bare, host = read_host(FORMS / name, tmp_path), read_host(tmp_path / name, tmp_path)
+    assert host["notes"] == bare["notes"] and host["words"] == bare["words"]
+
+
+@pytest.mark.parametrize("cpu", ["processor : 0\nvendor_id : GenuineIntel\nflags : fpu sse2\n",
+                                 "CPU 0:\n   feature information (1/edx):\n      x87 FPU on chip = true\n"])
+def test_more_cpus_than_are_read(cpu, tmp_path):
+    (tmp_path / "many.txt").write_text(cpu * 4097)
+    host = read_host(tmp_path / "many.txt", tmp_path)
+    assert "of 4096 CPUs" in host["notes"][0] and "only the first 4096 of its CPUs were read" in host["notes"]
+
+
 GUESTS = [
     ("xen-cpuid-p-domain.txt", "domain 7", "HVM or PVH"),
     ("cpuid-1r-dom0.txt", "cpuid-1r-dom0", "PV"),

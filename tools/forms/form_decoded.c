@@ -156,16 +156,21 @@ static bool is_heading(const char *line)
 static int read_decoded(const struct form_text *t, struct form *f)
 {
     struct decoded d = {.leaf = POLICY_NONE};
+    bool headed = false; /* the CPU that is being read has its heading */
 
     f->kind = FORM_CPU;
     for (size_t i = 0; i < t->n_lines; i++) {
-        if (!d.cpu || is_heading(t->lines[i])) {
-            if (f->n_cpus == FORM_MAX_CPUS)
+        bool heading = is_heading(t->lines[i]);
+
+        /* What stands in front of the first heading (a prompt, a mail) begins no CPU of its own. */
+        if (!d.cpu || (heading && headed)) {
+            if (form_is_full(f))
                 break;
             d = (struct decoded){.cpu = form_add_cpu(f), .leaf = POLICY_NONE};
             if (!d.cpu)
                 return -1;
         }
+        headed |= heading;
         take_line(f, &d, t->lines[i]);
     }
     for (size_t i = 0; i < f->n_cpus; i++)

@@ -193,7 +193,7 @@ static int read_cpuinfo(const struct form_text *t, struct form *f)
                 take_value(&l, t->lines[i]);
                 continue;
             }
-            if (f->n_cpus == FORM_MAX_CPUS)
+            if (form_is_full(f))
                 break;
             next.cpu = form_add_cpu(f);
             next.flags = l.flags;

@@ -89,6 +89,8 @@ void form_fit_numbers(struct form_cpu *c);
 /* Take the CPUs of a dump that is finished as f->cpus; say whose virtual machine it was taken in,
  * and make a guest of a dump that was taken in a domain of Xen.  0; or -1 with f->error. */
 int form_from_dump(struct form *f, struct dump *d);
+/* Has the form as many CPUs as it may have?  Then that is noted, and whoever reads it stops. */
+bool form_is_full(struct form *f);
 /* Add a CPU to the form, of which nothing is known yet; those that were added before may move.
  * NULL with f->error when there is no memory. */
 struct form_cpu *form_add_cpu(struct form *f);

@@ -293,6 +293,21 @@ void form_fit_numbers(struct form_cpu *c)
 
 /* ---- CPUs into a form ---- */
 
+_Static_assert((int)FORM_MAX_CPUS == (int)DUMP_MAX_CPUS, "one limit of CPUs, whatever the form");
+
+static void note_first_cpus(struct form *f)
+{
+    form_note(f, "only the first %d of its CPUs were read", FORM_MAX_CPUS);
+}
+
+bool form_is_full(struct form *f)
+{
+    if (f->n_cpus < FORM_MAX_CPUS)
+        return false;
+    note_first_cpus(f);
+    return true;
+}
+
 struct form_cpu *form_add_cpu(struct form *f)
 {
     struct form_cpu *cpus = realloc(f->cpus, (f->n_cpus + 1) * sizeof(*cpus));
@@ -428,7 +443,7 @@ int form_from_dump(struct form *f, struct dump *d)
     }
     f->n_cpus = d->n_cpus;
     if (d->too_many_cpus)
-        form_note(f, "only the first %d of its CPUs were read", DUMP_MAX_CPUS);
+        note_first_cpus(f);
     look_for_hypervisor(f, d);
     return 0;
 }
