@@ -174,6 +174,14 @@ def test_a_cut_line(end, tmp_path):
     assert "a register that is not eight" in run("host", "--dump", path, "--partial", status=2).err
 
 
+def test_a_cut_line_of_libcpuid(tmp_path):
+    whole = (FORMS / "libcpuid-0.7.raw").read_bytes()
+    (tmp_path / "cut").write_bytes(whole[:whole.rindex(b"=") + 12])
+    assert "is cut short and was passed over" in run("host", "--dump", tmp_path / "cut", "-o", tmp_path / "x.xlp").err
+    (tmp_path / "cut").write_bytes(whole[:whole.rindex(b"=") + 12] + b"\n")
+    assert "four registers of eight digits" in run("host", "--dump", tmp_path / "cut", status=2).err
+
+
 def test_inside_xen_is_named(tmp_path):
     err = run("host", "--dump", FORMS / "cpuid-1r-dom0.txt", status=2).err
     assert "taken inside a domain of Xen" in err and "xenlevel check" in err

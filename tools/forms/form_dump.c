@@ -43,7 +43,8 @@ static bool is_instlat(const char *line)
     return dump_take_hex(&s, 8, &leaf) && (*s == '-' || *s == ' ' || *s == '\t');
 }
 
-static unsigned int count_lines(const struct form_text *t, bool (*is_one)(const char *line))
+/* Sure when one line is of the form. */
+static unsigned int rate_text(const struct form_text *t, bool (*is_one)(const char *line))
 {
     for (size_t i = 0; i < t->n_lines; i++)
         if (is_one(t->lines[i]))
@@ -51,38 +52,9 @@ static unsigned int count_lines(const struct form_text *t, bool (*is_one)(const 
     return 0;
 }
 
-/* Is it the end of a file that was cut in the middle of a line?  A whole file ends behind a line's
- * end, where split lines have an empty one. */
-static bool is_cut_line(const struct form_text *t, size_t at, const struct dump *d)
-{
-    return at + 1 == t->n_lines && d->n_cpus;
-}
-
-static int read_lines(const struct form_text *t, struct form *f,
-                      int (*take)(struct dump *d, const char *line))
-{
-    struct dump d;
-    int rc = 0;
-
-    dump_init(&d);
-    for (size_t i = 0; !rc && i < t->n_lines; i++) {
-        d.line = (unsigned int)i + 1;
-        rc = take(&d, t->lines[i]) < 0 ? -1 : 0;
-        if (rc && is_cut_line(t, i, &d)) {
-            form_note(f, "its last line, %u, is cut short and was passed over", d.line);
-            rc = 0;
-        }
-    }
-    if (!rc)
-        rc = dump_finish(&d);
-    rc = rc ? form_fail(f, "%s", d.error) : form_from_dump(f, &d);
-    dump_free(&d);
-    return rc;
-}
-
 static unsigned int looks_like_instlat(const struct form_text *t)
 {
-    return count_lines(t, is_instlat);
+    return rate_text(t, is_instlat);
 }
 
 /* A report has chapters: "--------[ CPUID ]----". */
@@ -98,17 +70,17 @@ static int read_instlat(const struct form_text *t, struct form *f)
 {
     if (is_report(t))
         f->name = "a report of AIDA64 or EVEREST";
-    return read_lines(t, f, dump_take_instlat);
+    return form_read_dump(t, f, dump_take_instlat);
 }
 
 static unsigned int looks_like_cpuid_r(const struct form_text *t)
 {
-    return count_lines(t, is_cpuid_r);
+    return rate_text(t, is_cpuid_r);
 }
 
 static int read_cpuid_r(const struct form_text *t, struct form *f)
 {
-    return read_lines(t, f, dump_take_cpuid_r);
+    return form_read_dump(t, f, dump_take_cpuid_r);
 }
 
 const struct form_reader form_instlat = {

@@ -75,19 +75,7 @@ static int take_line(struct dump *d, const char *line)
 
 static int read_libcpuid(const struct form_text *t, struct form *f)
 {
-    struct dump d;
-    int rc = 0;
-
-    dump_init(&d);
-    for (size_t i = 0; !rc && i < t->n_lines; i++) {
-        d.line = (unsigned int)i + 1;
-        rc = take_line(&d, t->lines[i]);
-    }
-    if (!rc)
-        rc = dump_finish(&d);
-    rc = rc ? form_fail(f, "%s", d.error) : form_from_dump(f, &d);
-    dump_free(&d);
-    return rc;
+    return form_read_dump(t, f, take_line);
 }
 
 const struct form_reader form_libcpuid = {

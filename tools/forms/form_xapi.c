@@ -113,7 +113,7 @@ static void take_features(struct found *found, const char *line)
     }
 }
 
-/* The value of a key, up to ';', ',' '"' or the line's end; false when it is not there. */
+/* The value of a key, up to ';', '"' or the line's end; false when it is not there. */
 static bool take_value(const char *line, const char *key, char *out, size_t size)
 {
     for (const char *s = strstr(line, key); s; s = strstr(s + 1, key)) {
@@ -345,8 +345,7 @@ static int read_words(const char *text, struct form *f)
 
 int form_read_featureset(const char *text, struct form *f)
 {
-    memset(f, 0, sizeof(*f));
-    f->guest_type = FORM_GUEST_UNKNOWN;
+    form_begin(f);
     f->name = form_bare_featureset.name;
     return read_words(text, f);
 }

@@ -146,14 +146,6 @@ static size_t read_one_policy(const struct form_text *t, struct form *f, size_t 
     return 0;
 }
 
-/* A PV domain has no PSE and no PGE. */
-static enum form_guest_type guess_type(const struct cpu_policy *p)
-{
-    static const uint32_t paging = 1u << 3 | 1u << 13;
-
-    return p->basic[1].d & paging ? FORM_GUEST_HVM : FORM_GUEST_PV;
-}
-
 static int finish_policies(struct form *f, bool domain)
 {
     bool guests = false, own = f->have[XC_POLICY_RAW] || f->have[XC_POLICY_HOST];
@@ -163,7 +155,7 @@ static int finish_policies(struct form *f, bool domain)
     if (domain && !own && !guests) {
         f->kind = FORM_GUEST;
         f->name = "xen-cpuid -p of a domain";
-        f->guest_type = guess_type(&f->guest.policy);
+        f->guest_type = form_guess_type(&f->guest);
         return 0;
     }
     if (domain)

@@ -37,7 +37,7 @@ struct form_reader {
 
 extern const struct form_reader form_cpuid_policy, form_featuresets, form_xl_info, form_xapi,
     form_instlat, form_cpuid_r, form_bare_featureset, form_decoded, form_libcpuid, form_vmware,
-    form_cpuinfo, form_lscpu, form_lscpu_json, form_libvirt, form_firecracker, form_xlcfg;
+    form_cpuinfo, form_lscpu, form_lscpu_json, form_libvirt, form_firecracker;
 
 /* ---- input.c ---- */
 
@@ -50,6 +50,8 @@ void form_text_free(struct form_text *t);
 
 /* ---- support.c ---- */
 
+/* Begin a form in which nothing is. */
+void form_begin(struct form *f);
 /* Set f->error.  Returns -1, with errno EINVAL. */
 int form_fail(struct form *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Add a note, one sentence; those above FORM_MAX_NOTES are left out. */
@@ -86,6 +88,10 @@ void form_know_brand(struct form_cpu *c, const char *brand, size_t len);
 /* Give the numbers that were not said values with which what is known can stand: see forms.h. */
 void form_fit_numbers(struct form_cpu *c);
 
+/* Read a text of which `take` takes each line into a dump (-1 with d->error), and take its CPUs.  A
+ * last line that was cut is passed over, and noted.  0; or -1 with f->error. */
+int form_read_dump(const struct form_text *t, struct form *f,
+                   int (*take)(struct dump *d, const char *line));
 /* Take the CPUs of a dump that is finished as f->cpus; say whose virtual machine it was taken in,
  * and make a guest of a dump that was taken in a domain of Xen.  0; or -1 with f->error. */
 int form_from_dump(struct form *f, struct dump *d);
@@ -94,6 +100,8 @@ bool form_is_full(struct form *f);
 /* Add a CPU to the form, of which nothing is known yet; those that were added before may move.
  * NULL with f->error when there is no memory. */
 struct form_cpu *form_add_cpu(struct form *f);
+/* Tell by what a domain of Xen was told whether it is a PV one. */
+enum form_guest_type form_guess_type(const struct form_cpu *c);
 /* Make a guest of the form's first CPU: it was taken inside a domain of Xen. */
 void form_make_domain(struct form *f);
 /* Make one CPU of the form (FORM_CPU).  0; or -1 with f->error. */
@@ -110,7 +118,6 @@ size_t form_take_words(const char *text, uint32_t *words, size_t max, const char
 enum form_names {
     FORM_NAMES_LINUX,   /* /proc/cpuinfo, lscpu */
     FORM_NAMES_LIBVIRT, /* libvirt and QEMU */
-    FORM_NAMES_LIBXL,   /* xl.cfg's cpuid= */
 };
 
 /* Returns the feature that the program calls so, or -1. */

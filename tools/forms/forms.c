@@ -140,12 +140,6 @@ static const struct form_reader *choose_reader(const struct form_text *t)
     return best;
 }
 
-static void begin_form(struct form *f)
-{
-    memset(f, 0, sizeof(*f));
-    f->guest_type = FORM_GUEST_UNKNOWN;
-}
-
 /* Put the file's name in front of the error. */
 static int name_error(const char *name, struct form *f, const char *form)
 {
@@ -178,7 +172,7 @@ int form_read_bytes(const char *name, const void *bytes, size_t len, struct form
     struct form_text t;
     int rc;
 
-    begin_form(f);
+    form_begin(f);
     if (form_text_from_bytes(bytes, len, &t, f->error, sizeof(f->error)))
         return name_error(name, f, NULL);
     rc = read_text(name, &t, f);
@@ -192,7 +186,7 @@ int form_read(const char *path, struct form *f)
     struct form_text t;
     int rc;
 
-    begin_form(f);
+    form_begin(f);
     if (form_text_load(path, &t, f->error, sizeof(f->error)))
         return name_error(name, f, NULL);
     rc = read_text(name, &t, f);
@@ -205,5 +199,5 @@ void form_free(struct form *f)
     free(f->cpus);
     for (size_t i = 0; i < f->n_notes; i++)
         free(f->notes[i]);
-    begin_form(f);
+    form_begin(f);
 }

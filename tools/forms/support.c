@@ -14,6 +14,12 @@
 #include "forms-private.h"
 #include "xc_text.h"
 
+void form_begin(struct form *f)
+{
+    memset(f, 0, sizeof(*f));
+    f->guest_type = FORM_GUEST_UNKNOWN;
+}
+
 int form_fail(struct form *f, const char *fmt, ...)
 {
     va_list ap;
@@ -378,7 +384,7 @@ static const char *find_hypervisor(const struct cpuid_regs *r, char signature[st
 
 /* PV domains are never told of VME, PSE and PGE, which Xen keeps for itself; HVM and PVH ones are.
  */
-static enum form_guest_type guess_type(const struct form_cpu *c)
+enum form_guest_type form_guess_type(const struct form_cpu *c)
 {
     static const unsigned int xens[] = {X86_FEATURE_PGE, X86_FEATURE_PSE, X86_FEATURE_VME};
     unsigned int known = 0;
@@ -398,7 +404,7 @@ void form_make_domain(struct form *f)
     f->kind = FORM_GUEST;
     f->inside_xen = true;
     f->guest = f->cpus[0];
-    f->guest_type = guess_type(&f->guest);
+    f->guest_type = form_guess_type(&f->guest);
     form_note(f,
               "it was taken inside a %sdomain of Xen%s: it is what that domain was told, not what "
               "the host has",
@@ -446,4 +452,33 @@ int form_from_dump(struct form *f, struct dump *d)
         note_first_cpus(f);
     look_for_hypervisor(f, d);
     return 0;
+}
+
+/* Is it the end of a file that was cut in the middle of a line?  A whole file ends behind a line's
+ * end, where split lines have an empty one. */
+static bool is_cut_line(const struct form_text *t, size_t at, const struct dump *d)
+{
+    return at + 1 == t->n_lines && d->n_cpus;
+}
+
+int form_read_dump(const struct form_text *t, struct form *f,
+                   int (*take)(struct dump *d, const char *line))
+{
+    struct dump d;
+    int rc = 0;
+
+    dump_init(&d);
+    for (size_t i = 0; !rc && i < t->n_lines; i++) {
+        d.line = (unsigned int)i + 1;
+        rc = take(&d, t->lines[i]) < 0 ? -1 : 0;
+        if (rc && is_cut_line(t, i, &d)) {
+            form_note(f, "its last line, %u, is cut short and was passed over", d.line);
+            rc = 0;
+        }
+    }
+    if (!rc)
+        rc = dump_finish(&d);
+    rc = rc ? form_fail(f, "%s", d.error) : form_from_dump(f, &d);
+    dump_free(&d);
+    return rc;
 }
