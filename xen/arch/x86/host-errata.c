@@ -27,15 +27,10 @@ static struct model model_of(const struct cpu_policy *raw, const struct host_opt
     return m;
 }
 
-static bool one_of(unsigned int model, const uint8_t *models, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (models[i] == model)
-            return true;
-    return false;
-}
-
 /* ---- Intel ---- */
+
+const uint8_t host_gds_models[HOST_GDS_MODELS] = {0x55, 0x6a, 0x6c, 0x7e, 0x8c, 0x8d,
+                                                  0x8e, 0x9e, 0xa5, 0xa6, 0xa7};
 
 /*
  * Gather data sampling: Skylake servers to Rocket Lake leak through AVX2's gathers (Intel's table
@@ -46,10 +41,9 @@ static bool one_of(unsigned int model, const uint8_t *models, size_t n)
 static void gather_data_sampling(const struct host_options *options, const struct model *m,
                                  struct featureset *fs)
 {
-    static const uint8_t affected[] = {0x55, 0x6a, 0x6c, 0x7e, 0x8c, 0x8d,
-                                       0x8e, 0x9e, 0xa5, 0xa6, 0xa7};
     bool mended = featureset_test(fs, X86_FEATURE_GDS_CTRL);
-    bool vulnerable = m->virtualised || one_of(m->model, affected, sizeof(affected));
+    bool vulnerable =
+        m->virtualised || is_model_of(m->model, host_gds_models, sizeof(host_gds_models));
 
     if (featureset_test(fs, X86_FEATURE_GDS_NO))
         return;
@@ -76,7 +70,7 @@ static bool returns_are_safe(const struct model *m)
         return m->stepping >= 2 && m->stepping <= 5;
     if (m->model == 0x57 || m->model == 0x85)
         return m->xen < 420;
-    return one_of(m->model, safe, sizeof(safe));
+    return is_model_of(m->model, safe, sizeof(safe));
 }
 
 /*
@@ -101,7 +95,7 @@ static void register_file_data_sampling(const struct model *m, struct featureset
 
     if (m->virtualised || featureset_test(fs, X86_FEATURE_RFDS_NO) ||
         featureset_test(fs, X86_FEATURE_RFDS_CLEAR) ||
-        one_of(m->model, affected, sizeof(affected)) ||
+        is_model_of(m->model, affected, sizeof(affected)) ||
         ((m->model == 0x97 || m->model == 0xb7) && featureset_test(fs, X86_FEATURE_HYBRID)))
         return;
     featureset_set(fs, X86_FEATURE_RFDS_NO);
@@ -126,13 +120,10 @@ static bool has_eibrs(const struct model *m, const struct featureset *fs)
  */
 static void indirect_target_selection(const struct model *m, struct featureset *fs)
 {
-    static const uint8_t affected[] = {0x55, 0x6a, 0x6c, 0x7e, 0x8c, 0x8d,
-                                       0x8e, 0x9e, 0xa5, 0xa6, 0xa7};
-
     if (m->virtualised)
         return;
-    if (m->family == 6 && one_of(m->model, affected, sizeof(affected)) && has_eibrs(m, fs) &&
-        !featureset_test(fs, X86_FEATURE_BHI_CTRL))
+    if (m->family == 6 && is_model_of(m->model, host_gds_models, sizeof(host_gds_models)) &&
+        has_eibrs(m, fs) && !featureset_test(fs, X86_FEATURE_BHI_CTRL))
         return;
     featureset_set(fs, X86_FEATURE_ITS_NO);
 }

@@ -109,8 +109,6 @@ static const uint8_t spectre_models[] = {0x1a, 0x1e, 0x25, 0x2c, 0x2e, 0x2f, 0x2
 static const uint8_t mds_models[] = {0x2a, 0x2d, 0x3a, 0x3e, 0x3c, 0x3f, 0x45, 0x46, 0x3d,
                                      0x47, 0x4f, 0x56, 0x4e, 0x5e, 0x55, 0x8e, 0x9e};
 static const uint8_t arch_caps_models[] = {0x4e, 0x5e, 0x55, 0x8e, 0x9e};
-static const uint8_t gds_models[] = {0x55, 0x6a, 0x6c, 0x7e, 0x8c, 0x8d,
-                                     0x8e, 0x9e, 0xa5, 0xa6, 0xa7};
 
 static const struct {
     uint16_t feature;
@@ -124,16 +122,8 @@ static const struct {
     {X86_FEATURE_L1D_FLUSH, spectre_models, sizeof(spectre_models), X86_FEATURE_SKIP_L1DFL},
     {X86_FEATURE_MD_CLEAR, mds_models, sizeof(mds_models), X86_FEATURE_MDS_NO},
     {X86_FEATURE_ARCH_CAPS, arch_caps_models, sizeof(arch_caps_models), 0},
-    {X86_FEATURE_GDS_CTRL, gds_models, sizeof(gds_models), X86_FEATURE_GDS_NO},
+    {X86_FEATURE_GDS_CTRL, host_gds_models, sizeof(host_gds_models), X86_FEATURE_GDS_NO},
 };
-
-static bool one_of(unsigned int model, const uint8_t *models, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (models[i] == model)
-            return true;
-    return false;
-}
 
 void host_microcode_missing(const struct cpu_policy *raw, struct featureset *missing)
 {
@@ -154,7 +144,7 @@ void host_microcode_missing(const struct cpu_policy *raw, struct featureset *mis
     if (!is_intel(raw) || family != 6)
         return;
     for (size_t i = 0; i < sizeof(updates) / sizeof(updates[0]); i++)
-        if (one_of(model, updates[i].models, updates[i].n) &&
+        if (is_model_of(model, updates[i].models, updates[i].n) &&
             !featureset_test(&fs, updates[i].feature) &&
             !(updates[i].unless && featureset_test(&fs, updates[i].unless)))
             featureset_set(missing, updates[i].feature);

@@ -17,6 +17,23 @@ static inline bool is_intel(const struct cpu_policy *p)
     return policy_vendor_id(p) == CPU_VENDOR_INTEL;
 }
 
+/* Is the model one of a list of n? */
+static inline bool is_model_of(unsigned int model, const uint8_t *models, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (models[i] == model)
+            return true;
+    return false;
+}
+
+/*
+ * Models of family 6 from Skylake's servers to Rocket Lake: those that Intel's table of affected
+ * processors lists for gather data sampling, and, where they have EIBRS, for indirect target
+ * selection.
+ */
+enum { HOST_GDS_MODELS = 11 };
+extern const uint8_t host_gds_models[HOST_GDS_MODELS];
+
 /* Say what an option that changes no policy is to this release of Xen; `at` is without no- and =.
  */
 enum host_option_note host_option_judge(const char *at, size_t len, unsigned int xen);
