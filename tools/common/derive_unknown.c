@@ -36,7 +36,7 @@ static const uint8_t with_faulting[] = {
  */
 static const struct {
     uint8_t model, stepping;
-} with_eibrs[] = {{0x55, 5}, /* Cascade Lake, Cooper Lake */
+} with_eibrs[] = {{0x55, 6}, /* Cascade Lake, Cooper Lake */
                   {0x6a, 0}, {0x6c, 0}, {0x7e, 0}, {0x8c, 0}, {0x8d, 0},
                   {0xa7, 0}, {0x97, 0}, {0x9a, 0}, {0xb7, 0}, {0xba, 0},
                   {0xbf, 0}, {0x8f, 0}, {0xcf, 0}, {0xad, 0}, {0xae, 0}};
