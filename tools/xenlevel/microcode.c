@@ -9,6 +9,7 @@
 #include "describe.h"
 #include "features-gen.h"
 #include "microcode.h"
+#include "release.h"
 #include "util.h"
 
 /* ---- what newer microcode would give ---- */
@@ -153,6 +154,8 @@ static void find_to_come(const struct subject *host, struct featureset *fs)
     struct host_options options;
 
     host_options_init(&options);
+    if (release_of(host->xen))
+        options.xen = release_of(host->xen);
     options.arch_caps = mask->arch_caps ? HOST_MSR_NOT_READ : HOST_MSR_READ;
     host_microcode_missing(raw, &missing);
     unknown_features(mask, &unknown);
