@@ -14,10 +14,10 @@
 #include "ask.h"
 #include "util.h"
 
-enum { PATIENCE_MS = 60000, MOST = 1 << 20, PIECE = 4096 };
+enum { SILENCE_MS = 60000, MOST = 1 << 20, PIECE = 4096 };
 
 /* Start it with `to` as its standard output.  Returns 0, or an errno. */
-static int start_program(const struct question *s, int to, pid_t *pid)
+static int start_program(const struct program_run *run, int to, pid_t *pid)
 {
     posix_spawn_file_actions_t actions;
     int err = posix_spawn_file_actions_init(&actions);
@@ -30,10 +30,11 @@ static int start_program(const struct question *s, int to, pid_t *pid)
     if (!err)
         err = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     /* On itself: without close-on-exec. */
-    if (!err && s->keep >= 0)
-        err = posix_spawn_file_actions_adddup2(&actions, s->keep, s->keep);
+    if (!err && run->keep >= 0)
+        err = posix_spawn_file_actions_adddup2(&actions, run->keep, run->keep);
     if (!err)
-        err = posix_spawnp(pid, s->argv[0], &actions, NULL, s->argv, s->envp ? s->envp : environ);
+        err = posix_spawnp(pid, run->argv[0], &actions, NULL, run->argv,
+                           run->envp ? run->envp : environ);
     (void)posix_spawn_file_actions_destroy(&actions);
     return err;
 }
@@ -43,7 +44,7 @@ static int read_all(int fd, char **out, size_t *len)
 {
     for (;;) {
         struct pollfd p = {.fd = fd, .events = POLLIN};
-        int ready = poll(&p, 1, PATIENCE_MS);
+        int ready = poll(&p, 1, SILENCE_MS);
         ssize_t n;
 
         if (ready < 0 && errno == EINTR)
@@ -73,7 +74,7 @@ static int await_end(pid_t pid)
     return rc == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-int ask_program(const struct question *s, char **out, size_t *len)
+int ask_program(const struct program_run *run, char **out, size_t *len)
 {
     int fds[2], err, status;
     pid_t pid = -1;
@@ -82,7 +83,7 @@ int ask_program(const struct question *s, char **out, size_t *len)
     *len = 0;
     if (pipe2(fds, O_CLOEXEC))
         return -1;
-    err = start_program(s, fds[1], &pid);
+    err = start_program(run, fds[1], &pid);
     (void)close(fds[1]);
     if (!err) {
         err = read_all(fds[0], out, len);

@@ -341,13 +341,13 @@ static bool stands_everywhere(const char *root)
 static void tell_systemd(const struct change *c)
 {
     char *const argv[] = {"systemctl", "daemon-reload", NULL};
-    const struct question s = {.argv = argv, .keep = -1};
+    const struct program_run run = {.argv = argv, .keep = -1};
     size_t len;
     char *out;
 
     if (*c->root || c->dry_run || !c->units || access("/run/systemd/system", F_OK))
         return;
-    if (ask_program(&s, &out, &len))
+    if (ask_program(&run, &out, &len))
         warn("`systemctl daemon-reload` failed: systemd does not know of the change yet");
     free(out);
 }

@@ -270,9 +270,9 @@ static int ask_systemd(const char *name, struct unit *u)
     char *const argv[] = {
         "systemctl",        "show", "-p",      "LoadState", "-p", "Environment", "-p",
         "EnvironmentFiles", "-p",   "MainPID", "--",        unit, NULL};
-    const struct question s = {.argv = argv, .keep = -1};
+    const struct program_run run = {.argv = argv, .keep = -1};
     size_t len;
-    int rc = ask_program(&s, &out, &len);
+    int rc = ask_program(&run, &out, &len);
 
     free(unit);
     u->state = UNIT_UNKNOWN;

@@ -35,10 +35,10 @@ static void read_version(struct place *place)
 /* Does dpkg say this of the path?  Anything that is printed is a yes. */
 static bool ask_dpkg(char *const argv[])
 {
-    const struct question s = {.argv = argv, .keep = -1};
+    const struct program_run run = {.argv = argv, .keep = -1};
     size_t len;
     char *out;
-    bool yes = ask_program(&s, &out, &len) == 0 && len;
+    bool yes = ask_program(&run, &out, &len) == 0 && len;
 
     free(out);
     return yes;

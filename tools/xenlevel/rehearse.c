@@ -149,11 +149,11 @@ static int start_gate(const char *program, int stream, char **out, size_t *len)
     char fd[16], *copy = xstrdup(program), **env = rehearsal_environment();
     char *const argv[] = {copy, "--restore-domain", fd, "-1", "0", "0", "0", "0", "0", "768", "0",
                           NULL};
-    const struct question s = {.argv = argv, .envp = env, .keep = stream};
+    const struct program_run run = {.argv = argv, .envp = env, .keep = stream};
     int status;
 
     (void)snprintf(fd, sizeof(fd), "%d", stream);
-    status = ask_program(&s, out, len);
+    status = ask_program(&run, out, len);
     free((void *)env);
     free(copy);
     return status;
