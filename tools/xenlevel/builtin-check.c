@@ -57,7 +57,7 @@ struct answer {
     const struct enforcement *pv; /* NULL: it is no PV guest */
     const char *obstacle;         /* to its save records, or NULL */
     /* Of a guest that is a host's: how their CPUs compare, and what comes by microcode of what is
-     * missing (or may be). */
+     * missing. */
     enum cpu_relation relation;
     struct featureset by_microcode;
 };

@@ -336,7 +336,6 @@ static Xenlevel__File *make_host(const char *name, const struct cpu_policy *raw,
     return file;
 }
 
-/* The host that the CPUs of a form make. */
 /* Say what the boot CPU has and others lack: Xen offers what all have. */
 static void warn_of_unlike_cpus(const char *path, Xenlevel__Host *host, const struct form *f,
                                 const struct featureset *lacking)
@@ -365,6 +364,7 @@ static void warn_of_unlike_cpus(const char *path, Xenlevel__Host *host, const st
     free(names);
 }
 
+/* The host that the CPUs of a form make. */
 static Xenlevel__File *host_from_cpus(const char *path, const char *name, struct form *f,
                                       const uint32_t *caps, const struct host_options *options,
                                       const char *cmdline, bool partial)
