@@ -57,6 +57,13 @@ def test_each_is_found_by_each_of_its_names():
             assert explain(name).stdout.startswith(m["name"] + "\n"), name
 
 
+def test_a_feature_is_explained_to_programs_too():
+    answer = json.loads(explain("--json", "rtm", "feature-missing").stdout)
+    assert [f["name"] for f in answer["features"]] == ["rtm"]
+    assert [m["name"] for m in answer["messages"]] == ["feature-missing"]
+    assert json.loads(explain("--json", "feature-missing").stdout)["features"] == []
+
+
 def test_each_has_something_to_say():
     for m in messages():
         assert m["says"] and m["text"], m["name"]

@@ -75,6 +75,7 @@ static char *read_pasted(void)
 struct answer {
     struct json *json;
     size_t count;
+    struct featureset features; /* for JSON, where they stand behind the messages */
 };
 
 static void add_message(struct answer *a, const struct message *m)
@@ -118,6 +119,9 @@ static void explain_feature(struct answer *a, unsigned int feature)
     };
     struct table t;
 
+    featureset_set(&a->features, feature);
+    if (a->json)
+        return;
     if (a->count++)
         (void)fputc('\n', stdout);
     table_init(&t, 3, 0);
@@ -137,7 +141,7 @@ static int explain_names(struct answer *a, int n, char **names)
 
         if (m)
             add_message(a, m);
-        else if (!a->json && feature_by_name(names[i], strlen(names[i])) >= 0)
+        else if (feature_by_name(names[i], strlen(names[i])) >= 0)
             explain_feature(a, (unsigned int)feature_by_name(names[i], strlen(names[i])));
         else
             status = complain("there is no message '%s': `xenlevel explain` lists the names, "
@@ -186,6 +190,7 @@ static int run_explain(const struct command *cmd, int argc, char **argv)
         status = explain_names(&a, argc - first, argv + first);
     if (a.json) {
         json_close_array(a.json);
+        json_features(a.json, "features", &a.features);
         json_close_object(a.json);
         if (json_end(a.json))
             status = STATUS_TROUBLE;
