@@ -188,5 +188,11 @@ def test_a_level_wants_an_output(pool):
     assert "is not a host but a level" in run("level", pool, status=2).stderr
 
 
+@pytest.mark.parametrize("form", ["libvirt", "featureset", "cmdline", "json"])
+def test_other_forms_are_no_json(pool, form):
+    """--json is no option to pass over: what comes would be no JSON."""
+    assert "--json goes with --form bits and names" in run("xlcfg", "--form", form, "--json", pool, status=2).stderr
+
+
 def test_unknown_form(pool):
     assert "--form is bits, names, libvirt" in run("xlcfg", "--form", "poem", pool, status=2).stderr

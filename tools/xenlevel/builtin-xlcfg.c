@@ -431,6 +431,8 @@ static int run_xlcfg(const struct command *cmd, int argc, char **argv)
     }
     if (xen && form != FORM_NAMES && form != FORM_CMDLINE)
         return cmd_usage(cmd, "--xen goes with --form names and cmdline");
+    if (json && form > FORM_NAMES)
+        return cmd_usage(cmd, "--json goes with --form bits and names");
     if (argc - first != 1)
         return cmd_usage(cmd, "one pool is needed");
     pool = xcalloc(1, sizeof(*pool));
