@@ -124,8 +124,9 @@ struct reader {
     struct xlp_error *error;
 };
 
-static int refuse(struct reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static int refuse(struct reader *r, const char *fmt, ...)
+static int refuse_level(struct reader *r, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+static int refuse_level(struct reader *r, const char *fmt, ...)
 {
     char what[384], safe[400];
     va_list ap;
@@ -149,14 +150,14 @@ static int get_number(struct reader *r, yajl_val object, const char *key, bool m
     char *end;
 
     if (!v)
-        return must ? refuse(r, "\"%s\" is missing", key) : 0;
+        return must ? refuse_level(r, "\"%s\" is missing", key) : 0;
     text = YAJL_IS_NUMBER(v) ? YAJL_GET_NUMBER(v) : YAJL_GET_STRING(v);
     if (!text || text[0] < '0' || text[0] > '9')
-        return refuse(r, "\"%s\" is no number", key);
+        return refuse_level(r, "\"%s\" is no number", key);
     errno = 0;
     *value = strtoull(text, &end, 0);
     if (*end || errno || *value > most)
-        return refuse(r, "\"%s\": %s is no number that fits", key, text);
+        return refuse_level(r, "\"%s\": %s is no number that fits", key, text);
     return 0;
 }
 
@@ -170,8 +171,8 @@ static int get_names(struct reader *r, yajl_val object, const char *key, struct 
         int feature = name && *name ? feature_by_name(name, strlen(name)) : -1;
 
         if (feature < 0)
-            return refuse(r, "\"%s\", item %zu: there is no feature '%s'", key, i + 1,
-                          name ? name : "(no text)");
+            return refuse_level(r, "\"%s\", item %zu: there is no feature '%s'", key, i + 1,
+                                name ? name : "(no text)");
         featureset_set(fs, (unsigned int)feature);
     }
     return list ? 0 : 1;
@@ -204,7 +205,7 @@ static int get_registers(struct reader *r, yajl_val object, const char *which, s
     int rc = -1;
 
     if (!leaves || !msrs)
-        return refuse(r, "\"%s\" has no \"leaves\", or no \"msrs\"", which);
+        return refuse_level(r, "\"%s\" has no \"leaves\", or no \"msrs\"", which);
     nr_leaves = YAJL_GET_ARRAY(leaves)->len;
     nr_msrs = YAJL_GET_ARRAY(msrs)->len;
     l = xcalloc(nr_leaves + 1, sizeof(*l));
@@ -224,7 +225,7 @@ static int get_registers(struct reader *r, yajl_val object, const char *which, s
     if (policy_whole(l, nr_leaves, m, nr_msrs, &report) ||
         policy_from_leaves(p, l, nr_leaves, m, nr_msrs, &report)) {
         (void)xc_fault_text(&fault, text, sizeof(text));
-        (void)refuse(r, "\"%s\": %s", which, text);
+        (void)refuse_level(r, "\"%s\": %s", which, text);
     } else {
         rc = 0;
     }
@@ -247,7 +248,7 @@ static int get_edits(struct reader *r, yajl_val object, const char *which, struc
     int rc = get_names(r, object, "features", &fs);
 
     if (rc)
-        return rc < 0 ? -1 : refuse(r, "\"%s\" has no \"features\"", which);
+        return rc < 0 ? -1 : refuse_level(r, "\"%s\" has no \"features\"", which);
     if (get_number(r, object, "max_leaf", false, UINT32_MAX, &basic) ||
         get_number(r, object, "max_leaf7_subleaf", false, UINT32_MAX, &feat) ||
         get_number(r, object, "max_extended_leaf", false, UINT32_MAX, &extd) ||
@@ -266,7 +267,7 @@ static int get_edits(struct reader *r, yajl_val object, const char *which, struc
     if (!policy_verify(p, &report))
         return 0;
     (void)xc_fault_text(&fault, text, sizeof(text));
-    return refuse(r, "\"%s\": no such CPU can exist: %s", which, text);
+    return refuse_level(r, "\"%s\": no such CPU can exist: %s", which, text);
 }
 
 static int get_policy(struct reader *r, yajl_val root, const char *which,
@@ -278,7 +279,8 @@ static int get_policy(struct reader *r, yajl_val root, const char *which,
 
     *removed = (struct featureset){.w = {0}};
     if (!object)
-        return json_find(root, which, yajl_t_any) ? refuse(r, "\"%s\" is no object", which) : 0;
+        return json_find(root, which, yajl_t_any) ? refuse_level(r, "\"%s\" is no object", which)
+                                                  : 0;
     p = xcalloc(1, sizeof(*p));
     if (!get_registers(r, object, which, p) && !get_edits(r, object, which, p, removed)) {
         *message = xlp_policy_from(p);
@@ -314,7 +316,7 @@ static int get_member_host(struct reader *r, yajl_val v, const Xenlevel__Level *
     uint64_t caps = 0;
 
     if (!name || !*name)
-        return refuse(r, "\"members\": one has no \"name\"");
+        return refuse_level(r, "\"members\": one has no \"name\"");
     m->name = xstrdup(name);
     m->cpu = xstrdup(cpu ? cpu : "");
     m->xen_version = xstrdup(xen ? xen : "");
@@ -342,7 +344,7 @@ static int get_level(struct reader *r, yajl_val root, Xenlevel__Level *level)
     char date[21];
 
     if (!name || !*name)
-        return refuse(r, "\"name\" is missing");
+        return refuse_level(r, "\"name\" is missing");
     date_now(date);
     level->name = xstrdup(name);
     level->date = xstrdup(date);
@@ -350,7 +352,7 @@ static int get_level(struct reader *r, yajl_val root, Xenlevel__Level *level)
         get_policy(r, root, "pv", &level->pv, &removed[1]))
         return -1;
     if (!level->hvm && !level->pv)
-        return refuse(r, "neither \"hvm\" nor \"pv\" is there");
+        return refuse_level(r, "neither \"hvm\" nor \"pv\" is there");
     level->members = xcalloc(members ? YAJL_GET_ARRAY(members)->len + 1 : 1, sizeof(void *));
     for (size_t i = 0; members && i < YAJL_GET_ARRAY(members)->len; i++) {
         Xenlevel__Member *m = xcalloc(1, sizeof(*m));
@@ -384,9 +386,9 @@ Xenlevel__File *level_from_json(const char *name, const char *text, size_t len,
     int rc = -1;
 
     if (!root) {
-        (void)refuse(&r, "this is no JSON: %s", why);
+        (void)refuse_level(&r, "this is no JSON: %s", why);
     } else if (!kind || strcmp(kind, KIND) != 0) {
-        (void)refuse(&r, "this JSON is no level: \"xenlevel\" is not \"" KIND "\"");
+        (void)refuse_level(&r, "this JSON is no level: \"xenlevel\" is not \"" KIND "\"");
     } else {
         file = xlp_new();
         file->level = xcalloc(1, sizeof(*file->level));

@@ -78,7 +78,7 @@ struct place {
     int msr_bit; /* -1: it is a field */
 };
 
-static int say(char *why, size_t size, const char *what, const char *item, size_t len)
+static int refuse_item(char *why, size_t size, const char *what, const char *item, size_t len)
 {
     char safe[256];
 
@@ -169,22 +169,22 @@ int xlcpuid_add_bits(struct xlcpuid *c, const char *item, char *why, size_t size
     char *end;
 
     if (item[0] < '0' || item[0] > '9')
-        return say(why, size, form, item, len);
+        return refuse_item(why, size, form, item, len);
     leaf = strtoul(item, &end, 0);
     if (*end == ',' && end[1] >= '0' && end[1] <= '9')
         subleaf = strtoul(end + 1, &end, 0);
     if (*end != ':' || leaf > 0xffffffffu || subleaf > 0xffffffffu)
-        return say(why, size, form, item, len);
+        return refuse_item(why, size, form, item, len);
     entry = find_leaf(c, (uint32_t)leaf, (uint32_t)subleaf);
     if (!entry)
-        return say(why, size, "too many leaves", item, len);
+        return refuse_item(why, size, "too many leaves", item, len);
     for (const char *at = end + 1;;) {
         if (add_register(entry, &at))
-            return say(why, size, form, item, len);
+            return refuse_item(why, size, form, item, len);
         if (!*at)
             return 0;
         if (*at++ != ',')
-            return say(why, size, form, item, len);
+            return refuse_item(why, size, form, item, len);
         at += strspn(at, " \n");
     }
 }
@@ -258,16 +258,16 @@ static int add_name(struct xlcpuid *c, char *item, char *why, size_t size)
     const char *near;
 
     if (!equals || equals == item)
-        return say(why, size, "not NAME=VALUE", item, len);
+        return refuse_item(why, size, "not NAME=VALUE", item, len);
     if (find_place(item, (size_t)(equals - item), &place, &near)) {
         (void)snprintf(what, sizeof(what),
                        near ? "libxl knows no such name; it has '%s'" : "libxl knows no such name",
                        near);
-        return say(why, size, what, item, (size_t)(equals - item));
+        return refuse_item(why, size, what, item, (size_t)(equals - item));
     }
     if (place.msr_bit < 0 ? put_field(c, &place.field, equals + 1)
                           : put_msr_bit(c, (unsigned int)place.msr_bit, equals + 1))
-        return say(why, size, "its value is a number that fits, x, k or s", item, len);
+        return refuse_item(why, size, "its value is a number that fits, x, k or s", item, len);
     return 0;
 }
 
@@ -278,19 +278,20 @@ int xlcpuid_add_names(struct xlcpuid *c, const char *names, char *why, size_t si
     int rc = 0;
 
     if (!copy)
-        return say(why, size, "out of memory", "", 0);
+        return refuse_item(why, size, "out of memory", "", 0);
     for (item = strtok_r(copy, ",", &rest); item && !rc; item = strtok_r(NULL, ",", &rest)) {
         item += strspn(item, " ");
         for (size_t n = strlen(item); n && item[n - 1] == ' '; n--)
             item[n - 1] = '\0';
         if (first && strcmp(item, "host") != 0)
-            rc = say(why, size, "a setting of names begins with 'host'", names, strlen(names));
+            rc = refuse_item(why, size, "a setting of names begins with 'host'", names,
+                             strlen(names));
         else if (!first)
             rc = add_name(c, item, why, size);
         first = false;
     }
     if (first)
-        rc = say(why, size, "a setting of names begins with 'host'", names, strlen(names));
+        rc = refuse_item(why, size, "a setting of names begins with 'host'", names, strlen(names));
     free(copy);
     return rc;
 }

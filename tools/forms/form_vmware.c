@@ -9,7 +9,7 @@
 #include "forms-private.h"
 
 /* Behind the words, in a line that has a time in front. */
-static const char *behind(const char *line, const char *words)
+static const char *find_behind(const char *line, const char *words)
 {
     const char *s = strstr(line, words);
 
@@ -18,16 +18,16 @@ static const char *behind(const char *line, const char *words)
 
 static const char *host_level(const char *line)
 {
-    const char *s = behind(line, "hostCPUID level ");
+    const char *s = find_behind(line, "hostCPUID level ");
 
-    return s ? s : behind(line, "*host level ");
+    return s ? s : find_behind(line, "*host level ");
 }
 
 static const char *guest_level(const char *line)
 {
-    const char *s = behind(line, "CPUID guest level ");
+    const char *s = find_behind(line, "CPUID guest level ");
 
-    return s ? s : behind(line, "guestCPUID level ");
+    return s ? s : find_behind(line, "guestCPUID level ");
 }
 
 static unsigned int looks_like_vmware(const struct form_text *t)

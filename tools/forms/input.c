@@ -29,7 +29,7 @@ struct buffer {
     size_t len, room;
 };
 
-static int refuse(char *why, size_t size, int err, const char *what)
+static int refuse_input(char *why, size_t size, int err, const char *what)
 {
     (void)snprintf(why, size, "%s", what);
     errno = err;
@@ -38,7 +38,7 @@ static int refuse(char *why, size_t size, int err, const char *what)
 
 static int refuse_size(char *why, size_t size)
 {
-    return refuse(why, size, EFBIG, "more than 64 MiB: too large for a file with CPUs in it");
+    return refuse_input(why, size, EFBIG, "more than 64 MiB: too large for a file with CPUs in it");
 }
 
 /* Room for `more` bytes, within the limit. */
@@ -55,7 +55,7 @@ static int make_room(struct buffer *b, size_t more, char *why, size_t size)
         return 0;
     bytes = realloc(b->bytes, room);
     if (!bytes)
-        return refuse(why, size, ENOMEM, "out of memory");
+        return refuse_input(why, size, ENOMEM, "out of memory");
     b->bytes = bytes;
     b->room = room;
     return 0;
@@ -76,7 +76,7 @@ static int read_all(int fd, struct buffer *b, char *why, size_t size)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return refuse(why, size, errno, strerror(errno));
+            return refuse_input(why, size, errno, strerror(errno));
         if (!n)
             return 0;
         b->len += (size_t)n;
@@ -91,7 +91,7 @@ static int unpack_gzip(const char *in, size_t len, struct buffer *out, char *why
     int rc = inflateInit2(&z, 15 + 16), result = 0;
 
     if (rc != Z_OK)
-        return refuse(why, size, ENOMEM, "out of memory");
+        return refuse_input(why, size, ENOMEM, "out of memory");
     while (!result) {
         result = make_room(out, 65536, why, size);
         if (result)
@@ -105,7 +105,7 @@ static int unpack_gzip(const char *in, size_t len, struct buffer *out, char *why
         else if (rc == Z_STREAM_END)
             break;
         if (rc != Z_OK || (!z.avail_in && z.avail_out))
-            result = refuse(why, size, EINVAL, "gzip: damaged, or cut short");
+            result = refuse_input(why, size, EINVAL, "gzip: damaged, or cut short");
     }
     (void)inflateEnd(&z);
     return result;
@@ -118,7 +118,7 @@ static int unpack_xz(const char *in, size_t len, struct buffer *out, char *why, 
     int result = 0;
 
     if (rc != LZMA_OK)
-        return refuse(why, size, ENOMEM, "out of memory");
+        return refuse_input(why, size, ENOMEM, "out of memory");
     x.next_in = (const uint8_t *)in;
     x.avail_in = len;
     while (!result) {
@@ -132,7 +132,7 @@ static int unpack_xz(const char *in, size_t len, struct buffer *out, char *why, 
         if (rc == LZMA_STREAM_END)
             break;
         if (rc != LZMA_OK)
-            result = refuse(why, size, EINVAL, "xz: damaged, or cut short");
+            result = refuse_input(why, size, EINVAL, "xz: damaged, or cut short");
     }
     lzma_end(&x);
     return result;
@@ -146,7 +146,7 @@ static int unpack_zstd(const char *in, size_t len, struct buffer *out, char *why
     size_t rc = 1;
 
     if (!z)
-        return refuse(why, size, ENOMEM, "out of memory");
+        return refuse_input(why, size, ENOMEM, "out of memory");
     (void)ZSTD_DCtx_setParameter(z, ZSTD_d_windowLogMax, 27);
     while (!result) {
         ZSTD_outBuffer to;
@@ -158,7 +158,7 @@ static int unpack_zstd(const char *in, size_t len, struct buffer *out, char *why
         rc = ZSTD_decompressStream(z, &to, &from);
         out->len += to.pos;
         if (ZSTD_isError(rc) || (rc && from.pos == from.size && to.pos < to.size))
-            result = refuse(why, size, EINVAL, "zstd: damaged, or cut short");
+            result = refuse_input(why, size, EINVAL, "zstd: damaged, or cut short");
         else if (!rc && from.pos == from.size)
             break;
     }
@@ -222,7 +222,7 @@ static int decode_utf16(struct buffer *b, const char *from, char *why, size_t si
     size_t all = room, rc;
 
     if (cd == (iconv_t)-1)
-        return refuse(why, size, errno, "UTF-16 cannot be converted on this system");
+        return refuse_input(why, size, errno, "UTF-16 cannot be converted on this system");
     if (make_room(&out, room, why, size)) {
         (void)iconv_close(cd);
         return -1;
@@ -234,7 +234,7 @@ static int decode_utf16(struct buffer *b, const char *from, char *why, size_t si
     free(b->bytes);
     *b = out;
     if (rc == (size_t)-1)
-        return refuse(why, size, EINVAL, "begins as UTF-16 does, and is none");
+        return refuse_input(why, size, EINVAL, "begins as UTF-16 does, and is none");
     return 0;
 }
 
@@ -255,10 +255,10 @@ static int split_lines(struct form_text *t, char *why, size_t size)
     for (size_t i = 0; t->copy && i < t->len; i++)
         n += t->bytes[i] == '\n' || t->bytes[i] == '\r';
     if (n > MAX_LINES)
-        return refuse(why, size, EFBIG, "more than four million lines");
+        return refuse_input(why, size, EFBIG, "more than four million lines");
     t->lines = calloc(n, sizeof(*t->lines));
     if (!t->copy || !t->lines)
-        return refuse(why, size, ENOMEM, "out of memory");
+        return refuse_input(why, size, ENOMEM, "out of memory");
     memcpy(t->copy, t->bytes, t->len);
     t->copy[t->len] = '\0';
     for (size_t i = 0, begin = 0; i <= t->len; i++) {
@@ -312,10 +312,10 @@ int form_text_load(const char *path, struct form_text *t, char *why, size_t size
 
     memset(t, 0, sizeof(*t));
     if (fd < 0)
-        return refuse(why, size, errno, strerror(errno));
+        return refuse_input(why, size, errno, strerror(errno));
     if (!input && !fstat(fd, &st) && S_ISDIR(st.st_mode)) {
         (void)close(fd);
-        return refuse(why, size, EISDIR, "not a file");
+        return refuse_input(why, size, EISDIR, "not a file");
     }
     rc = read_all(fd, &b, why, size);
     if (!input)

@@ -30,10 +30,10 @@ enum {
     XAPI_END = 0xffff,
 };
 
-static int refuse(char *why, size_t size, const char *fmt, ...)
+static int refuse_image(char *why, size_t size, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-static int refuse(char *why, size_t size, const char *fmt, ...)
+static int refuse_image(char *why, size_t size, const char *fmt, ...)
 {
     va_list ap;
 
@@ -57,7 +57,7 @@ static ssize_t read_at(int fd, uint64_t offset, void *buf, size_t len, char *why
         if (n < 0) {
             int err = errno;
 
-            (void)refuse(why, size, "reading failed: %s", strerror(err));
+            (void)refuse_image(why, size, "reading failed: %s", strerror(err));
             errno = err;
             return -1;
         }
@@ -87,17 +87,19 @@ static int recognise_stream(int fd, struct xc_sr_envelope *e, char *why, size_t 
     if (n < 0)
         return -1;
     if (n < (ssize_t)sizeof(first))
-        return refuse(why, size, "%s's image ends at byte %" PRIu64 ", where its stream begins",
-                      e->whose, e->offset + (uint64_t)n);
+        return refuse_image(why, size,
+                            "%s's image ends at byte %" PRIu64 ", where its stream begins",
+                            e->whose, e->offset + (uint64_t)n);
     if (!memcmp(first, LIBXL_MAGIC, sizeof(first)))
         e->layer = XC_SR_LIBXL;
     else if (!memcmp(first, "\xff\xff\xff\xff\xff\xff\xff\xff", sizeof(first)))
         e->layer = XC_SR_LIBXC;
     else
-        return refuse(why, size,
-                      "%s's image has no stream at byte %" PRIu64 ": neither \"LibxlFmt\" nor "
-                      "libxc's marker (one of Xen 4.5 and older holds no CPU policy)",
-                      e->whose, e->offset);
+        return refuse_image(why, size,
+                            "%s's image has no stream at byte %" PRIu64
+                            ": neither \"LibxlFmt\" nor "
+                            "libxc's marker (one of Xen 4.5 and older holds no CPU policy)",
+                            e->whose, e->offset);
     return 0;
 }
 
@@ -108,10 +110,12 @@ static int open_libvirt(int fd, const unsigned char *header, struct xc_sr_envelo
 
     e->whose = "libvirt";
     if (!version || version > LIBVIRT_VERSION)
-        return refuse(why, size, "byte 16: version %u of libvirt's header; %d is the newest known",
-                      version, LIBVIRT_VERSION);
+        return refuse_image(why, size,
+                            "byte 16: version %u of libvirt's header; %d is the newest known",
+                            version, LIBVIRT_VERSION);
     if (length > MAX_XML)
-        return refuse(why, size, "byte 20: XML of %u bytes; at most %d are taken", length, MAX_XML);
+        return refuse_image(why, size, "byte 20: XML of %u bytes; at most %d are taken", length,
+                            MAX_XML);
     e->offset = LIBVIRT_HEADER + (uint64_t)length;
     return recognise_stream(fd, e, why, size);
 }
@@ -129,28 +133,31 @@ static int open_xapi(int fd, struct xc_sr_envelope *e, char *why, size_t size)
         if (n < 0)
             return -1;
         if (n < (ssize_t)sizeof(record))
-            return refuse(why, size, "XAPI's image ends at byte %" PRIu64 ", before libxc's stream",
-                          at + (uint64_t)n);
+            return refuse_image(why, size,
+                                "XAPI's image ends at byte %" PRIu64 ", before libxc's stream",
+                                at + (uint64_t)n);
         type = le64(record);
         length = le64(record + 8);
         e->offset = at + sizeof(record);
         if (type == XAPI_LIBXC || type == XAPI_LIBXL)
             return recognise_stream(fd, e, why, size);
         if (type == XAPI_LIBXC_LEGACY)
-            return refuse(why, size,
-                          "byte %" PRIu64 ": XAPI's image has a legacy stream, of Xen "
-                          "4.5 or older: it holds no CPU policy",
-                          at);
+            return refuse_image(why, size,
+                                "byte %" PRIu64 ": XAPI's image has a legacy stream, of Xen "
+                                "4.5 or older: it holds no CPU policy",
+                                at);
         if (type == XAPI_END)
-            return refuse(why, size, "byte %" PRIu64 ": XAPI's image has no stream of libxc", at);
+            return refuse_image(why, size, "byte %" PRIu64 ": XAPI's image has no stream of libxc",
+                                at);
         if (length > XAPI_MAX_LENGTH)
-            return refuse(why, size,
-                          "byte %" PRIu64 ": XAPI's record 0x%" PRIx64 " of %" PRIu64
-                          " bytes; at most %d are taken",
-                          at, type, length, XAPI_MAX_LENGTH);
+            return refuse_image(why, size,
+                                "byte %" PRIu64 ": XAPI's record 0x%" PRIx64 " of %" PRIu64
+                                " bytes; at most %d are taken",
+                                at, type, length, XAPI_MAX_LENGTH);
         at = e->offset + length;
     }
-    return refuse(why, size, "XAPI's image has %d records before libxc's stream", XAPI_MAX_RECORDS);
+    return refuse_image(why, size, "XAPI's image has %d records before libxc's stream",
+                        XAPI_MAX_RECORDS);
 }
 
 int xc_sr_find_stream(int fd, struct xc_sr_envelope *e, char *why, size_t size)
@@ -162,14 +169,14 @@ int xc_sr_find_stream(int fd, struct xc_sr_envelope *e, char *why, size_t size)
     if (n < 0)
         return -1;
     if (n >= XAPI_MAGIC_SIZE && !memcmp(first, XAPI_LEGACY, XAPI_MAGIC_SIZE))
-        return refuse(why, size,
-                      "a legacy image of XAPI, of Xen 4.5 or older: it holds no CPU "
-                      "policy");
+        return refuse_image(why, size,
+                            "a legacy image of XAPI, of Xen 4.5 or older: it holds no CPU "
+                            "policy");
     if (n >= XAPI_MAGIC_SIZE && !memcmp(first, XAPI_MAGIC, XAPI_MAGIC_SIZE))
         return open_xapi(fd, e, why, size);
     if (n < LIBVIRT_MAGIC_SIZE || memcmp(first, LIBVIRT_MAGIC, LIBVIRT_MAGIC_SIZE) != 0)
         return 0;
     if (n < LIBVIRT_HEADER)
-        return refuse(why, size, "libvirt's image ends at byte %zd, in its header", n);
+        return refuse_image(why, size, "libvirt's image ends at byte %zd, in its header", n);
     return open_libvirt(fd, first, e, why, size);
 }

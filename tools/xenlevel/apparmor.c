@@ -27,7 +27,7 @@ static const char *const allowed[] = {
 };
 
 /* Does a line of the file that is no comment hold this text? */
-static bool says(const char *root, const char *path, const char *text)
+static bool find_text(const char *root, const char *path, const char *text)
 {
     char *whole = xasprintf("%s%s", root, path), *line = NULL;
     FILE *f = fopen(whole, "re");
@@ -52,8 +52,8 @@ bool apparmor_forbids(const char *root, const char *service, const char *program
 {
     char *profile = xasprintf("%s" FOLDER "/usr.sbin.%s", root, service);
     char *local = apparmor_local(service);
-    bool forbids = says(root, "/sys/module/apparmor/parameters/enabled", "Y") &&
-                   !access(profile, F_OK) && !says(root, local, program);
+    bool forbids = find_text(root, "/sys/module/apparmor/parameters/enabled", "Y") &&
+                   !access(profile, F_OK) && !find_text(root, local, program);
 
     for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
         forbids = forbids && fnmatch(allowed[i], program, FNM_PATHNAME) != 0;

@@ -30,7 +30,7 @@ static char *name_option(const char *cmdline, size_t at, size_t len)
     return xasprintf("%.*s=%.*s", (int)name, cmdline + word, (int)len, cmdline + at);
 }
 
-static void hear(void *data, enum host_option_note what, size_t at, size_t len)
+static void keep_note(void *data, enum host_option_note what, size_t at, size_t len)
 {
     struct heard *h = data;
     char *name = name_option(h->cmdline, at, len), *before = h->list[what];
@@ -40,7 +40,7 @@ static void hear(void *data, enum host_option_note what, size_t at, size_t len)
     free(name);
 }
 
-static void say(const struct heard *h, unsigned int xen)
+static void warn_of_heard(const struct heard *h, unsigned int xen)
 {
     char release[RELEASE_TEXT];
 
@@ -63,14 +63,14 @@ static void say(const struct heard *h, unsigned int xen)
 int xen_options_read(struct host_options *options, unsigned int xen, const char *cmdline)
 {
     struct heard h = {.cmdline = cmdline};
-    const struct host_option_listener listener = {hear, &h};
+    const struct host_option_listener listener = {keep_note, &h};
     size_t where = 0;
     int rc = host_options_read(options, xen, cmdline, &listener, &where);
 
     if (rc)
         warn("--xen-cmdline: what is wrong begins at '%s'", cmdline + where);
     else
-        say(&h, xen);
+        warn_of_heard(&h, xen);
     for (unsigned int i = 0; i < KINDS; i++)
         free(h.list[i]);
     return rc ? -1 : 0;
@@ -78,7 +78,7 @@ int xen_options_read(struct host_options *options, unsigned int xen, const char 
 
 /* ---- of this CPU ---- */
 
-static void count(void *data, enum host_option_note what, size_t at, size_t len)
+static void count_note(void *data, enum host_option_note what, size_t at, size_t len)
 {
     size_t *notes = data;
 
@@ -93,7 +93,7 @@ static bool is_taken_whole(const char *word, unsigned int xen)
 {
     struct host_options o;
     size_t notes = 0, where;
-    const struct host_option_listener listener = {count, &notes};
+    const struct host_option_listener listener = {count_note, &notes};
 
     return !host_options_read(&o, xen, word, &listener, &where) && !notes;
 }

@@ -99,13 +99,13 @@ struct reader {
     bool xsave_off, pku_off, smep_off, smap_off, watched;
 };
 
-static void note(const struct reader *r, enum host_option_note what, const struct word *w)
+static void tell_listener(const struct reader *r, enum host_option_note what, const struct word *w)
 {
     if (r->listener)
         r->listener->note(r->listener->data, what, (size_t)(w->at - r->cmdline), w->len);
 }
 
-static int refuse(struct reader *r, const struct word *w)
+static int refuse_word(struct reader *r, const struct word *w)
 {
     r->bad = w->at;
     return -XEN_EINVAL;
@@ -155,7 +155,7 @@ static int parse_cpuid(struct reader *r, const struct option *opt)
     size_t n;
 
     if (!list.len)
-        return refuse(r, &list);
+        return refuse_word(r, &list);
     while (next_item(&list, &item)) {
         bool off = has_prefix(&item, "no-", &name);
         int feature;
@@ -166,19 +166,19 @@ static int parse_cpuid(struct reader *r, const struct option *opt)
             ;
         value = (struct word){name.at + n + 1, n < name.len ? name.len - n - 1 : 0};
         if (n < name.len && (off || parse_bool(&value) < 0))
-            return refuse(r, &item);
+            return refuse_word(r, &item);
         if (n < name.len)
             off = !parse_bool(&value);
         feature = n ? feature_by_name(name.at, n) : -1;
         if (feature < 0)
-            return refuse(r, &item);
+            return refuse_word(r, &item);
         if (!featureset_test(release_names(r->o->xen), (unsigned int)feature)) {
-            note(r, HOST_OPTION_OF_OTHER_XEN, &item);
+            tell_listener(r, HOST_OPTION_OF_OTHER_XEN, &item);
             continue;
         }
         featureset_set(off ? &r->o->cpuid_off : &r->o->cpuid_on, (unsigned int)feature);
         if (!off && feature != X86_FEATURE_RDRAND)
-            note(r, HOST_OPTION_CHANGES_NOTHING, &item);
+            tell_listener(r, HOST_OPTION_CHANGES_NOTHING, &item);
     }
     return 0;
 }
@@ -279,12 +279,12 @@ static int parse_spec_ctrl(struct reader *r, const struct option *opt)
     struct word list = opt->value, item;
 
     if (!list.len)
-        return refuse(r, &opt->whole);
+        return refuse_word(r, &opt->whole);
     while (next_item(&list, &item))
         if (!item.len)
-            note(r, HOST_OPTION_UNKNOWN, &opt->whole);
+            tell_listener(r, HOST_OPTION_UNKNOWN, &opt->whole);
         else if (!parse_spec_ctrl_item(r->o, &item))
-            note(r, judge_spec_ctrl_item(r->o, &item), &item);
+            tell_listener(r, judge_spec_ctrl_item(r->o, &item), &item);
     return 0;
 }
 
@@ -294,7 +294,7 @@ static int parse_vpmu(struct reader *r, const struct option *opt)
     bool events = false;
 
     if (!list.len)
-        return refuse(r, &opt->whole);
+        return refuse_word(r, &opt->whole);
     while (next_item(&list, &item)) {
         int on = parse_bool(&item);
 
@@ -304,9 +304,9 @@ static int parse_vpmu(struct reader *r, const struct option *opt)
         } else if (word_is(&item, "bts") || word_is(&item, "ipc") || word_is(&item, "arch")) {
             events = true;
         } else if (parse_switch(&item, "rtm-abort", &value) >= 0) {
-            note(r, HOST_OPTION_CHANGES_NOTHING, &item);
+            tell_listener(r, HOST_OPTION_CHANGES_NOTHING, &item);
         } else {
-            return refuse(r, &item);
+            return refuse_word(r, &item);
         }
     }
     r->o->vpmu = r->o->vpmu || events;
@@ -320,7 +320,7 @@ static int parse_tsx(struct reader *r, const struct option *opt)
     int on = parse_bool(&opt->value);
 
     if (on < 0)
-        return refuse(r, &opt->whole);
+        return refuse_word(r, &opt->whole);
     r->o->tsx = on ? HOST_TSX_ON : HOST_TSX_OFF;
     return 0;
 }
@@ -332,7 +332,7 @@ static int parse_onoff(struct reader *r, const struct option *opt, bool *off)
     int on = opt->value.len ? parse_bool(&opt->value) : 1;
 
     if (on < 0)
-        return refuse(r, &opt->whole);
+        return refuse_word(r, &opt->whole);
     *off = on ? opt->negated : !opt->negated;
     return 0;
 }
@@ -374,7 +374,7 @@ static int parse_watchdog(struct reader *r, const struct option *opt)
 
 static int parse_ucode(struct reader *r, const struct option *opt)
 {
-    note(r, HOST_OPTION_MICROCODE, &opt->whole);
+    tell_listener(r, HOST_OPTION_MICROCODE, &opt->whole);
     return 0;
 }
 
@@ -398,8 +398,8 @@ static int parse_mask(struct reader *r, const struct option *opt)
 
     for (size_t i = 0; i < COUNT(masks); i++)
         if (word_is(&opt->name, masks[i].name))
-            return parse_u32(&opt->value, masks[i].value) ? 0 : refuse(r, &opt->whole);
-    return refuse(r, &opt->whole);
+            return parse_u32(&opt->value, masks[i].value) ? 0 : refuse_word(r, &opt->whole);
+    return refuse_word(r, &opt->whole);
 }
 
 /* "fam_0f_rev_c": masks that AMD gave for its older CPUs (BIOS and Kernel Developer's Guides). */
@@ -424,7 +424,7 @@ static int parse_mask_cpu(struct reader *r, const struct option *opt)
             r->o->mask_cpu = cpus[i].mask;
             return 0;
         }
-    return refuse(r, &opt->whole);
+    return refuse_word(r, &opt->whole);
 }
 
 /* ---- words ---- */
@@ -477,19 +477,19 @@ static int parse_word(struct reader *r, const struct word *w)
     struct word rest;
 
     if (has_prefix(&opt.name, "cpuid_mask_", &rest) && r->o->xen >= 422) {
-        note(r, HOST_OPTION_OF_OTHER_XEN, w);
+        tell_listener(r, HOST_OPTION_OF_OTHER_XEN, w);
         return 0;
     }
     for (size_t i = 0; i < COUNT(known); i++) {
         if (!word_is(&opt.name, known[i].name))
             continue;
         if (r->o->xen < known[i].first || r->o->xen > known[i].last) {
-            note(r, HOST_OPTION_OF_OTHER_XEN, w);
+            tell_listener(r, HOST_OPTION_OF_OTHER_XEN, w);
             return 0;
         }
         if (known[i].custom && opt.negated) {
             if (opt.value.len)
-                return refuse(r, w);
+                return refuse_word(r, w);
             opt.value = (struct word){no, 2};
             opt.negated = false;
         }
@@ -502,8 +502,8 @@ static int parse_word(struct reader *r, const struct word *w)
         return 0;
     }
     if (has_prefix(&opt.name, "cpuid_mask_", &rest))
-        return opt.negated ? refuse(r, w) : parse_mask(r, &opt);
-    note(r, host_option_judge(opt.name.at, opt.name.len, r->o->xen), w);
+        return opt.negated ? refuse_word(r, w) : parse_mask(r, &opt);
+    tell_listener(r, host_option_judge(opt.name.at, opt.name.len, r->o->xen), w);
     return 0;
 }
 
@@ -521,12 +521,12 @@ static void close_options(struct reader *r)
     if (r->smap_off)
         featureset_set(&o->cpuid_off, X86_FEATURE_SMAP);
     if (r->watchdog.len && !o->vpmu)
-        note(r, HOST_OPTION_CHANGES_NOTHING, &r->watchdog);
+        tell_listener(r, HOST_OPTION_CHANGES_NOTHING, &r->watchdog);
     if (r->watched) /* they want the same counter */
         o->vpmu = false;
     /* It counts where TSX is left on for a host without threads, and nowhere else. */
     if (r->smt.len && !o->unpriv_mmio)
-        note(r, HOST_OPTION_CHANGES_NOTHING, &r->smt);
+        tell_listener(r, HOST_OPTION_CHANGES_NOTHING, &r->smt);
 }
 
 void host_options_init(struct host_options *options)

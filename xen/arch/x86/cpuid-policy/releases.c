@@ -14,7 +14,7 @@ bool release_is_known(unsigned int xen)
     return xen >= XEN_OLDEST && xen <= XEN_NEWEST;
 }
 
-static unsigned int nearest(unsigned int xen)
+static unsigned int find_nearest(unsigned int xen)
 {
     if (xen < XEN_OLDEST)
         return 0;
@@ -23,17 +23,17 @@ static unsigned int nearest(unsigned int xen)
 
 const struct featureset *release_names(unsigned int xen)
 {
-    return &release_named[nearest(xen)];
+    return &release_named[find_nearest(xen)];
 }
 
 const struct featureset *release_guest_max(unsigned int xen, enum guest_type type)
 {
-    return &release_guest_maxima[nearest(xen)][type];
+    return &release_guest_maxima[find_nearest(xen)][type];
 }
 
 const struct featureset *release_guest_default(unsigned int xen, enum guest_type type)
 {
-    return &release_guest_defaults[nearest(xen)][type];
+    return &release_guest_defaults[find_nearest(xen)][type];
 }
 
 const char *release_feature_name(unsigned int xen, unsigned int feature)
