@@ -21,8 +21,9 @@ char *settle_unknown(struct cpu_policy *raw, struct cpu_policy *mask);
 
 /* What was derived; not for the stack. */
 struct derived {
-    struct cpu_policy policy[HOST_POLICIES];  /* no feature that is unknown is set */
-    struct cpu_policy unknown[HOST_POLICIES]; /* policy 0 is raw: its mask is what was passed */
+    /* No feature that is unknown is set; but raw, policy 0, has the VMX or SVM that it is taken to
+     * have, and its mask is what was passed. */
+    struct cpu_policy policy[HOST_POLICIES], unknown[HOST_POLICIES];
     bool has_hvm, has_hap;
 };
 

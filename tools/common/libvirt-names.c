@@ -2,8 +2,6 @@
 /* See libvirt-names.h. */
 #include "libvirt-names.h"
 
-#include <string.h>
-
 #include <cpuid-policy/featureset.h>
 
 #include "features-gen.h"
@@ -40,15 +38,4 @@ const char *libvirt_feature_name(unsigned int feature)
         if (own_names[i].feature == feature)
             return own_names[i].name;
     return info && feature / 32 < FEATURESET_XEN_WORDS ? info->name : NULL;
-}
-
-int libvirt_feature_by_name(const char *name, size_t len)
-{
-    int feature;
-
-    for (size_t i = 0; i < COUNT; i++)
-        if (strlen(own_names[i].name) == len && !memcmp(own_names[i].name, name, len))
-            return (int)own_names[i].feature;
-    feature = len ? feature_by_name(name, len) : -1;
-    return feature < 0 ? -1 : feature;
 }

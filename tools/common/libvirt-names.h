@@ -6,13 +6,8 @@
 #ifndef COMMON_LIBVIRT_NAMES_H
 #define COMMON_LIBVIRT_NAMES_H
 
-#include <stddef.h>
-
-/* Return libvirt's name of a feature; NULL when neither libvirt nor libxl has one. */
+/* Return libvirt's name of a feature (its XML is read by tools/forms/names.c, which knows the names
+ * that other drivers have as well); NULL when neither libvirt nor libxl has one. */
 const char *libvirt_feature_name(unsigned int feature);
-
-/* Return the number of the feature that libvirt calls so, or -1: its own names and ours, '_' and
- * '-' alike. */
-int libvirt_feature_by_name(const char *name, size_t len);
 
 #endif /* COMMON_LIBVIRT_NAMES_H */
