@@ -106,6 +106,16 @@ def test_what_is_no_configuration(tmp_path):
         assert "not a CPUID dump" in run("check", tmp_path / "x", NEW, status=2).stderr
 
 
+def test_a_word_in_the_middle_of_a_line_is_no_setting(tmp_path):
+    """Decoded `cpuid`, pasted from its caches on."""
+    decoded = (ROOT / "tests/data/forms/cpuid-decoded-dom0.txt").read_text()
+    (tmp_path / "d.txt").write_text("   cache type = data cache (1)\n" + decoded)
+    assert "taken inside a domain of Xen" in run("check", "-t", "hvm", tmp_path / "d.txt", NEW, status=1).stderr
+    cfg = tmp_path / "one-line.cfg"
+    cfg.write_text("on_crash = 'destroy'; type = 'pvh'")
+    assert "'one-line' (PVH), created on" in run("check", cfg, NEW).stdout
+
+
 def test_a_file_that_xl_does_not_take(tmp_path):
     (tmp_path / "g.cfg").write_text("name = 'g'\ncpuid = [\n")
     assert "g.cfg" in run("check", tmp_path / "g.cfg", NEW, status=2).stderr

@@ -42,6 +42,14 @@ static bool is_key(const char *key, size_t len)
     return false;
 }
 
+/* Does a setting begin at `key`?  Of "cache type = 1", which other programs print, none does. */
+static bool begins_setting(const char *text, const char *key)
+{
+    while (key > text && (key[-1] == ' ' || key[-1] == '\t'))
+        key--;
+    return key == text || key[-1] == '\n' || key[-1] == '\r' || key[-1] == ';';
+}
+
 bool config_is(const char *path)
 {
     char *text = xcalloc(LOOKED_AT + 1, 1);
@@ -61,7 +69,7 @@ bool config_is(const char *path)
         while (!is && (len = settings_next_key(&at, &key, &line)) != 0) {
             const char *behind = key + len + strspn(key + len, " \t");
 
-            is = *behind == '=' && is_key(key, len);
+            is = *behind == '=' && is_key(key, len) && begins_setting(text, key);
         }
     free(text);
     return is;
