@@ -183,6 +183,8 @@ def test_no_xen_answers(machine, tmp_path):
     ({"etc/environment": "LIBXL_SAVE_HELPER=/gate\n"}, "no"),     # which a unit does not read
     ({DROP_IN.format("libvirtd"): "[Service]\nEnvironment=LIBXL_SAVE_HELPER=/not/there\n"}, "unknown"),
     ({DROP_IN.format("libvirtd"): "[Service]\nEnvironment=\\\n LIBXL_SAVE_HELPER=/gate\n"}, "unknown"),
+    ({DROP_IN.format("libvirtd"): f"[Service]\nEnvironment=A={'x' * 300} LIBXL_SAVE_HELPER=/not/a/gate\n"}, "unknown"),
+    ({DROP_IN.format("libvirtd"): f"[Service]\n# {'x' * 300}\nEnvironment=LIBXL_SAVE_HELPER=/gate\n"}, "yes"),
 ])
 def test_environment_of_a_unit(machine, files, answer):
     machine.put_gate("gate")

@@ -150,11 +150,29 @@ static int take_setting(void *user, const char *section, const char *name, const
     return 1;
 }
 
+/* Is there an Environment= or EnvironmentFile= of more bytes than inih keeps of a line?  It takes
+ * the rest for a line of its own. */
+static bool has_long_setting(const char *path)
+{
+    FILE *f = fopen(path, "re");
+    char *line = NULL;
+    bool found = false;
+    size_t size = 0;
+    ssize_t n;
+
+    while (f && !found && (n = getline(&line, &size, f)) > 0)
+        found = n >= INI_MAX_LINE && !strncmp(line + strspn(line, " \t"), "Environment", 11);
+    free(line);
+    if (f)
+        (void)fclose(f);
+    return found;
+}
+
 static bool read_unit_file(struct unit_reader *r, const char *path)
 {
     if (access(path, F_OK))
         return false;
-    if (access(path, R_OK))
+    if (access(path, R_OK) || has_long_setting(path))
         r->u->state = UNIT_UNKNOWN;
     else
         (void)ini_parse(path, take_setting, r); /* lines that it does not know are skipped */
