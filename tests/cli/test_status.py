@@ -349,6 +349,13 @@ def test_table(machine):
     assert "virtxend" in out and " -  " in out
 
 
+@pytest.mark.parametrize("args", [["status", "--all"], ["load", "--root", "/"], ["build", "--root", "/"], ["unload", "--all"]])
+def test_options_of_build_alone(args):
+    """They are no options to pass over: `load --root` would load into this machine's hypervisor."""
+    r = subprocess.run([XENLEVEL, "livepatch", *args], capture_output=True, text=True)
+    assert r.returncode == 2 and "--all goes with build, and --root with build --all" in " ".join(r.stderr.split())
+
+
 def test_usage(machine):
     machine.run("status", "x", status=2)
     assert subprocess.run([XENLEVEL, "status", "--root", "/nonexistent"], capture_output=True).returncode == 2

@@ -373,6 +373,8 @@ static int run_livepatch(const struct command *cmd, int argc, char **argv)
         return cmd_usage(cmd, "build, load, status or unload?");
     q.argc = argc - first - 1;
     q.argv = argv + first + 1;
+    if ((q.all || *q.root) && (!q.all || strcmp(argv[first], "build") != 0))
+        return cmd_usage(cmd, "--all goes with build, and --root with build --all");
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
         if (!strcmp(argv[first], verbs[i].name))
             return verbs[i].run(&q);
