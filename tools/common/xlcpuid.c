@@ -117,7 +117,6 @@ static int find_place(const char *name, size_t len, struct place *place, const c
     else
         place->field = (struct field){
             info->name, word->leaf, word->subleaf, (uint8_t)word->reg, (uint8_t)(feature % 32), 1};
-    /* Leaf 7 and D always have a subleaf; others are named without. */
     return 0;
 }
 

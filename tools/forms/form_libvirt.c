@@ -12,7 +12,7 @@
 #include "features-gen.h"
 #include "forms-private.h"
 
-enum { MAX_XML = 8 << 20, MAX_UNKNOWN_NAMES = 200 };
+enum { MAX_XML = 8 << 20, NAMES_TEXT = 200 }; /* bytes */
 
 /* What there is to read before the tree is built: an element that only these files have. */
 static unsigned int looks_like_libvirt(const struct form_text *t)
@@ -70,7 +70,7 @@ static bool get_text(const xmlNode *n, char *out, size_t size)
 
 /* Names that we do not have, to be said in one note. */
 struct names {
-    char text[MAX_UNKNOWN_NAMES];
+    char text[NAMES_TEXT];
     size_t n;
 };
 
