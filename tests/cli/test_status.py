@@ -330,9 +330,27 @@ def test_what_runs_keeps_its_live_patch(machine, builder):
     payload(machine, NEW_ID, NEW_ID)
     machine.socket = "/nowhere"
     assert len(builder()[1]) == 3
+    assert prune(machine) == [OLD_ID, "dead00be"]
+
+
+def prune(machine, status=0):
+    """What build --all leaves where a Xen of build-id dead00be runs."""
     env = dict(os.environ, PATH=f"{machine.root}/../bin:{os.environ['PATH']}", FAKE_XEN="paused")
-    subprocess.run([BUILD / "tests/unit/xen/xenlevel-under-test", "livepatch", "build", "--all", "--root", machine.root], env=env, check=True)
-    assert sorted(p.stem for p in (machine.root / KEPT).iterdir()) == [OLD_ID, "dead00be"]
+    done = subprocess.run([BUILD / "tests/unit/xen/xenlevel-under-test", "livepatch", "build", "--all", "--root", machine.root], env=env)
+    assert done.returncode == status
+    return sorted(p.stem for p in (machine.root / KEPT).iterdir())
+
+
+def test_what_can_be_booted_keeps_its_live_patch(machine, builder):
+    """Its symbols were removed, and nobody can build another; when it goes from /boot, so does the payload."""
+    payload(machine, NEW_ID, NEW_ID)
+    boot_image(machine, "xen-4.20-amd64.gz", NEW_ID)
+    assert prune(machine) == [NEW_ID]
+    # One without a build-id may be the one that a payload is for.
+    (machine.root / "boot/xen-4.20-amd64.gz").write_bytes(gzip.compress(b"no hypervisor"))
+    assert prune(machine, status=1) == [NEW_ID]
+    (machine.root / "boot/xen-4.20-amd64.gz").unlink()
+    assert prune(machine) == []
 
 
 def test_build_all_takes_no_file(machine):

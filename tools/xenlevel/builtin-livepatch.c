@@ -151,7 +151,7 @@ static void running_id(char id[static BUILD_ID_TEXT])
 static int build_all(const struct request *q)
 {
     char running[BUILD_ID_TEXT];
-    struct hypervisors h;
+    struct hypervisors h, boot;
     int status = STATUS_YES;
 
     if (q->syms || q->output || q->argc)
@@ -169,8 +169,10 @@ static int build_all(const struct request *q)
     }
     /* What runs may still be needed when its symbols are gone already: only when it is known
      * which one that is. */
+    hypervisors_bootable(q->root, &boot);
     if (running[0])
-        kept_prune(q->root, &h, running);
+        kept_prune(q->root, &h, &boot, running);
+    hypervisors_free(&boot);
     hypervisors_free(&h);
     if (say_without(q->root) && !status)
         status = STATUS_NO;

@@ -115,16 +115,21 @@ int kept_make_folder(const char *root)
     return 0;
 }
 
-void kept_prune(const char *root, const struct hypervisors *h, const char *running)
+void kept_prune(const char *root, const struct hypervisors *built, const struct hypervisors *boot,
+                const char *running)
 {
     char *pattern = xasprintf("%s" PATCH_DIR "/*" SUFFIX, root);
+    bool known = true;
     glob_t g;
 
-    if (!glob(pattern, 0, NULL, &g)) {
+    for (size_t i = 0; i < boot->n; i++)
+        known = known && boot->list[i].build_id[0];
+    if (known && !glob(pattern, 0, NULL, &g)) {
         for (size_t i = 0; i < g.gl_pathc; i++) {
             char *id = base_name(g.gl_pathv[i], SUFFIX);
 
-            if (strcmp(id, running) != 0 && !hypervisors_get(h, id) && !unlink(g.gl_pathv[i]))
+            if (strcmp(id, running) != 0 && !hypervisors_get(built, id) &&
+                !hypervisors_get(boot, id) && !unlink(g.gl_pathv[i]))
                 out_print(stdout, "%s: deleted, its hypervisor is gone\n", g.gl_pathv[i]);
             free(id);
         }

@@ -34,7 +34,9 @@ char *kept_path(const char *root, const char *build_id);
 bool kept_is_good(const char *root, const char *build_id, char **why);
 /* Make the folder.  Returns 0; or -1 after a message. */
 int kept_make_folder(const char *root);
-/* Delete the payloads that are for none of these. */
-void kept_prune(const char *root, const struct hypervisors *h, const char *running);
+/* Delete the payloads that are for none of these: whose symbols are installed, what can be booted,
+ * what runs (a build-id).  When something can be booted that does not say which it is, all stay. */
+void kept_prune(const char *root, const struct hypervisors *built, const struct hypervisors *boot,
+                const char *running);
 
 #endif /* XENLEVEL_KEPT_H */
