@@ -142,6 +142,22 @@ def test_xapi_platform_featureset():
     assert json.loads(words)["policy"]["featureset"].split(":")[5] == "000007ab"
 
 
+def test_xl_info_says_what_runs_there(tmp_path):
+    """xl info names the Xen and its command line: both count, unless the options say otherwise."""
+    path = tmp_path / "info.txt"
+    text = (FORMS / "xl-info.txt").read_text().replace("4.17.4", "4.20.1")
+    path.write_text(text + "xen_commandline        : placeholder dom0_mem=1G cpuid=no-aesni\n")
+    done = run("host", "--dump", path, "-o", tmp_path / "x.xlp")
+    assert "the policies are what Xen 4.20 would offer" in done.out and "its xen_commandline is looked at" in done.out
+    assert "does not change what guests are offered: dom0_mem=1G" in done.err and "placeholder" not in done.err
+    names = [f["name"] for f in read_host(path, tmp_path, "hvm-max")["policies"]["hvm-max"]["features"]]
+    assert "aesni" not in names and "pclmulqdq" in names
+    done = run("host", "--dump", path, "-x", "cpuid=no-pclmulqdq", "-X", "4.18", "-o", tmp_path / "x.xlp")
+    assert "the policies are what Xen 4.18 would offer" in done.out
+    names = [f["name"] for f in json.loads(run("show", "--json", "-p", "hvm-max", tmp_path / "x.xlp").out)["policies"]["hvm-max"]["features"]]
+    assert "aesni" in names and "pclmulqdq" not in names
+
+
 @pytest.mark.parametrize("end", [b"0x1", b"CPU 1:\n   0x00000000 0x00: eax=0x0000000d ebx=0x756e"])
 def test_a_cut_line(end, tmp_path):
     """A file that stops in the middle of a line is read up to there, and says so."""

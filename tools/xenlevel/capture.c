@@ -480,6 +480,17 @@ char *capture_name(const char *path)
     return name;
 }
 
+/* A CPU of which the source also says what Xen runs on it: nobody has to repeat that as options. */
+static void take_what_runs(const struct form *f, const char **cmdline, unsigned int *xen)
+{
+    if (f->kind != FORM_CPU)
+        return;
+    if (!*xen)
+        *xen = release_of(f->xen);
+    if (!**cmdline)
+        *cmdline = f->cmdline;
+}
+
 Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
                              const uint32_t *caps, const char *cmdline, unsigned int xen,
                              bool partial)
@@ -490,6 +501,7 @@ Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
 
     if (!name)
         name = own;
+    take_what_runs(f, &cmdline, &xen);
     if (f->inside_xen)
         warn("%s: %s, taken inside a domain of Xen: it is what that domain was told, and no host; "
              "as a guest it can be asked for: xenlevel check %s HOST",
