@@ -158,6 +158,14 @@ def test_xl_info_says_what_runs_there(tmp_path):
     assert "aesni" in names and "pclmulqdq" not in names
 
 
+def test_nested_paging_without_a_model(tmp_path):
+    """xl info has no model: a CPU with PCID has nested page tables, so its guests get PCID and 1G pages."""
+    out = tmp_path / "x.xlp"
+    run("host", "--dump", FORMS / "xl-info.txt", "-o", out)
+    hvm = json.loads(run("show", "--json", "-p", "hvm-max", out).out)["policies"]["hvm-max"]
+    assert {"pcid", "invpcid", "page1gb"} <= {f["name"] for f in hvm["features"]}
+
+
 @pytest.mark.parametrize("end", [b"0x1", b"CPU 1:\n   0x00000000 0x00: eax=0x0000000d ebx=0x756e"])
 def test_a_cut_line(end, tmp_path):
     """A file that stops in the middle of a line is read up to there, and says so."""
@@ -271,6 +279,8 @@ REFUSED = [
     (b'{"cpuid_modifiers": [\n{"leaf": -1}]}', "entry 0: its leaf or subleaf is no number"),
     (b"hw_caps : 1234\n", "hw_caps has 0 words"),
     (b"hw_caps : " + b":".join([b"00000000"] * 8), "no x86 host"),
+    (b"Architecture: aarch64\nFlags: fp asimd\n", "it is of a CPU of aarch64, and no x86"),
+    (b'{"lscpu": [{"field": "Architecture:", "data": "riscv64"}, {"field": "Flags:", "data": "fp"}]}', "no x86"),
     (b"features_pv: none\n", "no featureset is in it"),
     (b"Static sets:\nHVM Max 00000000:00000000:00000000:00000000\n", "only static sets"),
     (b"basic_cpuid[0]=0000000d 756e6547 6c65746e\n", "line 1: not a number in brackets"),
