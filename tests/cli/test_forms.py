@@ -142,6 +142,15 @@ def test_xapi_platform_featureset():
     assert json.loads(words)["policy"]["featureset"].split(":")[5] == "000007ab"
 
 
+@pytest.mark.parametrize("name", ["vmware.log", "libcpuid-0.5.raw", "libcpuid-0.7.raw", "instlat.txt"])
+def test_a_cut_line_of_each_form(name, tmp_path):
+    path = tmp_path / "cut"
+    whole = (FORMS / name).read_text()
+    path.write_text(whole[:whole.upper().index("000037AB") + 4])
+    assert "these are not in the file: 7, d, 80000000" in run("host", "--dump", path, status=2).err
+    assert "is cut short and was passed over" in run("host", "--dump", path, "--partial", "-o", tmp_path / "x.xlp").err
+
+
 def test_xl_info_says_what_runs_there(tmp_path):
     """xl info names the Xen and its command line: both count, unless the options say otherwise."""
     path = tmp_path / "info.txt"
