@@ -136,6 +136,17 @@ def test_guest_forms(name, called, type):
         assert answer["type"] == type
 
 
+def test_cpu_element_alone(tmp_path):
+    """What `xlcfg --form libvirt` prints is a guest's, and no host."""
+    path = tmp_path / "cpu.xml"
+    path.write_text("<!-- A level. -->\n<cpu mode='host-passthrough'>\n  <feature policy='disable' name='avx2'/>\n</cpu>\n")
+    assert "no host" in run("host", "--dump", path, status=2).err
+    answer = json.loads(run("check", "--json", path, HASWELL, status=1).out)
+    assert answer["guest"] == "cpu" and answer["type"] == "HVM or PVH" and answer["hosts"][0]["reason"] == "unknown"
+    path.write_text("<cpu><arch>x86_64</arch><vendor>Intel</vendor><feature name='vmx'/></cpu>")
+    assert read_host(path, tmp_path)["name"] == "cpu"
+
+
 def test_xapi_platform_featureset():
     """platform:featureset is what the VM is told; last-boot-CPU-flags are its host's."""
     words = run("show", "--json", FORMS / "xe-vm-param-list.txt").out
