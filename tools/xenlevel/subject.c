@@ -491,6 +491,20 @@ const char *subject_source_name(const struct subject *s)
                : "file";
 }
 
+const char *subject_assumption(const struct subject *s)
+{
+    static const char mark[] = "assumed: "; /* settle_unknown() */
+    const Xenlevel__Host *host = s->file ? s->file->host : NULL;
+
+    for (size_t i = 0; host && i < host->n_notes; i++) {
+        const char *found = strstr(host->notes[i], mark);
+
+        if (found)
+            return found + sizeof(mark) - 1;
+    }
+    return NULL;
+}
+
 char *subject_unknown_how(const struct subject *s)
 {
     struct cpu_policy *mask = xcalloc(1, sizeof(*mask));
