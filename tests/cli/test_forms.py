@@ -168,10 +168,13 @@ def test_xl_info_says_what_runs_there(tmp_path):
     text = (FORMS / "xl-info.txt").read_text().replace("4.17.4", "4.20.1")
     path.write_text(text + "xen_commandline        : placeholder dom0_mem=1G cpuid=no-aesni\n")
     done = run("host", "--dump", path, "-o", tmp_path / "x.xlp")
-    assert "the policies are what Xen 4.20 would offer" in done.out and "its xen_commandline is looked at" in done.out
+    assert "the policies are what Xen 4.20 would offer" in done.out and "its xen_commandline counts" in done.out
     assert "does not change what guests are offered: dom0_mem=1G" in done.err and "placeholder" not in done.err
     names = [f["name"] for f in read_host(path, tmp_path, "hvm-max")["policies"]["hvm-max"]["features"]]
     assert "aesni" not in names and "pclmulqdq" in names
+    path.write_text(text + "xen_commandline        : tsx=0 cpuid=nosuch\n")
+    assert "'nosuch'" in run("host", "--dump", path, "-o", tmp_path / "x.xlp").err
+    path.write_text(text + "xen_commandline        : cpuid=no-aesni\n")
     done = run("host", "--dump", path, "-x", "cpuid=no-pclmulqdq", "-X", "4.18", "-o", tmp_path / "x.xlp")
     assert "the policies are what Xen 4.18 would offer" in done.out
     names = [f["name"] for f in json.loads(run("show", "--json", "-p", "hvm-max", tmp_path / "x.xlp").out)["policies"]["hvm-max"]["features"]]

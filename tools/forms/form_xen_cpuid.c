@@ -406,7 +406,7 @@ static void take_cmdline(struct form *f)
     if (rest && (!*rest || *rest == ' '))
         memmove(f->cmdline, rest, strlen(rest) + 1);
     if (f->cmdline[0])
-        form_note(f, "its xen_commandline is looked at, unless --xen-cmdline is given");
+        form_note(f, "its xen_commandline counts where --xen-cmdline is not given");
 }
 
 /*
