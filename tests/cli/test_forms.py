@@ -240,6 +240,8 @@ def test_featureset_on_the_command_line():
     assert "pcid" in missing and "avx512f" not in missing
     answer = json.loads(run("check", "--json", HASWELL, FEATURESET, status=1).out)
     assert answer["hosts"][0]["host"] == "featureset"
+    longer = FEATURESET + "-00000000" * (40 - FEATURESET.count("-"))  # no name of a file is as long
+    assert json.loads(run("check", "--json", longer, HASWELL, status=1).out)["guest"] == "featureset"
     colons = FEATURESET.replace("-", ":")
     assert json.loads(run("check", "--json", colons, HASWELL, status=1).out)["guest"] == "featureset"
 

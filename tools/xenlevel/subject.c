@@ -367,7 +367,7 @@ int subject_open(const char *arg, struct subject *s)
         return open_this_host(s);
     fd = open(arg, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        if (errno == ENOENT && form_is_featureset(arg))
+        if ((errno == ENOENT || errno == ENAMETOOLONG) && form_is_featureset(arg))
             return open_featureset(arg, s);
         if (errno == ENOENT && !strchr(arg, '/') && !ends_with(arg, XLP_SUFFIX))
             return open_domain(arg, s);
