@@ -88,6 +88,9 @@ void form_know_brand(struct form_cpu *c, const char *brand, size_t len);
 /* Give the numbers that were not said values with which what is known can stand: see forms.h. */
 void form_fit_numbers(struct form_cpu *c);
 
+/* Return whether the line, which is no whole one, is the last of a file that stops in the middle of
+ * it, behind a CPU; a note says so. */
+bool form_is_cut(struct form *f, const struct form_text *t, size_t at, const struct dump *d);
 /* Read a text of which `take` takes each line into a dump (-1 with d->error), and take its CPUs.  A
  * last line that was cut is passed over, and noted.  0; or -1 with f->error. */
 int form_read_dump(const struct form_text *t, struct form *f,

@@ -434,6 +434,15 @@ static void look_for_hypervisor(struct form *f, const struct dump *d)
                      "was told, not what the CPU has");
 }
 
+/* Behind a line's end split lines have an empty one. */
+bool form_is_cut(struct form *f, const struct form_text *t, size_t at, const struct dump *d)
+{
+    if (at + 1 != t->n_lines || !d->n_cpus)
+        return false;
+    form_note(f, "its last line, %zu, is cut short and was passed over", at + 1);
+    return true;
+}
+
 int form_from_dump(struct form *f, struct dump *d)
 {
     f->kind = FORM_CPU;
@@ -454,13 +463,6 @@ int form_from_dump(struct form *f, struct dump *d)
     return 0;
 }
 
-/* Is it the end of a file that was cut in the middle of a line?  A whole file ends behind a line's
- * end, where split lines have an empty one. */
-static bool is_cut_line(const struct form_text *t, size_t at, const struct dump *d)
-{
-    return at + 1 == t->n_lines && d->n_cpus;
-}
-
 int form_read_dump(const struct form_text *t, struct form *f,
                    int (*take)(struct dump *d, const char *line))
 {
@@ -471,10 +473,8 @@ int form_read_dump(const struct form_text *t, struct form *f,
     for (size_t i = 0; !rc && i < t->n_lines; i++) {
         d.line = (unsigned int)i + 1;
         rc = take(&d, t->lines[i]) < 0 ? -1 : 0;
-        if (rc && is_cut_line(t, i, &d)) {
-            form_note(f, "its last line, %u, is cut short and was passed over", d.line);
+        if (rc && form_is_cut(f, t, i, &d))
             rc = 0;
-        }
     }
     if (!rc)
         rc = dump_finish(&d);
