@@ -494,7 +494,7 @@ const char *subject_source_name(const struct subject *s)
 const char *subject_assumption(const struct subject *s)
 {
     static const char mark[] = "assumed: "; /* settle_unknown() */
-    const Xenlevel__Host *host = s->file ? s->file->host : NULL;
+    const Xenlevel__Host *host = s->kind == SUBJECT_HOST && s->file ? s->file->host : NULL;
 
     for (size_t i = 0; host && i < host->n_notes; i++) {
         const char *found = strstr(host->notes[i], mark);
