@@ -186,7 +186,7 @@ def test_xl_info_says_what_runs_there(tmp_path):
     path.write_text(text + "xen_commandline        : placeholder dom0_mem=1G cpuid=no-aesni\n")
     done = run("host", "--dump", path, "-o", tmp_path / "x.xlp")
     assert "the policies are what Xen 4.20 would offer" in done.out and "its xen_commandline counts" in done.out
-    assert "does not change what guests are offered: dom0_mem=1G" in done.err and "placeholder" not in done.err
+    assert done.err.count("does not change what guests are offered: dom0_mem=1G") == 1 and "placeholder" not in done.err
     names = [f["name"] for f in read_host(path, tmp_path, "hvm-max")["policies"]["hvm-max"]["features"]]
     assert "aesni" not in names and "pclmulqdq" in names
     path.write_text(text + "xen_commandline        : tsx=0 cpuid=nosuch\n")

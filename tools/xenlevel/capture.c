@@ -480,23 +480,27 @@ char *capture_name(const char *path)
     return name;
 }
 
-/* A CPU of which the source also says what Xen runs on it: nobody has to repeat that as options.
- * What is wrong in a command line with which that Xen runs is no reason to read nothing. */
-static void take_what_runs(const char *path, const struct form *f, const char **cmdline,
-                           unsigned int *xen)
+/*
+ * The options of the Xen there.  A source that says a CPU may also say what Xen runs on it: nobody
+ * has to repeat that.  What is wrong in a command line with which that Xen runs is no reason to
+ * read nothing.  *cmdline and *xen become what was taken.  0; or -1 after a message.
+ */
+static int read_options(const char *path, const struct form *f, const char **cmdline,
+                        unsigned int *xen, struct host_options *options)
 {
-    struct host_options ignored;
+    unsigned int release;
 
-    if (f->kind != FORM_CPU)
-        return;
     if (!*xen)
         *xen = release_of(f->xen);
+    release = *xen ? *xen : HOST_XEN_DEFAULT;
     if (**cmdline || !f->cmdline[0])
-        return;
-    if (xen_options_read(&ignored, *xen ? *xen : HOST_XEN_DEFAULT, f->cmdline))
+        return xen_options_read(options, release, *cmdline);
+    if (xen_options_read(options, release, f->cmdline)) {
         warn("%s: its xen_commandline is left out for that", path);
-    else
-        *cmdline = f->cmdline;
+        return xen_options_read(options, release, "");
+    }
+    *cmdline = f->cmdline;
+    return 0;
 }
 
 Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
@@ -509,7 +513,6 @@ Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
 
     if (!name)
         name = own;
-    take_what_runs(path, f, &cmdline, &xen);
     if (f->inside_xen)
         warn("%s: %s, taken inside a domain of Xen: it is what that domain was told, and no host; "
              "as a guest it can be asked for: xenlevel check %s HOST",
@@ -521,7 +524,7 @@ Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
              f->name);
     else if (f->kind == FORM_HOST)
         file = host_from_policies(name, f, caps);
-    else if (!xen_options_read(&options, xen ? xen : HOST_XEN_DEFAULT, cmdline))
+    else if (!read_options(path, f, &cmdline, &xen, &options))
         file = host_from_cpus(path, name, f, caps, &options, cmdline, partial);
     if (file && f->kind == FORM_HOST && *cmdline)
         warn("%s: %s: these are the policies that Xen made there; --xen-cmdline is not looked at",

@@ -15,10 +15,11 @@ Xenlevel__File *capture_xen(xc_handle *xch, const char *name);
 /*
  * What a host offers by a file that somebody has of it, in any form (forms.h): its policies, or
  * what they are worked out from.  name NULL: the file's.  caps NULL: they are worked out where
- * possible.  cmdline: of the hypervisor there, "" for none; xen: its release, as in struct
- * host_options, 0 when nobody named it (then 4.17's rules are followed).  A dump that cannot be a
- * whole CPU is taken with `partial` alone.  What it does not say and nothing settles is not known
- * of the policies; one warning names it.  Returns NULL after a message.
+ * possible.  cmdline: of the hypervisor there, "" for what the file says of it, if anything; xen:
+ * its release, as in struct host_options, 0 for the file's (where that says none, 4.17's rules are
+ * followed).  A dump that cannot be a whole CPU is taken with `partial` alone.  What it does not
+ * say and nothing settles is not known of the policies; one warning names it.  Returns NULL after a
+ * message.
  */
 Xenlevel__File *capture_dump(const char *path, const char *name, const uint32_t *caps,
                              const char *cmdline, unsigned int xen, bool partial);
