@@ -36,6 +36,7 @@ LAB_MEMORY = 8 << 20            # KiB
 PR_SET_PDEATHSIG = 1            # <linux/prctl.h>
 PR_SET_CHILD_SUBREAPER = 36
 PATIENCE = 5                    # seconds between SIGTERM and SIGKILL
+CANNOT = "cannot be run here: "     # tests/fresh/fresh.py says it of a machine, and tests/ci.py reads it
 NO_TTY = {"CMOCKA_MESSAGE_OUTPUT": "TAP"}
 
 
