@@ -136,10 +136,58 @@ def test_guest_forms(name, called, type):
         assert answer["type"] == type
 
 
+def test_cpu_element_alone(tmp_path):
+    """What `xlcfg --form libvirt` prints is a guest's, and no host."""
+    path = tmp_path / "cpu.xml"
+    path.write_text("<!-- A level. -->\n<cpu mode='host-passthrough'>\n  <feature policy='disable' name='avx2'/>\n</cpu>\n")
+    assert "no host" in run("host", "--dump", path, status=2).err
+    answer = json.loads(run("check", "--json", path, HASWELL, status=1).out)
+    assert answer["guest"] == "cpu" and answer["type"] == "HVM or PVH" and answer["hosts"][0]["reason"] == "unknown"
+    path.write_text("<cpu><arch>x86_64</arch><vendor>Intel</vendor><feature name='vmx'/></cpu>")
+    assert read_host(path, tmp_path)["name"] == "cpu"
+
+
 def test_xapi_platform_featureset():
     """platform:featureset is what the VM is told; last-boot-CPU-flags are its host's."""
     words = run("show", "--json", FORMS / "xe-vm-param-list.txt").out
+    assert json.loads(words)["cpu"] == "model not known"
     assert json.loads(words)["policy"]["featureset"].split(":")[5] == "000007ab"
+
+
+@pytest.mark.parametrize("name", ["vmware.log", "libcpuid-0.5.raw", "libcpuid-0.7.raw", "instlat.txt"])
+def test_a_cut_line_of_each_form(name, tmp_path):
+    path = tmp_path / "cut"
+    whole = (FORMS / name).read_text()
+    path.write_text(whole[:whole.upper().index("000037AB") + 4])
+    assert "these are not in the file: 7, d, 80000000" in run("host", "--dump", path, status=2).err
+    assert "is cut short and was passed over" in run("host", "--dump", path, "--partial", "-o", tmp_path / "x.xlp").err
+
+
+def test_xl_info_says_what_runs_there(tmp_path):
+    """xl info names the Xen and its command line: both count, unless the options say otherwise."""
+    path = tmp_path / "info.txt"
+    text = (FORMS / "xl-info.txt").read_text().replace("4.17.4", "4.20.1")
+    path.write_text(text + "xen_commandline        : placeholder dom0_mem=1G cpuid=no-aesni\n")
+    done = run("host", "--dump", path, "-o", tmp_path / "x.xlp")
+    assert "the policies are what Xen 4.20 would offer" in done.out and "its xen_commandline counts" in done.out
+    assert "does not change what guests are offered: dom0_mem=1G" in done.err and "placeholder" not in done.err
+    names = [f["name"] for f in read_host(path, tmp_path, "hvm-max")["policies"]["hvm-max"]["features"]]
+    assert "aesni" not in names and "pclmulqdq" in names
+    path.write_text(text + "xen_commandline        : tsx=0 cpuid=nosuch\n")
+    assert "'nosuch'" in run("host", "--dump", path, "-o", tmp_path / "x.xlp").err
+    path.write_text(text + "xen_commandline        : cpuid=no-aesni\n")
+    done = run("host", "--dump", path, "-x", "cpuid=no-pclmulqdq", "-X", "4.18", "-o", tmp_path / "x.xlp")
+    assert "the policies are what Xen 4.18 would offer" in done.out
+    names = [f["name"] for f in json.loads(run("show", "--json", "-p", "hvm-max", tmp_path / "x.xlp").out)["policies"]["hvm-max"]["features"]]
+    assert "aesni" in names and "pclmulqdq" not in names
+
+
+def test_nested_paging_without_a_model(tmp_path):
+    """xl info has no model: a CPU with PCID has nested page tables, so its guests get PCID and 1G pages."""
+    out = tmp_path / "x.xlp"
+    run("host", "--dump", FORMS / "xl-info.txt", "-o", out)
+    hvm = json.loads(run("show", "--json", "-p", "hvm-max", out).out)["policies"]["hvm-max"]
+    assert {"pcid", "invpcid", "page1gb"} <= {f["name"] for f in hvm["features"]}
 
 
 @pytest.mark.parametrize("end", [b"0x1", b"CPU 1:\n   0x00000000 0x00: eax=0x0000000d ebx=0x756e"])
@@ -193,6 +241,8 @@ def test_featureset_on_the_command_line():
     assert "pcid" in missing and "avx512f" not in missing
     answer = json.loads(run("check", "--json", HASWELL, FEATURESET, status=1).out)
     assert answer["hosts"][0]["host"] == "featureset"
+    longer = FEATURESET + "-00000000" * (40 - FEATURESET.count("-"))  # no name of a file is as long
+    assert json.loads(run("check", "--json", longer, HASWELL, status=1).out)["guest"] == "featureset"
     colons = FEATURESET.replace("-", ":")
     assert json.loads(run("check", "--json", colons, HASWELL, status=1).out)["guest"] == "featureset"
 
@@ -255,6 +305,8 @@ REFUSED = [
     (b'{"cpuid_modifiers": [\n{"leaf": -1}]}', "entry 0: its leaf or subleaf is no number"),
     (b"hw_caps : 1234\n", "hw_caps has 0 words"),
     (b"hw_caps : " + b":".join([b"00000000"] * 8), "no x86 host"),
+    (b"Architecture: aarch64\nFlags: fp asimd\n", "it is of a CPU of aarch64, and no x86"),
+    (b'{"lscpu": [{"field": "Architecture:", "data": "riscv64"}, {"field": "Flags:", "data": "fp"}]}', "no x86"),
     (b"features_pv: none\n", "no featureset is in it"),
     (b"Static sets:\nHVM Max 00000000:00000000:00000000:00000000\n", "only static sets"),
     (b"basic_cpuid[0]=0000000d 756e6547 6c65746e\n", "line 1: not a number in brackets"),

@@ -333,6 +333,13 @@ def test_a_dump_with_old_microcode_is_taken_at_its_word(dumps):
     silent = dumps.host("silent", ICELAKE)
     assert "avx" in names(run_json("show", silent)["policies"]["hvm-default"]["features"])
     assert any("assumed: microcode of 2023-08 or newer" in t for t in run_json("show", silent)["notes"])
+    # What answers stand on is in the answers, too.
+    level = run("level", silent, new, "-o", dumps.path / "level.xlp").stdout
+    assert "assumed of silent: microcode of 2023-08 or newer" in " ".join(level.split()) and "assumed of new" not in level
+    assert "assumed of silent: microcode" in " ".join(run("check", dumps.path / "level.xlp", silent).stdout.split())
+    one = run_json("check", dumps.path / "level.xlp", silent, new)["hosts"]
+    assert one[0]["assumed"].startswith("microcode of 2023-08") and "assumed" not in one[1]
+    assert "assumed of" not in run("check", new, path, status=1).stdout
 
 
 @pytest.mark.parametrize("text, since, lacks", [

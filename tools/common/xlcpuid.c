@@ -295,7 +295,7 @@ int xlcpuid_add_names(struct xlcpuid *c, const char *names, char *why, size_t si
     return rc;
 }
 
-int xlcpuid_from_settings(struct settings *s, struct xlcpuid *c)
+int xlcpuid_from_settings(const char *path, struct settings *s, struct xlcpuid *c)
 {
     char why[512], *names = NULL;
     const char **items;
@@ -313,7 +313,7 @@ int xlcpuid_from_settings(struct settings *s, struct xlcpuid *c)
         rc = xlcpuid_add_names(c, names, why, sizeof(why));
     free((void *)items);
     if (rc < 0)
-        warn("cpuid: %s", why);
+        warn("%s%scpuid: %s", path ? path : "", path ? ": " : "", why);
     rc = rc < 0 ? -1 : names || n;
     free(names);
     return rc;

@@ -40,10 +40,11 @@ int xlcpuid_add_names(struct xlcpuid *c, const char *names, char *why, size_t si
 
 /*
  * Read what a configuration sets cpuid to.  1: that is in *c; 0: it sets none, *c is empty; or -1
- * after a message.
+ * after a message, which names the configuration: `path`; NULL when the
+ * setting may come from elsewhere.
  */
 struct settings;
-int xlcpuid_from_settings(struct settings *s, struct xlcpuid *c);
+int xlcpuid_from_settings(const char *path, struct settings *s, struct xlcpuid *c);
 
 /*
  * Make of *p, the policy that a domain is born with, what libxl asks the hypervisor for.  deflt and

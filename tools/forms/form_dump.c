@@ -51,13 +51,6 @@ static unsigned int count_lines(const struct form_text *t, bool (*is_one)(const 
     return 0;
 }
 
-/* Is it the end of a file that was cut in the middle of a line?  A whole file ends behind a line's
- * end, where split lines have an empty one. */
-static bool is_cut_line(const struct form_text *t, size_t at, const struct dump *d)
-{
-    return at + 1 == t->n_lines && d->n_cpus;
-}
-
 static int read_lines(const struct form_text *t, struct form *f,
                       int (*take)(struct dump *d, const char *line))
 {
@@ -68,10 +61,8 @@ static int read_lines(const struct form_text *t, struct form *f,
     for (size_t i = 0; !rc && i < t->n_lines; i++) {
         d.line = (unsigned int)i + 1;
         rc = take(&d, t->lines[i]) < 0 ? -1 : 0;
-        if (rc && is_cut_line(t, i, &d)) {
-            form_note(f, "its last line, %u, is cut short and was passed over", d.line);
+        if (rc && form_is_cut(f, t, i, &d))
             rc = 0;
-        }
     }
     if (!rc)
         rc = dump_finish(&d);

@@ -82,6 +82,8 @@ static int read_libcpuid(const struct form_text *t, struct form *f)
     for (size_t i = 0; !rc && i < t->n_lines; i++) {
         d.line = (unsigned int)i + 1;
         rc = take_line(&d, t->lines[i]);
+        if (rc && form_is_cut(f, t, i, &d))
+            rc = 0;
     }
     if (!rc)
         rc = dump_finish(&d);

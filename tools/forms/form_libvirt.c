@@ -158,6 +158,25 @@ static int read_domain(struct form *f, const xmlNode *domain)
     return 0;
 }
 
+/* A domain's <cpu> alone: a host's has neither attribute. */
+static bool is_domain_cpu(const xmlNode *n)
+{
+    char text[32];
+
+    return is_element(n, "cpu") && (get_attribute(n, "mode", text, sizeof(text)) ||
+                                    get_attribute(n, "match", text, sizeof(text)));
+}
+
+static int read_domain_cpu(struct form *f, const xmlNode *cpu)
+{
+    f->kind = FORM_GUEST;
+    f->name = "the <cpu> of a domain's XML of libvirt";
+    f->guest_type = FORM_GUEST_HVM; /* PV guests get none from libvirt */
+    take_cpu(f, &f->guest, cpu);
+    form_fit_numbers(&f->guest);
+    return 0;
+}
+
 /* Capabilities name a CPU below <host>; those of a domain below <mode name='host-model'>. */
 static const xmlNode *find_host_cpu(const xmlNode *root)
 {
@@ -212,6 +231,8 @@ static int read_libvirt(const struct form_text *t, struct form *f)
         rc = read_domain(f, root);
     else if (is_element(root, "domainsnapshot") && find_child(root, "domain"))
         rc = read_domain(f, find_child(root, "domain"));
+    else if (is_domain_cpu(root))
+        rc = read_domain_cpu(f, root);
     else
         rc = read_host(f, root);
     xmlFreeDoc(doc);

@@ -38,7 +38,8 @@ struct linux_cpu {
     unsigned int family, model, stepping;
     unsigned int identity; /* a bit for each of the three that was said */
     bool flags;
-    char hypervisor[32]; /* lscpu: whose virtual machine it is */
+    char architecture[32]; /* lscpu: "x86_64"; "" when it is not said */
+    char hypervisor[32];   /* lscpu: whose virtual machine it is */
 };
 
 /* ibrs, ibpb, stibp and ssbd are Linux's own names, for Intel's bits or AMD's. */
@@ -132,6 +133,9 @@ static void take_value(struct linux_cpu *l, const char *line)
     } else if ((s = form_value(line, "clflush size"))) {
         (void)form_know_bits(l->cpu, 1, POLICY_NONE, 1, 0xff00,
                              (uint32_t)strtoul(s, NULL, 10) / 8 << 8);
+    } else if ((s = form_value(line, "Architecture"))) {
+        s = form_trim(s, &end);
+        (void)snprintf(l->architecture, sizeof(l->architecture), "%.*s", (int)(end - s), s);
     } else if ((s = form_value(line, "Hypervisor vendor"))) {
         s = form_trim(s, &end);
         (void)snprintf(l->hypervisor, sizeof(l->hypervisor), "%.*s", (int)(end - s), s);
@@ -164,6 +168,8 @@ static int finish_linux(struct form *f, const struct linux_cpu *l)
 {
     f->kind = FORM_CPU;
     f->partial = true;
+    if (l->architecture[0] && !strstr(l->architecture, "86")) /* x86_64, i686 */
+        return form_fail(f, "it is of a CPU of %s, and no x86", l->architecture);
     if (!f->n_cpus || !l->flags)
         return form_fail(f, "there are no flags in it");
     for (size_t i = 0; i < f->n_cpus; i++)

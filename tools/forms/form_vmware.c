@@ -78,6 +78,8 @@ static int read_levels(const struct form_text *t, struct form *f,
         if (!s)
             continue;
         if (!take_level(s, &leaf, &subleaf, &regs)) {
+            if (form_is_cut(f, t, i, &d))
+                break;
             (void)form_fail(f, "line %u: a CPUID level without four registers", d.line);
             dump_free(&d);
             return -1;

@@ -384,6 +384,7 @@ static void take_xl_line(struct form *f, const char *line)
         size_t offset, size;
     } keys[] = {
         {"xen_version", offsetof(struct form, xen), sizeof(f->xen)},
+        {"xen_commandline", offsetof(struct form, cmdline), sizeof(f->cmdline)},
         {"host", offsetof(struct form, subject), sizeof(f->subject)},
     };
     const char *s, *end;
@@ -395,6 +396,17 @@ static void take_xl_line(struct form *f, const char *line)
         s = form_trim(s, &end);
         (void)snprintf((char *)f + keys[i].offset, keys[i].size, "%.*s", (int)(end - s), s);
     }
+}
+
+/* GRUB puts "placeholder" before what it passes on. */
+static void take_cmdline(struct form *f)
+{
+    const char *rest = form_after(f->cmdline, "placeholder");
+
+    if (rest && (!*rest || *rest == ' '))
+        memmove(f->cmdline, rest, strlen(rest) + 1);
+    if (f->cmdline[0])
+        form_note(f, "its xen_commandline counts where --xen-cmdline is not given");
 }
 
 /*
@@ -416,6 +428,7 @@ static int read_xl_info(const struct form_text *t, struct form *f)
         return form_fail(f, "hw_caps are zeros: no x86 host");
     for (size_t i = 0; i < t->n_lines; i++)
         take_xl_line(f, t->lines[i]);
+    take_cmdline(f);
     form_cpu_init(c);
     if (words[2] || n > HW_CAPS_WORDS)
         know_words(c, words, n);

@@ -86,6 +86,10 @@ void form_know_brand(struct form_cpu *c, const char *brand, size_t len);
 /* Give the numbers that were not said values with which what is known can stand: see forms.h. */
 void form_fit_numbers(struct form_cpu *c);
 
+/* Return whether the line, which is no whole one, is the last of a file that stops in the middle of
+ * it, behind a CPU; a note says so. */
+bool form_is_cut(struct form *f, const struct form_text *t, size_t at, const struct dump *d);
+
 /* Take the CPUs of a dump that is finished as f->cpus; say whose virtual machine it was taken in,
  * and make a guest of a dump that was taken in a domain of Xen.  0; or -1 with f->error. */
 int form_from_dump(struct form *f, struct dump *d);

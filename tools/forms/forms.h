@@ -52,6 +52,8 @@ struct form {
     char subject[64]; /* what the source calls it ("web2", "domain 3"); "" when it does not */
     char xen[32];     /* the version of Xen that it is from, "" when it does not say */
 
+    char cmdline[2048]; /* of that Xen, "" when it does not say */
+
     struct form_cpu *cpus; /* FORM_CPU: each CPU of the file, the first is the boot CPU */
     size_t n_cpus;
 

@@ -413,6 +413,15 @@ static void look_for_hypervisor(struct form *f, const struct dump *d)
                      "was told, not what the CPU has");
 }
 
+/* Behind a line's end split lines have an empty one. */
+bool form_is_cut(struct form *f, const struct form_text *t, size_t at, const struct dump *d)
+{
+    if (at + 1 != t->n_lines || !d->n_cpus)
+        return false;
+    form_note(f, "its last line, %zu, is cut short and was passed over", at + 1);
+    return true;
+}
+
 int form_from_dump(struct form *f, struct dump *d)
 {
     f->kind = FORM_CPU;

@@ -95,7 +95,7 @@ static int read_config(const char *path, struct config *c)
     if (!s)
         return -1;
     if (!settings_string(s, "name", &c->name) && !get_type(s, c) &&
-        xlcpuid_from_settings(s, &c->cpuid) >= 0)
+        xlcpuid_from_settings(path, s, &c->cpuid) >= 0)
         rc = 0;
     if (!c->name)
         c->name = base_name(path, ".cfg");

@@ -13,6 +13,7 @@
 #include "check.h"
 #include "commands.h"
 #include "enforce.h"
+#include "features-gen.h"
 #include "findings.h"
 #include "json.h"
 #include "microcode.h"
@@ -153,6 +154,15 @@ static void number_json(struct json *j, const struct policy_fault *f)
     json_close_object(j);
 }
 
+/* What the answer stands on: that a host gives guests AVX, of which its dump does not tell. */
+static const char *find_assumption(const struct question *q, const struct subject *host,
+                                   enum verdict verdict)
+{
+    return verdict != VERDICT_NO && policy_has(q->policy, X86_FEATURE_AVX)
+               ? subject_assumption(host)
+               : NULL;
+}
+
 /* "unknown": what may stand against it; "not_known", "find_out": why nobody can say.  Absent where
  * the answer does not depend on anything unknown. */
 static void unknown_json(const struct question *q, const struct subject *host,
@@ -224,6 +234,7 @@ static void answer_json(const struct question *q, const struct subject *host,
 {
     const struct policy_report *r = &a->report;
     enum verdict verdict = find_verdict(q, a);
+    const char *assumed;
     struct json *j = q->json;
 
     json_object(j, NULL);
@@ -242,6 +253,9 @@ static void answer_json(const struct question *q, const struct subject *host,
         json_fault(j, &r->faults[i]);
     json_close_array(j);
     unknown_json(q, host, a);
+    assumed = find_assumption(q, host, verdict);
+    if (assumed)
+        json_string(j, "assumed", assumed);
     relation_json(q, a);
     if (a->pv)
         enforcement_json(j, "pv_enforcement", a->pv);
@@ -353,6 +367,7 @@ static void answer_text(const struct question *q, const struct subject *host,
     const struct findings all = {r->faults, 0, r->count < r->max ? r->count : r->max, NULL};
     unsigned int width = out_width(stdout);
     enum verdict verdict = find_verdict(q, a);
+    const char *assumed;
 
     if (!a->offered) {
         print_guest(q, "cannot run on", host, ": no guests of that type can");
@@ -380,6 +395,9 @@ static void answer_text(const struct question *q, const struct subject *host,
                       "hazards of that host are ones that it was not told of");
     findings_others(stdout, width, &all, NULL);
     print_unknown(q, host, a);
+    assumed = find_assumption(q, host, verdict);
+    if (assumed)
+        out_text(stdout, 2, 4, "assumed of %s: %s", host->name, assumed);
     print_relation(q, host, a);
     print_names(a, &all);
     if (is_too_loose(q, a->pv))

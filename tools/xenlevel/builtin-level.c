@@ -9,6 +9,7 @@
 
 #include "commands.h"
 #include "enforce.h"
+#include "features-gen.h"
 #include "json.h"
 #include "out.h"
 #include "show.h"
@@ -365,6 +366,23 @@ static void print_unknown(const struct pool *pool, const struct plan *plan)
     }
 }
 
+/* What makes that there is AVX in the level, where nobody knows; NULL where that is not so. */
+static const char *find_assumption(const struct pool *pool, const struct plan *plan, size_t i)
+{
+    return featureset_test(&plan->features, X86_FEATURE_AVX) ? subject_assumption(&pool->hosts[i])
+                                                             : NULL;
+}
+
+static void print_assumptions(const struct pool *pool, const struct plan *plan)
+{
+    for (size_t i = 0; i < pool->n; i++) {
+        const char *assumed = find_assumption(pool, plan, i);
+
+        if (assumed)
+            out_text(stdout, 2, 4, "assumed of %s: %s", pool->hosts[i].name, assumed);
+    }
+}
+
 static void print_plan(const struct pool *pool, const struct plan *plan)
 {
     char count[32];
@@ -392,6 +410,7 @@ static void print_plan(const struct pool *pool, const struct plan *plan)
     }
     print_losses(pool, plan);
     print_unknown(pool, plan);
+    print_assumptions(pool, plan);
     for (size_t i = 0; plan->type == TYPE_PV && i < pool->n; i++)
         enforcement_print(stdout, 2, &pool->hosts[i], &plan->enforced[i]);
 }
@@ -483,9 +502,14 @@ static void plan_json(struct json *j, const char *key, const struct pool *pool,
     left_out_json(j, pool, plan);
     json_array(j, "hosts");
     for (size_t i = 0; i < pool->n; i++) {
+        const char *assumed;
+
         json_object(j, NULL);
         json_string(j, "name", pool->hosts[i].name);
         json_features(j, "gives_up", &plan->given_up[i]);
+        assumed = find_assumption(pool, plan, i);
+        if (assumed)
+            json_string(j, "assumed", assumed);
         if (plan->type == TYPE_PV)
             enforcement_json(j, "pv_enforcement", &plan->enforced[i]);
         json_close_object(j);

@@ -32,7 +32,7 @@ void show_host(FILE *f, const struct subject *s)
         id = xasprintf("%s family %#x model %#x stepping %#x", host->vendor, host->family,
                        host->model, host->stepping);
     else
-        id = xasprintf("%s, family and model not known", host->vendor);
+        id = xasprintf("%s, family and model not known", host->vendor[0] ? host->vendor : "vendor");
     if (host->source == XENLEVEL__SOURCE__SOURCE_DUMP)
         xen = xasprintf("none: from a CPUID dump; the policies are what Xen %s would offer",
                         host->xen_version[0] ? host->xen_version : "4.17");
@@ -214,9 +214,17 @@ static void show_level(const struct subject *s, const struct choice *c, struct j
     }
 }
 
+/* A featureset, for example, has no model: what stands there then is 0, and no CPU's. */
+static char *guest_cpu(const struct subject *s)
+{
+    if (s->guest_unknown.basic[1].a == UINT32_MAX && s->guest_unknown.extd[2].a == UINT32_MAX)
+        return xstrdup("model not known");
+    return show_cpu(&s->guest);
+}
+
 static void show_guest(const struct subject *s, const struct choice *c, struct json *j)
 {
-    char *cpu = show_cpu(&s->guest);
+    char *cpu = guest_cpu(s);
 
     if (j) {
         json_string(j, "kind", "guest");

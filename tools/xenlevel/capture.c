@@ -480,6 +480,25 @@ char *capture_name(const char *path)
     return name;
 }
 
+/* A CPU of which the source also says what Xen runs on it: nobody has to repeat that as options.
+ * What is wrong in a command line with which that Xen runs is no reason to read nothing. */
+static void take_what_runs(const char *path, const struct form *f, const char **cmdline,
+                           unsigned int *xen)
+{
+    struct host_options ignored;
+
+    if (f->kind != FORM_CPU)
+        return;
+    if (!*xen)
+        *xen = release_of(f->xen);
+    if (**cmdline || !f->cmdline[0])
+        return;
+    if (xen_options_read(&ignored, *xen ? *xen : HOST_XEN_DEFAULT, f->cmdline))
+        warn("%s: its xen_commandline is left out for that", path);
+    else
+        *cmdline = f->cmdline;
+}
+
 Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
                              const uint32_t *caps, const char *cmdline, unsigned int xen,
                              bool partial)
@@ -490,6 +509,7 @@ Xenlevel__File *capture_form(const char *path, struct form *f, const char *name,
 
     if (!name)
         name = own;
+    take_what_runs(path, f, &cmdline, &xen);
     if (f->inside_xen)
         warn("%s: %s, taken inside a domain of Xen: it is what that domain was told, and no host; "
              "as a guest it can be asked for: xenlevel check %s HOST",

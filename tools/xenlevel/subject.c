@@ -367,7 +367,7 @@ int subject_open(const char *arg, struct subject *s)
         return open_this_host(s);
     fd = open(arg, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        if (errno == ENOENT && form_is_featureset(arg))
+        if ((errno == ENOENT || errno == ENAMETOOLONG) && form_is_featureset(arg))
             return open_featureset(arg, s);
         if (errno == ENOENT && !strchr(arg, '/') && !ends_with(arg, XLP_SUFFIX))
             return open_domain(arg, s);
@@ -489,6 +489,20 @@ const char *subject_source_name(const struct subject *s)
                    s->file->host->source == XENLEVEL__SOURCE__SOURCE_DUMP
                ? "dump"
                : "file";
+}
+
+const char *subject_assumption(const struct subject *s)
+{
+    static const char mark[] = "assumed: "; /* settle_unknown() */
+    const Xenlevel__Host *host = s->file ? s->file->host : NULL;
+
+    for (size_t i = 0; host && i < host->n_notes; i++) {
+        const char *found = strstr(host->notes[i], mark);
+
+        if (found)
+            return found + sizeof(mark) - 1;
+    }
+    return NULL;
 }
 
 char *subject_unknown_how(const struct subject *s)

@@ -76,6 +76,10 @@ const char *subject_source_name(const struct subject *s);
 /* Return how a person finds it out: unknown_how(). */
 char *subject_unknown_how(const struct subject *s);
 
+/* Return what was assumed of a host where its dump is silent, and guests' AVX stands on: a part of
+ * its notes; NULL when nothing was. */
+const char *subject_assumption(const struct subject *s);
+
 /* Parse the arguments of "--type" and "--policy".  Return 0; or -1 after a message. */
 int parse_type(const char *text, enum subject_type *type);
 int parse_policy_name(const char *text, enum xc_policy_index *index);

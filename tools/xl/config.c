@@ -134,7 +134,7 @@ static int get_all(struct settings *s, struct guest_config *c)
         settings_string(s, "cpu_policy", &c->cpu_policy) || get_topology(s, c))
         return -1;
     c->hap = hap == UINT64_MAX ? -1 : (int)hap;
-    cpuid = xlcpuid_from_settings(s, &c->cpuid);
+    cpuid = xlcpuid_from_settings(NULL, s, &c->cpuid);
     c->has_cpuid = cpuid > 0;
     if (c->has_cpuid && c->cpu_policy) {
         warn("cpuid and cpu_policy exclude each other");

@@ -488,7 +488,8 @@ void host_policy_for_domain(struct cpu_policy *p)
 
 /*
  * Can it run HVM guests, and with nested page tables?  CPUID says the first, and of SVM both.  With
- * VMX the second stands in MSRs that no dump has; every model with VMX since Nehalem has EPT.
+ * VMX the second stands in MSRs that no dump has; every model with VMX since Nehalem has EPT;
+ * and whatever the model is, which not every source says, one with PCID is of after that.
  */
 static void detect_hvm(const struct cpu_policy *raw, bool *has_hvm, bool *has_hap)
 {
@@ -497,7 +498,8 @@ static void detect_hvm(const struct cpu_policy *raw, bool *has_hvm, bool *has_ha
     if (policy_has(raw, X86_FEATURE_VMX)) {
         policy_signature(raw, &family, &model, &stepping);
         *has_hvm = true;
-        *has_hap = family == 6 && model >= 0x1a && model != 0x1d;
+        *has_hap =
+            (family == 6 && model >= 0x1a && model != 0x1d) || policy_has(raw, X86_FEATURE_PCID);
     } else {
         *has_hvm = policy_has(raw, X86_FEATURE_SVM);
         *has_hap = *has_hvm && (raw->extd[0xa].d & SVM_NESTED_PAGING);
