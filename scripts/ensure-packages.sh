@@ -32,8 +32,12 @@ echo "Installing Debian packages:$missing"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-# shellcheck disable=SC2086 # package names are words
-if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } >"$log" 2>&1; then
+install() {
+    # shellcheck disable=SC2086 # package names are words
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing
+}
+# Once more: a mirror may be away for a moment, or be renewed between the two commands.
+if ! install >"$log" 2>&1 && ! install >"$log" 2>&1; then
     cat "$log" >&2
     echo "Could not install:$missing" >&2
     exit 2

@@ -36,6 +36,7 @@ LAB_MEMORY = 8 << 20            # KiB
 PR_SET_PDEATHSIG = 1            # <linux/prctl.h>
 PR_SET_CHILD_SUBREAPER = 36
 PATIENCE = 5                    # seconds between SIGTERM and SIGKILL
+CANNOT = "cannot be run here: "     # tests/fresh/fresh.py says it of a machine, and tests/ci.py reads it
 NO_TTY = {"CMOCKA_MESSAGE_OUTPUT": "TAP"}
 
 
@@ -245,8 +246,10 @@ class Steps:
 
     def fetch(self):
         """Debian's packages that the lab and the verifier's tests use, into the cache"""
-        code = run([PYTHON, "-m", "xenlab", "fetch", "--with-dbg", "--with-dm", "--with-toolstacks"], cwd=ROOT / "tests/lab",
-                   log=self._log("fetch"))
+        argv = [PYTHON, "-m", "xenlab", "fetch", "--with-dbg", "--with-dm", "--with-toolstacks"]
+        code = run(argv, cwd=ROOT / "tests/lab", log=self._log("fetch"))
+        if code:    # once more: a mirror may be away for a moment; what has come stays
+            code = run(argv, cwd=ROOT / "tests/lab", log=self._log("fetch"))
         if code:
             print(tail(self._log("fetch")))
         return single("fetch", code) if code else Count()

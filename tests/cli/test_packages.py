@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What debian/ says, held against the rest of the tree.  What the packages do: tests/packages."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,3 +49,12 @@ def test_triggers_have_the_releases_that_are_known():
     gate, patch = ((ROOT / f"debian/xenlevel-{p}.triggers").read_text() for p in ("gate", "livepatch"))
     for minor in range(17, 41):
         assert f"interest-noawait /usr/lib/xen-4.{minor}\n" in gate and f"/boot/xen-4.{minor}-amd64.gz\n" in patch
+
+
+def test_the_maintainer_script_reads_diversions_whatever_the_language(tmp_path):
+    """dpkg-divert says them in the administrator's. One that is not recognized would stay when the package goes."""
+    place = "/usr/lib/xen-4.17/bin/libxl-save-helper"
+    (tmp_path / "diversions").write_text(f"{place}\n{place}.stock\nxenlevel-gate\n/usr/bin/x\n/usr/bin/x.y\nother\n")
+    done = subprocess.run([ROOT / "debian/gate-diversion", "list"], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "DPKG_ADMINDIR": str(tmp_path), "LC_ALL": "C.UTF-8", "LANGUAGE": "de"})
+    assert (done.returncode, done.stdout) == (0, f"{place}\n")

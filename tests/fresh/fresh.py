@@ -9,6 +9,9 @@ build/fresh. What is cloned is the last commit. Everything happens in a folder t
 ~/.cache/xenlevel/fresh; 8 GB are needed beside it) and in namespaces of its own: nothing is mounted, installed or left
 running here, also when this is killed. Needs root and a network. Where nothing may be mounted, as in many containers, the
 steps run in a bare chroot without /proc and terminals, and the tests that need those are not run: both are said.
+
+Exit status 0: all passed; 1: something failed; 2: nothing failed, but a release cannot be had on this machine (no root, no
+room, no mirror, no chroot), and a line "cannot be run here" says why.
 """
 
 import argparse
@@ -19,12 +22,13 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
 import readme   # noqa: E402
-from run import Count, end_descendants, heed_signals, read_counts, single   # noqa: E402
+from run import CANNOT, Count, end_descendants, heed_signals, read_counts, single   # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("XENLEVEL_FRESH_CACHE") or Path.home() / ".cache/xenlevel/fresh")
@@ -61,6 +65,10 @@ AWAIT = """for try in $(seq 1200); do [ -S {socket} ] && break; sleep 0.05; done
 
 class Failed(Exception):
     pass
+
+
+class Unable(Failed):
+    """What is asked for cannot be done on this machine, whatever the tree is like."""
 
 
 def say(text):
@@ -108,6 +116,34 @@ def require(condition, text):
         raise Failed(text)
 
 
+def check_machine(release):
+    """What no change of the tree can mend is told apart from what has failed."""
+    room = shutil.disk_usage(CACHE).free
+    if room < ROOM:
+        raise Unable(f"{room >> 20} MB are free in {CACHE}, and {ROOM >> 20} are needed; XENLEVEL_FRESH_CACHE names another place")
+    if run_apart("exec chroot / true", subprocess.DEVNULL, False):
+        raise Unable("chroot is not allowed here")
+    if run_apart("exit 0", subprocess.DEVNULL) and not may_make_nodes():
+        raise Unable("neither mount nor mknod is allowed here, and no program runs without /dev/null")
+    for _ in range(3):
+        try:
+            with urllib.request.urlopen(f"{MIRROR}/dists/{release}/Release", timeout=60):
+                return
+        except OSError as error:
+            problem = error
+    raise Unable(f"{MIRROR} does not answer: {problem}")
+
+
+def may_make_nodes():
+    node = CACHE / f"node.{os.getpid()}"
+    try:
+        os.mknod(node, 0o020600, os.makedev(*NODES["null"]))
+        node.unlink()
+    except OSError:
+        return False
+    return True
+
+
 def make_base(release):
     """A tar of the minimal system: what `debootstrap --variant=minbase` makes, nothing added."""
     tar = CACHE / f"{release}.tar"
@@ -140,9 +176,7 @@ class Machine:
         self.logs.mkdir(parents=True, exist_ok=True)
         CACHE.mkdir(parents=True, exist_ok=True)
         remove_leftovers()
-        room = shutil.disk_usage(CACHE).free
-        require(room >= ROOM, f"{room >> 20} MB are free in {CACHE}, and {ROOM >> 20} are needed; XENLEVEL_FRESH_CACHE names "
-                "another place")
+        check_machine(release)
         folder.mkdir()
         subprocess.run(["tar", "-C", folder, "-xf", make_base(release)], check=True)
         (folder / "etc/apt/sources.list").write_text(
@@ -280,7 +314,7 @@ def run_step(steps, name):
 
 
 def run_release(release, names, without, keep):
-    """Run steps in a new folder of a release; returns their Count."""
+    """Run steps in a new folder of a release; returns their Count. Unable: this machine has no place for it."""
     folder, total = CACHE / f"root.{release}.{os.getpid()}", Count()
     try:
         begun = time.monotonic()
@@ -288,6 +322,8 @@ def run_release(release, names, without, keep):
         say(f"== {release}: made in {time.monotonic() - begun:.0f} s")
         for name in names:
             total.add(run_step(steps, name))
+    except Unable:
+        raise
     except (Failed, OSError, subprocess.CalledProcessError) as error:
         say(f"== {release}: FAILED: {error}")
         total.add(single(f"{release}: {str(error).splitlines()[0]}", 1))
@@ -308,19 +344,25 @@ def main():
     parser.add_argument("step", nargs="*", choices=[*names, []], help="only these steps")
     options = parser.parse_args()
     if os.geteuid():
-        parser.error("only root can make a folder with a system in it: run this as root")
+        say(f"{CANNOT}only root can make a folder with a system in it")
+        return 2
     heed_signals()
     if subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=False).stdout:
         say("what is not committed is not in the clone")
-    total = Count()
+    total, unable = Count(), []
     for release in options.release or ["bookworm", "trixie"]:
-        total.add(run_release(release, options.step or names, options.without, options.keep))
+        try:
+            total.add(run_release(release, options.step or names, options.without, options.keep))
+        except Unable as error:
+            unable.append(f"{CANNOT}{release}: {error}")
     for skip in total.skips:
         say(f"skipped: {skip}")
     for failure in total.failures:
         say(f"failed: {failure}")
+    for line in unable:
+        say(line)
     say(f"{total.passed} passed, {total.failed} failed" + (f", {total.skipped} skipped" if total.skipped else ""))
-    return 1 if total.failed else 0
+    return 1 if total.failed else 2 if unable else 0
 
 
 if __name__ == "__main__":

@@ -12,14 +12,16 @@ and a network. --packages takes packages that were built for that release alread
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fresh"))
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "fresh"), str(Path(__file__).resolve().parents[1])]
 
 import fresh   # noqa: E402
 from fresh import CACHE, HOME, Failed, Machine, say   # noqa: E402
+from run import heed_signals   # noqa: E402
 
 XEN = {"bookworm": "4.17", "trixie": "4.20"}
 SECOND = "4.21"         # a Xen that comes later
@@ -91,8 +93,7 @@ useradd -m builder && cp -r /{HOME} /home/builder/tree && chown -R builder: /hom
 su builder -c 'cd ~/tree && make packages'
 cp -r /home/builder/tree/build/packages {PACKAGES}
 su builder -c 'cd ~/tree && rm -r build && git status --porcelain --ignored' | cmp - /tmp/before || fail "the tree has changed"
-su builder -c 'lintian --fail-on error,warning ~/../../{PACKAGES}/*.changes' 2>/dev/null ||
-    lintian --allow-root --fail-on error,warning {PACKAGES}/*.changes
+lintian --allow-root --fail-on error,warning {PACKAGES}/*.changes
 userdel -r builder
 """, "build")
 
@@ -267,6 +268,9 @@ def main():
     parser.add_argument("--packages", type=Path, help="take these and build none")
     parser.add_argument("--keep", action="store_true", help="leave the folder behind, for a look")
     options = parser.parse_args()
+    if os.geteuid():
+        parser.error("only root can make a folder with a system in it: run this as root")
+    heed_signals()
     passed, failures = 0, []
     for release in options.release or ["bookworm"]:
         folder = CACHE / f"root.{release}.packages.{os.getpid()}"
@@ -282,6 +286,9 @@ def main():
                 except Failed as error:
                     failures.append(f"{release} {name}")
                     say(f"   FAILED  ({time.monotonic() - begun:.0f} s; log in {fresh.ROOT}/build/fresh/{release})\n{error}")
+        except (Failed, OSError, subprocess.CalledProcessError) as error:
+            failures.append(f"{release}: {str(error).splitlines()[0]}")
+            say(f"== {release}: FAILED: {error}")
         finally:
             if not options.keep:
                 shutil.rmtree(folder, ignore_errors=True)

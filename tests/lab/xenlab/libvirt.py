@@ -30,8 +30,9 @@ def files(packages):
     return found
 
 
-def start(host, timeout=120):
-    """libvirtd in that dom0, installed if it is not, and ready for virsh -c xen:///system."""
+def start(host, timeout=300):
+    """libvirtd in that dom0, installed if it is not, and ready for virsh -c xen:///system: 15 to 60 seconds, by what else the
+    machine does."""
     programs = files(host.packages)
     if not programs.keys() <= host.files.keys():
         host.install(programs)

@@ -1010,10 +1010,13 @@ def test_relay_killed(tmp_path):
     """Without the relay the helper sees its stream end, and fails by itself."""
     run = Run(tmp_path, head() + pages(2), "relay-pipe", hold=True)
     run.wait_for("pid")
-    time.sleep(0.1)
     word = f"XENLEVEL_LOG={run.log}".encode()
     helper = int(run.file("pid"))
     (relay,) = [pid for pid in processes(word) if pid not in (run.p.pid, helper)]
+    deadline = time.monotonic() + TIMEOUT
+    while set(os.listdir(f"/proc/{relay}/fd")) != {"0", "1", "2", "3", "4"}:    # the last thing that it does before it relays
+        assert time.monotonic() < deadline, os.listdir(f"/proc/{relay}/fd")
+        time.sleep(0.01)
     assert Path(f"/proc/{relay}/comm").read_text() == "xenlevel-relay\n"
     # It holds nothing of the helper's: libxl must see the control pipe close when the helper goes.
     fds = {fd: os.readlink(f"/proc/{relay}/fd/{fd}") for fd in os.listdir(f"/proc/{relay}/fd")}
