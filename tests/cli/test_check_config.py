@@ -119,3 +119,19 @@ def test_a_word_in_the_middle_of_a_line_is_no_setting(tmp_path):
 def test_a_file_that_xl_does_not_take(tmp_path):
     (tmp_path / "g.cfg").write_text("name = 'g'\ncpuid = [\n")
     assert "g.cfg" in run("check", tmp_path / "g.cfg", NEW, status=2).stderr
+
+
+def test_no_release_of_xl_is_linked():
+    """libxlutil has the release of Xen in its name: it is loaded when a configuration is read, whichever is installed."""
+    needed = subprocess.run(["readelf", "--dynamic", XENLEVEL], capture_output=True, text=True, check=True).stdout
+    assert "NEEDED" in needed and "xlutil" not in needed
+
+
+def test_without_xls_library(tmp_path):
+    """One clear line. The loader finds none where a folder with something else of each of their names comes first."""
+    for xen in range(417, 423):
+        (tmp_path / f"libxlutil.so.{xen // 100}.{xen % 100}").write_text("not a library")
+    (tmp_path / "libxlutil.so").write_text("not a library")
+    cfg = write(tmp_path / "g.cfg", name="g")
+    r = subprocess.run([XENLEVEL, "check", cfg, NEW], capture_output=True, text=True, env=dict(os.environ, LD_LIBRARY_PATH=str(tmp_path)))
+    assert r.returncode == 2 and "libxlutil of Xen 4.17 to 4.22" in " ".join(r.stderr.split())

@@ -8,15 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <libxlutil.h>
-
 #include "out.h"
 #include "settings.h"
 #include "util.h"
+#include "xlu.h"
 
 #define MAX_SIZE (1u << 20) /* of a file */
 
 struct settings {
+    struct xlu xlu;
     XLU_Config *file, *before; /* `before`: of the command line */
     FILE *report;              /* what xl's library says goes into `said` */
     char *said;
@@ -127,16 +127,16 @@ static int check_keys(const char *const *known, const char *where, const char *t
 static XLU_Config *parse_text(struct settings *s, const char *const *known, const char *where,
                               const char *text)
 {
-    XLU_Config *config = xlu_cfg_init(s->report, where);
+    XLU_Config *config = s->xlu.init(s->report, where);
 
     if (!config) {
         warn("out of memory");
         return NULL;
     }
-    if (!xlu_cfg_readdata(config, text, (int)strlen(text)) && !check_keys(known, where, text))
+    if (!s->xlu.readdata(config, text, (int)strlen(text)) && !check_keys(known, where, text))
         return config;
     (void)pass_on(s);
-    xlu_cfg_destroy(config);
+    s->xlu.destroy(config);
     return NULL;
 }
 
@@ -165,9 +165,9 @@ static const XLU_Config *find_owner(const struct settings *s, const char *key)
     const char *value;
 
     /* A list is set too: it is for the one who wants the value to complain of. */
-    if (xlu_cfg_get_string(s->before, key, &value, 1) != ESRCH)
+    if (s->xlu.get_string(s->before, key, &value, 1) != ESRCH)
         return s->before;
-    return xlu_cfg_get_string(s->file, key, &value, 1) != ESRCH ? s->file : NULL;
+    return s->xlu.get_string(s->file, key, &value, 1) != ESRCH ? s->file : NULL;
 }
 
 /* 0, with *value as it was when the key is not set; or -1 after a message. */
@@ -178,7 +178,7 @@ int settings_string(struct settings *s, const char *key, char **value)
 
     if (!config)
         return 0;
-    if (xlu_cfg_get_string(config, key, &text, 0)) {
+    if (s->xlu.get_string(config, key, &text, 0)) {
         (void)pass_on(s);
         return -1;
     }
@@ -195,7 +195,7 @@ int settings_number(struct settings *s, const char *key, uint64_t min, uint64_t 
 
     if (!config)
         return 0;
-    if (xlu_cfg_get_long(config, key, &number, 0)) {
+    if (s->xlu.get_long(config, key, &number, 0)) {
         if (!pass_on(s))
             warn("'%s' is not a number that fits", key);
         return -1;
@@ -222,11 +222,11 @@ int settings_list(const struct settings *s, const char *key, const char ***items
 
     *items = NULL;
     *n = 0;
-    if (!config || xlu_cfg_get_list(config, key, &list, &entries, 1))
+    if (!config || s->xlu.get_list(config, key, &list, &entries, 1))
         return 1;
     *items = xcalloc((size_t)entries + 1, sizeof(char *));
     for (int i = 0; i < entries; i++) {
-        (*items)[i] = xlu_cfg_get_listitem(list, i);
+        (*items)[i] = s->xlu.get_listitem(list, i);
         if (!(*items)[i]) {
             warn("%s: item %d is no string", key, i + 1);
             free((void *)*items);
@@ -244,7 +244,7 @@ struct settings *settings_read(const char *path, int n, char **before, const cha
     s->report = open_memstream(&s->said, &s->said_len);
     if (!s->report)
         warn("out of memory");
-    else if (!parse_both(s, known, path, n, before))
+    else if (!xlu_open(&s->xlu) && !parse_both(s, known, path, n, before))
         return s;
     settings_free(s);
     return NULL;
@@ -255,11 +255,12 @@ void settings_free(struct settings *s)
     if (!s)
         return;
     if (s->file)
-        xlu_cfg_destroy(s->file);
+        s->xlu.destroy(s->file);
     if (s->before)
-        xlu_cfg_destroy(s->before);
+        s->xlu.destroy(s->before);
     if (s->report)
         (void)fclose(s->report);
+    xlu_close(&s->xlu);
     free(s->said);
     free(s);
 }

@@ -319,9 +319,9 @@ class Host:
                  f" && chmod {mode:o} {path}", stdin=data[head:len(data) - tail]).check()
 
     def forget(self):
-        """Take away what put_like() and start_pv_linux() keep; dom0 has only its memory."""
+        """Take away what put_like() and start_pv_linux() keep, and the images that tests have left; dom0 has only its memory."""
         self._kept = []
-        self.run("rm -f /run/kept-*")
+        self.run("rm -f /run/kept-*; find /root /tmp /var/lib/xen -xdev -type f '(' -name '*.save' -o -name '*.img' ')' -exec rm -f {} ';'")
 
     def install(self, files):
         """Bring programs: {path in dom0: bytes, or a path here}, with the shared libraries they need."""
