@@ -190,13 +190,20 @@ def test_levelled_pv_up_and_down(matrix, pool_of, cascadelake, sandybridge_420):
 
 
 # ---- HVM ----
-# Last: its device models fill the memory of the two 4.20 hosts, which a PV guest's image of 100 MB needs too.
 
-def test_hvm_with_a_device_model(matrix, cascadelake, cascadelake_420, sandybridge_420):
+@pytest.fixture
+def device_models(lab, cascadelake_420, sandybridge_420):
+    """Debian 13's QEMU in the two 4.20 hosts. They are booted anew after it: it fills the memory of dom0, where a PV guest's image of
+    100 MB finds no room behind it."""
+    hosts = cascadelake_420, sandybridge_420
+    for host in hosts:
+        host.install(device_model.files(host.packages))
+    yield
+    for host in hosts:
+        lab.remove(host)
+
+
+def test_hvm_with_a_device_model(matrix, device_models, cascadelake, cascadelake_420, sandybridge_420):
     """Saved by 4.17 once for all (its firmware takes a minute): QEMU 7.2's state goes to QEMU 10."""
-    for host in (cascadelake_420, sandybridge_420):
-        files = device_model.files(host.packages)
-        if not files.keys() <= host.files.keys():
-            host.install(files)
     images = kept("hvm-cascadelake"), kept("hvm-level-cascadelake")
     see_probes(matrix, "HVM", "hvm", images, (cascadelake, cascadelake_420, sandybridge_420), alone=False)
