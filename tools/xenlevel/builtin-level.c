@@ -425,20 +425,27 @@ static void names_json(struct json *j, const char *key, const struct pool *pool,
     json_close_array(j);
 }
 
+/* Begin an object of the list, about one feature; what is said of it follows. */
+static void begin_feature_json(struct json *j, unsigned int feature)
+{
+    const struct feature_info *info = feature_info(feature);
+    char place[32] = "";
+
+    (void)feature_location(feature, place, sizeof(place));
+    json_object(j, NULL);
+    json_string(j, "name", info ? info->name : NULL);
+    json_string(j, "location", place);
+}
+
 static void costs_json(struct json *j, const struct pool *pool, const struct plan *plan)
 {
     json_array(j, "costs");
     for (int f = featureset_next(&plan->lost, 0); f >= 0;
          f = featureset_next(&plan->lost, (unsigned int)f + 1)) {
-        const struct feature_info *info = feature_info((unsigned int)f);
         int root = fallen_with(pool, plan, (unsigned int)f);
         unsigned int blamed = root < 0 ? (unsigned int)f : (unsigned int)root;
-        char place[32] = "";
 
-        (void)feature_location((unsigned int)f, place, sizeof(place));
-        json_object(j, NULL);
-        json_string(j, "name", info ? info->name : NULL);
-        json_string(j, "location", place);
+        begin_feature_json(j, (unsigned int)f);
         names_json(j, "given_up_by", pool, plan->given_up, (unsigned int)f, true);
         names_json(j, "because_of", pool, plan->own, blamed, false);
         if (root >= 0)
@@ -453,13 +460,7 @@ static void losses_json(struct json *j, const struct pool *pool, const struct pl
     json_array(j, "loses");
     for (int f = featureset_next(&plan->untellable, 0); f >= 0;
          f = featureset_next(&plan->untellable, (unsigned int)f + 1)) {
-        const struct feature_info *info = feature_info((unsigned int)f);
-        char place[32] = "";
-
-        (void)feature_location((unsigned int)f, place, sizeof(place));
-        json_object(j, NULL);
-        json_string(j, "name", info ? info->name : NULL);
-        json_string(j, "location", place);
+        begin_feature_json(j, (unsigned int)f);
         names_json(j, "needed_on", pool, plan->own, (unsigned int)f, true);
         names_json(j, "because_of", pool, plan->may, (unsigned int)f, false);
         json_close_object(j);
@@ -472,13 +473,7 @@ static void left_out_json(struct json *j, const struct pool *pool, const struct 
     json_array(j, "left_out");
     for (int f = featureset_next(&plan->left_out, 0); f >= 0;
          f = featureset_next(&plan->left_out, (unsigned int)f + 1)) {
-        const struct feature_info *info = feature_info((unsigned int)f);
-        char place[32] = "";
-
-        (void)feature_location((unsigned int)f, place, sizeof(place));
-        json_object(j, NULL);
-        json_string(j, "name", info ? info->name : NULL);
-        json_string(j, "location", place);
+        begin_feature_json(j, (unsigned int)f);
         json_string(j, "reason", "unknown");
         names_json(j, "not_known_of", pool, plan->maybe, (unsigned int)f, true);
         json_close_object(j);
