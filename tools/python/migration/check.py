@@ -258,6 +258,9 @@ def _same(a, b):
 def check_unsure(guest, most, default, most_unknown, default_unknown):
     """(faults, what may be faults): the host as it fits best, and as it fits worst; masks have a 1 for each bit that is not known.
     The rules of tools/xenlevel/unsure.c, for a guest of which all is known."""
+    masks = [mask for mask in (most_unknown, default_unknown) if mask is not None]
+    if not any(mask.platform_info or mask.arch_caps or mask.leaves for mask in masks):
+        return check(guest, most, default), []
     t = features.table()
     best = check(guest, _with(most, most_unknown, guest), default and _with(default, default_unknown, guest))
     no = [f for f in best if not _is_doubtful(f, most_unknown)]
