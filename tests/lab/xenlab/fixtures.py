@@ -117,7 +117,7 @@ def pytest_runtest_makereport(item, call):
         item.session.stash[FAILED] = item.stash[FAILED] = True
         lab = item.funcargs.get("lab") or getattr(item.funcargs.get("pool"), "lab", None)
         if lab:
-            item.stash[LOST] = any(LOST_GUEST.search(host.console()) for host in lab.hosts.values())
+            item.stash[LOST] = bool(_lost_guests(lab) - item.stash.get(LOST_BEFORE, set()))
             lab.keep = True
             report.sections.append(("lab", f"logs are kept in {lab.directory}"))
 
@@ -125,12 +125,18 @@ def pytest_runtest_makereport(item, call):
 # A guest that ended on an address and a segment of the hypervisor itself: QEMU's emulation of VM entry has lost it (seen about once in
 # five hundred tests), and no guest can do that.
 LOST_GUEST = re.compile(r"Triple fault[\s\S]{0,700}?RIP: +e008:\[<ffff82d0")
-FAILED, LAB, CPU_BEFORE, LOST = pytest.StashKey(), pytest.StashKey(), pytest.StashKey(), pytest.StashKey()
+FAILED, LAB, CPU_BEFORE, LOST, LOST_BEFORE = (pytest.StashKey() for _ in range(5))
+
+
+def _lost_guests(lab):
+    """Where on their consoles hosts say that a guest was lost."""
+    return {(host.directory, m.start()) for host in lab.hosts.values() for m in LOST_GUEST.finditer(host.console())} if lab else set()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item, nextitem):
     """A test that the emulator has spoilt is run once more, with a warning; every other failure is one."""
+    item.stash[LOST_BEFORE] = _lost_guests(item.session.stash.get(LAB, None))
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
     if item.stash.get(LOST, False):
