@@ -27,14 +27,19 @@ const char *subject_type_name(enum subject_type type)
     return type == TYPE_PV ? "PV" : type == TYPE_HVM ? "HVM/PVH" : "unknown";
 }
 
+enum guest_type subject_guest_type(enum subject_type type)
+{
+    return type == TYPE_PV ? GUEST_PV : GUEST_HVM_HAP;
+}
+
 enum xc_policy_index subject_max(enum subject_type type)
 {
-    return type == TYPE_PV ? XC_POLICY_PV_MAX : XC_POLICY_HVM_MAX;
+    return answer_max(subject_guest_type(type));
 }
 
 enum xc_policy_index subject_default(enum subject_type type)
 {
-    return type == TYPE_PV ? XC_POLICY_PV_DEFAULT : XC_POLICY_HVM_DEFAULT;
+    return answer_default(subject_guest_type(type));
 }
 
 static void take_host(struct subject *s, const Xenlevel__Host *host)
@@ -435,52 +440,26 @@ const struct cpu_policy *subject_guest_unknown(const struct subject *s, enum sub
     return s->kind == SUBJECT_HOST ? &s->unknown[subject_default(type)] : &nothing;
 }
 
-/* What the source itself left out: of a host that is raw, where there is one. */
-static const struct cpu_policy *source_unknown(const struct subject *s)
+void subject_answer_host(const struct subject *s, struct answer_host *host)
 {
-    if (s->kind == SUBJECT_GUEST)
-        return &s->guest_unknown;
-    if (unknown_any(&s->unknown[XC_POLICY_RAW]))
-        return &s->unknown[XC_POLICY_RAW];
-    for (unsigned int i = XC_POLICY_HOST; i < XC_POLICIES; i++)
-        if (unknown_any(&s->unknown[i]))
-            return &s->unknown[i];
-    return &s->unknown[XC_POLICY_RAW];
-}
-
-/* Every feature of which some policy for guests does not say whether it has it. */
-static void find_doubtful(const struct subject *s, struct featureset *all)
-{
-    memset(all, 0, sizeof(*all));
-    if (s->kind == SUBJECT_GUEST)
-        unknown_features(&s->guest_unknown, all);
-    for (unsigned int i = XC_POLICY_PV_MAX; i < XC_POLICIES; i++) {
-        struct featureset fs;
-
-        unknown_features(&s->unknown[i], &fs);
-        featureset_or(all, all, &fs);
+    *host = (struct answer_host){
+        .name = s->name, .xen = s->xen, .is_dump = !strcmp(subject_source_name(s), "dump")};
+    for (unsigned int i = 0; i < XC_POLICIES; i++) {
+        host->have[i] = s->have[i];
+        host->policy[i] = &s->policy[i];
+        host->unknown[i] = &s->unknown[i];
     }
 }
 
 char *subject_unknown_cause(const struct subject *s, const struct featureset *about)
 {
-    struct cpu_policy *mask = xcalloc(1, sizeof(*mask));
-    struct featureset all;
-    char *text;
+    struct answer_guest guest = {.unknown = &s->guest_unknown};
+    struct answer_host host;
 
-    *mask = *source_unknown(s);
-    find_doubtful(s, &all);
-    if (featureset_empty(&all))
-        text = xstrdup("");
-    else if (about && !featureset_empty(about)) {
-        unknown_reduce(mask, &all);
-        text = unknown_cause(mask, about);
-    } else {
-        unknown_reduce(mask, &all);
-        text = unknown_text(mask);
-    }
-    free(mask);
-    return text;
+    if (s->kind == SUBJECT_GUEST)
+        return answer_guest_cause(&guest, about);
+    subject_answer_host(s, &host);
+    return answer_host_cause(&host, about);
 }
 
 const char *subject_source_name(const struct subject *s)
@@ -507,16 +486,13 @@ const char *subject_assumption(const struct subject *s)
 
 char *subject_unknown_how(const struct subject *s)
 {
-    struct cpu_policy *mask = xcalloc(1, sizeof(*mask));
-    struct featureset all;
-    char *how;
+    struct answer_guest guest = {.unknown = &s->guest_unknown};
+    struct answer_host host;
 
-    *mask = *source_unknown(s);
-    find_doubtful(s, &all);
-    unknown_reduce(mask, &all);
-    how = unknown_how(mask);
-    free(mask);
-    return how;
+    if (s->kind == SUBJECT_GUEST)
+        return answer_guest_how(&guest);
+    subject_answer_host(s, &host);
+    return answer_host_how(&host);
 }
 
 int parse_type(const char *text, enum subject_type *type)

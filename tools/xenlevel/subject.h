@@ -6,6 +6,7 @@
 #ifndef XENLEVEL_SUBJECT_H
 #define XENLEVEL_SUBJECT_H
 
+#include "answer.h"
 #include "xlp.h"
 
 enum subject_kind {
@@ -55,6 +56,7 @@ void subject_from_file(struct subject *s, Xenlevel__File *file, const char *orig
 
 /* Return "PV" or "HVM/PVH"; and which policies of a host are for guests of that type. */
 const char *subject_type_name(enum subject_type type);
+enum guest_type subject_guest_type(enum subject_type type);
 enum xc_policy_index subject_max(enum subject_type type);
 enum xc_policy_index subject_default(enum subject_type type);
 
@@ -67,6 +69,9 @@ const struct cpu_policy *subject_guest_policy(const struct subject *s, enum subj
 
 /* Return what is not known of the policy that subject_guest_policy() returned for this type. */
 const struct cpu_policy *subject_guest_unknown(const struct subject *s, enum subject_type type);
+
+/* Write a host as answer_ask() has it.  It points into *s. */
+void subject_answer_host(const struct subject *s, struct answer_host *host);
 
 /* Return what is not known of the CPU itself, in the words of unknown_cause(), as far as it is
  * about these features (NULL: all of it); malloc'ed. */
