@@ -53,32 +53,38 @@ void named_decided(struct featureset *fs)
     featureset_andnot(fs, fs, featureset_number_bits());
 }
 
-void named_cut(struct cpu_policy *p, const struct featureset *ceiling, struct featureset *dropped,
-               struct featureset *fallen)
+void named_drop(struct cpu_policy *p, const struct featureset *what, struct featureset *dropped,
+                struct featureset *fallen)
 {
-    const struct featureset *mirror = featureset_merge_mask(MERGE_MIRROR);
-    struct featureset before, after, above;
-    char vendor[13];
+    const uint32_t mirror = featureset_merge_mask(MERGE_MIRROR)->w[FEATURESET_e1d];
+    struct featureset before, after, gone;
 
-    named_decided(&above);
-    featureset_andnot(&above, &above, ceiling);
     policy_to_featureset(p, &before);
-    featureset_andnot(&after, &before, &above);
-    policy_vendor(p, vendor);
-    if (strcmp(vendor, "GenuineIntel") != 0 &&
-        (before.w[FEATURESET_e1d] & mirror->w[FEATURESET_e1d])) {
-        after.w[FEATURESET_e1d] &= ~mirror->w[FEATURESET_e1d];
-        after.w[FEATURESET_e1d] |= after.w[FEATURESET_1d] & mirror->w[FEATURESET_e1d];
+    featureset_andnot(&after, &before, what);
+    if (before.w[FEATURESET_e1d] & mirror) { /* AMD repeats 1.EDX: APM vol. 3, E.4.2 */
+        after.w[FEATURESET_e1d] &= ~mirror;
+        after.w[FEATURESET_e1d] |= after.w[FEATURESET_1d] & before.w[FEATURESET_e1d] & mirror;
     }
     policy_from_featureset(p, &after);
     policy_close(p, NULL);
     policy_shrink(p);
     policy_to_featureset(p, &after);
-    featureset_andnot(&before, &before, &after);
+    featureset_andnot(&gone, &before, &after);
+    featureset_andnot(&gone, &gone, featureset_merge_mask(MERGE_MIRROR));
     if (dropped)
-        *dropped = before;
+        *dropped = gone;
     if (fallen)
-        featureset_andnot(fallen, &before, &above);
+        featureset_andnot(fallen, &gone, what);
+}
+
+void named_cut(struct cpu_policy *p, const struct featureset *ceiling, struct featureset *dropped,
+               struct featureset *fallen)
+{
+    struct featureset above;
+
+    named_decided(&above);
+    featureset_andnot(&above, &above, ceiling);
+    named_drop(p, &above, dropped, fallen);
 }
 
 bool named_is_vendor(const struct named_level *l, const struct cpu_policy *p)
@@ -280,27 +286,60 @@ static char *strip_version(const char *name)
     return end && end[1] == 'v' ? xasprintf("%.*s", (int)(end - name), name) : xstrdup(name);
 }
 
-char *named_near(const struct named_list *list, const char *name)
+/* Do they begin with the same word, "intel-"? */
+static bool is_kin(const char *a, const char *b)
 {
-    char *base = strip_version(name), *text = xstrdup("");
-    unsigned int best = (unsigned int)strlen(base) / 2 + 1, shown = 0;
+    size_t len = strcspn(a, "-");
 
-    for (size_t i = 0; i < list->n && strlen(base) < NAMED_NAME; i++) {
-        unsigned int d = find_distance(base, list->levels[i].base);
+    return a[len] == '-' && !strncmp(a, b, len + 1);
+}
 
-        best = d < best ? d : best;
-    }
-    for (size_t i = 0; i < list->n && strlen(base) < NAMED_NAME; i++) {
+/* Do they end with the same word, "-milan"? */
+static bool is_namesake(const char *a, const char *b)
+{
+    const char *x = strrchr(a, '-'), *y = strrchr(b, '-');
+
+    return x && y && x[1] && !strcmp(x, y);
+}
+
+static char *list_near(const struct named_list *list, const char *base, unsigned int best, bool kin)
+{
+    char *text = xstrdup("");
+    unsigned int shown = 0;
+
+    for (size_t i = 0; i < list->n && shown < 5; i++) {
         const char *other = list->levels[i].base;
+        bool is_near = find_distance(base, other) <= best || is_namesake(base, other) ||
+                       (strlen(base) > 2 && strstr(other, base));
         char *longer;
 
-        if ((find_distance(base, other) > best && !(strlen(base) > 2 && strstr(other, base))) ||
-            shown == 5)
+        if (!is_near && !(kin && is_kin(base, other)))
             continue;
         longer = xasprintf("%s%s%s", text, *text ? ", " : "", list->levels[i].name);
         free(text);
         text = longer;
         shown++;
+    }
+    return text;
+}
+
+char *named_near(const struct named_list *list, const char *name)
+{
+    char *base = strip_version(name), *text = xstrdup("");
+    unsigned int best = (unsigned int)strlen(base) / 3;
+
+    if (strlen(base) < NAMED_NAME) {
+        for (size_t i = 0; i < list->n; i++) {
+            unsigned int d = find_distance(base, list->levels[i].base);
+
+            best = d < best ? d : best;
+        }
+        free(text);
+        text = list_near(list, base, best, false);
+        if (!*text) {
+            free(text);
+            text = list_near(list, base, best, true);
+        }
     }
     free(base);
     return text;

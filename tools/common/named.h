@@ -88,6 +88,10 @@ bool named_is_name(const char *text);
 /* Return the features that a ceiling decides: those that a generation of CPUs brings.  All others
  * (protections, hazards, what accumulates, what follows run-time state) are what hosts share. */
 void named_decided(struct featureset *fs);
+/* Take features from a CPU, and what stands on them.  *dropped (may be NULL): all that went;
+ * *fallen (may be NULL): those of them that went because of what they stood on. */
+void named_drop(struct cpu_policy *p, const struct featureset *what, struct featureset *dropped,
+                struct featureset *fallen);
 /*
  * Take from a CPU what is above the ceiling, and what stands on that.  *dropped (may be NULL):
  * the features that went; *fallen (may be NULL): those of them that are below the ceiling, and went

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "level-at.h"
 #include "level-plan.h"
 #include "out.h"
 #include "util.h"
@@ -13,6 +14,10 @@
 static const struct cmd_option options[] = {
     {'o', "output", "POOL", "write the level to this file"},
     {'n', "name", "NAME", "what to call the pool (default: the file's name)"},
+    {'a', "at", "LEVEL", "cut it to this level, refused when a host cannot give all of it"},
+    {'w', "without", "NAMES", "leave these features out, as in 'avx512*,rtm'"},
+    {'T', "text", NULL, "write its features as text, which --at takes; nothing else"},
+    {'l', "list", NULL, "list the levels that have a name"},
     CMD_STRICT,
     CMD_JSON,
     CMD_END,
@@ -70,73 +75,167 @@ static bool is_too_loose(const struct level_pool *pool)
     return loose;
 }
 
-static int level_hosts(struct level_pool *pool, const char *output, const char *name, bool strict,
-                       bool json)
+/* What the command line says. */
+struct request {
+    const char *output, *name, *at;
+    bool strict, json, text, list;
+    struct featureset without;
+};
+
+static int print_text(const struct level_pool *pool, const char *name)
 {
+    struct named_level l;
+
+    level_at_from_plan(pool, name ? name : "level", &l);
+    named_write(stdout, &l);
+    named_free(&l);
+    return STATUS_YES;
+}
+
+static int level_hosts(struct level_pool *pool, const struct request *r)
+{
+    bool quiet = r->json || r->text;
     int status;
 
-    if (level_plan_make(pool, TYPE_HVM, json) || level_plan_make(pool, TYPE_PV, json))
+    if (pool->at) {
+        status = level_at_check(pool, r->json);
+        if (status)
+            return status;
+    }
+    if (level_plan_make(pool, TYPE_HVM, quiet) || level_plan_make(pool, TYPE_PV, quiet))
         return STATUS_NO;
     if (!pool->plans[TYPE_HVM].done && !pool->plans[TYPE_PV].done) {
         warn("there is no type of guest that all of these hosts can run");
         return STATUS_NO;
     }
-    if (strict && is_too_loose(pool)) {
-        status = (json ? level_print_json : level_print)(pool, NULL);
+    if (r->strict && is_too_loose(pool)) {
+        status = (r->json ? level_print_json : level_print)(pool, NULL);
         return status ? status : STATUS_NO;
     }
-    if (output && level_write(pool, output, name))
+    if (r->output && level_write(pool, r->output, r->name))
         return STATUS_TROUBLE;
-    return (json ? level_print_json : level_print)(pool, output);
+    if (r->text)
+        return print_text(pool, r->name);
+    return (r->json ? level_print_json : level_print)(pool, r->output);
 }
 
-static int run_level(const struct command *cmd, int argc, char **argv)
+/* --at without hosts: the level itself, less what --without says. */
+static int print_named(struct named_level *l, const struct request *r)
 {
-    const char *output = NULL, *name = NULL, *value;
-    int letter, first, status = STATUS_TROUBLE;
-    struct level_pool pool = {0};
-    bool strict = false, json = false;
+    struct json *j;
 
-    while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1) {
-        if (letter == 'o')
-            output = value;
-        else if (letter == 'n')
-            name = value;
-        else if (letter == 's')
-            strict = true;
-        else if (letter == 'j')
-            json = true;
-        else
-            return STATUS_TROUBLE;
+    for (unsigned int type = NAMED_PV; type < NAMED_TYPES; type++) {
+        featureset_andnot(&l->features[type], &l->features[type], &r->without);
+        featureset_close(&l->features[type], NULL);
     }
-    if (first == argc)
-        return cmd_usage(cmd, "at least one host is needed");
-    pool.n = (size_t)(argc - first);
-    pool.hosts = xcalloc(pool.n, sizeof(*pool.hosts));
-    if (open_hosts(&pool, argv + first))
-        status = STATUS_TROUBLE;
-    else if (pool.hosts[0].kind == SUBJECT_LEVEL)
-        status = write_level(&pool.hosts[0], output, name);
+    if (r->json) {
+        j = json_begin();
+        json_object(j, NULL);
+        level_named_json(j, l);
+        json_close_object(j);
+        return json_end(j);
+    }
+    if (r->text)
+        named_write(stdout, l);
     else
-        status = level_hosts(&pool, output, name, strict, json);
+        level_named_print(l);
+    return STATUS_YES;
+}
+
+static int run_request(const struct request *r, int n, char **args)
+{
+    struct named_level at = {.base = ""};
+    struct level_pool pool = {.n = (size_t)n, .without = r->without};
+    int status = STATUS_TROUBLE;
+
+    pool.hosts = xcalloc(pool.n + 1, sizeof(*pool.hosts));
+    pool.at = r->at ? &at : NULL;
+    if ((r->at && level_at_open(r->at, &at)) || open_hosts(&pool, args))
+        status = STATUS_TROUBLE;
+    else if (!n)
+        status = print_named(&at, r);
+    else if (pool.hosts[0].kind == SUBJECT_LEVEL && (r->at || r->text))
+        status = complain("%s is a level: --at and --text go with hosts", pool.hosts[0].origin);
+    else if (pool.hosts[0].kind == SUBJECT_LEVEL)
+        status = write_level(&pool.hosts[0], r->output, r->name);
+    else
+        status = level_hosts(&pool, r);
     for (size_t i = 0; i < pool.n; i++)
         subject_close(&pool.hosts[i]);
     for (int type = TYPE_PV; type < TYPES; type++)
         level_plan_free(&pool.plans[type]);
+    named_free(&at);
     free(pool.hosts);
     return status;
 }
 
+/* 0; -1 after a message. */
+static int take_option(struct request *r, int letter, const char *value)
+{
+    switch (letter) {
+    case 'o':
+        r->output = value;
+        return 0;
+    case 'n':
+        r->name = value;
+        return 0;
+    case 'a':
+        r->at = value;
+        return 0;
+    case 'w':
+        return level_without_parse(value, &r->without);
+    case 's':
+        r->strict = true;
+        return 0;
+    case 'j':
+        r->json = true;
+        return 0;
+    case 'T':
+        r->text = true;
+        return 0;
+    case 'l':
+        r->list = true;
+        return 0;
+    default:
+        return -1;
+    }
+}
+
+static int run_level(const struct command *cmd, int argc, char **argv)
+{
+    struct request r = {.output = NULL};
+    const char *value;
+    int letter, first;
+
+    while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1)
+        if (take_option(&r, letter, value))
+            return STATUS_TROUBLE;
+    if (r.list)
+        return first == argc ? level_list(r.json) : cmd_usage(cmd, "--list takes no hosts");
+    if (first == argc && !r.at)
+        return cmd_usage(cmd, "at least one host is needed");
+    if (first == argc && r.output)
+        return cmd_usage(cmd, "--output needs hosts: with them a named level becomes a CPU");
+    if (r.text && r.json)
+        return cmd_usage(cmd, "--text or --json, not both");
+    return run_request(&r, argc - first, argv + first);
+}
+
 const struct command cmd_level = {
     .name = "level",
-    .args = "HOST... [-o POOL]",
+    .args = "[--at LEVEL] [--without NAMES] HOST... [-o POOL]",
     .summary = "what the hosts of a pool share",
-    .about = "Computes the CPU that a guest can be born with and then move to any of these hosts: "
-             "what all of them offer by default. Prints what each host gives up for it, which host "
-             "costs the pool each feature, and, for PV guests, what their programs see beyond or "
-             "short of it. Without -o nothing is written. HOST is a host's file, or - for this "
-             "host. Status 1: these hosts have no common level, or with --strict one of them "
-             "cannot hold PV guests to it.",
+    .about =
+        "Computes the CPU that a guest can be born with and then move to any of these hosts: "
+        "what all of them offer by default. Prints what each host gives up for it, which host "
+        "costs the pool each feature, and, for PV guests, what their programs see beyond or "
+        "short of it. Without -o nothing is written. HOST is a host's file, or - for this "
+        "host.\n\n"
+        "--at cuts it to a level that has a name (--list), or to one in a file: features above "
+        "it are left out, and a host that cannot give all of it is named. Without hosts it is "
+        "printed. --without leaves features out, and what stands on them.\n\n"
+        "Status 1: these hosts have no common level, one of them cannot give the level asked "
+        "for, or with --strict one of them cannot hold PV guests to it.",
     .options = options,
     .run = run_level,
 };

@@ -98,6 +98,46 @@ static void account_for(struct level_pool *pool, struct plan *plan)
     }
 }
 
+/* Bring what hosts share down to what was asked for. */
+static void cut_level(const struct level_pool *pool, struct plan *plan)
+{
+    struct featureset fallen = {.w = {0}};
+
+    if (pool->at && pool->at->have[plan->type])
+        named_cut(&plan->level, &pool->at->features[plan->type], NULL, &plan->fallen);
+    if (!featureset_empty(&pool->without))
+        named_drop(&plan->level, &pool->without, NULL, &fallen);
+    featureset_or(&plan->fallen, &plan->fallen, &fallen);
+    featureset_andnot(&plan->fallen, &plan->fallen, &pool->without);
+    show_comparable(&plan->fallen);
+}
+
+/* What is not in the level because it was asked for without: no host is to blame for it. */
+static void find_unwanted(const struct level_pool *pool, struct plan *plan)
+{
+    struct featureset above = {.w = {0}}, any = {.w = {0}}, all;
+
+    for (size_t i = 0; i < pool->n; i++) {
+        featureset_or(&any, &any, &plan->own[i]);
+        featureset_or(&any, &any, &plan->maybe[i]);
+    }
+    featureset_andnot(&any, &any, &plan->features);
+    if (pool->at && pool->at->have[plan->type]) {
+        named_decided(&above);
+        featureset_andnot(&above, &above, &pool->at->features[plan->type]);
+    }
+    featureset_and(&plan->above, &any, &above);
+    featureset_and(&plan->removed, &any, &pool->without);
+    featureset_andnot(&plan->above, &plan->above, &plan->removed);
+    show_comparable(&plan->above);
+    show_comparable(&plan->removed);
+    featureset_or(&all, &plan->above, &plan->removed);
+    featureset_andnot(&plan->unsaid, &plan->left_out, &all);
+    featureset_andnot(&plan->lost, &plan->lost, &plan->above);
+    featureset_andnot(&plan->lost, &plan->lost, &plan->removed);
+    featureset_andnot(&plan->lost, &plan->lost, &plan->fallen);
+}
+
 /* The hosts as the level takes them; false when one of them cannot run such guests: *cannot. */
 static bool host_offers(const struct level_pool *pool, struct plan *plan, struct policy_host *hosts,
                         size_t *cannot)
@@ -153,7 +193,9 @@ int level_plan_make(struct level_pool *pool, enum subject_type type, bool quiet)
         return -1;
     }
     plan->done = true;
+    cut_level(pool, plan);
     account_for(pool, plan);
+    find_unwanted(pool, plan);
     return 0;
 }
 

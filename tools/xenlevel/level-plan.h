@@ -22,16 +22,22 @@ struct plan {
     struct featureset hazards;    /* what guests must be told of, and not every host would */
     struct featureset lost;       /* the union of given_up */
     struct featureset left_out;   /* what no host is known to lack, and some may lack */
+    struct featureset unsaid;     /* of left_out, what is not left out anyway: to be said */
     struct featureset supposed;   /* hazards in the level that no host is known to have */
     struct featureset *may;       /* what each host may give at most */
     struct featureset untellable; /* what accumulates, and some host cannot give */
     struct enforcement *enforced; /* PV only */
+    struct featureset above;      /* some host has it, and the named level has not */
+    struct featureset removed;    /* some host has it, and --without takes it away */
+    struct featureset fallen;     /* all share it, and it stood on one of those */
 };
 
 struct level_pool {
     struct subject *hosts;
     size_t n;
     struct plan plans[TYPES];
+    const struct named_level *at; /* the level is cut to it; NULL: it is what hosts share */
+    struct featureset without;    /* and these are taken from it */
 };
 
 /* Compute the level for one type of guest.  `quiet`: nothing is printed of a type that some host

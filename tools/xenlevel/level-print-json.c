@@ -59,8 +59,8 @@ static void losses_json(struct json *j, const struct level_pool *pool, const str
 static void left_out_json(struct json *j, const struct level_pool *pool, const struct plan *plan)
 {
     json_array(j, "left_out");
-    for (int f = featureset_next(&plan->left_out, 0); f >= 0;
-         f = featureset_next(&plan->left_out, (unsigned int)f + 1)) {
+    for (int f = featureset_next(&plan->unsaid, 0); f >= 0;
+         f = featureset_next(&plan->unsaid, (unsigned int)f + 1)) {
         begin_feature_json(j, (unsigned int)f);
         json_string(j, "reason", "unknown");
         names_json(j, "not_known_of", pool, plan->maybe, (unsigned int)f, true);
@@ -80,6 +80,9 @@ static void plan_json(struct json *j, const char *key, const struct level_pool *
     json_object(j, key);
     json_features(j, "features", &plan->features);
     costs_json(j, pool, plan);
+    json_features(j, "above", &plan->above);
+    json_features(j, "removed", &plan->removed);
+    json_features(j, "fallen", &plan->fallen);
     json_features(j, "hazards_told", &plan->hazards);
     losses_json(j, pool, plan);
     left_out_json(j, pool, plan);
@@ -108,6 +111,8 @@ int level_print_json(const struct level_pool *pool, const char *output)
     j = json_begin();
     json_object(j, NULL);
     json_string(j, "file", output);
+    if (pool->at)
+        json_string(j, "at", pool->at->name);
     plan_json(j, "pv", pool, &pool->plans[TYPE_PV]);
     plan_json(j, "hvm", pool, &pool->plans[TYPE_HVM]);
     json_close_object(j);

@@ -117,13 +117,13 @@ static void print_unknown(const struct level_pool *pool, const struct plan *plan
 {
     char count[32], *who;
 
-    if (!featureset_empty(&plan->left_out)) {
-        who = find_silent(pool, plan, &plan->left_out);
+    if (!featureset_empty(&plan->unsaid)) {
+        who = find_silent(pool, plan, &plan->unsaid);
         out_text(
             stdout, 2, 4, "%s: left out, because it is not known of %s",
-            plural(count, sizeof(count), featureset_count(&plan->left_out), "feature", "features"),
+            plural(count, sizeof(count), featureset_count(&plan->unsaid), "feature", "features"),
             who);
-        show_features(stdout, 4, &plan->left_out);
+        show_features(stdout, 4, &plan->unsaid);
         free(who);
     }
     if (!featureset_empty(&plan->supposed)) {
@@ -138,7 +138,7 @@ static void print_unknown(const struct level_pool *pool, const struct plan *plan
         struct featureset both, here;
         char *how;
 
-        featureset_or(&both, &plan->left_out, &plan->supposed);
+        featureset_or(&both, &plan->unsaid, &plan->supposed);
         featureset_and(&here, &both, &plan->maybe[i]);
         if (featureset_empty(&here))
             continue;
@@ -155,6 +155,33 @@ static void print_assumptions(const struct level_pool *pool, const struct plan *
 
         if (assumed)
             out_text(stdout, 2, 4, "assumed of %s: %s", pool->hosts[i].name, assumed);
+    }
+}
+
+/* What was asked for without. */
+static void print_unwanted(const struct level_pool *pool, const struct plan *plan)
+{
+    char count[32];
+
+    if (!featureset_empty(&plan->above)) {
+        out_text(
+            stdout, 2, 4, "%s above %s:",
+            plural(count, sizeof(count), featureset_count(&plan->above), "feature", "features"),
+            pool->at->name);
+        show_features(stdout, 4, &plan->above);
+    }
+    if (!featureset_empty(&plan->removed)) {
+        out_text(
+            stdout, 2, 4, "%s left out by --without:",
+            plural(count, sizeof(count), featureset_count(&plan->removed), "feature", "features"));
+        show_features(stdout, 4, &plan->removed);
+    }
+    if (!featureset_empty(&plan->fallen)) {
+        out_text(stdout, 2, 4, "%s with them, for what is left out is needed by %s:",
+                 plural(count, sizeof(count), featureset_count(&plan->fallen), "feature falls",
+                        "features fall"),
+                 featureset_count(&plan->fallen) == 1 ? "it" : "them");
+        show_features(stdout, 4, &plan->fallen);
     }
 }
 
@@ -178,6 +205,7 @@ static void print_plan(const struct level_pool *pool, const struct plan *plan)
     table_print(&t, stdout);
     if (!featureset_empty(&plan->lost))
         print_costs(pool, plan);
+    print_unwanted(pool, plan);
     if (!featureset_empty(&plan->hazards)) {
         out_text(stdout, 2, 4,
                  "guests are told of these on every host, though only some have them:");
