@@ -210,6 +210,8 @@ static int do_step(struct folder *f, const Xenlevel__Journal *journal,
 
 static int make_kind_folder(struct folder *f, const struct folder_kind *kind)
 {
+    if (kind->single)
+        return 0;
     if (!mkdirat(f->root, kind->name, 0777))
         return sync_folder(f->root) ? folder_fail(f, kind->name) : 0;
     return errno == EEXIST ? 0 : folder_fail(f, kind->name);
@@ -219,7 +221,6 @@ static int make_kind_folder(struct folder *f, const struct folder_kind *kind)
 static int apply_step(struct folder *f, const Xenlevel__Journal *journal,
                       const Xenlevel__JournalStep *step)
 {
-    bool has_name = strchr(step->key, '/') != NULL;
     const struct folder_kind *kind;
     char *name;
     int folder, rc;
@@ -228,9 +229,9 @@ static int apply_step(struct folder *f, const Xenlevel__Journal *journal,
         (void)fail_damaged(f);
         return -1;
     }
-    if (folder_find_kind(f, step->key, &kind) || (has_name && make_kind_folder(f, kind)))
+    if (folder_find_kind(f, step->key, &kind) || make_kind_folder(f, kind))
         return -1;
-    folder = folder_open_kind(f, kind, has_name);
+    folder = folder_open_kind(f, kind);
     if (folder < 0)
         return errno == ENOENT ? folder_fail(f, kind->name) : -1;
     name = folder_file_name(kind, step->key);
@@ -324,12 +325,11 @@ static void begin_draft(struct draft *d, const struct folder_step *steps, size_t
 /* Whatever can be known to be impossible is found before anything is made. */
 static int check_place(struct folder *f, const char *key)
 {
-    bool has_name = strchr(key, '/') != NULL;
     const struct folder_kind *kind;
 
-    if (folder_find_kind(f, key, &kind) || (has_name && make_kind_folder(f, kind)))
+    if (folder_find_kind(f, key, &kind) || make_kind_folder(f, kind))
         return -1;
-    if (faccessat(f->root, has_name ? kind->name : ".", W_OK | X_OK, AT_EACCESS))
+    if (faccessat(f->root, folder_kind_path(kind), W_OK | X_OK, AT_EACCESS))
         return folder_fail(f, kind->name);
     return 0;
 }

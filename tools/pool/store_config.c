@@ -53,13 +53,10 @@ static int take_setting(void *arg, const char *section, const char *name, const 
         char **text;
         unsigned int *seconds;
     } settings[] = {
-        {"", "store", &c->store, NULL},
-        {"folder", "wait", NULL, &c->wait},
-        {"etcd", "cacert", &c->cacert, NULL},
-        {"etcd", "cert", &c->cert, NULL},
-        {"etcd", "key", &c->key, NULL},
-        {"etcd", "user", &c->user, NULL},
-        {"etcd", "password_file", &c->password_file, NULL},
+        {"", "store", &c->store, NULL},         {"", "host", &c->host, NULL},
+        {"folder", "wait", NULL, &c->wait},     {"etcd", "cacert", &c->cacert, NULL},
+        {"etcd", "cert", &c->cert, NULL},       {"etcd", "key", &c->key, NULL},
+        {"etcd", "user", &c->user, NULL},       {"etcd", "password_file", &c->password_file, NULL},
         {"etcd", "timeout", NULL, &c->timeout},
     };
 
@@ -112,6 +109,7 @@ void store_config_free(struct store_config *config)
 {
     free(config->path);
     free(config->store);
+    free(config->host);
     free(config->cacert);
     free(config->cert);
     free(config->key);
