@@ -7,7 +7,8 @@
 
 /* A row each, in the order in which people need them. */
 static const struct command *const commands[] = {
-    NULL,
+    &pool_cmd_join,   &pool_cmd_leave,   &pool_cmd_maintenance,
+    &pool_cmd_status, &pool_cmd_refresh, &pool_cmd_drift,
 };
 
 const struct command cmd_pool = {
@@ -20,5 +21,5 @@ const struct command cmd_pool = {
         "timer (`xenlevel pool refresh`); every other command asks the registry, from "
         "anywhere.",
     .commands = commands,
-    .nr_commands = sizeof(commands) / sizeof(commands[0]) - 1,
+    .nr_commands = sizeof(commands) / sizeof(commands[0]),
 };
