@@ -211,8 +211,7 @@ static void free_domains(Xenlevel__Domains *d)
 /* ---- the record ---- */
 
 /* How what is born there by itself comes to be on the level. */
-static void set_born(Xenlevel__PoolHost *r, const struct pool *p, const struct host_self *self,
-                     const struct pool_capture *capture)
+static void set_born(Xenlevel__PoolHost *r, const struct pool *p, const struct host_self *self)
 {
     struct pool_birth birth;
 
@@ -220,7 +219,7 @@ static void set_born(Xenlevel__PoolHost *r, const struct pool *p, const struct h
     set_text(&r->born_level, "");
     if (p->level == POOL_NONE)
         return;
-    pool_born(capture, &p->levels[p->level], &birth);
+    pool_born(&self->cpu, &p->levels[p->level], &birth);
     if (birth.exactly != VERDICT_YES)
         return;
     set_text(&r->born, *self->facts->born                           ? self->facts->born
@@ -245,20 +244,19 @@ static void set_facts(Xenlevel__PoolHost *r, const Xenlevel__PoolHost *facts)
     r->memory_free = facts->memory_free;
 }
 
-void host_record_join(struct pool_change *c, const struct pool *p, const struct host_self *self,
-                      const struct pool_capture *capture)
+void host_record_join(struct pool_change *c, const struct pool *p, const struct host_self *self)
 {
     Xenlevel__PoolHost *r = copy_message(&self->facts->base);
     Xenlevel__Domains domains;
     char now[21], digest[65];
 
     date_now(now);
-    pool_put_capture(c, self->capture, digest);
+    pool_put_capture(c, self->cpu.file, digest);
     set_text(&r->name, self->name);
     set_text(&r->capture, digest);
     set_text(&r->captured, now);
     set_text(&r->joined, now);
-    set_born(r, p, self, capture);
+    set_born(r, p, self);
     pool_put_host(c, r);
     make_domains(c, p, POOL_NONE, self, now, &domains);
     pool_put_domains(c, self->name, &domains);
@@ -289,15 +287,15 @@ static void describe_drift(const struct pool *p, const struct pool_drift *d, str
     }
 }
 
-/* In order again, or still not: once there is drift, it stays until all is back, or accepted. */
+/* In order again, or still not: drift stays until all is back, or an admin accepts it. */
 static void judge_drift(const struct pool *p, const Xenlevel__PoolHost *old,
-                        const struct pool_moment *base, const struct pool_moment *now, bool accept,
+                        const struct pool_moment *base, const struct pool_moment *now,
                         struct host_refresh *r)
 {
     struct pool_drift d;
 
     pool_drift_compare(p, base, now, &d);
-    if (!accept && (pool_is_drift(&d) || (*old->drift && pool_has_lost(&d))))
+    if (pool_is_drift(&d) || (*old->drift && pool_has_lost(&d)))
         r->drift = pool_drift_text(&d, p);
     else
         r->drift = xstrdup("");
@@ -305,7 +303,7 @@ static void judge_drift(const struct pool *p, const Xenlevel__PoolHost *old,
     if (*r->drift && strcmp(r->drift, old->drift) != 0)
         add_detail(r, "it is not what it was: %s", r->drift);
     if (!*r->drift && *old->drift)
-        add_detail(r, accept ? "what it is now was accepted" : "it is in order again");
+        add_detail(r, "it is in order again");
 }
 
 static void set_bytes(ProtobufCBinaryData *field, void *bytes, size_t len)
@@ -333,14 +331,13 @@ static void set_drift(Xenlevel__PoolHost *r, const Xenlevel__PoolHost *base, con
 
 /* What the record becomes; the domains are those of the refresh. */
 static Xenlevel__PoolHost *make_record(struct pool_change *c, const struct pool *p, size_t host,
-                                       const struct host_self *self,
-                                       const struct pool_capture *capture, const char *now)
+                                       const struct host_self *self, const char *now)
 {
     const Xenlevel__PoolHost *old = p->hosts[host].record;
     Xenlevel__PoolHost *r = copy_message(&old->base);
     char digest[65];
 
-    pool_put_capture(c, self->capture, digest);
+    pool_put_capture(c, self->cpu.file, digest);
     if (strcmp(digest, old->capture) != 0) {
         set_text(&r->capture, digest);
         set_text(&r->captured, now);
@@ -348,7 +345,7 @@ static Xenlevel__PoolHost *make_record(struct pool_change *c, const struct pool 
     set_facts(r, self->facts);
     if (!is_memory_changed(old, r))
         r->memory_free = old->memory_free;
-    set_born(r, p, self, capture);
+    set_born(r, p, self);
     return r;
 }
 
@@ -386,20 +383,20 @@ static void describe_changes(const struct pool *p, size_t host, const struct poo
 }
 
 void host_record_refresh(struct pool_change *c, const struct pool *p, size_t host,
-                         const struct host_self *self, const struct pool_capture *capture,
-                         const struct pool_moment *base, bool accept, struct host_refresh *r)
+                         const struct host_self *self, const struct pool_moment *base,
+                         struct host_refresh *r)
 {
     const Xenlevel__PoolHost *old = p->hosts[host].record;
     Xenlevel__PoolHost *record;
-    struct pool_moment moment = {capture, NULL};
+    struct pool_moment moment = {&self->cpu, NULL};
     Xenlevel__Domains domains;
     char now[21];
 
     host_refresh_free(r);
     date_now(now);
-    moment.record = record = make_record(c, p, host, self, capture, now);
+    moment.record = record = make_record(c, p, host, self, now);
     make_domains(c, p, host, self, now, &domains);
-    judge_drift(p, old, base, &moment, accept, r);
+    judge_drift(p, old, base, &moment, r);
     set_drift(record, base->record, r->drift);
     describe_changes(p, host, &moment, r);
     compare_domains(p, host, &domains, r);

@@ -12,9 +12,8 @@
 /* A host that has not refreshed for so long is silent: three times its timer's five minutes. */
 #define POOL_SEEN_SECONDS 900u
 
-/* Put a new member: its record, capture, domains and seen/.  capture: self's. */
-void host_record_join(struct pool_change *c, const struct pool *p, const struct host_self *self,
-                      const struct pool_capture *capture);
+/* Put a new member: its record, capture, domains and seen/. */
+void host_record_join(struct pool_change *c, const struct pool *p, const struct host_self *self);
 
 /* What a refresh found. */
 struct host_refresh {
@@ -25,13 +24,12 @@ struct host_refresh {
 };
 
 /*
- * Put what changed of a member, p->hosts[host].  base, base_record: the host as it was when it was
- * last in order; `accept`: what it is now is in order.  Fills *r, which is zero or an earlier
- * refresh's.
+ * Put what changed of a member, p->hosts[host].  base: the host as it was when it was last in order
+ * (pool-base.h).  Fills *r, which is zero or an earlier refresh's.
  */
 void host_record_refresh(struct pool_change *c, const struct pool *p, size_t host,
-                         const struct host_self *self, const struct pool_capture *capture,
-                         const struct pool_moment *base, bool accept, struct host_refresh *r);
+                         const struct host_self *self, const struct pool_moment *base,
+                         struct host_refresh *r);
 void host_refresh_free(struct host_refresh *r);
 
 #endif /* XENLEVEL_HOST_RECORD_H */

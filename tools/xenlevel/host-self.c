@@ -45,11 +45,15 @@ static int read_images(struct host_self *self, const struct host_self_options *o
 
 static int read_all(struct host_self *self, xc_handle *xch, const struct host_self_options *o)
 {
-    self->capture = capture_xen(xch, o->name);
-    if (!self->capture || host_facts_read(xch, o->root, self->facts) ||
-        host_domains_read(xch, &self->domains) || read_images(self, o))
+    Xenlevel__File *file = capture_xen(xch, o->name);
+
+    if (!file)
         return -1;
-    self->name = xstrdup(self->capture->host->name);
+    self->name = xstrdup(file->host->name);
+    pool_capture_take(&self->cpu, file);
+    if (host_facts_read(xch, o->root, self->facts) || host_domains_read(xch, &self->domains) ||
+        read_images(self, o))
+        return -1;
     host_domains_sort(&self->domains);
     return 0;
 }
@@ -81,11 +85,11 @@ int host_self_from_file(struct host_self *self, const char *path, const char *na
     } else if (s->kind != SUBJECT_HOST || !s->file) {
         warn("%s is no host: xenlevel host makes a file of one", path);
     } else {
-        self->capture = s->file;
+        pool_capture_take(&self->cpu, s->file);
         s->file = NULL;
-        self->name = xstrdup(name ? name : self->capture->host->name);
-        self->facts->xen_version = xstrdup(self->capture->host->xen_version);
-        self->facts->xen_build_id = xstrdup(self->capture->host->xen_build_id);
+        self->name = xstrdup(name ? name : self->cpu.file->host->name);
+        self->facts->xen_version = xstrdup(self->cpu.file->host->xen_version);
+        self->facts->xen_build_id = xstrdup(self->cpu.file->host->xen_build_id);
         rc = 0;
     }
     subject_close(s);
@@ -96,7 +100,8 @@ int host_self_from_file(struct host_self *self, const char *path, const char *na
 void host_self_close(struct host_self *self)
 {
     free(self->name);
-    xlp_free(self->capture);
+    if (self->cpu.file)
+        pool_capture_clear(&self->cpu);
     if (self->facts)
         xenlevel__pool_host__free_unpacked(self->facts, NULL);
     host_domains_free(&self->domains);

@@ -6,11 +6,12 @@
 #define XENLEVEL_HOST_SELF_H
 
 #include "host-facts.h"
+#include "pool.h"
 #include "xlp.h"
 
 struct host_self {
     char *name;
-    Xenlevel__File *capture;
+    struct pool_capture cpu;   /* what it can offer; ->file NULL before it was read */
     Xenlevel__PoolHost *facts; /* what host_facts_read() says, and what the live patch does */
     struct host_domains domains;
     bool is_file; /* nothing is known but what the capture says */

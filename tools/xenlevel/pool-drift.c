@@ -40,7 +40,6 @@ struct question {
     size_t host;
     struct host_self self; /* the host as it is now; not with o->host alone */
     bool has_self;
-    struct pool_capture capture;
     struct pool_base base;
     struct pool_moment now;
     struct pool_drift drift;
@@ -240,8 +239,7 @@ static int find_now(struct question *q, const struct drift_options *o)
     if (q->host == POOL_NONE)
         return -1;
     if (q->has_self) {
-        pool_capture_take(&q->capture, q->self.capture);
-        q->now = (struct pool_moment){&q->capture, q->self.facts};
+        q->now = (struct pool_moment){&q->self.cpu, q->self.facts};
     } else {
         q->now =
             (struct pool_moment){&p->captures[p->hosts[q->host].capture], p->hosts[q->host].record};
@@ -275,10 +273,8 @@ static int ask_drift(const struct drift_options *o)
         status = answer(q, o);
     pool_base_close(&q->base);
     pool_drift_free(&q->drift);
-    if (q->has_self) {
-        pool_capture_clear(&q->capture);
+    if (q->has_self)
         host_self_close(&q->self);
-    }
     pool_session_close(&q->session);
     free(q->text);
     free(q);

@@ -144,7 +144,6 @@ static bool admit(struct join *j, struct pool_change *c, const struct pool *p,
 static enum pool_decision decide(struct pool_change *c, const struct pool *p, void *arg)
 {
     struct join *j = arg;
-    struct pool_capture capture;
     bool admitted;
 
     forget_outcome(j);
@@ -153,11 +152,9 @@ static enum pool_decision decide(struct pool_change *c, const struct pool *p, vo
         return POOL_REFUSE;
     }
     pool_change_event(c, "join", j->self.name, j->why);
-    pool_capture_take(&capture, j->self.capture);
-    admitted = admit(j, c, p, &capture);
+    admitted = admit(j, c, p, &j->self.cpu);
     if (admitted)
-        host_record_join(c, p, &j->self, &capture);
-    pool_capture_clear(&capture);
+        host_record_join(c, p, &j->self);
     return admitted ? POOL_COMMIT : POOL_REFUSE;
 }
 

@@ -38,7 +38,6 @@ static enum pool_decision decide(struct pool_change *c, const struct pool *p, vo
     struct refresh *r = arg;
     size_t host = pool_find_host(p, r->self.name);
     struct pool_base base;
-    struct pool_capture capture;
 
     free(r->pool);
     r->pool = xstrdup(p->record->name);
@@ -48,9 +47,7 @@ static enum pool_decision decide(struct pool_change *c, const struct pool *p, vo
     r->failed = pool_base_open(r->store, p, host, &base) != 0;
     if (r->failed)
         return POOL_REFUSE;
-    pool_capture_take(&capture, r->self.capture);
-    host_record_refresh(c, p, host, &r->self, &capture, &base.moment, false, &r->found);
-    pool_capture_clear(&capture);
+    host_record_refresh(c, p, host, &r->self, &base.moment, &r->found);
     pool_base_close(&base);
     return POOL_COMMIT;
 }
