@@ -6,6 +6,7 @@
 #ifndef XENLEVEL_HOST_FACTS_H
 #define XENLEVEL_HOST_FACTS_H
 
+#include "cpu_policy.pb-c.h"
 #include "pool.pb-c.h"
 #include "xc.h"
 

@@ -275,10 +275,16 @@ static bool is_memory_changed(const Xenlevel__PoolHost *a, const Xenlevel__PoolH
     return change > a->memory / 32;
 }
 
+static const char *none(const char *text)
+{
+    return *text ? text : "none";
+}
+
 static void describe_drift(const struct pool *p, const struct pool_drift *d, struct host_refresh *r)
 {
     for (size_t i = 0; i < d->n_facts; i++)
-        add_detail(r, "%s: %s -> %s", d->facts[i].what, d->facts[i].was, d->facts[i].now);
+        add_detail(r, "%s: %s -> %s", d->facts[i].what, none(d->facts[i].was),
+                   none(d->facts[i].now));
     if (d->changed && !*r->drift) {
         char *text = pool_drift_text(d, p);
 

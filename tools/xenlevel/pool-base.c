@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* See pool-base.h. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,11 @@ static Xenlevel__File *read_capture(struct store *store, const char *digest)
     } else {
         if (value.revision)
             file = xlp_decode(key, value.bytes, value.len, &error);
+        if (file && file->content_case != XENLEVEL__FILE__CONTENT_HOST) {
+            xlp_free(file);
+            file = NULL;
+            (void)snprintf(error.text, sizeof(error.text), "it is no host");
+        }
         if (!file)
             warn("%s: %s: %s", store_name(store), key, error.text);
         store_value_free(&value);
@@ -33,6 +39,7 @@ int pool_base_open(struct store *store, const struct pool *p, size_t host, struc
 {
     const struct pool_host *h = &p->hosts[host];
     const ProtobufCBinaryData *before = &h->record->before;
+    Xenlevel__File *file;
 
     memset(base, 0, sizeof(*base));
     base->moment = (struct pool_moment){&p->captures[h->capture], h->record};
@@ -47,23 +54,22 @@ int pool_base_open(struct store *store, const struct pool *p, size_t host, struc
     base->moment.record = base->record;
     if (!strcmp(base->record->capture, h->record->capture))
         return 0;
-    base->file = read_capture(store, base->record->capture);
-    if (!base->file) {
+    file = read_capture(store, base->record->capture);
+    if (!file) {
         pool_base_close(base);
         return -1;
     }
-    pool_capture_take(&base->capture, base->file);
+    pool_capture_take(&base->capture, file);
     base->moment.capture = &base->capture;
     return 0;
 }
 
 void pool_base_close(struct pool_base *base)
 {
-    if (base->file)
+    if (base->capture.file)
         pool_capture_clear(&base->capture);
-    xlp_free(base->file);
     if (base->record)
         xenlevel__pool_host__free_unpacked(base->record, NULL);
-    base->file = NULL;
+    base->capture.file = NULL;
     base->record = NULL;
 }

@@ -10,9 +10,9 @@
 
 struct pool_base {
     struct pool_moment moment;
-    Xenlevel__PoolHost *record; /* both read for it alone; NULL: it is as the pool has it */
-    Xenlevel__File *file;
-    struct pool_capture capture; /* of `file` */
+    /* Read for it alone; NULL, and ->file NULL: they are the pool's. */
+    Xenlevel__PoolHost *record;
+    struct pool_capture capture;
 };
 
 /* Find it.  0; or -1 after a message.  Close it when that was 0. */

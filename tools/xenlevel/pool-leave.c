@@ -69,6 +69,7 @@ static int print_leave_json(const struct leave *l, bool left)
 static int leave_pool(struct leave *l, struct store *store, bool json)
 {
     int outcome = pool_change_run(store, l->host, decide_leave, l);
+    char domains[32], images[32];
     int status = pool_change_status(outcome);
 
     if (outcome < 0)
@@ -78,9 +79,9 @@ static int leave_pool(struct leave *l, struct store *store, bool json)
     if (json)
         return print_leave_json(l, !outcome) ? STATUS_TROUBLE : status;
     if (outcome)
-        warn("%s has %zu domains and %zu images: they are to go first (xenlevel pool evacuate "
-             "%s), or --force forgets them",
-             l->host, l->domains, l->images, l->host);
+        warn("%s has %s and %s: they are to go first, or --force forgets them", l->host,
+             plural(domains, sizeof(domains), l->domains, "domain", "domains"),
+             plural(images, sizeof(images), l->images, "saved image", "saved images"));
     else
         out_text(stdout, 0, 2, "%s has left", l->host);
     return status;

@@ -104,13 +104,16 @@ static char *describe_seen(const struct member *m)
 static void print_head(const struct pool_session *s)
 {
     const struct pool *p = &s->pool;
+    char hosts[32], kinds[32], domains[32], saved[32];
     size_t images = 0;
 
     for (size_t i = 0; i < p->n_domains; i++)
         images += p->domains[i].record->state == XENLEVEL__DOMAIN_STATE__DOMAIN_SAVED;
-    out_text(stdout, 0, 2, "pool %s (%s): %zu hosts of %zu kinds, %zu domains, %zu images",
-             p->record->name, store_name(s->store), p->n_hosts, p->n_captures,
-             p->n_domains - images, images);
+    out_text(stdout, 0, 2, "pool %s (%s): %s of %s, %s, %s", p->record->name, store_name(s->store),
+             plural(hosts, sizeof(hosts), p->n_hosts, "host", "hosts"),
+             plural(kinds, sizeof(kinds), p->n_captures, "kind", "kinds"),
+             plural(domains, sizeof(domains), p->n_domains - images, "domain", "domains"),
+             plural(saved, sizeof(saved), images, "image", "images"));
     if (p->level == POOL_NONE)
         out_text(stdout, 0, 2, "it has no level yet: `xenlevel pool level` makes one of its hosts");
     else
