@@ -29,6 +29,9 @@ struct pool_admission {
     struct pool_admission_type type[POOL_TYPES];
 };
 
+/* Return "avx512f, avx512dq, avx512cd and 6 others"; malloc'ed. */
+char *pool_name_features(const struct featureset *fs);
+
 /* Ask whether guests of the level can come to a host with these CPUs.  Nothing is allocated. */
 void pool_admit(const struct pool_capture *capture, const struct pool_level *level,
                 struct pool_admission *a);
@@ -44,11 +47,11 @@ char *pool_admission_text(const struct pool_admission *a, const struct pool_capt
  * policies, which every toolstack gives. */
 struct pool_birth_type {
     bool asked, offered;
-    bool known;               /* all that matters of the default policy is */
-    struct featureset richer; /* born with it, and not in the level */
-    struct featureset lacks;  /* in the level, and not born with it */
-    struct featureset untold; /* hazards of the level that it is not told of */
-    size_t other;             /* numbers and sizes that are above the level's */
+    struct featureset richer;   /* born with it, and not in the level */
+    struct featureset lacks;    /* in the level, and not born with it */
+    struct featureset untold;   /* warnings of the level that it is not told of */
+    struct featureset doubtful; /* nobody knows whether it is born with these */
+    size_t other;               /* numbers and sizes that are above the level's */
     struct policy_fault first_other;
 };
 
