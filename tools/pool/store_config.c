@@ -52,13 +52,19 @@ static int take_setting(void *arg, const char *section, const char *name, const 
         const char *section, *name;
         char **text;
         unsigned int *seconds;
+        /* clang-format off */
     } settings[] = {
-        {"", "store", &c->store, NULL},         {"", "host", &c->host, NULL},
-        {"folder", "wait", NULL, &c->wait},     {"etcd", "cacert", &c->cacert, NULL},
-        {"etcd", "cert", &c->cert, NULL},       {"etcd", "key", &c->key, NULL},
-        {"etcd", "user", &c->user, NULL},       {"etcd", "password_file", &c->password_file, NULL},
+        {"", "store", &c->store, NULL},
+        {"", "host", &c->host, NULL},
+        {"folder", "wait", NULL, &c->wait},
+        {"etcd", "cacert", &c->cacert, NULL},
+        {"etcd", "cert", &c->cert, NULL},
+        {"etcd", "key", &c->key, NULL},
+        {"etcd", "user", &c->user, NULL},
+        {"etcd", "password_file", &c->password_file, NULL},
         {"etcd", "timeout", NULL, &c->timeout},
     };
+    /* clang-format on */
 
     if (r->why)
         return 1;

@@ -11,11 +11,9 @@
 
 #include "host-facts.h"
 #include "logger.h"
-#include "out.h"
 #include "util.h"
 #include "xc_audit.h"
 #include "xc_sr_envelope.h"
-#include "xlp.h"
 
 #define PAGE_BYTES 4096u
 
@@ -31,20 +29,12 @@ static struct host_domain *add_domain(struct host_domains *d)
     return one;
 }
 
-/* Without a name and a date, so that equal CPUs are equal files. */
-static Xenlevel__File *make_cpu(uint32_t type, const struct cpu_policy *p)
+static struct cpu_policy *copy_cpu(const struct cpu_policy *p)
 {
-    Xenlevel__File *file = xlp_new();
-    Xenlevel__Guest *guest = xcalloc(1, sizeof(*guest));
+    struct cpu_policy *copy = xcalloc(1, sizeof(*copy));
 
-    xenlevel__guest__init(guest);
-    guest->type = type == XENLEVEL__GUEST_TYPE__GUEST_TYPE_PV
-                      ? XENLEVEL__GUEST_TYPE__GUEST_TYPE_PV
-                      : XENLEVEL__GUEST_TYPE__GUEST_TYPE_HVM;
-    guest->policy = xlp_policy_from(p);
-    file->content_case = XENLEVEL__FILE__CONTENT_GUEST;
-    file->guest = guest;
-    return file;
+    *copy = *p;
+    return copy;
 }
 
 /* ---- domains ---- */
@@ -109,7 +99,7 @@ static void take_domain(xc_handle *xch, const struct xc_domain_info *info, char 
     r->vcpus = info->nr_vcpus;
     r->state = state_of(info);
     if (!xc_domain_policy(xch, info->domid, &policy))
-        one->cpu = make_cpu(r->type, &policy);
+        one->cpu = copy_cpu(&policy);
 }
 
 int host_domains_read(xc_handle *xch, struct host_domains *d)
@@ -180,7 +170,7 @@ static void read_head(int fd, enum xc_sr_layer layer, struct host_domain *one)
         if (head->name[0])
             one->record->name = xstrdup(head->name);
         if (head->has_cpuid && !xc_sr_head_policy(head, &policy, &report))
-            one->cpu = make_cpu(one->record->type, &policy);
+            one->cpu = copy_cpu(&policy);
     }
     free(head);
 }
@@ -243,7 +233,7 @@ void host_domains_free(struct host_domains *d)
     for (size_t i = 0; i < d->n; i++) {
         if (d->list[i].record)
             xenlevel__domain__free_unpacked(d->list[i].record, NULL);
-        xlp_free(d->list[i].cpu);
+        free(d->list[i].cpu);
     }
     free(d->list);
     *d = (struct host_domains){NULL, 0};

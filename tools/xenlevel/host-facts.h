@@ -21,7 +21,7 @@ int host_facts_read(xc_handle *xch, const char *root, Xenlevel__PoolHost *host);
 /* One domain, or image, with its CPU. */
 struct host_domain {
     Xenlevel__Domain *record; /* ->policy is still empty */
-    Xenlevel__File *cpu;      /* a Guest without name and date; NULL: it could not be read */
+    struct cpu_policy *cpu;   /* NULL: it could not be read */
 };
 
 struct host_domains {
