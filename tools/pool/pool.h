@@ -31,7 +31,7 @@ struct pool_capture {
 /* The CPU of guests of one kind: a class of guests. */
 struct pool_policy {
     char digest[65];
-    enum guest_type type; /* PV, or HVM for HVM and PVH */
+    enum guest_type type; /* GUEST_PV; GUEST_HVM_HAP for HVM and PVH */
     struct cpu_policy policy, unknown;
 };
 
@@ -76,7 +76,19 @@ struct store;
  * (EPROTONOSUPPORT), a value that is rubbish (EINVAL; the line names the key).  Call pool_free() in
  * both cases. */
 int pool_load(struct store *store, struct pool *p);
+/* Read only what one host needs to know: the pool, its levels, and this host with its capture and
+ * its domains' policies, where it is a member. */
+int pool_load_host(struct store *store, const char *name, struct pool *p);
 void pool_free(struct pool *p);
+
+/* Return the key "kind/NAME", NAME with every byte that a key cannot have as %XX; malloc'ed. */
+char *pool_key(const char *kind, const char *name);
+
+/*
+ * Open the registry that is meant: `option` (of --pool; NULL: not given), else XENLEVEL_POOL, else
+ * the configuration's.  Returns NULL after a message.  Close it by store_close().
+ */
+struct store *pool_open(const char *option, bool create);
 
 size_t pool_find_host(const struct pool *p, const char *name);
 /* Find a domain by name or UUID; *more (may be NULL): how many others have that name. */
