@@ -20,6 +20,7 @@ struct etcd_http {
 
 /* What a reply is collected in. */
 struct collector {
+    CURL *curl;
     const struct etcd_post *post;
     char *bytes;
     size_t len, room;
@@ -50,12 +51,16 @@ void etcd_http_close(struct etcd_http *http)
     curl_global_cleanup();
 }
 
-/* Give take_line() the whole lines that are there. */
+/* Give take_line() the whole lines that are there.  Errors of HTTP are no lines. */
 static void give_lines(struct collector *c)
 {
     size_t from = 0;
+    long status = 0;
     const char *end;
 
+    (void)curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status != 200)
+        return;
     while (!c->enough && (end = memchr(c->bytes + from, '\n', c->len - from))) {
         size_t at = (size_t)(end - c->bytes);
 
@@ -128,7 +133,7 @@ static void set_question(struct etcd_http *http, const struct etcd_post *post,
     (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)post->ms);
     (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)post->idle_s);
     (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, http->error);
-    if (!post->take_line) { /* lines come when there is something to say */
+    if (!post->patient) {
         (void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
         (void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)post->idle_s);
     }
@@ -184,7 +189,7 @@ void etcd_http_post(struct etcd_http *http, const struct etcd_post *post, struct
 {
     char *url = xasprintf("%s%s", post->endpoint, post->path);
     struct curl_slist *headers = make_headers(post);
-    struct collector c = {.post = post};
+    struct collector c = {.curl = http->curl, .post = post};
     CURLcode code;
 
     *reply = (struct etcd_reply){.got = ETCD_GOT_REPLY};
@@ -196,10 +201,11 @@ void etcd_http_post(struct etcd_http *http, const struct etcd_post *post, struct
     (void)curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &reply->status);
     reply->body = c.bytes;
     reply->len = c.len;
+    reply->heard = c.enough;
     if (c.too_long) {
         reply->got = ETCD_GOT_TOO_LONG;
-        (void)xc_text_print(reply->why, sizeof(reply->why),
-                            "its answer is longer than %zu bytes", post->reply_max);
+        (void)xc_text_print(reply->why, sizeof(reply->why), "its answer is longer than %zu bytes",
+                            post->reply_max);
     } else if (code && !c.enough) {
         say_failure(http, post, code, reply);
     } else if (!reply->body) {

@@ -17,24 +17,26 @@ struct etcd_post {
     const char *token;           /* of the user; NULL: none */
     const char *body;
     size_t len;
-    unsigned int ms;      /* for all of it */
-    unsigned int idle_s;  /* until it is connected; and without a byte from there */
-    size_t reply_max;     /* bytes */
-    bool fresh;           /* over a connection of its own, on which libcurl sends nothing twice */
+    unsigned int ms;     /* for all of it */
+    unsigned int idle_s; /* until it is connected; and without a byte from there */
+    size_t reply_max;    /* bytes */
+    bool fresh;          /* over a connection of its own, on which libcurl sends nothing twice */
     /* For an answer of lines that come one by one.  Returns false when it has heard enough. */
     bool (*take_line)(void *arg, const char *line, size_t len);
     void *arg;
+    bool patient; /* lines come when there is something to say: silence is no fault */
 };
 
 enum etcd_got {
-    ETCD_GOT_REPLY,  /* and it is whole; or take_line() has heard enough */
+    ETCD_GOT_REPLY, /* and it is whole; or take_line() has heard enough */
     ETCD_GOT_TOO_LONG,
-    ETCD_NOT_SENT,   /* the endpoint has not seen the question */
-    ETCD_NO_REPLY,   /* it may have */
+    ETCD_NOT_SENT, /* the endpoint has not seen the question */
+    ETCD_NO_REPLY, /* it may have */
 };
 
 struct etcd_reply {
     enum etcd_got got;
+    bool heard;  /* take_line() has heard enough */
     long status; /* of HTTP */
     char *body;  /* with a NUL behind it; free() */
     size_t len;

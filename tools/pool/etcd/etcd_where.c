@@ -19,9 +19,8 @@
 
 static int say_invalid(char *why, size_t size, const char *url, const char *what)
 {
-    (void)xc_text_print(why, size,
-                        "'%s' is no address of etcd: %s (etcd:https://HOST:2379,.../PREFIX)", url,
-                        what);
+    (void)xc_text_print(
+        why, size, "'%s' is no address of etcd: %s (etcd:https://HOST:2379,.../PREFIX)", url, what);
     errno = EINVAL;
     return -1;
 }
@@ -95,8 +94,7 @@ static int take_parts(struct etcd_where *w, CURLU *url, bool last, char *why, si
     else
         rc = take_prefix(w, path ? path : "", last, why, size);
     if (!rc)
-        w->endpoints[w->n++] =
-            xasprintf("%s://%s:%s", scheme, host, port ? port : DEFAULT_PORT);
+        w->endpoints[w->n++] = xasprintf("%s://%s:%s", scheme, host, port ? port : DEFAULT_PORT);
     free(scheme);
     free(host);
     free(port);
