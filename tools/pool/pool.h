@@ -2,8 +2,8 @@
 /*
  * A pool as it was at one moment, in memory: what its registry says, with equal CPUs together.
  *
- * Whatever is asked about a pool (matrix, evacuation, suggestions, the report) is computed from this
- * alone, so a pool can be put together without a registry, for planning and for tests.
+ * Whatever is asked about a pool (matrix, evacuation, suggestions, the report) is computed from
+ * this alone, so a pool can be put together without a registry, for planning and for tests.
  */
 #ifndef POOL_POOL_H
 #define POOL_POOL_H
@@ -62,8 +62,8 @@ struct pool {
     uint64_t store_revision; /* of the snapshot */
     struct pool_capture *captures;
     struct pool_policy *policies;
-    struct pool_level *levels; /* by name and version */
-    struct pool_host *hosts;   /* by name */
+    struct pool_level *levels;   /* by name and version */
+    struct pool_host *hosts;     /* by name */
     struct pool_domain *domains; /* by host, then as in its record */
     size_t n_captures, n_policies, n_levels, n_hosts, n_domains;
     size_t level; /* the pool's, index; POOL_NONE */

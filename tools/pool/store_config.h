@@ -11,7 +11,8 @@
 struct store_config {
     char *path;  /* the file; for messages */
     char *store; /* `store`: which registry; NULL: not said */
-    unsigned int wait; /* [folder]: seconds to wait for one that somebody else changes; 0: STORE_WAIT */
+    unsigned int
+        wait; /* [folder]: seconds to wait for one that somebody else changes; 0: STORE_WAIT */
     /* [etcd]; NULL or 0: not said */
     char *cacert;         /* PEM: who signs etcd's certificates; NULL: the system's */
     char *cert, *key;     /* PEM: ours */

@@ -7,6 +7,8 @@
 
 /* A row each, in the order in which people need them. */
 static const struct command *const commands[] = {
+    &pool_cmd_init,
+    &pool_cmd_history,
     NULL,
 };
 

@@ -15,4 +15,6 @@
 #define POOL_WHY {'w', "why", "TEXT", "the reason, for the history"}
 /* clang-format on */
 
+extern const struct command pool_cmd_history, pool_cmd_init;
+
 #endif /* XENLEVEL_POOL_COMMANDS_H */
