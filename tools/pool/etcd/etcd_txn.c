@@ -35,7 +35,7 @@ struct txn {
     const struct store_change *changes;
     size_t n;
     const uint64_t *leases; /* of each change; 0: none */
-    const bool *present;    /* of each change: etcd_large.c has put it before */
+    const bool *present;    /* of each change: etcd_large.c has put it before, for good */
     bool once;              /* changes[0] creates a key of its own */
     size_t conflict;
     bool failed_for_good; /* that condition */
@@ -48,30 +48,20 @@ static bool changes_something(const struct txn *t, size_t i)
 
 static bool has_condition(const struct txn *t, size_t i)
 {
-    return t->changes[i].checked || t->present[i];
+    return t->changes[i].checked && !t->present[i];
 }
 
 /* ---- the question ---- */
 
-static void add_compare(struct etcd_body *b, const struct txn *t, size_t i)
-{
-    const struct store_change *c = &t->changes[i];
-
-    json_object(b->j, NULL);
-    etcd_json_key(b->j, "key", t->e, c->key, false);
-    json_string(b->j, "target", "MOD");
-    json_string(b->j, "result", t->present[i] ? "GREATER" : "EQUAL");
-    json_number(b->j, "mod_revision", t->present[i] ? 0 : c->revision);
-    json_close_object(b->j);
-}
-
-static void add_absent(struct etcd_body *b, const struct etcd *e, const char *key)
+/* The condition that what stands at a key has this revision; 0: nothing stands there. */
+static void add_compare(struct etcd_body *b, const struct etcd *e, const char *key,
+                        uint64_t revision)
 {
     json_object(b->j, NULL);
     etcd_json_key(b->j, "key", e, key, false);
     json_string(b->j, "target", "MOD");
     json_string(b->j, "result", "EQUAL");
-    json_number(b->j, "mod_revision", 0);
+    json_number(b->j, "mod_revision", revision);
     json_close_object(b->j);
 }
 
@@ -109,9 +99,9 @@ static void fill_txn(const struct txn *t, struct etcd_body *b)
     json_array(b->j, "compare");
     for (size_t i = 0; i < t->n; i++)
         if (has_condition(t, i))
-            add_compare(b, t, i);
+            add_compare(b, t->e, t->changes[i].key, t->changes[i].revision);
     if (t->once)
-        add_absent(b, t->e, fence);
+        add_compare(b, t->e, fence, 0);
     json_close_array(b->j);
     json_array(b->j, "success");
     for (size_t i = 0; i < t->n; i++)
@@ -171,11 +161,11 @@ static enum fate read_looks(struct txn *t, yajl_val root, bool maybe)
         if (!has_condition(t, i))
             continue;
         now = etcd_number(found_at(root, look++), "mod_revision");
-        holds = t->present[i] ? now : now == t->changes[i].revision;
+        holds = now == t->changes[i].revision;
         if (!holds && !found)
             t->conflict = i;
         found |= !holds;
-        t->failed_for_good |= !holds && !t->present[i] && t->changes[i].revision;
+        t->failed_for_good |= !holds && t->changes[i].revision;
     }
     return !maybe || !t->once || t->failed_for_good ? FATE_CONFLICT : FATE_OPEN;
 }
@@ -194,7 +184,7 @@ static enum fate raise_fence(struct txn *t)
     if (!etcd_lease_grant(t->e, FENCE_SECONDS, &lease)) {
         etcd_body_begin(&b);
         json_array(b.j, "compare");
-        add_absent(&b, t->e, t->changes[0].key);
+        add_compare(&b, t->e, t->changes[0].key, 0);
         json_close_array(b.j);
         json_array(b.j, "success");
         json_object(b.j, NULL);
