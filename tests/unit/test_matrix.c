@@ -176,6 +176,38 @@ static void test_answers_are_those_of_one_by_one(void **state)
     pools_free(&p);
 }
 
+/* What a guest was not told to beware of stands against it as well. */
+static void test_hazards_count(void **state)
+{
+    struct pool p;
+    struct pool_matrix m;
+    struct featureset fs;
+    size_t c, careful, careless, host;
+    char *why;
+
+    (void)state;
+    pools_begin(&p, "hazards");
+    c = pools_capture(&p, "intel-skylake-sp", 0, "4.17.7");
+    host = pools_host(&p, "h", c, 64, 40);
+    careful = pools_born(&p, c, GUEST_HVM_HAP);
+    careless = pools_born(&p, c, GUEST_HVM_HAP);
+    policy_to_featureset(&p.policies[careless].policy, &fs);
+    featureset_andnot(&fs, &fs, featureset_merge_mask(MERGE_HAZARD));
+    policy_from_featureset(&p.policies[careless].policy, &fs);
+    pools_domain(&p, host, "careful", careful, 4);
+    pools_domain(&p, host, "careless", careless, 4);
+    pools_end(&p);
+    matrix_build(&p, &m);
+    (void)compare_all(&m);
+    assert_int_equal(matrix_of(&m, 0, 0), VERDICT_YES);
+    assert_int_equal(matrix_of(&m, 1, 0), VERDICT_NO);
+    why = matrix_why(&m, m.row_of[1], 0, 0);
+    assert_non_null(strstr(why, "not told of"));
+    free(why);
+    matrix_free(&m);
+    pools_free(&p);
+}
+
 static void test_empty(void **state)
 {
     struct pool p;
@@ -198,6 +230,7 @@ int main(void)
         cmocka_unit_test(test_two_generations),
         cmocka_unit_test(test_releases_go_one_way),
         cmocka_unit_test(test_answers_are_those_of_one_by_one),
+        cmocka_unit_test(test_hazards_count),
         cmocka_unit_test(test_empty),
     };
 
