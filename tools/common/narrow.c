@@ -18,7 +18,7 @@ static void drop_dependent(struct featureset *fs)
 }
 
 /* The default policy with all that the level has, as far as the maximum has it: the level may have
- * been made of hosts whose Xen gives it by default.  No hazards: those are the default's own. */
+ * been made of hosts whose Xen gives it by default. */
 static void widen(struct cpu_policy *p, const struct cpu_policy *max,
                   const struct cpu_policy *level)
 {
@@ -28,7 +28,6 @@ static void widen(struct cpu_policy *p, const struct cpu_policy *max,
     policy_to_featureset(level, &more);
     policy_to_featureset(max, &possible);
     featureset_and(&more, &more, &possible);
-    featureset_andnot(&more, &more, featureset_merge_mask(MERGE_HAZARD));
     featureset_andnot(&more, &more, featureset_merge_mask(MERGE_DYNAMIC));
     featureset_or(&fs, &fs, &more);
     policy_from_featureset(p, &fs);
