@@ -32,13 +32,13 @@ static const char *advise_verification(long result)
 }
 
 /* What is wrong on our side, or theirs, in a few words; NULL: no matter of TLS. */
-static const char *advise(CURL *curl, CURLcode code, const char *said)
+static const char *advise(const struct etcd_curl *lib, CURL *curl, CURLcode code, const char *said)
 {
     long result = 0;
 
     switch (code) {
     case CURLE_PEER_FAILED_VERIFICATION:
-        (void)curl_easy_getinfo(curl, CURLINFO_SSL_VERIFYRESULT, &result);
+        (void)lib->easy_getinfo(curl, CURLINFO_SSL_VERIFYRESULT, &result);
         return advise_verification(result);
     case CURLE_SSL_CACERT_BADFILE:
         return "cacert cannot be read, or has no certificate in it";
@@ -55,12 +55,11 @@ static const char *advise(CURL *curl, CURLcode code, const char *said)
     return NULL;
 }
 
-bool etcd_tls_explain(CURL *curl, const struct store_config *config, const char *endpoint,
+bool etcd_tls_explain(const struct etcd_curl *lib, CURL *curl, const struct store_config *config,
                       CURLcode code, const char *said, struct etcd_reply *reply)
 {
-    const char *what = advise(curl, code, said);
+    const char *what = advise(lib, curl, code, said);
 
-    (void)endpoint;
     if (!what)
         return false;
     reply->got = ETCD_NOT_SENT; /* the other side hears nothing before TLS is there */
