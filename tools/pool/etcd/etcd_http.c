@@ -165,7 +165,8 @@ static struct curl_slist *make_headers(const struct etcd_curl *lib, const struct
 }
 
 /* Nothing came back: say what libcurl says, and whether the question can have arrived. */
-static void say_failure(struct etcd_http *http, CURLcode code, struct etcd_reply *reply)
+static void say_failure(struct etcd_http *http, const struct etcd_post *post, CURLcode code,
+                        struct etcd_reply *reply)
 {
     const char *said = http->error[0] ? http->error : http->lib->easy_strerror(code);
     curl_off_t sent_after = 0;
@@ -179,7 +180,12 @@ static void say_failure(struct etcd_http *http, CURLcode code, struct etcd_reply
         reply->err = ENOMEM;
     else if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST)
         reply->lasting = true;
-    (void)xc_text_print(reply->why, sizeof(reply->why), "%s", said);
+    if (code == CURLE_GOT_NOTHING && !strncmp(post->endpoint, "http://", 7)) {
+        reply->lasting = true; /* so does etcd when it wants TLS */
+        (void)xc_text_print(reply->why, sizeof(reply->why), "%s: does it want https://?", said);
+    } else {
+        (void)xc_text_print(reply->why, sizeof(reply->why), "%s", said);
+    }
 }
 
 void etcd_http_post(struct etcd_http *http, const struct etcd_post *post, struct etcd_reply *reply)
@@ -204,7 +210,7 @@ void etcd_http_post(struct etcd_http *http, const struct etcd_post *post, struct
         (void)xc_text_print(reply->why, sizeof(reply->why), "its answer is longer than %zu bytes",
                             post->reply_max);
     } else if (code && !c.enough) {
-        say_failure(http, code, reply);
+        say_failure(http, post, code, reply);
     } else if (!reply->body) {
         reply->body = xstrdup("");
     }

@@ -13,8 +13,6 @@
 static const char *advise_verification(long result)
 {
     switch (result) {
-    case X509_V_OK: /* what OpenSSL looked at was right: the name is not */
-        return "its certificate is for another name: ask it by a name that the certificate has";
     case X509_V_ERR_CERT_HAS_EXPIRED:
         return "its certificate has expired, or the clock here is wrong";
     case X509_V_ERR_CERT_NOT_YET_VALID:
@@ -38,6 +36,8 @@ static const char *advise(const struct etcd_curl *lib, CURL *curl, CURLcode code
 
     switch (code) {
     case CURLE_PEER_FAILED_VERIFICATION:
+        if (strstr(said, "subject name")) /* libcurl itself looks at it */
+            return "its certificate is for another name: ask it by a name that the certificate has";
         (void)lib->easy_getinfo(curl, CURLINFO_SSL_VERIFYRESULT, &result);
         return advise_verification(result);
     case CURLE_SSL_CACERT_BADFILE:
