@@ -152,7 +152,7 @@ def test_http_and_https(guarded, open_to_all, settings, run):
     url = open_to_all.members[0].url.replace("http", "https")
     answer = run(f"etcd:{url}/pool", {"cacert": settings["cacert"]}, "list")
     assert answer["errno"] == "EACCES"
-    assert answer["error"].startswith(f"etcd does not answer: {url}: it does not speak TLS: http:// in the place of https://?")
+    assert answer["error"].startswith(f"etcd does not answer: {url}: no TLS comes about with it: http:// in the place of https://?")
 
 
 # ---- users ----

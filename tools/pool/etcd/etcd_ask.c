@@ -204,9 +204,12 @@ static int try_round(struct asking *k)
 
     for (size_t i = 0; i < e->where.n && (i == 0 || left_ms(k)); i++) {
         size_t at = (from + i) % e->where.n;
-        struct etcd_try *t = &k->last[at];
+        struct etcd_try *t = &k->last[at], before = *t;
+        bool short_of_time = left_ms(k) < k->idle_s * 1000;
 
         try_endpoint(k, e->where.endpoints[at], t);
+        if (short_of_time && before.why[0] && t->err == ETIMEDOUT) /* it told more then */
+            (void)memcpy(t->why, before.why, sizeof(t->why));
         if (t->verdict == ETCD_ANSWERED || t->verdict == ETCD_REFUSED) {
             e->at = at;
             errno = t->err;

@@ -52,6 +52,8 @@ static const char *advise(const struct etcd_curl *lib, CURL *curl, CURLcode code
         return "it does not accept our certificate (cert and key)";
     if (strstr(said, "wrong version number") || strstr(said, "packet length too long"))
         return "it does not speak TLS: http:// in the place of https://?";
+    if (code == CURLE_SSL_CONNECT_ERROR) /* so does etcd without TLS: it hangs up */
+        return "no TLS comes about with it: http:// in the place of https://?";
     return NULL;
 }
 
