@@ -133,6 +133,13 @@ def test_a_certificate_with_a_name_and_users(guarded, settings, run, authority):
                       "certificate with a CommonName here when it has users: cert needs a subject without one"}
 
 
+def test_a_change_without_a_certificate(guarded, settings, run, stranger):
+    """Who is not let in has changed nothing, and that is no doubt."""
+    settings["cert"], settings["key"] = stranger.sign("changer")
+    answer = run(guarded.where("pool"), {**settings, "user": ""}, "txn", "create:history/x:01")
+    assert answer["errno"] == "EACCES" and "it does not accept our certificate" in answer["error"]
+
+
 def test_files_that_are_not_there(guarded, settings, run, tmp_path):
     where = guarded.where("pool")
     answer = run(where, {**settings, "cacert": tmp_path / "none"}, "list")

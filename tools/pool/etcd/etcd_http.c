@@ -14,6 +14,7 @@ struct etcd_http {
     const struct etcd_curl *lib;
     CURL *curl;
     const struct store_config *config;
+    bool old_tls; /* the next connection is one of TLS 1.2: see note_loss() */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -134,6 +135,9 @@ static void set_question(struct etcd_http *http, const struct etcd_post *post,
         (void)lib->easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
         (void)lib->easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)post->idle_s);
     }
+    if (http->old_tls)
+        (void)lib->easy_setopt(curl, CURLOPT_SSLVERSION,
+                               (long)CURL_SSLVERSION_TLSv1_2 | CURL_SSLVERSION_MAX_TLSv1_2);
     set_certificates(http);
 }
 
@@ -162,6 +166,18 @@ static struct curl_slist *make_headers(const struct etcd_curl *lib, const struct
         free(line);
     }
     return headers;
+}
+
+/*
+ * A connection was lost.  In TLS 1.3 that may be how a certificate of ours is refused: we think
+ * that we are connected, our question crosses the refusal, and the other side's reset then throws
+ * the refusal away.  In TLS 1.2 it comes before any question, so we try that next, once.
+ */
+static void note_loss(struct etcd_http *http, const struct etcd_post *post, CURLcode code)
+{
+    bool lost = code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR;
+
+    http->old_tls = lost && !http->old_tls && !strncmp(post->endpoint, "https://", 8);
 }
 
 /* Nothing came back: say what libcurl says, and whether the question can have arrived. */
@@ -201,6 +217,7 @@ void etcd_http_post(struct etcd_http *http, const struct etcd_post *post, struct
     (void)http->lib->easy_setopt(http->curl, CURLOPT_WRITEFUNCTION, take_bytes);
     (void)http->lib->easy_setopt(http->curl, CURLOPT_WRITEDATA, &c);
     code = http->lib->easy_perform(http->curl);
+    note_loss(http, post, code);
     (void)http->lib->easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &reply->status);
     reply->body = c.bytes;
     reply->len = c.len;

@@ -48,7 +48,7 @@ static const char *advise(const struct etcd_curl *lib, CURL *curl, CURLcode code
         break;
     }
     /* Only the other side sends alerts: in TLS 1.3 when we think that we are connected. */
-    if (strstr(said, " alert "))
+    if (strstr(said, " alert ") && !strstr(said, "protocol version"))
         return "it does not accept our certificate (cert and key)";
     if (strstr(said, "wrong version number") || strstr(said, "packet length too long"))
         return "it does not speak TLS: http:// in the place of https://?";
