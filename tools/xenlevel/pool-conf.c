@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* See pool-conf.h. */
 #include <errno.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include <ini.h>
 
 #include "out.h"
 #include "outfile.h"
@@ -64,13 +65,6 @@ char *pool_conf_host(void)
     return host;
 }
 
-static char *make_text(const char *where, const char *host)
-{
-    return xasprintf("# Which pool this host is a member of: xenlevel pool refresh reads it.\n"
-                     "store = %s\nhost = %s\n",
-                     where, host);
-}
-
 /* A whole small file as text; NULL with errno. */
 static char *read_text(const char *path)
 {
@@ -96,35 +90,94 @@ static char *read_text(const char *path)
     return text;
 }
 
+struct settings {
+    char *store, *host; /* NULL: not there */
+};
+
+/* inih calls it for each setting. */
+static int take_setting(void *arg, const char *section, const char *name, const char *value)
+{
+    struct settings *s = arg;
+    char **field = strcmp(name, "store") ? strcmp(name, "host") ? NULL : &s->host : &s->store;
+
+    if (*section || !field)
+        return 1;
+    free(*field);
+    *field = xstrdup(value);
+    return 1;
+}
+
+static void read_settings(const char *text, struct settings *s)
+{
+    *s = (struct settings){NULL, NULL};
+    (void)ini_parse_string(text, take_setting, s);
+}
+
+static void free_settings(struct settings *s)
+{
+    free(s->store);
+    free(s->host);
+}
+
+/* What the file becomes, with what is missing in front of what is there. */
+static char *make_text(const char *there, const char *where, const char *host)
+{
+    struct settings s;
+    char *text;
+
+    read_settings(there, &s);
+    text = xasprintf("%s%s%s%s%s%s%s%s",
+                     s.store && s.host ? "" : "# xenlevel pool join --write-config:\n",
+                     s.store ? "" : "store = ", s.store ? "" : where, s.store ? "" : "\n",
+                     s.host ? "" : "host = ", s.host ? "" : host, s.host ? "" : "\n", there);
+    free_settings(&s);
+    return text;
+}
+
+/* Does it already name another registry, or another host? */
+static bool is_other(const char *there, const char *where, const char *host)
+{
+    struct settings s;
+    bool other;
+
+    read_settings(there, &s);
+    other = (s.store && strcmp(s.store, where) != 0) || (s.host && strcmp(s.host, host) != 0);
+    free_settings(&s);
+    return other;
+}
+
 char *pool_conf_check(const char *root, const char *where, const char *host)
 {
     const char *named = getenv("XENLEVEL_POOL_CONF"); /* NOLINT(concurrency-mt-unsafe) */
-    char *path = named && *named ? xstrdup(named) : xasprintf("%s" POOL_CONF, root);
-    char *there = read_text(path), *text = make_text(where, host);
-    bool other = there ? strcmp(there, text) != 0 : errno != ENOENT;
+    char *path = *root || !named || !*named ? xasprintf("%s" POOL_CONF, root) : xstrdup(named);
+    char *there = read_text(path);
+    bool failed = there ? is_other(there, where, host) : errno != ENOENT;
 
-    if (other && there)
-        warn("%s is there and says something else: what this host needs is store = %s and "
-             "host = %s",
-             path, where, host);
-    else if (other)
+    if (failed && there)
+        warn("%s says something else: what this host needs is store = %s and host = %s", path,
+             where, host);
+    else if (failed)
         warn("%s: %s", path, reason());
     free(there);
-    free(text);
-    if (!other)
+    if (!failed)
         return path;
     free(path);
     return NULL;
 }
 
-/* The folder that a file is in; its own folder is there. */
-static int make_folder(const char *path)
+/* The folders that a file is in, as far as they are missing. */
+static int make_folders(const char *path)
 {
     char *copy = xstrdup(path);
-    int rc = mkdir(dirname(copy), 0755);
+    int rc = 0;
 
+    for (char *slash = strchr(copy + 1, '/'); slash && !rc; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        rc = mkdir(copy, 0755) && errno != EEXIST ? -1 : 0;
+        *slash = '/';
+    }
     free(copy);
-    return rc && errno != EEXIST ? -1 : 0;
+    return rc;
 }
 
 static int write_text(const char *path, const char *text)
@@ -132,7 +185,7 @@ static int write_text(const char *path, const char *text)
     struct outfile o;
     int rc = -1;
 
-    if (make_folder(path))
+    if (make_folders(path))
         return -1;
     if (!outfile_open(&o, path, 0644) && !outfile_write(&o, text, strlen(text)) &&
         !outfile_commit(&o))
@@ -143,12 +196,19 @@ static int write_text(const char *path, const char *text)
 
 int pool_conf_write(const char *path, const char *where, const char *host)
 {
-    char *text = make_text(where, host);
-    int rc = write_text(path, text);
+    char *there = read_text(path), *text;
+    int rc = -1;
 
+    if (!there && errno != ENOENT) {
+        warn("%s: %s", path, reason());
+        return -1;
+    }
+    text = make_text(there ? there : "", where, host);
+    rc = there && !strcmp(there, text) ? 0 : write_text(path, text);
     if (rc)
         warn("%s: %s", path, reason());
     free(text);
+    free(there);
     return rc;
 }
 

@@ -16,11 +16,12 @@ char *pool_conf_where(const char *option);
 char *pool_conf_host(void);
 
 /*
- * Say where the configuration would be written: XENLEVEL_POOL_CONF, or POOL_CONF below root.
- * Returns the path, malloc'ed; or NULL, after a message, when another one is there.
+ * Say where the configuration would be written: POOL_CONF below root, or what XENLEVEL_POOL_CONF
+ * names where root is "".  Returns the path, malloc'ed; or NULL, after a message, when one is there
+ * that names another registry or host.
  */
 char *pool_conf_check(const char *root, const char *where, const char *host);
-/* Write it, with its folder; 0, also when it is there already; or -1 after a message. */
+/* Put into it what is missing, and keep the rest; its folder is made.  0; or -1 after a message. */
 int pool_conf_write(const char *path, const char *where, const char *host);
 
 /* What the last refresh of this host said. */
