@@ -7,6 +7,7 @@
 
 #include <cpuid-policy/vocabulary.h>
 
+#include "describe.h"
 #include "features-gen.h"
 #include "findings.h"
 #include "unknown.h"
@@ -107,6 +108,101 @@ void answer_features(const struct cpu_answer *a, struct featureset *missing,
         else if (f->kind == FAULT_XSTATE_MISSING && xstate_feature(f->subleaf) != POLICY_NONE)
             featureset_set(missing, xstate_feature(f->subleaf));
     }
+}
+
+/* ---- in one line ---- */
+
+char *answer_feature_list(const struct featureset *fs, unsigned int most)
+{
+    unsigned int n = featureset_count(fs), named = most && n > most ? most : n, k = 0;
+    char *list = xstrdup(""), *longer;
+
+    for (int f = featureset_next(fs, 0); f >= 0 && k < named;
+         f = featureset_next(fs, (unsigned int)f + 1)) {
+        char word[64];
+
+        feature_word((unsigned int)f, word, sizeof(word));
+        longer = xasprintf("%s%s%s", list, !k ? "" : k + 1 == n ? " and " : ", ", word);
+        free(list);
+        list = longer;
+        k++;
+    }
+    if (named < n) {
+        longer = xasprintf("%s and %u %s", list, n - named, n - named == 1 ? "other" : "others");
+        free(list);
+        list = longer;
+    }
+    return list;
+}
+
+/* Add a part to a line, and free the part. */
+static void add_part(char **line, char *part)
+{
+    char *longer = xasprintf("%s%s%s", *line, **line && *part ? "; " : "", part);
+
+    free(*line);
+    free(part);
+    *line = longer;
+}
+
+static void add_features(char **line, const char *what, const struct featureset *fs,
+                         unsigned int most)
+{
+    char *list;
+
+    if (featureset_empty(fs))
+        return;
+    list = answer_feature_list(fs, most);
+    add_part(line, xasprintf("%s%s", what, list));
+    free(list);
+}
+
+/* Findings that are about no feature: the first in words, the others by their number.  A state
+ * component that is missing goes with its feature. */
+static void add_others(char **line, const struct policy_report *r)
+{
+    const struct policy_fault *first = NULL;
+    char text[XC_FAULT_TEXT];
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->count && i < r->max; i++) {
+        const struct policy_fault *f = &r->faults[i];
+
+        if (finding_is_feature(f->kind) ||
+            (f->kind == FAULT_XSTATE_MISSING && xstate_feature(f->subleaf) != POLICY_NONE))
+            continue;
+        first = first ? first : f;
+        n++;
+    }
+    if (!first)
+        return;
+    (void)xc_fault_text(first, text, sizeof(text));
+    add_part(line,
+             n == 1 ? xstrdup(text) : xasprintf("%s, and %zu more of this kind", text, n - 1));
+}
+
+char *answer_why(const struct cpu_answer *a, unsigned int most)
+{
+    struct featureset missing, hazards;
+    char *line = xstrdup("");
+
+    if (!a->offered) {
+        add_part(&line, xstrdup("no guests of that type can run there"));
+        return line;
+    }
+    if (a->obstacle)
+        add_part(&line, xasprintf("the Xen that it comes from is newer: %s", a->obstacle));
+    answer_features(a, &missing, &hazards);
+    add_features(&line, "lacks ", &missing, most);
+    add_features(&line, "has hazards that it was not told of: ", &hazards, most);
+    add_others(&line, &a->report);
+    if (answer_verdict(a) != VERDICT_UNKNOWN)
+        return line;
+    answer_doubtful(a, &missing);
+    if (featureset_empty(&missing))
+        add_part(&line, xstrdup("nobody knows some of its numbers, which may be too low"));
+    add_features(&line, "nobody knows about ", &missing, most);
+    return line;
 }
 
 /* ---- what is not known, in words ---- */

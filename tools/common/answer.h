@@ -63,6 +63,15 @@ void answer_doubtful(const struct cpu_answer *a, struct featureset *fs);
 void answer_features(const struct cpu_answer *a, struct featureset *missing,
                      struct featureset *hazards);
 
+/*
+ * Return what it came to in one line, about the host: "lacks avx512f, avx512dq and 6 others; has
+ * hazards that it was not told of: rsba"; "nobody knows whether it has avx2"; malloc'ed, "" for a
+ * yes.  most: so many features are named and the rest is counted; 0: all are.
+ */
+char *answer_why(const struct cpu_answer *a, unsigned int most);
+/* Return "avx512f, avx512dq and 6 others", or "rtm and hle", in the same way; "" for none. */
+char *answer_feature_list(const struct featureset *fs, unsigned int most);
+
 /* Return what is not known of a host, in the words of unknown_cause(), as far as it is about these
  * features (NULL: all of it); malloc'ed, "" where all is known. */
 char *answer_host_cause(const struct answer_host *host, const struct featureset *about);

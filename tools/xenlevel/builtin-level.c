@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "level-at.h"
 #include "level-plan.h"
+#include "level-suggest.h"
 #include "out.h"
 #include "util.h"
 
@@ -15,8 +16,9 @@ static const struct cmd_option options[] = {
     {'o', "output", "POOL", "write the level to this file"},
     {'n', "name", "NAME", "what to call the pool (default: the file's name)"},
     {'a', "at", "LEVEL", "cut it to this level, refused when a host cannot give all of it"},
-    {'w', "without", "NAMES", "leave these features out, as in 'avx512*,rtm'"},
+    {'W', "without", "NAMES", "leave these features out, as in 'avx512*,rtm'"},
     {'T', "text", NULL, "write its features as text, which --at takes; nothing else"},
+    {'S', "suggest", NULL, "what these hosts could have, and what each of them costs"},
     {'l', "list", NULL, "list the levels that have a name"},
     CMD_STRICT,
     CMD_JSON,
@@ -78,7 +80,7 @@ static bool is_too_loose(const struct level_pool *pool)
 /* What the command line says. */
 struct request {
     const char *output, *name, *at;
-    bool strict, json, text, list;
+    bool strict, json, text, list, suggest;
     struct featureset without;
 };
 
@@ -154,8 +156,11 @@ static int run_request(const struct request *r, int n, char **args)
         status = STATUS_TROUBLE;
     else if (!n)
         status = print_named(&at, r);
-    else if (pool.hosts[0].kind == SUBJECT_LEVEL && (r->at || r->text))
-        status = complain("%s is a level: --at and --text go with hosts", pool.hosts[0].origin);
+    else if (r->suggest && pool.hosts[0].kind == SUBJECT_HOST)
+        status = level_suggest(&pool, r->json);
+    else if (pool.hosts[0].kind == SUBJECT_LEVEL && (r->suggest || r->at || r->text))
+        status = complain("%s is a level: --at, --suggest and --text go with hosts",
+                          pool.hosts[0].origin);
     else if (pool.hosts[0].kind == SUBJECT_LEVEL)
         status = write_level(&pool.hosts[0], r->output, r->name);
     else
@@ -182,7 +187,7 @@ static int take_option(struct request *r, int letter, const char *value)
     case 'a':
         r->at = value;
         return 0;
-    case 'w':
+    case 'W':
         return level_without_parse(value, &r->without);
     case 's':
         r->strict = true;
@@ -192,6 +197,9 @@ static int take_option(struct request *r, int letter, const char *value)
         return 0;
     case 'T':
         r->text = true;
+        return 0;
+    case 'S':
+        r->suggest = true;
         return 0;
     case 'l':
         r->list = true;
@@ -216,6 +224,8 @@ static int run_level(const struct command *cmd, int argc, char **argv)
         return cmd_usage(cmd, "at least one host is needed");
     if (first == argc && r.output)
         return cmd_usage(cmd, "--output needs hosts: with them a named level becomes a CPU");
+    if (r.suggest && (r.at || r.text || r.output || r.strict || !featureset_empty(&r.without)))
+        return cmd_usage(cmd, "--suggest goes with hosts and --json alone");
     if (r.text && r.json)
         return cmd_usage(cmd, "--text or --json, not both");
     return run_request(&r, argc - first, argv + first);
@@ -233,7 +243,8 @@ const struct command cmd_level = {
         "host.\n\n"
         "--at cuts it to a level that has a name (--list), or to one in a file: features above "
         "it are left out, and a host that cannot give all of it is named. Without hosts it is "
-        "printed. --without leaves features out, and what stands on them.\n\n"
+        "printed. --without leaves features out, and what stands on them. --suggest names the "
+        "newest level that all can give, and what each host costs the others.\n\n"
         "Status 1: these hosts have no common level, one of them cannot give the level asked "
         "for, or with --strict one of them cannot hold PV guests to it.",
     .options = options,
