@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* See pool-conf.h. */
+/* See pool-conf.h: pool.conf. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,9 +13,6 @@
 #include "pool-conf.h"
 #include "store_config.h"
 #include "util.h"
-#include "xc_text.h"
-
-#define MARK STATE_DIR "/drift.txt"
 
 static const char *reason(void)
 {
@@ -65,8 +62,7 @@ char *pool_conf_host(void)
     return host;
 }
 
-/* A whole small file as text; NULL with errno. */
-static char *read_text(const char *path)
+char *pool_read_text(const char *path)
 {
     FILE *f = fopen(path, "re");
     char *text = NULL;
@@ -150,7 +146,7 @@ char *pool_conf_check(const char *root, const char *where, const char *host)
 {
     const char *named = getenv("XENLEVEL_POOL_CONF"); /* NOLINT(concurrency-mt-unsafe) */
     char *path = *root || !named || !*named ? xasprintf("%s" POOL_CONF, root) : xstrdup(named);
-    char *there = read_text(path);
+    char *there = pool_read_text(path);
     bool failed = there ? is_other(there, where, host) : errno != ENOENT;
 
     if (failed && there)
@@ -180,7 +176,7 @@ static int make_folders(const char *path)
     return rc;
 }
 
-static int write_text(const char *path, const char *text)
+int pool_write_text(const char *path, const char *text)
 {
     struct outfile o;
     int rc = -1;
@@ -196,7 +192,7 @@ static int write_text(const char *path, const char *text)
 
 int pool_conf_write(const char *path, const char *where, const char *host)
 {
-    char *there = read_text(path), *text;
+    char *there = pool_read_text(path), *text;
     int rc = -1;
 
     if (!there && errno != ENOENT) {
@@ -204,90 +200,10 @@ int pool_conf_write(const char *path, const char *where, const char *host)
         return -1;
     }
     text = make_text(there ? there : "", where, host);
-    rc = there && !strcmp(there, text) ? 0 : write_text(path, text);
+    rc = there && !strcmp(there, text) ? 0 : pool_write_text(path, text);
     if (rc)
         warn("%s: %s", path, reason());
     free(text);
     free(there);
     return rc;
-}
-
-/* ---- what the last refresh said ---- */
-
-static const char *const keys[] = {"pool", "registry", "host", "refreshed", "drift"};
-enum { KEYS = sizeof(keys) / sizeof(keys[0]) };
-
-static void list_fields(struct pool_mark *mark, char **fields[static KEYS])
-{
-    fields[0] = &mark->pool;
-    fields[1] = &mark->registry;
-    fields[2] = &mark->host;
-    fields[3] = &mark->refreshed;
-    fields[4] = &mark->drift;
-}
-
-int pool_mark_write(const char *root, const struct pool_mark *mark)
-{
-    char *path = xasprintf("%s" MARK, root), *text = xstrdup(""), **fields[KEYS];
-    struct pool_mark copy = *mark;
-    int rc;
-
-    list_fields(&copy, fields);
-    for (unsigned int i = 0; i < KEYS; i++) {
-        char safe[1024], *longer;
-
-        /* A name out of a registry has no line ends here. */
-        (void)xc_text_print(safe, sizeof(safe), "%s", *fields[i]);
-        longer = xasprintf("%s%s: %s\n", text, keys[i], safe);
-        free(text);
-        text = longer;
-    }
-    rc = write_text(path, text);
-    if (rc)
-        warn("%s: %s", path, reason());
-    free(text);
-    free(path);
-    return rc;
-}
-
-int pool_mark_read(const char *root, struct pool_mark *mark)
-{
-    char *path = xasprintf("%s" MARK, root), *text = read_text(path), **fields[KEYS], *next;
-    int err = errno;
-
-    memset(mark, 0, sizeof(*mark));
-    free(path);
-    errno = err;
-    if (!text)
-        return errno == ENOENT ? 0 : -1;
-    list_fields(mark, fields);
-    for (char *line = text; line && *line; line = next) {
-        next = strchr(line, '\n');
-        if (next)
-            *next++ = '\0';
-        for (unsigned int i = 0; i < KEYS; i++) {
-            size_t n = strlen(keys[i]);
-
-            if (!strncmp(line, keys[i], n) && !strncmp(line + n, ": ", 2) && !*fields[i])
-                *fields[i] = xstrdup(line + n + 2);
-        }
-    }
-    free(text);
-    for (unsigned int i = 0; i < KEYS; i++)
-        if (!*fields[i]) {
-            errno = EINVAL;
-            return -1;
-        }
-    return 1;
-}
-
-void pool_mark_free(struct pool_mark *mark)
-{
-    char **fields[KEYS];
-
-    list_fields(mark, fields);
-    for (unsigned int i = 0; i < KEYS; i++) {
-        free(*fields[i]);
-        *fields[i] = NULL;
-    }
 }

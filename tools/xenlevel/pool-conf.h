@@ -37,4 +37,15 @@ int pool_mark_write(const char *root, const struct pool_mark *mark);
 int pool_mark_read(const char *root, struct pool_mark *mark);
 void pool_mark_free(struct pool_mark *mark);
 
+/*
+ * Say what this host is to its pool, in one line, malloc'ed.  1: it refreshed lately, and has not
+ * drifted; 0: it has, or is late; -1: that is not known; 2: it is a member of none.
+ */
+int pool_mark_judge(const char *root, char **text);
+
+/* Read a whole small file as text, malloc'ed; NULL with errno.  Write one, whole or not at all, and
+ * the folders that it is in; 0, or -1 with errno. */
+char *pool_read_text(const char *path);
+int pool_write_text(const char *path, const char *text);
+
 #endif /* XENLEVEL_POOL_CONF_H */

@@ -464,7 +464,7 @@ def test_a_host_that_has_lost_features_says_so(tmp_path, text, said):
     mark = tmp_path / "drift.txt"
     if text is not None:
         mark.write_text(text)
-    message = refused(Run(tmp_path, stream(), cpu=POOR, env={"FAKE_DRIFT": str(mark)}).finish())
+    message = refused(Run(tmp_path, stream(), cpu=POOR, env={"FAKE_DRIFT": str(mark)}))
     assert (LOST in message) == said
     assert "Which hosts can take it" in message
 
