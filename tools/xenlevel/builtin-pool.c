@@ -11,6 +11,8 @@ static const struct command *const commands[] = {
     &pool_cmd_init,
     &pool_cmd_join,
     &pool_cmd_leave,
+    &pool_cmd_level,
+    &pool_cmd_cmdline,
     &pool_cmd_maintenance,
     &pool_cmd_status,
     &pool_cmd_refresh,
