@@ -92,7 +92,7 @@ def test_what_is_no_host_does_not_join(pool, tmp_path, captures):
     run(XENLEVEL, "level", captures("intel-haswell-ep"), "-o", tmp_path / "level.xlp")
     before = pool.files()
     said = pool("join", "--host", tmp_path / "level.xlp", status=2).stderr
-    assert said == f"xenlevel: {tmp_path}/level.xlp is no host: xenlevel host makes a file of one\n"
+    assert said == f"xenlevel: {tmp_path}/level.xlp is not a host: xenlevel host makes a file of one\n"
     assert pool.files() == before
 
 
@@ -141,7 +141,7 @@ def test_images_of_saved_domains_are_there(pool, alpha, tmp_path):
     host, = pool.json("status")["hosts"]
     assert (host["domains"], host["images"], host["policies_not_known"]) == (0, 2, 1)
     said = pool("refresh", "--name", "alpha", "--images", tmp_path / "nowhere", host=alpha, status=2)
-    assert said.stderr == f"xenlevel: images of saved domains: {tmp_path}/nowhere: No such file or directory\n"
+    assert said.stderr.replace("\n    ", " ") == f"xenlevel: the folder of saved domains, {tmp_path}/nowhere: cannot be read: No such file or directory\n"
 
 
 def machine_files(root, microcode="0x43", bios="1.2.3"):
