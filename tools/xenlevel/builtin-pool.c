@@ -5,7 +5,8 @@
 #include "commands.h"
 #include "pool-commands.h"
 
-/* A row each, in the order in which people need them. */
+/* A row each, in the order in which people need them: a line of its own for everybody. */
+/* clang-format off */
 static const struct command *const commands[] = {
     &pool_cmd_init,
     &pool_cmd_join,
@@ -17,8 +18,8 @@ static const struct command *const commands[] = {
     &pool_cmd_refresh,
     &pool_cmd_drift,
     &pool_cmd_history,
-    NULL, /* so that each row is a line of its own */
 };
+/* clang-format on */
 
 const struct command cmd_pool = {
     .name = "pool",
@@ -30,5 +31,5 @@ const struct command cmd_pool = {
         "timer (`xenlevel pool refresh`); every other command asks the registry, from "
         "anywhere.",
     .commands = commands,
-    .nr_commands = sizeof(commands) / sizeof(commands[0]) - 1,
+    .nr_commands = sizeof(commands) / sizeof(commands[0]),
 };

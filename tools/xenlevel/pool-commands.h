@@ -40,6 +40,8 @@ int pool_change_status(int outcome);
 
 /* Write a size in bytes for people, "64.0 GiB", to buf, and return it. */
 const char *pool_size_text(uint64_t bytes, char buf[static 32]);
+/* Return how many seconds ago an RFC 3339 time was; -1: it is no time, or to come. */
+long pool_age_seconds(const char *when);
 /* Return how long ago an RFC 3339 time was, "5 minutes ago"; malloc'ed.  What is no time is given
  * back as it is. */
 char *pool_age_text(const char *when);
