@@ -2,10 +2,10 @@
 /*
  * Changing a pool: load it, decide, commit; and again when somebody else was faster.
  *
- * A change is one transaction: an Event in history/, and what is put here.  Each value is put on the
- * condition that it is still what was loaded, so two admins at once lose nothing: the slower one's
- * function decides again, on the pool as it is now.  That the pool's own record is what was loaded
- * is always a condition.
+ * A change is one transaction: an Event in history/, and what is put here.  Each value is put on
+ * the condition that it is still what was loaded, so two admins at once lose nothing: the slower
+ * one's function decides again, on the pool as it is now.  That the pool's own record is what was
+ * loaded is always a condition.
  */
 #ifndef POOL_CHANGE_H
 #define POOL_CHANGE_H

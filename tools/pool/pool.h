@@ -2,8 +2,8 @@
 /*
  * A pool as it was at one moment, in memory: what its registry says, with equal CPUs together.
  *
- * Whatever is asked about a pool (matrix, evacuation, suggestions, the report) is computed from this
- * alone, so a pool can be put together without a registry, for planning and for tests.
+ * Whatever is asked about a pool (matrix, evacuation, suggestions, the report) is computed from
+ * this alone, so a pool can be put together without a registry, for planning and for tests.
  */
 #ifndef POOL_POOL_H
 #define POOL_POOL_H
@@ -62,8 +62,8 @@ struct pool {
     uint64_t store_revision; /* of the snapshot */
     struct pool_capture *captures;
     struct pool_policy *policies;
-    struct pool_level *levels; /* by name and version */
-    struct pool_host *hosts;   /* by name */
+    struct pool_level *levels;   /* by name and version */
+    struct pool_host *hosts;     /* by name */
     struct pool_domain *domains; /* by host, then as in its record */
     size_t n_captures, n_policies, n_levels, n_hosts, n_domains;
     size_t level; /* the pool's, index; POOL_NONE */
@@ -80,6 +80,10 @@ int pool_load(struct store *store, struct pool *p);
  * its domains' policies, where it is a member. */
 int pool_load_host(struct store *store, const char *name, struct pool *p);
 void pool_free(struct pool *p);
+
+/* Fill a capture from a file with a Host, and own it.  Clear it: the file too. */
+void pool_capture_take(struct pool_capture *c, Xenlevel__File *file);
+void pool_capture_clear(struct pool_capture *c);
 
 /* Return the key "kind/NAME", NAME with every byte that a key cannot have as %XX; malloc'ed. */
 char *pool_key(const char *kind, const char *name);

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define STORE_KEY_MAX   512u
-#define STORE_PART_MAX  200u /* so that a file can be called so */
+#define STORE_PART_MAX  200u       /* so that a file can be called so */
 #define STORE_VALUE_MAX (1u << 20) /* etcd takes 1.5 MiB in one request */
 
 struct store;
@@ -62,16 +62,17 @@ struct store_change {
     const char *key;
     const void *bytes; /* NULL: the key is removed, or left as it is (see `only_check`) */
     size_t len;
-    bool checked;           /* `revision` must be what is there now, */
-    uint64_t revision;      /* 0: the key must not exist */
-    bool only_check;        /* nothing is changed */
-    unsigned int lease;     /* seconds until the key vanishes unless it is put again; 0: never.  A
-                               folder keeps it: its reader looks at the time in it */
+    bool checked;       /* `revision` must be what is there now, */
+    uint64_t revision;  /* 0: the key must not exist */
+    bool only_check;    /* nothing is changed */
+    unsigned int lease; /* seconds until the key vanishes unless it is put again; 0: never.  A
+                           folder keeps it: its reader looks at the time in it */
 };
 
 enum store_outcome {
     STORE_COMMITTED,
-    STORE_CONFLICT, /* nothing was changed; *conflict is the index of a change whose condition failed */
+    STORE_CONFLICT, /* nothing was changed; *conflict is the index of a change whose condition
+                       failed */
 };
 
 /*
@@ -84,7 +85,8 @@ int store_commit(struct store *store, const struct store_change *changes, size_t
                  enum store_outcome *outcome, size_t *conflict);
 
 /* Wait until something below the prefix has changed since that revision of the store, at most so
- * many milliseconds.  Returns 1 if so, 0 if not; -1.  A folder may say 1 when something else has. */
+ * many milliseconds.  Returns 1 if so, 0 if not; -1.  A folder may say 1 when something else has.
+ */
 int store_watch(struct store *store, const char *prefix, uint64_t revision, unsigned int ms);
 
 /* What a kind of store does; one of each in store_folder.c and store_etcd.c.  Each function is as

@@ -11,6 +11,9 @@
 struct store_config {
     char *path;  /* the file; for messages */
     char *store; /* `store`: which registry; NULL: not said */
+    char *host;  /* `host`: what this host is called in its pool; NULL: not said */
+    unsigned int
+        wait; /* [folder]: seconds to wait for one that somebody else changes; 0: STORE_WAIT */
     /* [etcd]; NULL or 0: not said */
     char *cacert;         /* PEM: who signs etcd's certificates; NULL: the system's */
     char *cert, *key;     /* PEM: ours */
@@ -19,6 +22,7 @@ struct store_config {
     unsigned int timeout; /* seconds that one question may take in all; 0: STORE_TIMEOUT */
 };
 
+#define STORE_WAIT    30u
 #define STORE_TIMEOUT 30u
 
 /* Read the file; one that is not there is an empty one, unless XENLEVEL_POOL_CONF names it.  0; -1

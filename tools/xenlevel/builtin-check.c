@@ -13,6 +13,7 @@
 #include "births.h"
 #include "check.h"
 #include "commands.h"
+#include "level-at.h"
 #include "enforce.h"
 #include "features-gen.h"
 #include "findings.h"
@@ -401,7 +402,7 @@ int check_host(const struct question *q, const struct subject *host)
         .policy = q->policy,
         .unknown = q->unknown,
         .type = subject_guest_type(q->type),
-        .born_there = is_same_host(q->guest, host),
+        .born_there = q->born_there || is_same_host(q->guest, host),
         /* A guest, or one that is born on a host, goes from the Xen that it runs under; one of a
          * level will be born there. */
         .xen = q->guest->kind == SUBJECT_LEVEL ? NULL : q->guest->xen,
@@ -443,6 +444,34 @@ static int find_home(struct question *q, struct subject *here)
     return 0;
 }
 
+/* A guest that is born on that very host, on a named level. */
+static int check_named(const struct question *q, const struct subject *host)
+{
+    const struct named_level *l = q->guest->named;
+    struct question born = *q;
+    struct cpu_policy *policy;
+    struct level_refusal r;
+    int status;
+
+    if (!level_at_ask(l, host, q->type, &r)) {
+        level_at_refuse(l, host, q->type, &r, q->json);
+        return STATUS_NO;
+    }
+    policy = xcalloc(1, sizeof(*policy));
+    if (r.offered) {
+        *policy = host->policy[subject_default(q->type)];
+        host_policy_for_domain(policy);
+        named_cut(policy, &l->features[q->type], NULL, NULL);
+    }
+    born.policy = policy;
+    born.unknown = &host->unknown[subject_default(q->type)];
+    born.born_there = true;
+    born.home = q->type == TYPE_PV ? host : NULL;
+    status = check_host(&born, host);
+    free(policy);
+    return status;
+}
+
 static int ask_all(struct question *q, int n, char **hosts)
 {
     int status = STATUS_YES;
@@ -456,7 +485,7 @@ static int ask_all(struct question *q, int n, char **hosts)
         else if (host->kind != SUBJECT_HOST)
             one = complain("%s is not a host", host->origin);
         else
-            one = check_host(q, host);
+            one = (q->guest->kind == SUBJECT_NAMED ? check_named : check_host)(q, host);
         if (one > status)
             status = one;
         subject_close(host);
@@ -465,12 +494,28 @@ static int ask_all(struct question *q, int n, char **hosts)
     return status;
 }
 
+static bool prepare_guest(struct question *q)
+{
+    q->policy = subject_guest_policy(q->guest, &q->type);
+    q->unknown = subject_guest_unknown(q->guest, q->type);
+    return q->policy;
+}
+
+static bool prepare_named(struct question *q)
+{
+    if (q->type == TYPE_UNKNOWN)
+        q->type = TYPE_HVM;
+    if (!q->guest->named->have[q->type])
+        warn("%s is not for %s guests", q->guest->origin, subject_type_name(q->type));
+    return q->guest->named->have[q->type];
+}
+
 static int run_check(const struct command *cmd, int argc, char **argv)
 {
     struct question q = {.type = TYPE_UNKNOWN};
     struct subject *guest, *here;
     int letter, first, status = STATUS_TROUBLE;
-    bool json = false;
+    bool json = false, ready = false;
     const char *value;
 
     while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1) {
@@ -489,12 +534,11 @@ static int run_check(const struct command *cmd, int argc, char **argv)
     here = xcalloc(1, sizeof(*here));
     if (!subject_open(argv[first], guest)) {
         q.guest = guest;
-        q.policy = subject_guest_policy(guest, &q.type);
-        q.unknown = subject_guest_unknown(guest, q.type);
-        if (q.policy && guest->kind == SUBJECT_HOST) /* a guest born there */
+        ready = guest->kind == SUBJECT_NAMED ? prepare_named(&q) : prepare_guest(&q);
+        if (ready && guest->kind == SUBJECT_HOST) /* a guest born there */
             host_policy_for_domain(&guest->policy[subject_default(q.type)]);
     }
-    if (q.policy && !find_home(&q, here)) {
+    if (ready && !find_home(&q, here)) {
         q.type_name = guest->kind == SUBJECT_GUEST && guest->type != TYPE_UNKNOWN
                           ? guest->type_name
                           : subject_type_name(q.type);
@@ -528,7 +572,7 @@ const struct command cmd_check = {
     .about =
         "Asks whether a guest can move to each host and find there the CPU that it was told "
         "it has. GUEST is a domain, a save image or a policy file (of a pool: a guest built "
-        "on its level; of a host: a guest that was born there), or an xl.cfg that nothing was "
+        "on its level;  of a host: a guest that was born there), or an xl.cfg that nothing was "
         "created "
         "from yet: what would be told on each host, and where it could go from there. HOST is a "
         "host's file, or - "

@@ -7,7 +7,15 @@
 
 /* A row each, in the order in which people need them. */
 static const struct command *const commands[] = {
-    NULL,
+    &pool_cmd_init,
+    &pool_cmd_join,
+    &pool_cmd_leave,
+    &pool_cmd_maintenance,
+    &pool_cmd_status,
+    &pool_cmd_refresh,
+    &pool_cmd_drift,
+    &pool_cmd_history,
+    NULL, /* so that each row is a line of its own */
 };
 
 const struct command cmd_pool = {

@@ -15,6 +15,7 @@
 #include "capture.h"
 #include "level-json.h"
 #include "out.h"
+#include "subject-named.h"
 #include "subject.h"
 #include "unknown.h"
 #include "util.h"
@@ -334,7 +335,7 @@ static int open_envelope(const char *path, int fd, struct subject *s)
 static int open_file(const char *path, int fd, struct subject *s)
 {
     static const char xl_magic[] = "Xen saved domain, xl format\n";
-    unsigned char first[33] = {0};
+    char first[4096] = "";
     ssize_t n = pread(fd, first, sizeof(first) - 1, 0);
     int rc;
 
@@ -348,11 +349,13 @@ static int open_file(const char *path, int fd, struct subject *s)
         return open_image(path, fd, XC_SR_LIBXC, NULL, s);
     if (n > 0 && first[0] == 0x09 && (n == 1 || first[1] == 'X'))
         return open_policy_file(path, s);
-    if (n > 0 && first[strspn((const char *)first, " \t\r\n")] == '{') {
+    if (n > 0 && first[strspn(first, " \t\r\n")] == '{') {
         rc = open_json(path, fd, s);
         if (rc <= 0)
             return rc;
     }
+    if (named_text_is(first, (size_t)n))
+        return subject_open_named_text(path, s);
     rc = open_envelope(path, fd, s);
     if (rc <= 0)
         return rc;
@@ -374,8 +377,10 @@ int subject_open(const char *arg, struct subject *s)
     if (fd < 0) {
         if ((errno == ENOENT || errno == ENAMETOOLONG) && form_is_featureset(arg))
             return open_featureset(arg, s);
-        if (errno == ENOENT && !strchr(arg, '/') && !ends_with(arg, XLP_SUFFIX))
-            return open_domain(arg, s);
+        if (errno == ENOENT && !strchr(arg, '/') && !ends_with(arg, XLP_SUFFIX)) {
+            rc = subject_open_named(arg, false, s);
+            return rc == 1 ? open_domain(arg, s) : rc;
+        }
         warn("%s: %s", arg, strerror(errno));
         return -1;
     }
@@ -385,6 +390,7 @@ int subject_open(const char *arg, struct subject *s)
     } else if (!S_ISREG(st.st_mode)) { /* a pipe, which is read once: no image, which are large */
         rc = open_form(arg, s);
     } else {
+        subject_warn_of_named(arg);
         rc = open_file(arg, fd, s);
     }
     (void)close(fd);
@@ -397,6 +403,9 @@ void subject_close(struct subject *s)
     free(s->origin);
     free(s->xen);
     xlp_free(s->file);
+    if (s->named)
+        named_free(s->named);
+    free(s->named);
     memset(s, 0, sizeof(*s));
 }
 
@@ -418,6 +427,13 @@ const struct cpu_policy *subject_guest_policy(const struct subject *s, enum subj
     }
     if (*type == TYPE_UNKNOWN)
         *type = TYPE_HVM;
+    if (s->kind == SUBJECT_NAMED) {
+        warn(
+            "%s says which features, and becomes a CPU with hosts: `xenlevel level --at %s HOST... "
+            "-o POOL.xlp`",
+            s->origin, s->name);
+        return NULL;
+    }
     if (s->kind == SUBJECT_LEVEL) {
         if (s->have_level[*type])
             return &s->level[*type];

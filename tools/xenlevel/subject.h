@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a command line argument stands for: a host, a pool's level or a guest, from a policy file,
- * a save image, a domain, or the hypervisor of this machine ("-").
+ * a save image, a domain, or the hypervisor of this machine ("-"); or a named level.
  */
 #ifndef XENLEVEL_SUBJECT_H
 #define XENLEVEL_SUBJECT_H
 
 #include "answer.h"
+#include "named.h"
 #include "xlp.h"
 
 enum subject_kind {
     SUBJECT_HOST,
     SUBJECT_LEVEL,
     SUBJECT_GUEST,
+    SUBJECT_NAMED, /* a named level: a ceiling of features (named.h), and no CPU */
 };
 
 /* The two kinds of CPU that a host offers.  A PVH guest has an HVM guest's. */
@@ -38,6 +40,8 @@ struct subject {
 
     bool have_level[TYPES]; /* SUBJECT_LEVEL */
     struct cpu_policy level[TYPES];
+
+    struct named_level *named; /* SUBJECT_NAMED */
 
     enum subject_type type; /* SUBJECT_GUEST */
     const char *type_name;  /* "PV", "HVM", "PVH", "HVM or PVH", "unknown" */

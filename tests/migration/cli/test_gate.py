@@ -30,7 +30,7 @@ HELPER = TOOLS / "fake-helper"
 RICH, POOR, OTHER = "intel-cascadelake-sp", "intel-sandybridge-ep", "amd-bulldozer"
 HEAD_MAX = 262144     # bytes of a head that the gate keeps
 TRAILING = b"what follows END is libxl's to read" * 100
-TIMEOUT = 60
+TIMEOUT = 600       # seconds after which something hangs, and is not only slow
 HOWS = ["pipe", "socket", "file", "relay-pipe", "relay-socket"]
 
 
@@ -148,7 +148,8 @@ class Run:
         return path.read_bytes() if path.exists() else None
 
     def wait_for(self, name):
-        for _ in range(TIMEOUT * 100):
+        end = time.monotonic() + TIMEOUT
+        while time.monotonic() < end:
             if self.file(name):
                 return
             time.sleep(0.01)
@@ -216,7 +217,8 @@ def processes(word):
 def gone(run):
     """Nothing that this run started lives on."""
     word = f"XENLEVEL_LOG={run.log}".encode()
-    for _ in range(500):
+    end = time.monotonic() + TIMEOUT
+    while time.monotonic() < end:
         if not processes(word):
             return True
         time.sleep(0.01)
