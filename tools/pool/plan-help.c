@@ -282,8 +282,8 @@ static void explain(const struct search *q)
     } else {
         s->reason = PLAN_NO_HOST;
         if (q->w->m->pool->domains[s->domain].policy != POOL_NONE) {
-            help_by_loss(q);
             help_by_restart(q);
+            help_by_loss(q);
         }
     }
     if (s->nearest != POOL_NONE && (s->reason == PLAN_NO_HOST || s->reason == PLAN_CANNOT_SAY))
