@@ -160,16 +160,33 @@ static char *describe_reason(const struct pool_matrix *m, const struct plan_stuc
     return xstrdup("");
 }
 
+static bool is_same_help(const struct plan_help *a, const struct plan_help *b)
+{
+    return a->kind == b->kind && a->host == b->host && a->level == b->level &&
+           a->bytes == b->bytes && a->other == b->other && a->other_to == b->other_to &&
+           featureset_equal(&a->features, &b->features);
+}
+
+/* Are two guests of one class stuck for the same reason, and the same would help? */
+static bool is_alike(const struct pool_matrix *m, const struct plan_stuck *a,
+                     const struct plan_stuck *b)
+{
+    if (a->reason != b->reason || a->nearest != b->nearest || a->n_helps != b->n_helps ||
+        m->row_of[a->domain] != m->row_of[b->domain])
+        return false;
+    for (size_t i = 0; i < a->n_helps; i++)
+        if (!is_same_help(&a->helps[i], &b->helps[i]))
+            return false;
+    return true;
+}
+
 /* How many guests from s on are stuck alike: the same class, for the same reason. */
 static size_t count_alike(const struct pool_matrix *m, const struct plan_stuck *s, size_t n)
 {
     size_t k = 1;
 
-    if (s->reason == PLAN_NO_HOST || s->reason == PLAN_CANNOT_SAY)
-        while (k < n && s[k].reason == s->reason && s[k].nearest == s->nearest &&
-               s[k].n_helps == s->n_helps && m->row_of[s[k].domain] == m->row_of[s->domain] &&
-               !memcmp(s[k].helps, s->helps, s->n_helps * sizeof(s->helps[0])))
-            k++;
+    while (k < n && is_alike(m, s, &s[k]))
+        k++;
     return k;
 }
 
