@@ -17,7 +17,7 @@
 static const struct cmd_option options[] = {
     POOL_WHERE,
     {'g', "vm", "GUEST", "only this guest or image, by name or UUID, with the reasons"},
-    {'o', "host", "HOST", "only this host, with the reasons"},
+    {'H', "host", "HOST", "only this host, with the reasons"},
     {'y', "why", NULL, "why, where the answer is not yes"},
     {'f', "full", NULL, "name all guests and hosts, however many"},
     CMD_JSON,
@@ -409,7 +409,7 @@ static int run_matrix(const struct command *cmd, int argc, char **argv)
             where = value;
         else if (letter == 'g')
             guest = value;
-        else if (letter == 'o')
+        else if (letter == 'H')
             host = value;
         else if (letter == 'y')
             v.why = true;
