@@ -17,6 +17,9 @@ static const struct command *const commands[] = {
     &pool_cmd_status,
     &pool_cmd_refresh,
     &pool_cmd_drift,
+    &pool_cmd_matrix,
+    &pool_cmd_evacuate,
+    &pool_cmd_rolling,
     &pool_cmd_history,
 };
 /* clang-format on */
