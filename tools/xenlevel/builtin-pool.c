@@ -14,6 +14,7 @@ static const struct command *const commands[] = {
     &pool_cmd_status,
     &pool_cmd_refresh,
     &pool_cmd_drift,
+    &pool_cmd_report,
     &pool_cmd_history,
     NULL, /* so that each row is a line of its own */
 };

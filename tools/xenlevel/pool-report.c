@@ -122,37 +122,27 @@ static int write_all(const struct wish *wish, const struct report *r)
     return rc;
 }
 
-static int draw(const struct wish *wish, struct store *store)
+static int draw(const struct wish *wish, const struct pool_session *s)
 {
-    struct report_input in = {.source = store_name(store)};
-    struct events events = {0};
+    struct report_input in = {.pool = &s->pool, .source = store_name(s->store)};
+    struct events events;
     struct report r;
-    struct pool p;
     char when[21];
-    int rc;
+    int rc = load_events(s->store, &events);
 
-    out_line("reading %s", store_name(store));
-    if (pool_load(store, &p)) {
-        rc = complain("%s", p.error);
-    } else {
-        rc = load_events(store, &events);
-        if (!rc) {
-            date_now(when);
-            in.pool = &p;
-            in.when = when;
-            in.events = events.list;
-            in.n_events = events.n;
-            in.all_events = events.all;
-            out_line("asking %zu hosts for %zu VMs", p.n_hosts, p.n_domains);
-            report_make(&in, &r);
-            out_line_end();
-            rc = write_all(wish, &r);
-            report_free(&r);
-        }
-        free_events(&events);
+    if (!rc) {
+        date_now(when);
+        in.when = when;
+        in.events = events.list;
+        in.n_events = events.n;
+        in.all_events = events.all;
+        out_line("asking %zu hosts for %zu VMs", s->pool.n_hosts, s->pool.n_domains);
+        report_make(&in, &r);
+        out_line_end();
+        rc = write_all(wish, &r);
+        report_free(&r);
     }
-    out_line_end();
-    pool_free(&p);
+    free_events(&events);
     return rc ? STATUS_TROUBLE : STATUS_YES;
 }
 
@@ -165,7 +155,7 @@ static int run_report(const struct command *cmd, int argc, char **argv)
 {
     struct wish wish = {0};
     const char *value;
-    struct store *store;
+    struct pool_session session;
     int letter, first, status;
 
     while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1) {
@@ -186,11 +176,10 @@ static int run_report(const struct command *cmd, int argc, char **argv)
         return cmd_usage(cmd, "say what to write: -o FILE, --prometheus FILE or --json");
     if (is_stdout(wish.page) + is_stdout(wish.metrics) + wish.json > 1)
         return cmd_usage(cmd, "only one of them can go to standard output");
-    store = pool_open(wish.where, false);
-    if (!store)
-        return STATUS_TROUBLE;
-    status = draw(&wish, store);
-    store_close(store);
+    status = pool_session_open(&session, wish.where);
+    if (status == STATUS_YES)
+        status = draw(&wish, &session);
+    pool_session_close(&session);
     return status;
 }
 
