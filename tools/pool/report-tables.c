@@ -110,9 +110,11 @@ static int64_t find_time(const char *when)
     return when && strptime(when, "%Y-%m-%dT%H:%M:%S", &tm) ? (int64_t)timegm(&tm) : 0;
 }
 
-static void write_memory(uint64_t bytes, FILE *f)
+static void write_memory(const Xenlevel__PoolHost *record, FILE *f)
 {
-    if (bytes)
+    uint64_t bytes = record->memory_free;
+
+    if (record->memory)
         (void)fprintf(f, "<td class=\"number\" data-v=\"%" PRIu64 "\">%.1f</td>", bytes >> 20,
                       (double)(bytes >> 20) / 1024);
     else
@@ -156,7 +158,7 @@ static void write_host(const struct report *r, size_t h, FILE *f)
                                                   : "none",
              r->hosts[h].leave, host->n_domains);
     html(f, "</td>");
-    write_memory(record->memory_free, f);
+    write_memory(record, f);
     html(f, "<td>%s</td><td>%s</td>", k->xen, record->microcode);
     (void)fprintf(f, "<td class=\"when\" data-v=\"%" PRId64 "\">", find_time(host->seen));
     html(f, host->seen ? "%s</td>" : "<span class=\"soft\">not heard of</span></td>", seen);

@@ -185,6 +185,7 @@ static int run_report(const struct command *cmd, int argc, char **argv)
 
 const struct command pool_cmd_report = {
     .name = "report",
+    .group = "pool",
     .args = "[-o FILE] [--json] [--prometheus FILE]",
     .summary = "draw the pool: who can move where, what a host costs, drift, history",
     .about =

@@ -63,13 +63,20 @@
     shown = null;
     why.hidden = true;
   };
+  /* Right of the map, where it hides no cell; where there is no room, below or above the cell. */
   const place = (cell) => {
-    const box = cell.getBoundingClientRect(), own = why.getBoundingClientRect();
+    const box = cell.getBoundingClientRect(), right = cell.closest("tr").getBoundingClientRect().right;
     const width = root.clientWidth, height = root.clientHeight;
-    const left = Math.max(8, Math.min(box.left + box.width / 2 - own.width / 2, width - own.width - 8));
+    const room = width - right - 28;
+    why.style.maxWidth = room >= 240 ? `${Math.min(room, 480)}px` : "";
+    const own = why.getBoundingClientRect();
     const below = box.bottom + own.height + 10 < height || box.top < own.height + 10;
+    const left = room >= 240 ? right + 12
+      : Math.max(8, Math.min(box.left + box.width / 2 - own.width / 2, width - own.width - 8));
+    const top = room >= 240 ? Math.max(8, Math.min(box.top, height - own.height - 8))
+      : below ? box.bottom + 6 : box.top - own.height - 6;
     why.style.left = left + scrollX + "px";
-    why.style.top = (below ? box.bottom + 6 : box.top - own.height - 6) + scrollY + "px";
+    why.style.top = top + scrollY + "px";
   };
   const show = (cell) => {
     const guest = data.guests[cell.dataset.g], kind = data.kinds[cell.dataset.k];
@@ -127,11 +134,7 @@
       const cell = cellOf(e);
       if (cell && cell !== shown) show(cell);
     });
-    heat.addEventListener("mouseleave", (e) => {
-      if (e.relatedTarget === why || why.contains(e.relatedTarget)) return;
-      hide();
-    });
-    why.addEventListener("mouseleave", hide);
+    heat.addEventListener("mouseleave", () => current === document.activeElement ? show(current) : hide());
     document.addEventListener("keydown", (e) => { if (e.key === "Escape") hide(); });
     addEventListener("resize", () => shown && place(shown));
   }
