@@ -6,6 +6,7 @@
 #include "pool-commands.h"
 
 /* A row each, in the order in which people need them. */
+/* clang-format off */
 static const struct command *const commands[] = {
     &pool_cmd_init,
     &pool_cmd_join,
@@ -16,8 +17,9 @@ static const struct command *const commands[] = {
     &pool_cmd_drift,
     &pool_cmd_report,
     &pool_cmd_history,
-    NULL, /* so that each row is a line of its own */
+    NULL,
 };
+/* clang-format on */
 
 const struct command cmd_pool = {
     .name = "pool",

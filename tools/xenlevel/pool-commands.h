@@ -10,8 +10,8 @@
 #include "pool.h"
 #include "store.h"
 
-extern const struct command pool_cmd_init, pool_cmd_history, pool_cmd_report, pool_cmd_join, pool_cmd_leave,
-    pool_cmd_maintenance, pool_cmd_status, pool_cmd_refresh, pool_cmd_drift;
+extern const struct command pool_cmd_init, pool_cmd_history, pool_cmd_report, pool_cmd_join,
+    pool_cmd_leave, pool_cmd_maintenance, pool_cmd_status, pool_cmd_refresh, pool_cmd_drift;
 
 /* clang-format off */
 /* Every command has it: which registry.  NULL: XENLEVEL_POOL, or what the configuration says. */
