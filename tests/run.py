@@ -271,8 +271,8 @@ class Steps:
         return self._meson_test("unit", "build", ["--no-suite", "slow"] if self.quick else [])
 
     def cli(self):
-        """the command and the gate, driven as a user or libxl would"""
-        return self._pytest("cli", ["tests/cli", "tests/migration/cli"], ["-n", "2"])
+        """the commands, pools and the gate, driven as a user or libxl would"""
+        return self._pytest("cli", ["tests/cli", "tests/pool", "tests/migration/cli"], ["-n", "2"])
 
     def sanitizers(self):
         """the same unit tests under ASan and UBSan, built with clang"""

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 XENLEVEL = Path(os.environ.get("XENLEVEL_BUILD", ROOT / "build")) / "tools/xenlevel/xenlevel"
 PAGES = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md"))]
-COMMAND = re.compile(r"\b(?:xenlevel ([a-z]+)|verify-stream)\b([^`|#\n]*)")
+COMMAND = re.compile(r"\b(?:xenlevel ((?:pool )?[a-z]+)|verify-stream)\b([^`|#\n]*)")
 
 
 @cache
@@ -20,9 +20,13 @@ def help_of(*command):
     return subprocess.run([*command, "--help"], capture_output=True, text=True, timeout=60).stdout
 
 
+def rows(text):
+    return set(re.findall(r"^  ([a-z]+)  ", text, re.MULTILINE))
+
+
 @cache
 def subcommands():
-    return set(re.findall(r"^  ([a-z]+)  ", help_of(XENLEVEL), re.MULTILINE))
+    return rows(help_of(XENLEVEL)) | {f"pool {name}" for name in rows(help_of(XENLEVEL, "pool"))}
 
 
 def options(text):
@@ -39,7 +43,7 @@ def test_options_exist(page):
             if subcommand and subcommand not in subcommands():
                 assert not options(rest), f"{page}:{number}: xenlevel has no {subcommand}"
                 continue
-            known = help_of(XENLEVEL, subcommand) if subcommand else help_of(ROOT / "tools/python/verify-stream")
+            known = help_of(XENLEVEL, *subcommand.split()) if subcommand else help_of(ROOT / "tools/python/verify-stream")
             for option in options(rest):
                 assert re.search(rf"{option}\b", known), f"{page}:{number}: {said[0]}"
             found += 1

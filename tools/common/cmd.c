@@ -27,11 +27,22 @@ static void option_rows(struct table *t, const struct cmd_option *options)
     }
 }
 
+static const char *group_of(const struct command *cmd)
+{
+    return cmd->group ? cmd->group : "";
+}
+
+static void print_usage(FILE *f, const struct command *cmd)
+{
+    out_text(f, 0, 7, "usage: %s %s%s%s [OPTION]... %s", running->name, group_of(cmd),
+             cmd->group ? " " : "", cmd->name, cmd->args);
+}
+
 static void print_help(const struct command *cmd)
 {
     struct table t;
 
-    out_text(stdout, 0, 7, "usage: %s %s [OPTION]... %s", running->name, cmd->name, cmd->args);
+    print_usage(stdout, cmd);
     (void)putchar('\n');
     out_words(stdout, 0, 0, cmd->about);
     (void)putchar('\n');
@@ -45,16 +56,36 @@ static void print_help(const struct command *cmd)
              "usage, bad input, or it could not be done.");
 }
 
+static void print_table_of(FILE *f, const struct command *const *commands, size_t n)
+{
+    struct table t;
+
+    table_init(&t, 2, 2);
+    for (size_t i = 0; i < n; i++)
+        table_row(&t, commands[i]->name, commands[i]->summary);
+    table_print(&t, f);
+}
+
+static void print_group(FILE *f, const struct command *group)
+{
+    out_text(f, 0, 7, "usage: %s %s COMMAND [OPTION]... [ARGUMENT]...\n", running->name,
+             group->name);
+    if (f == stdout) {
+        out_words(f, 0, 0, group->about);
+        (void)fputc('\n', f);
+    }
+    print_table_of(f, group->commands, group->nr_commands);
+    out_text(f, 0, 0, "\n`%s %s COMMAND --help` says more; %s says all.", running->name,
+             group->name, running->manual);
+}
+
 static void print_commands(FILE *f)
 {
     struct table t;
 
     out_text(f, 0, 0, "usage: %s %sCOMMAND [OPTION]... [ARGUMENT]...\n", running->name,
              running->options ? "[OPTION]... " : "");
-    table_init(&t, 2, 2);
-    for (size_t i = 0; i < running->nr_commands; i++)
-        table_row(&t, running->commands[i]->name, running->commands[i]->summary);
-    table_print(&t, f);
+    print_table_of(f, running->commands, running->nr_commands);
     if (running->options) {
         (void)fputc('\n', f);
         table_init(&t, 2, 2);
@@ -67,8 +98,8 @@ static void print_commands(FILE *f)
 
 int cmd_usage(const struct command *cmd, const char *what)
 {
-    warn("%s: %s", cmd->name, what);
-    out_text(stderr, 0, 7, "usage: %s %s [OPTION]... %s", running->name, cmd->name, cmd->args);
+    warn("%s%s%s: %s", group_of(cmd), cmd->group ? " " : "", cmd->name, what);
+    print_usage(stderr, cmd);
     return STATUS_TROUBLE;
 }
 
@@ -164,19 +195,48 @@ static int end_program(int status)
     return status;
 }
 
+static bool is_help(const char *name)
+{
+    return !strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help");
+}
+
+/* argv[0] is the group's name. */
+static int run_group(const struct command *group, int argc, char **argv)
+{
+    if (argc < 2) {
+        print_group(stderr, group);
+        return STATUS_TROUBLE;
+    }
+    if (is_help(argv[1])) {
+        print_group(stdout, group);
+        return STATUS_YES;
+    }
+    for (size_t i = 0; i < group->nr_commands; i++)
+        if (!strcmp(argv[1], group->commands[i]->name))
+            return group->commands[i]->run(group->commands[i], argc - 1, argv + 1);
+    warn("there is no command '%s %s'", group->name, argv[1]);
+    print_group(stderr, group);
+    return STATUS_TROUBLE;
+}
+
+static int run_found(const struct command *cmd, int argc, char **argv)
+{
+    return cmd->commands ? run_group(cmd, argc, argv) : cmd->run(cmd, argc, argv);
+}
+
 static int run_command(const char *name, int argc, char **argv)
 {
     if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
         (void)printf("%s %s\n", running->name, running->version);
         return STATUS_YES;
     }
-    if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
+    if (is_help(name)) {
         print_commands(stdout);
         return STATUS_YES;
     }
     for (size_t i = 0; i < running->nr_commands; i++)
         if (!strcmp(name, running->commands[i]->name))
-            return running->commands[i]->run(running->commands[i], argc, argv);
+            return run_found(running->commands[i], argc, argv);
     warn("there is no command '%s'", name);
     print_commands(stderr);
     return STATUS_TROUBLE;

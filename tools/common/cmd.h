@@ -24,12 +24,16 @@ struct cmd_option {
 };
 
 struct command {
+    const char *group; /* "pool" for `xenlevel pool join`; NULL: it is none of a group's */
     const char *name;
     const char *args;    /* for the usage line */
     const char *summary; /* one line */
     const char *about;   /* paragraphs for --help */
     const struct cmd_option *options;
     int (*run)(const struct command *cmd, int argc, char **argv);
+    /* Of a group, whose run is NULL: its commands, each with the group's name in `group`. */
+    const struct command *const *commands;
+    size_t nr_commands;
 };
 
 /*

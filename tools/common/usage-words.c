@@ -14,7 +14,7 @@
 static const struct {
     const char *name, *words, *heading;
 } verdicts[USAGE_VERDICTS] = {
-    [USAGE_UNTRACED] = {"untraced", "no evidence either way: it leaves no trace", NULL},
+    [USAGE_UNTRACED] = {"untraced", "no evidence either way, for it leaves no trace", NULL},
     [USAGE_NEVER] = {"never", "its state was never on since the guest was booted",
                      "told, and its state was never on since the guest was booted: not used"},
     [USAGE_OFF] = {"off", "it is off now; whether it ever was on nobody knows",
@@ -126,9 +126,7 @@ void usage_print(FILE *f, const struct usage *u)
 
 /* ---- one line ---- */
 
-/* Has it components or bits of its own that somebody would decide by?  Those of the kernel (SMEP,
- * NX ...) are on in every guest. */
-static bool is_telling(unsigned int feature)
+static bool has_components(unsigned int feature)
 {
     for (unsigned int i = 2; i < 63; i++)
         if (xstate_feature(i) == feature)
@@ -136,30 +134,27 @@ static bool is_telling(unsigned int feature)
     return false;
 }
 
+/* Add "on: avx pku" to a line, of those whose verdict is between the two. */
+static char *add_part(char *line, const char *words, const struct usage *u,
+                      enum usage_verdict least, enum usage_verdict most)
+{
+    char *list = xstrdup(""), *longer;
+
+    for (size_t i = 0; i < u->n; i++)
+        if (u->findings[i].verdict >= least && u->findings[i].verdict <= most &&
+            has_components(u->findings[i].feature))
+            list = add_word(list, u->findings[i].feature);
+    longer = *list ? xasprintf("%s%s%s: %s", line, *line ? "; " : "", words, list) : xstrdup(line);
+    free(list);
+    free(line);
+    return longer;
+}
+
 char *usage_line(const struct usage *u)
 {
-    static const struct {
-        enum usage_verdict verdict;
-        const char *words;
-    } parts[] = {{USAGE_IN_USE, "in use"},
-                 {USAGE_ON, "on"},
-                 {USAGE_WAS_ON, "once on"},
-                 {USAGE_NEVER, "never on"}};
-    char *line = xstrdup("");
+    char *line = add_part(xstrdup(""), "on", u, USAGE_WAS_ON, USAGE_IN_USE);
 
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        char *list = xstrdup(""), *longer;
-
-        for (size_t k = 0; k < u->n; k++)
-            if (u->findings[k].verdict == parts[i].verdict && is_telling(u->findings[k].feature))
-                list = add_word(list, u->findings[k].feature);
-        if (*list) {
-            longer = xasprintf("%s%s%s: %s", line, *line ? "; " : "", parts[i].words, list);
-            free(line);
-            line = longer;
-        }
-        free(list);
-    }
+    line = add_part(line, "never on", u, USAGE_NEVER, USAGE_NEVER);
     if (*line)
         return line;
     free(line);
@@ -170,22 +165,25 @@ char *usage_line(const struct usage *u)
 
 void usage_print_of(FILE *f, const struct usage *u, const struct featureset *missing)
 {
-    struct table t;
+    bool begun = false;
 
-    if (featureset_empty(missing))
-        return;
-    out_text(f, 2, 4, "what it has used of these:");
-    table_init(&t, 3, 4);
-    for (int i = featureset_next(missing, 0); i >= 0;
-         i = featureset_next(missing, (unsigned int)i + 1)) {
-        const struct usage_finding *found = usage_of(u, (unsigned int)i);
-        char word[64];
+    for (enum usage_verdict v = USAGE_VERDICTS; v-- > USAGE_UNTRACED;) {
+        char *list = xstrdup("");
 
-        feature_word((unsigned int)i, word, sizeof(word));
-        table_row(&t, word, found ? found->where : "",
-                  usage_words(found ? found->verdict : USAGE_UNTRACED));
+        for (int i = featureset_next(missing, 0); i >= 0;
+             i = featureset_next(missing, (unsigned int)i + 1)) {
+            const struct usage_finding *found = usage_of(u, (unsigned int)i);
+
+            if ((found ? found->verdict : USAGE_UNTRACED) == v)
+                list = add_word(list, (unsigned int)i);
+        }
+        if (*list && !begun)
+            out_text(f, 2, 4, "what it has used of these:");
+        begun |= *list;
+        if (*list)
+            out_text(f, 4, 6, "%s: %s", usage_words(v), list);
+        free(list);
     }
-    table_print(&t, f);
 }
 
 /* ---- JSON ---- */

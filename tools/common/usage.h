@@ -66,13 +66,14 @@ void usage_print(FILE *f, const struct usage *u);
 void usage_json(struct json *j, const struct usage *u);
 
 /*
- * Return one line about features that have state of their own, for a registry: "in use: avx pku;
- * never on: avx512f"; malloc'ed, never empty.
+ * Return one line about features that have state of their own, "on: avx pku; never on: avx512f":
+ * what was on at any time since the guest was booted, so that it does not change from one moment to
+ * the next; malloc'ed, never empty.
  */
 char *usage_line(const struct usage *u);
 
-/* Print, for those features, what the guest has used of each: below the heading "what it has used
- * of these".  Prints nothing for an empty set. */
+/* Print what the guest has used of those features, a line for each verdict.  Prints nothing for an
+ * empty set. */
 void usage_print_of(FILE *f, const struct usage *u, const struct featureset *missing);
 /* Add an array "usage" of objects for them. */
 void usage_json_of(struct json *j, const struct usage *u, const struct featureset *missing);

@@ -62,6 +62,11 @@ struct xc_version {
 
 int xc_version(xc_handle *xch, struct xc_version *v);
 
+/* Get the command line that it was booted with: XENVER_commandline, which has 1024 bytes and cuts
+ * what is longer. */
+#define XC_COMMAND_LINE 1024
+int xc_command_line(xc_handle *xch, char text[static XC_COMMAND_LINE]);
+
 /* ---- the machine (xc_physinfo.c) ---- */
 
 /*
@@ -218,6 +223,8 @@ struct xc_domain_info {
     uint32_t nr_online_vcpus;
     uint32_t nr_vcpus;        /* that it has, online or not */
     uint32_t emulation_flags; /* XEN_X86_EMU_* */
+    uint64_t max_pages;       /* that it may have; UINT64_MAX >> 12 and more: no limit */
+    uint8_t uuid[16];         /* all 0: the toolstack gave it none */
 };
 
 /* "PV", "HVM", "PVH". */

@@ -72,6 +72,8 @@ static void take_info(const struct xen_domctl_getdomaininfo *d, struct xc_domain
     info->tot_pages = d->tot_pages;
     info->nr_online_vcpus = d->nr_online_vcpus;
     info->nr_vcpus = d->max_vcpu_id + 1;
+    info->max_pages = d->max_pages;
+    memcpy(info->uuid, d->handle, sizeof(info->uuid));
 }
 
 int xc_domain_getinfo(xc_handle *xch, uint32_t domid, struct xc_domain_info *info)

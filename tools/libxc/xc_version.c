@@ -65,3 +65,12 @@ int xc_version(xc_handle *xch, struct xc_version *v)
     ask_build_id(xch, v->build_id, sizeof(v->build_id));
     return 0;
 }
+
+_Static_assert(sizeof(xen_commandline_t) == XC_COMMAND_LINE, "the ABI's size");
+
+int xc_command_line(xc_handle *xch, char text[static XC_COMMAND_LINE])
+{
+    if (ask_text(xch, XENVER_commandline, text, XC_COMMAND_LINE) < 0)
+        return xc_fail(xch, errno, "asking Xen for its command line: %s", xc_reason(xch, errno));
+    return 0;
+}

@@ -2,8 +2,8 @@
 /*
  * A pool as it was at one moment, in memory: what its registry says, with equal CPUs together.
  *
- * Whatever is asked about a pool (matrix, evacuation, suggestions, the report) is computed from this
- * alone, so a pool can be put together without a registry, for planning and for tests.
+ * Whatever is asked about a pool (matrix, evacuation, suggestions, the report) is computed from
+ * this alone, so a pool can be put together without a registry, for planning and for tests.
  */
 #ifndef POOL_POOL_H
 #define POOL_POOL_H
@@ -31,7 +31,7 @@ struct pool_capture {
 /* The CPU of guests of one kind: a class of guests. */
 struct pool_policy {
     char digest[65];
-    enum guest_type type; /* PV, or HVM for HVM and PVH */
+    enum guest_type type; /* GUEST_PV; GUEST_HVM_HAP for HVM and PVH */
     struct cpu_policy policy, unknown;
 };
 
@@ -62,8 +62,8 @@ struct pool {
     uint64_t store_revision; /* of the snapshot */
     struct pool_capture *captures;
     struct pool_policy *policies;
-    struct pool_level *levels; /* by name and version */
-    struct pool_host *hosts;   /* by name */
+    struct pool_level *levels;   /* by name and version */
+    struct pool_host *hosts;     /* by name */
     struct pool_domain *domains; /* by host, then as in its record */
     size_t n_captures, n_policies, n_levels, n_hosts, n_domains;
     size_t level; /* the pool's, index; POOL_NONE */
@@ -76,7 +76,23 @@ struct store;
  * (EPROTONOSUPPORT), a value that is rubbish (EINVAL; the line names the key).  Call pool_free() in
  * both cases. */
 int pool_load(struct store *store, struct pool *p);
+/* Read only what one host needs to know: the pool, its levels, and this host with its capture and
+ * its domains' policies, where it is a member. */
+int pool_load_host(struct store *store, const char *name, struct pool *p);
 void pool_free(struct pool *p);
+
+/* Fill a capture from a file with a Host, and own it.  Clear it: the file too. */
+void pool_capture_take(struct pool_capture *c, Xenlevel__File *file);
+void pool_capture_clear(struct pool_capture *c);
+
+/* Return the key "kind/NAME", NAME with every byte that a key cannot have as %XX; malloc'ed. */
+char *pool_key(const char *kind, const char *name);
+
+/*
+ * Open the registry that is meant: `option` (of --pool; NULL: not given), else XENLEVEL_POOL, else
+ * the configuration's.  Returns NULL after a message.  Close it by store_close().
+ */
+struct store *pool_open(const char *option, bool create);
 
 size_t pool_find_host(const struct pool *p, const char *name);
 /* Find a domain by name or UUID; *more (may be NULL): how many others have that name. */

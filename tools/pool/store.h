@@ -2,8 +2,8 @@
 /*
  * Where a registry is kept: keys with values, read as one snapshot and changed by transactions.
  *
- * A key is "kind/name" (proto/pool.proto): bytes of [A-Za-z0-9._%-] in parts between '/', no part
- * empty or beginning with '.', at most STORE_KEY_MAX bytes in all.  A value is at most
+ * A key is "kind" or "kind/name" (proto/pool.proto): bytes of [A-Za-z0-9._%-] in one or two parts,
+ * no part empty, beginning with '.', or longer than STORE_PART_MAX.  A value is at most
  * STORE_VALUE_MAX bytes.
  *
  * Functions return 0; or -1 with errno and one line in store_error(), safe to print, that says what
@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #define STORE_KEY_MAX   512u
+#define STORE_PART_MAX  200u       /* so that a file can be called so */
 #define STORE_VALUE_MAX (1u << 20) /* etcd takes 1.5 MiB in one request */
 
 struct store;
@@ -41,7 +42,7 @@ struct store_value {
     uint64_t revision;
 };
 
-/* All keys that begin with a prefix ("" for all), in ascending order, as they were at one moment. */
+/* All keys that begin with one of some prefixes, in ascending order, as they were at one moment. */
 struct store_list {
     struct store_value *values;
     size_t n;
@@ -51,7 +52,9 @@ struct store_list {
 /* Read one key; 0 with revision 0 where nothing is there. */
 int store_get(struct store *store, const char *key, struct store_value *value);
 void store_value_free(struct store_value *value);
-int store_list(struct store *store, const char *prefix, struct store_list *list);
+/* List the keys that begin with one of n prefixes, none of which begins with another: "host/",
+ * "pool"; "" for all. */
+int store_list(struct store *store, const char *const *prefixes, size_t n, struct store_list *list);
 void store_list_free(struct store_list *list);
 
 /* One change of a transaction, and what must be true for it. */
@@ -59,16 +62,17 @@ struct store_change {
     const char *key;
     const void *bytes; /* NULL: the key is removed, or left as it is (see `only_check`) */
     size_t len;
-    bool checked;           /* `revision` must be what is there now, */
-    uint64_t revision;      /* 0: the key must not exist */
-    bool only_check;        /* nothing is changed */
-    unsigned int lease;     /* seconds until the key vanishes unless it is put again; 0: never.  A
-                               folder keeps it: its reader looks at the time in it */
+    bool checked;       /* `revision` must be what is there now, */
+    uint64_t revision;  /* 0: the key must not exist */
+    bool only_check;    /* nothing is changed */
+    unsigned int lease; /* seconds until the key vanishes unless it is put again; 0: never.  A
+                           folder keeps it: its reader looks at the time in it */
 };
 
 enum store_outcome {
     STORE_COMMITTED,
-    STORE_CONFLICT, /* nothing was changed; *conflict is the index of a change whose condition failed */
+    STORE_CONFLICT, /* nothing was changed; *conflict is the index of a change whose condition
+                       failed */
 };
 
 /*
@@ -81,7 +85,8 @@ int store_commit(struct store *store, const struct store_change *changes, size_t
                  enum store_outcome *outcome, size_t *conflict);
 
 /* Wait until something below the prefix has changed since that revision of the store, at most so
- * many milliseconds.  Returns 1 if so, 0 if not; -1. */
+ * many milliseconds.  Returns 1 if so, 0 if not; -1.  A folder may say 1 when something else has.
+ */
 int store_watch(struct store *store, const char *prefix, uint64_t revision, unsigned int ms);
 
 /* What a kind of store does; one of each in store_folder.c and store_etcd.c.  Each function is as
@@ -90,7 +95,8 @@ struct store_ops {
     int (*open)(struct store *store, const char *where, bool create);
     void (*close)(struct store *store);
     int (*get)(struct store *store, const char *key, struct store_value *value);
-    int (*list)(struct store *store, const char *prefix, struct store_list *list);
+    int (*list)(struct store *store, const char *const *prefixes, size_t n,
+                struct store_list *list);
     int (*commit)(struct store *store, const struct store_change *changes, size_t n,
                   enum store_outcome *outcome, size_t *conflict);
     int (*watch)(struct store *store, const char *prefix, uint64_t revision, unsigned int ms);

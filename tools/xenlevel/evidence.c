@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "logger.h"
 #include "out.h"
 #include "util.h"
 #include "walk.h"
@@ -90,4 +91,33 @@ struct usage *evidence_find(const struct subject *s, const char *arg)
     }
     xc_domain_state_free(&state);
     return u;
+}
+
+const struct usage *evidence_get(struct evidence *e, const struct subject *s)
+{
+    if (!e->asked && e->arg && evidence_exists(s))
+        e->usage = evidence_find(s, e->arg);
+    e->asked = true;
+    return e->usage;
+}
+
+char *evidence_domain_line(xc_handle *xch, const struct xc_domain_info *info,
+                           const struct cpu_policy *p)
+{
+    struct xentoollog_logger *logger;
+    struct xc_domain_state state;
+    struct logger silent;
+    struct usage *u;
+    char *line = NULL;
+
+    logger = xc_set_logger(xch, logger_init(&silent, NULL, NULL));
+    if (!xc_domain_get_state(xch, info, &state) && state.nr_vcpus) {
+        u = xcalloc(1, sizeof(*u));
+        usage_find(p, &state, u);
+        line = usage_line(u);
+        free(u);
+    }
+    xc_domain_state_free(&state);
+    (void)xc_set_logger(xch, logger);
+    return line;
 }

@@ -18,4 +18,19 @@ bool evidence_exists(const struct subject *s);
  */
 struct usage *evidence_find(const struct subject *s, const char *arg);
 
+/* What is asked for when it is first needed, and once. */
+struct evidence {
+    const char *arg; /* what subject_open() was given; NULL: there is none */
+    bool asked;
+    struct usage *usage;
+};
+
+/* Return it; NULL: there is none, or it cannot be had, after a message.  free(e->usage). */
+const struct usage *evidence_get(struct evidence *e, const struct subject *s);
+
+/* Return usage_line() of a domain that has this CPU; NULL, with nothing said, where its registers
+ * cannot be had. */
+char *evidence_domain_line(xc_handle *xch, const struct xc_domain_info *info,
+                           const struct cpu_policy *p);
+
 #endif /* XENLEVEL_EVIDENCE_H */

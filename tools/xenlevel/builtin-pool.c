@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * xenlevel pool: the commands about a pool of hosts.  Each is a file pool-NAME.c.
+ */
+#include "commands.h"
+#include "pool-commands.h"
+
+/* A row each, in the order in which people need them. */
+static const struct command *const commands[] = {
+    &pool_cmd_init,
+    &pool_cmd_join,
+    &pool_cmd_leave,
+    &pool_cmd_maintenance,
+    &pool_cmd_status,
+    &pool_cmd_refresh,
+    &pool_cmd_drift,
+    &pool_cmd_history,
+    NULL, /* so that each row is a line of its own */
+};
+
+const struct command cmd_pool = {
+    .name = "pool",
+    .args = "COMMAND",
+    .summary = "many hosts for years: registry, levels, drift, evacuation",
+    .about =
+        "A pool is a registry of hosts, of the levels that they share, and of the domains that run "
+        "on them: a folder, or etcd for many hosts. Each host says what it is at boot and by a "
+        "timer (`xenlevel pool refresh`); every other command asks the registry, from "
+        "anywhere.",
+    .commands = commands,
+    .nr_commands = sizeof(commands) / sizeof(commands[0]) - 1,
+};
