@@ -76,8 +76,8 @@ static bool has_digest(struct folder *f, int folder, const char *name,
 }
 
 /*
- * Rename, and find out what happened when that fails: an NFS server's answer can be lost after it
- * has done it.
+ * Rename, and find out what happened when that fails: one who was ended then may have done it
+ * before, and an NFS server's answer can be lost after it has done it.
  */
 static int rename_surely(struct folder *f, const char *from, int folder, const char *to,
                          const ProtobufCBinaryData *digest)
@@ -195,13 +195,6 @@ static bool step_is_valid(const Xenlevel__JournalStep *step)
            (!step->file[0] || (is_new(step->file) && !strchr(step->file, '/')));
 }
 
-static int fail_lost(struct folder *f, const Xenlevel__Journal *journal, const char *key)
-{
-    return store_fail(f->store, EIO,
-                      "%s: the change that %s made cannot be finished: the value of %s is lost",
-                      store_name(f->store), journal->who, key);
-}
-
 /* Do one step, in the folder of its kind. */
 static int do_step(struct folder *f, const Xenlevel__Journal *journal,
                    const Xenlevel__JournalStep *step, int folder, const char *name)
@@ -214,8 +207,9 @@ static int do_step(struct folder *f, const Xenlevel__Journal *journal,
         return 0;
     if (errno != ENOENT || !fstatat(f->dot, step->file, &st, AT_SYMLINK_NOFOLLOW))
         return folder_fail(f, step->key);
-    /* Done before by one who was killed then. */
-    return has_digest(f, folder, name, &step->digest) ? 0 : fail_lost(f, journal, step->key);
+    return store_fail(f->store, EIO,
+                      "%s: the change that %s made cannot be finished: the value of %s is lost",
+                      store_name(f->store), journal->who, step->key);
 }
 
 static int make_kind_folder(struct folder *f, const struct folder_kind *kind)
@@ -368,9 +362,13 @@ static int prepare(struct folder *f, const struct draft *d, const struct folder_
 static int write_journal(struct folder *f, const struct draft *d)
 {
     size_t len = xenlevel__journal__get_packed_size(&d->journal);
-    unsigned char *bytes = xcalloc(1, DIGEST_SIZE + len), digest[DIGEST_SIZE];
+    unsigned char *bytes, digest[DIGEST_SIZE];
     int rc;
 
+    if (DIGEST_SIZE + len > JOURNAL_MAX)
+        return store_fail(f->store, EFBIG, "%s: too much for one transaction: %zu changes",
+                          store_name(f->store), d->journal.n_steps);
+    bytes = xcalloc(1, DIGEST_SIZE + len);
     (void)xenlevel__journal__pack(&d->journal, bytes + DIGEST_SIZE);
     digest_bytes(bytes + DIGEST_SIZE, len, bytes);
     digest_bytes(bytes, DIGEST_SIZE + len, digest);
