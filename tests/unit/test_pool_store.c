@@ -219,6 +219,43 @@ static void test_two_admins_at_once(void **state)
     assert_int_equal(r.calls, 2);
 }
 
+static enum pool_decision rename_pool(struct pool_change *c, const struct pool *p, void *arg)
+{
+    Xenlevel__Pool record = *p->record;
+
+    (void)arg;
+    record.name = (char *)"other";
+    pool_change_event(c, "rename", "other", NULL);
+    pool_put_record(c, &record);
+    return POOL_COMMIT;
+}
+
+/* What was decided on the pool's record is decided again when that is another. */
+static enum pool_decision set_kernel_of_pool(struct pool_change *c, const struct pool *p, void *arg)
+{
+    struct rename_host *r = arg;
+    struct store *store;
+
+    if (!r->disturbed) {
+        r->disturbed = true;
+        assert_int_equal(store_open(r->f->path, false, &store), 0);
+        assert_int_equal(pool_change_run(store, NULL, rename_pool, NULL), 0);
+        store_close(store);
+    } else {
+        assert_string_equal(p->record->name, "other");
+    }
+    return set_kernel(c, p, arg);
+}
+
+static void test_the_pool_changes_meanwhile(void **state)
+{
+    struct fixture *f = *state;
+    struct rename_host r = {.f = f, .host = "b", .kernel = "ours"};
+
+    assert_int_equal(pool_change_run(f->store, NULL, set_kernel_of_pool, &r), 0);
+    assert_int_equal(r.calls, 2);
+}
+
 static enum pool_decision put_again(struct pool_change *c, const struct pool *p, void *arg)
 {
     struct fixture *f = arg;
@@ -545,6 +582,7 @@ int main(void)
         CASE(test_comes_back),
         CASE(test_one_host),
         CASE(test_two_admins_at_once),
+        CASE(test_the_pool_changes_meanwhile),
         CASE(test_nothing_new_is_no_event),
         CASE(test_a_host_that_leaves),
         CASE(test_seen_while_it_leaves),

@@ -231,7 +231,6 @@ static int make_kind_folder(struct folder *f, const struct folder_kind *kind)
     return sync_folder(f->root) ? folder_fail(f, kind->name) : 0;
 }
 
-/* Do one step, and see that it is on the disk. */
 static int apply_step(struct folder *f, const Xenlevel__Journal *journal,
                       const Xenlevel__JournalStep *step)
 {
@@ -250,11 +249,40 @@ static int apply_step(struct folder *f, const Xenlevel__Journal *journal,
         return errno == ENOENT ? folder_fail(f, kind->name) : -1;
     name = folder_file_name(kind, step->key);
     rc = do_step(f, journal, step, folder, name);
-    if (!rc && sync_folder(folder))
-        rc = folder_fail(f, step->key);
     free(name);
     (void)close(folder);
     return rc;
+}
+
+static bool is_touched(struct folder *f, const Xenlevel__Journal *journal,
+                       const struct folder_kind *kind)
+{
+    const struct folder_kind *of;
+
+    for (size_t i = 0; i < journal->n_steps; i++)
+        if (!folder_find_kind(f, journal->steps[i]->key, &of) && of == kind)
+            return true;
+    return false;
+}
+
+/* See that what has been done is on the disk. */
+static int sync_touched(struct folder *f, const Xenlevel__Journal *journal)
+{
+    for (size_t i = 0; i < folder_nr_kinds; i++) {
+        int folder, rc;
+
+        if (!is_touched(f, journal, &folder_kinds[i]))
+            continue;
+        folder = folder_open_kind(f, &folder_kinds[i]);
+        rc = folder < 0 ? -1 : sync_folder(folder);
+        if (rc && (folder >= 0 || errno == ENOENT))
+            (void)folder_fail(f, folder_kinds[i].name);
+        if (folder >= 0)
+            (void)close(folder);
+        if (rc)
+            return -1;
+    }
+    return 0;
 }
 
 /* Do all steps and forget the journal. */
@@ -263,6 +291,8 @@ static int apply_journal(struct folder *f, const Xenlevel__Journal *journal)
     for (size_t i = 0; i < journal->n_steps; i++)
         if (apply_step(f, journal, journal->steps[i]))
             return -1;
+    if (sync_touched(f, journal))
+        return -1;
     if (unlink_surely(f->dot, FOLDER_JOURNAL) || sync_folder(f->dot))
         return folder_fail(f, FOLDER_DOT "/" FOLDER_JOURNAL);
     return 0;
