@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+HANGS = 600     # seconds after which something hangs, and is not only slow
 
-# Prints the exit status of a step, and that only when run() has come back.
+# Prints the exit status of a step, and that only when run() has come back.  Its time does not begin to run before it has
+# started all that it starts.
 DRIVER = """
 import sys
 import time
@@ -20,6 +22,14 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import run
 run.PATIENCE = 0.5
+
+class Popen(run.subprocess.Popen):
+    def wait(self, timeout=None):
+        if timeout == 0.2:
+            sys.stdin.readline()
+        return super().wait(timeout)
+
+run.subprocess.Popen = Popen
 run.heed_signals()
 print(run.run(sys.argv[4:], float(sys.argv[3]), log=Path(sys.argv[2])))
 """
@@ -49,13 +59,18 @@ class Driven:
         fd = os.open(told, os.O_RDWR)   # no end of file before the first has opened it
         self.process = subprocess.Popen([sys.executable, "-c", DRIVER, ROOT / "tests", self.log, str(timeout),
                                          "sh", "-c", f"exec 3>{told}\n{STEP}\nread all <{go}\n{end}"],
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         with open(fd, encoding="ascii") as file:
             self.pids = [int(file.readline()) for _ in range(PROCESSES)]
+        self.process.stdin.write("on\n")
+        self.process.stdin.flush()
         go.write_text("on\n", encoding="ascii")    # it does not end before it has started them all
 
     def finish(self):
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=HANGS)
+        end = time.monotonic() + HANGS
+        while any(alive(pid) for pid in self.pids) and time.monotonic() < end:
+            time.sleep(0.01)    # they have been killed, and may need a moment to be dead
         left = [pid for pid in self.pids if alive(pid)]
         for pid in left:
             os.kill(pid, signal.SIGKILL)
@@ -65,12 +80,12 @@ class Driven:
 
 @pytest.fixture
 def driven(tmp_path):
-    return lambda end, timeout=60: Driven(tmp_path, end, timeout)
+    return lambda end, timeout=HANGS: Driven(tmp_path, end, timeout)
 
 
 @pytest.mark.slow
 def test_a_step_that_runs_out_of_time(driven):
-    run = driven("wait", timeout=6)     # long enough for a busy machine to start them all
+    run = driven("wait", timeout=0.2)
     assert run.finish()[0] == "124\n" and "timed out" in run.log.read_text()
 
 
@@ -153,7 +168,7 @@ def steps(tmp_path):
 
 def test_two_steps_run_at_once_and_each_prints_one_block(steps):
     process = steps("first", "second")
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=HANGS)
     assert err == "" and process.returncode == 1
     assert "== second: comes later\na line of second\n   1 passed, 1 failed, 0 skipped  (" in out
     assert "== first: waits\n   3 passed, 0 failed, 0 skipped  (" in out
@@ -162,19 +177,19 @@ def test_two_steps_run_at_once_and_each_prints_one_block(steps):
 
 def test_all_passed(steps):
     process = steps("build")
-    assert process.communicate(timeout=60)[0].splitlines()[-1] == "0 passed, 0 failed" and process.returncode == 0
+    assert process.communicate(timeout=HANGS)[0].splitlines()[-1] == "0 passed, 0 failed" and process.returncode == 0
 
 
 def test_a_step_whose_needs_failed_is_not_run(steps):
     process = steps("third")
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=HANGS)
     assert "no network" in out and "== third: not run, because fetch failed" in out
     assert out.splitlines()[-1] == "0 passed, 1 failed" and process.returncode == 1
 
 
 def test_a_step_that_dies_is_a_failure(steps):
     process = steps("dies")
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=HANGS)
     assert "failed: dies: ended with 7 and left no result" in out
     assert out.splitlines()[-1] == "0 passed, 1 failed" and process.returncode == 1
 
@@ -188,9 +203,9 @@ def test_with_the_whole_end_all_steps(steps, tmp_path, number, status):
         time.sleep(0.01)
     pids = [int(pid) for pid in (tmp_path / "told").read_text().split()]
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=HANGS)
     assert process.returncode == status
-    end = time.monotonic() + 60
+    end = time.monotonic() + HANGS
     while any(alive(pid) for pid in pids):
         assert time.monotonic() < end, "it runs on"
         time.sleep(0.01)

@@ -17,6 +17,7 @@ XEN_SIM = BUILD / "xen" / "sim" / "xen-sim"
 XL = BUILD / "tools" / "xl" / "xl-sim"
 XENLEVEL = BUILD / "tools" / "xenlevel" / "xenlevel"
 MACHINES = ROOT / "xen" / "sim" / "machines"
+HANGS = 600     # seconds after which something hangs, and is not only slow
 PENRYN, SANDY, IVY, CASCADE = "intel-penryn", "intel-sandybridge-ep", "intel-ivybridge-ep", "intel-cascadelake-sp"
 
 
@@ -29,12 +30,12 @@ class Host:
         self.process = subprocess.Popen([*map(str, argv)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True)
         ready = self.process.stdout.readline()
-        assert "ready" in ready, (ready, self.process.communicate(timeout=60))
+        assert "ready" in ready, (ready, self.process.communicate(timeout=HANGS))
 
     def run(self, *args, status=0, program=XL):
         env = dict(os.environ, XENLEVEL_HOST=str(self.socket))
         done = subprocess.run([program, *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, env=env, cwd=self.path, timeout=60)
+                              stderr=subprocess.PIPE, text=True, env=env, cwd=self.path, timeout=HANGS)
         assert "Sanitizer" not in done.stderr and "runtime error" not in done.stderr, done.stderr
         if status is not None:
             assert done.returncode == status, (args, done.returncode, done.stdout, done.stderr)
@@ -65,7 +66,7 @@ class Host:
     def stop(self):
         if self.process.poll() is None:
             self.process.terminate()
-        _, err = self.process.communicate(timeout=60)
+        _, err = self.process.communicate(timeout=HANGS)
         assert "Sanitizer" not in err and "runtime error" not in err, err
 
 
@@ -200,7 +201,7 @@ def test_equal_seeds_have_equal_histories(start):
 def test_free_running_host(start):
     host = start(IVY, stepped=False)
     host.create()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HANGS
     while host.ask("status", "g")["vcpus"][0]["ticks"] < 100:
         assert time.monotonic() < deadline
     host.run("run", 5, status=2)
@@ -567,7 +568,7 @@ def test_usage(ivy):
 def test_closed_output(ivy):
     with open("/dev/full", "w", encoding="ascii") as full:
         done = subprocess.run([XL, "list"], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, text=True,
-                              env=dict(os.environ, XENLEVEL_HOST=str(ivy.socket)), timeout=60)
+                              env=dict(os.environ, XENLEVEL_HOST=str(ivy.socket)), timeout=HANGS)
     assert done.returncode == 2 and "standard output" in done.stderr
 
 

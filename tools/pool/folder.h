@@ -38,15 +38,18 @@ struct folder {
 /* What can be kept, and how its files end. */
 struct folder_kind {
     const char *name, *suffix;
+    bool single; /* one value in the folder itself; else each has a name, in a folder of the kind */
 };
 extern const struct folder_kind folder_kinds[];
 extern const size_t folder_nr_kinds;
 
 /* Find the kind of a key; -1 when a folder keeps none of it. */
 int folder_find_kind(struct folder *f, const char *key, const struct folder_kind **kind);
-/* Open the folder of a kind (the root for a key without a name).  -1 and ENOENT: there is none, and
- * that is no error; -1 and another: the store has it. */
-int folder_open_kind(struct folder *f, const struct folder_kind *kind, bool has_name);
+/* Open the folder where values of a kind are.  -1 and ENOENT: there is none, and that is no error;
+ * -1 and another: the store has it. */
+int folder_open_kind(struct folder *f, const struct folder_kind *kind);
+/* Return the path of that folder, below the root. */
+const char *folder_kind_path(const struct folder_kind *kind);
 /* Return the file's name in it; malloc'ed. */
 char *folder_file_name(const struct folder_kind *kind, const char *key);
 /* Read the value of a key; revision 0: nothing is there. */

@@ -14,8 +14,9 @@
 #include "util.h"
 
 const struct folder_kind folder_kinds[] = {
-    {"capture", ".xlp"}, {"domains", ".pb"}, {"history", ".pb"}, {"host", ".pb"},
-    {"level", ".xlp"},   {"policy", ".xlp"}, {"pool", ".pb"},    {"seen", ".pb"},
+    {"capture", ".xlp", false}, {"domains", ".pb", false}, {"history", ".pb", false},
+    {"host", ".pb", false},     {"level", ".xlp", false},  {"policy", ".xlp", false},
+    {"pool", ".pb", true},      {"seen", ".pb", false},
 };
 const size_t folder_nr_kinds = sizeof(folder_kinds) / sizeof(folder_kinds[0]);
 
@@ -33,7 +34,8 @@ int folder_find_kind(struct folder *f, const char *key, const struct folder_kind
     size_t len = strcspn(key, "/");
 
     for (size_t i = 0; i < folder_nr_kinds; i++)
-        if (strlen(folder_kinds[i].name) == len && !strncmp(folder_kinds[i].name, key, len)) {
+        if (strlen(folder_kinds[i].name) == len && !strncmp(folder_kinds[i].name, key, len) &&
+            folder_kinds[i].single == !key[len]) {
             *kind = &folder_kinds[i];
             return 0;
         }
@@ -48,10 +50,15 @@ char *folder_file_name(const struct folder_kind *kind, const char *key)
     return xasprintf("%s%s", slash ? slash + 1 : key, kind->suffix);
 }
 
-int folder_open_kind(struct folder *f, const struct folder_kind *kind, bool has_name)
+const char *folder_kind_path(const struct folder_kind *kind)
 {
-    const char *path = has_name ? kind->name : ".";
-    int fd = openat(f->root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return kind->single ? "." : kind->name;
+}
+
+int folder_open_kind(struct folder *f, const struct folder_kind *kind)
+{
+    int fd =
+        openat(f->root, folder_kind_path(kind), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
     if (fd < 0 && errno != ENOENT)
         return folder_fail(f, kind->name);
@@ -159,7 +166,7 @@ int folder_read(struct folder *f, const char *key, struct store_value *value)
     *value = (struct store_value){0};
     if (folder_find_kind(f, key, &kind))
         return -1;
-    folder = folder_open_kind(f, kind, strchr(key, '/') != NULL);
+    folder = folder_open_kind(f, kind);
     if (folder < 0)
         return errno == ENOENT ? 0 : -1;
     name = folder_file_name(kind, key);
@@ -275,13 +282,14 @@ int folder_read_kind(struct folder *f, const struct folder_kind *kind, const cha
     struct names names = {0};
     int folder, rc;
 
-    if (!strncmp(kind->name, prefix, strlen(prefix))) { /* the key without a name */
+    if (kind->single) {
         if (folder_read(f, kind->name, &value))
             return -1;
         if (value.revision)
             add_value(list, &value);
+        return 0;
     }
-    folder = folder_open_kind(f, kind, true);
+    folder = folder_open_kind(f, kind);
     if (folder < 0)
         return errno == ENOENT ? 0 : -1;
     rc = list_folder(f, kind, folder, &names);

@@ -63,7 +63,8 @@ uint64_t folder_revision(struct folder *f)
 
     look_at(f, ".", s, 0);
     for (size_t i = 0; i < folder_nr_kinds; i++)
-        look_at(f, folder_kinds[i].name, s, i + 1);
+        if (!folder_kinds[i].single)
+            look_at(f, folder_kinds[i].name, s, i + 1);
     read_holder(f, s);
     digest_bytes(s, sizeof(*s), digest);
     free(s);

@@ -352,13 +352,8 @@ int pool_load_host(struct store *store, const char *name, struct pool *p)
 
 static void free_captures(struct pool *p)
 {
-    for (size_t i = 0; i < p->n_captures; i++) {
-        for (unsigned int k = 0; k < XC_POLICIES; k++) {
-            free(p->captures[i].policy[k]);
-            free(p->captures[i].unknown[k]);
-        }
-        xlp_free(p->captures[i].file);
-    }
+    for (size_t i = 0; i < p->n_captures; i++)
+        pool_capture_clear(&p->captures[i]);
     free(p->captures);
 }
 

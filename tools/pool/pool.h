@@ -81,6 +81,10 @@ int pool_load(struct store *store, struct pool *p);
 int pool_load_host(struct store *store, const char *name, struct pool *p);
 void pool_free(struct pool *p);
 
+/* Fill a capture from a file with a Host, and own it.  Clear it: the file too. */
+void pool_capture_take(struct pool_capture *c, Xenlevel__File *file);
+void pool_capture_clear(struct pool_capture *c);
+
 /* Return the key "kind/NAME", NAME with every byte that a key cannot have as %XX; malloc'ed. */
 char *pool_key(const char *kind, const char *name);
 

@@ -127,11 +127,11 @@ static const struct store_value *find_content(struct load *l, const char *kind, 
     return NULL;
 }
 
-static void take_capture(struct pool_capture *c, Xenlevel__File *file)
+void pool_capture_take(struct pool_capture *c, Xenlevel__File *file)
 {
     const Xenlevel__Host *host = file->host;
 
-    c->file = file;
+    *c = (struct pool_capture){.file = file};
     c->caps_known = host->levelling_case == XENLEVEL__HOST__LEVELLING_LEVELLING_CAPS;
     c->caps = c->caps_known ? host->levelling_caps : 0;
     for (size_t i = 0; i < host->n_policies; i++) {
@@ -145,6 +145,16 @@ static void take_capture(struct pool_capture *c, Xenlevel__File *file)
         xlp_policy_get(host->policies[i]->policy, c->policy[index]);
         xlp_unknown_get(host->policies[i]->unknown, c->unknown[index]);
     }
+}
+
+void pool_capture_clear(struct pool_capture *c)
+{
+    for (unsigned int i = 0; i < XC_POLICIES; i++) {
+        free(c->policy[i]);
+        free(c->unknown[i]);
+    }
+    xlp_free(c->file);
+    *c = (struct pool_capture){0};
 }
 
 int pool_load_capture(struct load *l, const char *digest, const char *owner, size_t *index)
@@ -167,9 +177,9 @@ int pool_load_capture(struct load *l, const char *digest, const char *owner, siz
     }
     *index = l->class_of[value - l->list.values] = p->n_captures;
     p->captures = xrealloc(p->captures, (p->n_captures + 1) * sizeof(*p->captures));
-    memset(&p->captures[*index], 0, sizeof(p->captures[*index]));
+    pool_capture_take(&p->captures[*index], file);
     memcpy(p->captures[*index].digest, digest, DIGEST_TEXT); /* compared with one above */
-    take_capture(&p->captures[p->n_captures++], file);
+    p->n_captures++;
     return 0;
 }
 

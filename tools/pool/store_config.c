@@ -52,8 +52,10 @@ static int take_setting(void *arg, const char *section, const char *name, const 
         const char *section, *name;
         char **text;
         unsigned int *seconds;
+        /* clang-format off */
     } settings[] = {
         {"", "store", &c->store, NULL},
+        {"", "host", &c->host, NULL},
         {"folder", "wait", NULL, &c->wait},
         {"etcd", "cacert", &c->cacert, NULL},
         {"etcd", "cert", &c->cert, NULL},
@@ -62,6 +64,7 @@ static int take_setting(void *arg, const char *section, const char *name, const 
         {"etcd", "password_file", &c->password_file, NULL},
         {"etcd", "timeout", NULL, &c->timeout},
     };
+    /* clang-format on */
 
     if (r->why)
         return 1;
@@ -112,6 +115,7 @@ void store_config_free(struct store_config *config)
 {
     free(config->path);
     free(config->store);
+    free(config->host);
     free(config->cacert);
     free(config->cert);
     free(config->key);

@@ -11,6 +11,7 @@
 struct store_config {
     char *path;  /* the file; for messages */
     char *store; /* `store`: which registry; NULL: not said */
+    char *host;  /* `host`: what this host is called in its pool; NULL: not said */
     unsigned int
         wait; /* [folder]: seconds to wait for one that somebody else changes; 0: STORE_WAIT */
     /* [etcd]; NULL or 0: not said */

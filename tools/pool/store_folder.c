@@ -98,14 +98,14 @@ static int get_value(struct store *store, const char *key, struct store_value *v
     return rc;
 }
 
-/* "host/" of "host/a" and of "" */
+/* May a key of this kind begin so?  "", "ho" and "host/a" of host/; "" and "pool" of pool. */
 static bool may_have(const struct folder_kind *kind, const char *prefix)
 {
     size_t len = strlen(kind->name), most = strlen(prefix);
 
     if (most <= len)
         return !strncmp(kind->name, prefix, most);
-    return prefix[len] == '/' && !strncmp(kind->name, prefix, len);
+    return !kind->single && prefix[len] == '/' && !strncmp(kind->name, prefix, len);
 }
 
 static int compare_keys(const void *a, const void *b)

@@ -9,9 +9,11 @@
 #include <cpuid-policy/vocabulary.h>
 #include <host-policy.h>
 
+#include "answer.h"
 #include "births.h"
 #include "check.h"
 #include "commands.h"
+#include "level-at.h"
 #include "enforce.h"
 #include "features-gen.h"
 #include "findings.h"
@@ -20,13 +22,7 @@
 #include "out.h"
 #include "show.h"
 #include "subject.h"
-#include "unknown.h"
-#include "unsure.h"
 #include "util.h"
-#include "xc_audit.h"
-#include "xc_release.h"
-
-#define MAX_FAULTS 1024
 
 static const struct cmd_option options[] = {
     {'t', "type", "TYPE", "pv or hvm, where the guest does not say which it is"},
@@ -51,59 +47,43 @@ static bool is_too_loose(const struct question *q, const struct enforcement *e)
 }
 
 /* What was found of one host. */
-struct answer {
-    bool offered; /* guests of that type can run there at all */
-    struct policy_report report;
-    struct policy_report maybe;   /* what may stand against it: it depends on what nobody knows */
+struct finding {
+    struct cpu_answer answer;
     const struct enforcement *pv; /* NULL: it is no PV guest */
-    const char *obstacle;         /* to its save records, or NULL */
     /* Of a guest that is a host's: how their CPUs compare, and what comes by microcode of what is
      * missing. */
     enum cpu_relation relation;
     struct featureset by_microcode;
 };
 
-enum verdict { VERDICT_YES, VERDICT_NO, VERDICT_UNKNOWN };
-
-static enum verdict find_verdict(const struct question *q, const struct answer *a)
+static enum verdict find_verdict(const struct question *q, const struct finding *a)
 {
-    if (!a->offered || a->report.count || a->obstacle || is_too_loose(q, a->pv))
-        return VERDICT_NO;
-    return a->maybe.count ? VERDICT_UNKNOWN : VERDICT_YES;
+    return is_too_loose(q, a->pv) ? VERDICT_NO : answer_verdict(&a->answer);
 }
 
 /* How do the CPUs of two hosts compare, and what of what is missing comes by microcode? */
-static void find_relation(const struct question *q, const struct subject *host, struct answer *a)
+static void find_relation(const struct question *q, const struct subject *host, struct finding *a)
 {
     struct featureset missing = {{0}};
 
     if (q->guest->kind != SUBJECT_HOST)
         return;
     a->relation = microcode_compare(q->guest, host);
-    for (size_t i = 0; i < a->report.count && i < a->report.max; i++)
-        if (finding_is_feature(a->report.faults[i].kind))
-            featureset_set(&missing, a->report.faults[i].feature);
+    for (size_t i = 0; i < a->answer.report.count && i < a->answer.report.max; i++)
+        if (finding_is_feature(a->answer.report.faults[i].kind))
+            featureset_set(&missing, a->answer.report.faults[i].feature);
     microcode_features(a->relation, q->guest, host, &missing, &a->by_microcode);
-}
-
-/* Which features does it depend on? */
-static void find_doubtful(const struct answer *a, struct featureset *fs)
-{
-    memset(fs, 0, sizeof(*fs));
-    for (size_t i = 0; i < a->maybe.count && i < a->maybe.max; i++)
-        if (finding_is_feature(a->maybe.faults[i].kind))
-            featureset_set(fs, a->maybe.faults[i].feature);
 }
 
 /* Return "MSR 10A is not in the dump of n": what would have to be known; malloc'ed. */
 static char *find_cause(const struct question *q, const struct subject *host,
-                        const struct answer *a)
+                        const struct finding *a)
 {
     const struct subject *sides[2] = {host, q->guest};
     char *text = xstrdup("");
     struct featureset about;
 
-    find_doubtful(a, &about);
+    answer_doubtful(&a->answer, &about);
     for (unsigned int i = 0; i < 2; i++) {
         char *what = subject_unknown_cause(sides[i], &about), *longer;
 
@@ -166,9 +146,9 @@ static const char *find_assumption(const struct question *q, const struct subjec
 /* "unknown": what may stand against it; "not_known", "find_out": why nobody can say.  Absent where
  * the answer does not depend on anything unknown. */
 static void unknown_json(const struct question *q, const struct subject *host,
-                         const struct answer *a)
+                         const struct finding *a)
 {
-    const struct policy_report *r = &a->maybe;
+    const struct policy_report *r = &a->answer.maybe;
     struct json *j = q->json;
     char *cause, *how;
 
@@ -190,24 +170,40 @@ static void unknown_json(const struct question *q, const struct subject *host,
 }
 
 /* Is all that stands against it gone with the same microcode? */
-static bool is_all_microcode(const struct answer *a)
+static bool is_all_microcode(const struct finding *a)
 {
-    for (size_t i = 0; i < a->report.count; i++) {
-        const struct policy_fault *f = &a->report.faults[i];
+    for (size_t i = 0; i < a->answer.report.count; i++) {
+        const struct policy_fault *f = &a->answer.report.faults[i];
         uint32_t feature = finding_is_feature(f->kind)       ? f->feature
                            : f->kind == FAULT_XSTATE_MISSING ? xstate_feature(f->subleaf)
                                                              : POLICY_NONE;
 
-        if (i >= a->report.max || !featureset_test(&a->by_microcode, feature))
+        if (i >= a->answer.report.max || !featureset_test(&a->by_microcode, feature))
             return false;
     }
-    return a->report.count;
+    return a->answer.report.count;
+}
+
+/* What it has used of the features that are missing there: for whoever would give them up. */
+static void add_usage(const struct question *q, const struct finding *a)
+{
+    struct featureset missing, hazards;
+    const struct usage *u;
+
+    answer_features(&a->answer, &missing, &hazards);
+    if (!a->answer.offered || featureset_empty(&missing) || !q->evidence)
+        return;
+    u = evidence_get(q->evidence, q->guest);
+    if (u && q->json)
+        usage_json_of(q->json, u, &missing);
+    else if (u)
+        usage_print_of(stdout, u, &missing);
 }
 
 /* "difference": "microcode" where all that stands against it comes by microcode, "cpu" where
  * nothing of it does, "both"; null where it was not born on a host, or nothing stands against it.
  */
-static void relation_json(const struct question *q, const struct answer *a)
+static void relation_json(const struct question *q, const struct finding *a)
 {
     static const char *const names[] = {
         [CPU_OTHER] = "other",
@@ -222,17 +218,17 @@ static void relation_json(const struct question *q, const struct answer *a)
         return;
     json_string(j, "cpus", names[a->relation]);
     json_string(j, "difference",
-                !a->report.count      ? NULL
-                : is_all_microcode(a) ? "microcode"
-                : code                ? "both"
-                                      : "cpu");
+                !a->answer.report.count ? NULL
+                : is_all_microcode(a)   ? "microcode"
+                : code                  ? "both"
+                                        : "cpu");
     json_features(j, "by_microcode", &a->by_microcode);
 }
 
 static void answer_json(const struct question *q, const struct subject *host,
-                        const struct answer *a)
+                        const struct finding *a)
 {
-    const struct policy_report *r = &a->report;
+    const struct policy_report *r = &a->answer.report;
     enum verdict verdict = find_verdict(q, a);
     const char *assumed;
     struct json *j = q->json;
@@ -245,9 +241,9 @@ static void answer_json(const struct question *q, const struct subject *host,
                 verdict == VERDICT_UNKNOWN ? "unknown"
                 : verdict == VERDICT_NO    ? "refused"
                                            : NULL);
-    json_bool(j, "type_offered", a->offered);
-    if (a->obstacle)
-        json_string(j, "release_obstacle", a->obstacle);
+    json_bool(j, "type_offered", a->answer.offered);
+    if (a->answer.obstacle)
+        json_string(j, "release_obstacle", a->answer.obstacle);
     json_array(j, "faults");
     for (size_t i = 0; i < r->count && i < r->max; i++)
         json_fault(j, &r->faults[i]);
@@ -257,6 +253,7 @@ static void answer_json(const struct question *q, const struct subject *host,
     if (assumed)
         json_string(j, "assumed", assumed);
     relation_json(q, a);
+    add_usage(q, a);
     if (a->pv)
         enforcement_json(j, "pv_enforcement", a->pv);
     json_close_object(j);
@@ -296,9 +293,9 @@ static bool has_features(const struct policy_report *r)
 
 /* What the answer depends on, when that is not known. */
 static void print_unknown(const struct question *q, const struct subject *host,
-                          const struct answer *a)
+                          const struct finding *a)
 {
-    const struct policy_report *r = &a->maybe;
+    const struct policy_report *r = &a->answer.maybe;
     const struct findings all = {r->faults, 0, r->count < r->max ? r->count : r->max, NULL};
     unsigned int width = out_width(stdout);
     char *how;
@@ -312,7 +309,7 @@ static void print_unknown(const struct question *q, const struct subject *host,
                       "hazard that it was not told of may be there",
                       "hazards that it was not told of may be there");
     print_numbers(r);
-    if (!a->report.count && !has_features(r))
+    if (!a->answer.report.count && !has_features(r))
         out_text(stdout, 2, 4, "every feature that it was told it has is there");
     how = find_how(q, host);
     out_text(stdout, 2, 4, "%s", how);
@@ -321,14 +318,14 @@ static void print_unknown(const struct question *q, const struct subject *host,
 
 /* What of it all is the age of microcode. */
 static void print_relation(const struct question *q, const struct subject *host,
-                           const struct answer *a)
+                           const struct finding *a)
 {
     unsigned int n = featureset_count(&a->by_microcode);
     char *sources, count[32];
 
-    if (!n && !a->maybe.count)
+    if (!n && !a->answer.maybe.count)
         return;
-    if (a->relation == CPU_SAME && a->maybe.count)
+    if (a->relation == CPU_SAME && a->answer.maybe.count)
         out_text(stdout, 2, 4, "as far as both are known, it is the same CPU as that of %s",
                  q->guest->name);
     if (!n)
@@ -349,27 +346,27 @@ static void print_relation(const struct question *q, const struct subject *host,
 }
 
 /* How to have explained what stands against it. */
-static void print_names(const struct answer *a, const struct findings *all)
+static void print_names(const struct finding *a, const struct findings *all)
 {
     char names[256];
 
     findings_names(all, names, sizeof(names));
-    if (a->obstacle || names[0] || a->maybe.count)
+    if (a->answer.obstacle || names[0] || a->answer.maybe.count)
         out_text(stdout, 2, 4, "what that means: xenlevel explain%s%s%s%s",
-                 a->obstacle ? " release-newer" : "", names[0] ? " " : "", names,
-                 a->maybe.count ? " unknown" : "");
+                 a->answer.obstacle ? " release-newer" : "", names[0] ? " " : "", names,
+                 a->answer.maybe.count ? " unknown" : "");
 }
 
 static void answer_text(const struct question *q, const struct subject *host,
-                        const struct answer *a)
+                        const struct finding *a)
 {
-    const struct policy_report *r = &a->report;
+    const struct policy_report *r = &a->answer.report;
     const struct findings all = {r->faults, 0, r->count < r->max ? r->count : r->max, NULL};
     unsigned int width = out_width(stdout);
     enum verdict verdict = find_verdict(q, a);
     const char *assumed;
 
-    if (!a->offered) {
+    if (!a->answer.offered) {
         print_guest(q, "cannot run on", host, ": no guests of that type can");
         return;
     }
@@ -384,9 +381,9 @@ static void answer_text(const struct question *q, const struct subject *host,
         print_guest(q, verdict == VERDICT_YES ? "can run on" : "cannot run on", host,
                     verdict == VERDICT_YES ? "" : ":");
     }
-    if (a->obstacle)
+    if (a->answer.obstacle)
         out_text(stdout, 2, 4, "the Xen it comes from (%s) is newer than the one there (%s): %s",
-                 q->guest->xen, host->xen, a->obstacle);
+                 q->guest->xen, host->xen, a->answer.obstacle);
     findings_features(stdout, width, &all, FAULT_FEATURE_MISSING,
                       "feature that it was told it has is missing there",
                       "features that it was told it has are missing there");
@@ -399,25 +396,12 @@ static void answer_text(const struct question *q, const struct subject *host,
     if (assumed)
         out_text(stdout, 2, 4, "assumed of %s: %s", host->name, assumed);
     print_relation(q, host, a);
+    add_usage(q, a);
     print_names(a, &all);
     if (is_too_loose(q, a->pv))
         enforcement_print_refusal(stdout, 2, host, a->pv);
     if (a->pv)
         enforcement_print(stdout, 2, host, a->pv);
-}
-
-/*
- * What stands in the way of its save records there: a guest, or one that is born on a host, goes
- * from the Xen that it runs under.  NULL for levels, and where one of the two is not known.
- */
-static const char *find_obstacle(const struct question *q, const struct subject *host)
-{
-    struct xc_release from, to;
-
-    if (q->type == TYPE_PV || q->guest->kind == SUBJECT_LEVEL ||
-        !xc_read_release(q->guest->xen, &from) || !xc_read_release(host->xen, &to))
-        return NULL;
-    return xc_release_obstacle(&from, &to);
 }
 
 /* The host that the guest was born on, by what two files say: one may be a copy. */
@@ -431,28 +415,26 @@ static bool is_same_host(const struct subject *guest, const struct subject *host
 
 int check_host(const struct question *q, const struct subject *host)
 {
-    struct policy_fault *faults = xcalloc((size_t)2 * MAX_FAULTS, sizeof(*faults));
-    enum xc_policy_index max = subject_max(q->type), deflt = subject_default(q->type);
-    struct answer a = {.offered = host->have[max],
-                       .report = {.faults = faults, .max = MAX_FAULTS},
-                       .maybe = {.faults = faults + MAX_FAULTS, .max = MAX_FAULTS},
-                       .obstacle = find_obstacle(q, host)};
+    struct answer_guest guest = {
+        .name = q->guest->name,
+        .policy = q->policy,
+        .unknown = q->unknown,
+        .type = subject_guest_type(q->type),
+        .born_there = q->born_there || is_same_host(q->guest, host),
+        /* A guest, or one that is born on a host, goes from the Xen that it runs under; one of a
+         * level will be born there. */
+        .xen = q->guest->kind == SUBJECT_LEVEL ? NULL : q->guest->xen,
+    };
+    struct answer_host there;
+    struct finding a = {.pv = NULL};
     struct enforcement e;
     int status;
 
-    if (a.offered) {
-        struct unsure u = {
-            .guest = {q->policy, q->unknown},
-            .max = {&host->policy[max], &host->unknown[max]},
-            .type = q->type == TYPE_PV ? GUEST_PV : GUEST_HVM_HAP,
-            .same = is_same_host(q->guest, host),
-        };
-
-        if (host->have[deflt])
-            u.deflt = (struct half_known){&host->policy[deflt], &host->unknown[deflt]};
-        unsure_ask(&u, &a.report, &a.maybe);
+    answer_init(&a.answer);
+    subject_answer_host(host, &there);
+    answer_ask(&guest, &there, &a.answer);
+    if (a.answer.offered)
         find_relation(q, host, &a);
-    }
     if (q->type == TYPE_PV) {
         a.pv = &e;
         enforcement_of(host, q->policy, &e);
@@ -461,7 +443,7 @@ int check_host(const struct question *q, const struct subject *host)
     }
     (q->json ? answer_json : answer_text)(q, host, &a);
     status = find_verdict(q, &a) == VERDICT_YES ? STATUS_YES : STATUS_NO;
-    free(faults);
+    answer_free(&a.answer);
     return status;
 }
 
@@ -480,6 +462,34 @@ static int find_home(struct question *q, struct subject *here)
     return 0;
 }
 
+/* A guest that is born on that very host, on a named level. */
+static int check_named(const struct question *q, const struct subject *host)
+{
+    const struct named_level *l = q->guest->named;
+    struct question born = *q;
+    struct cpu_policy *policy;
+    struct level_refusal r;
+    int status;
+
+    if (!level_at_ask(l, host, q->type, &r)) {
+        level_at_refuse(l, host, q->type, &r, q->json);
+        return STATUS_NO;
+    }
+    policy = xcalloc(1, sizeof(*policy));
+    if (r.offered) {
+        *policy = host->policy[subject_default(q->type)];
+        host_policy_for_domain(policy);
+        named_cut(policy, &l->features[q->type], NULL, NULL);
+    }
+    born.policy = policy;
+    born.unknown = &host->unknown[subject_default(q->type)];
+    born.born_there = true;
+    born.home = q->type == TYPE_PV ? host : NULL;
+    status = check_host(&born, host);
+    free(policy);
+    return status;
+}
+
 static int ask_all(struct question *q, int n, char **hosts)
 {
     int status = STATUS_YES;
@@ -493,7 +503,7 @@ static int ask_all(struct question *q, int n, char **hosts)
         else if (host->kind != SUBJECT_HOST)
             one = complain("%s is not a host", host->origin);
         else
-            one = check_host(q, host);
+            one = (q->guest->kind == SUBJECT_NAMED ? check_named : check_host)(q, host);
         if (one > status)
             status = one;
         subject_close(host);
@@ -502,12 +512,29 @@ static int ask_all(struct question *q, int n, char **hosts)
     return status;
 }
 
+static bool prepare_guest(struct question *q)
+{
+    q->policy = subject_guest_policy(q->guest, &q->type);
+    q->unknown = subject_guest_unknown(q->guest, q->type);
+    return q->policy;
+}
+
+static bool prepare_named(struct question *q)
+{
+    if (q->type == TYPE_UNKNOWN)
+        q->type = TYPE_HVM;
+    if (!q->guest->named->have[q->type])
+        warn("%s is not for %s guests", q->guest->origin, subject_type_name(q->type));
+    return q->guest->named->have[q->type];
+}
+
 static int run_check(const struct command *cmd, int argc, char **argv)
 {
-    struct question q = {.type = TYPE_UNKNOWN};
+    struct evidence evidence = {.arg = NULL};
+    struct question q = {.type = TYPE_UNKNOWN, .evidence = &evidence};
     struct subject *guest, *here;
     int letter, first, status = STATUS_TROUBLE;
-    bool json = false;
+    bool json = false, ready = false;
     const char *value;
 
     while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1) {
@@ -526,12 +553,12 @@ static int run_check(const struct command *cmd, int argc, char **argv)
     here = xcalloc(1, sizeof(*here));
     if (!subject_open(argv[first], guest)) {
         q.guest = guest;
-        q.policy = subject_guest_policy(guest, &q.type);
-        q.unknown = subject_guest_unknown(guest, q.type);
-        if (q.policy && guest->kind == SUBJECT_HOST) /* a guest born there */
+        evidence.arg = argv[first];
+        ready = guest->kind == SUBJECT_NAMED ? prepare_named(&q) : prepare_guest(&q);
+        if (ready && guest->kind == SUBJECT_HOST) /* a guest born there */
             host_policy_for_domain(&guest->policy[subject_default(q.type)]);
     }
-    if (q.policy && !find_home(&q, here)) {
+    if (ready && !find_home(&q, here)) {
         q.type_name = guest->kind == SUBJECT_GUEST && guest->type != TYPE_UNKNOWN
                           ? guest->type_name
                           : subject_type_name(q.type);
@@ -555,6 +582,7 @@ static int run_check(const struct command *cmd, int argc, char **argv)
     subject_close(here);
     free(guest);
     free(here);
+    free(evidence.usage);
     return status;
 }
 
@@ -565,7 +593,7 @@ const struct command cmd_check = {
     .about =
         "Asks whether a guest can move to each host and find there the CPU that it was told "
         "it has. GUEST is a domain, a save image or a policy file (of a pool: a guest built "
-        "on its level; of a host: a guest that was born there), or an xl.cfg that nothing was "
+        "on its level;  of a host: a guest that was born there), or an xl.cfg that nothing was "
         "created "
         "from yet: what would be told on each host, and where it could go from there. HOST is a "
         "host's file, or - "

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "level-at.h"
 #include "out.h"
 #include "show.h"
 #include "unknown.h"
@@ -312,6 +313,10 @@ static int show_file(const struct subject *s, const struct choice *c)
         json_object(j, NULL);
     if (s->kind == SUBJECT_HOST)
         status = show_a_host(s, c, j);
+    else if (s->kind == SUBJECT_NAMED && j)
+        level_named_json(j, s->named);
+    else if (s->kind == SUBJECT_NAMED)
+        level_named_print(s->named);
     else if (s->kind == SUBJECT_LEVEL)
         show_level(s, c, j);
     else

@@ -15,6 +15,7 @@
 #include "capture.h"
 #include "level-json.h"
 #include "out.h"
+#include "subject-named.h"
 #include "subject.h"
 #include "unknown.h"
 #include "util.h"
@@ -27,14 +28,19 @@ const char *subject_type_name(enum subject_type type)
     return type == TYPE_PV ? "PV" : type == TYPE_HVM ? "HVM/PVH" : "unknown";
 }
 
+enum guest_type subject_guest_type(enum subject_type type)
+{
+    return type == TYPE_PV ? GUEST_PV : GUEST_HVM_HAP;
+}
+
 enum xc_policy_index subject_max(enum subject_type type)
 {
-    return type == TYPE_PV ? XC_POLICY_PV_MAX : XC_POLICY_HVM_MAX;
+    return answer_max(subject_guest_type(type));
 }
 
 enum xc_policy_index subject_default(enum subject_type type)
 {
-    return type == TYPE_PV ? XC_POLICY_PV_DEFAULT : XC_POLICY_HVM_DEFAULT;
+    return answer_default(subject_guest_type(type));
 }
 
 static void take_host(struct subject *s, const Xenlevel__Host *host)
@@ -162,6 +168,7 @@ static int open_image(const char *path, int fd, enum xc_sr_layer layer, const ch
     s->xen = xasprintf("%u.%u", head->xen_major, head->xen_minor);
     s->type = head->guest == XC_SR_GUEST_PV ? TYPE_PV : TYPE_HVM;
     s->type_name = s->type == TYPE_PV ? "PV" : "HVM or PVH";
+    s->is_image = true;
     rc = 0;
 out:
     free(head);
@@ -329,7 +336,7 @@ static int open_envelope(const char *path, int fd, struct subject *s)
 static int open_file(const char *path, int fd, struct subject *s)
 {
     static const char xl_magic[] = "Xen saved domain, xl format\n";
-    unsigned char first[33] = {0};
+    char first[4096] = "";
     ssize_t n = pread(fd, first, sizeof(first) - 1, 0);
     int rc;
 
@@ -343,11 +350,13 @@ static int open_file(const char *path, int fd, struct subject *s)
         return open_image(path, fd, XC_SR_LIBXC, NULL, s);
     if (n > 0 && first[0] == 0x09 && (n == 1 || first[1] == 'X'))
         return open_policy_file(path, s);
-    if (n > 0 && first[strspn((const char *)first, " \t\r\n")] == '{') {
+    if (n > 0 && first[strspn(first, " \t\r\n")] == '{') {
         rc = open_json(path, fd, s);
         if (rc <= 0)
             return rc;
     }
+    if (named_text_is(first, (size_t)n))
+        return subject_open_named_text(path, s);
     rc = open_envelope(path, fd, s);
     if (rc <= 0)
         return rc;
@@ -369,8 +378,10 @@ int subject_open(const char *arg, struct subject *s)
     if (fd < 0) {
         if ((errno == ENOENT || errno == ENAMETOOLONG) && form_is_featureset(arg))
             return open_featureset(arg, s);
-        if (errno == ENOENT && !strchr(arg, '/') && !ends_with(arg, XLP_SUFFIX))
-            return open_domain(arg, s);
+        if (errno == ENOENT && !strchr(arg, '/') && !ends_with(arg, XLP_SUFFIX)) {
+            rc = subject_open_named(arg, false, s);
+            return rc == 1 ? open_domain(arg, s) : rc;
+        }
         warn("%s: %s", arg, strerror(errno));
         return -1;
     }
@@ -380,6 +391,7 @@ int subject_open(const char *arg, struct subject *s)
     } else if (!S_ISREG(st.st_mode)) { /* a pipe, which is read once: no image, which are large */
         rc = open_form(arg, s);
     } else {
+        subject_warn_of_named(arg);
         rc = open_file(arg, fd, s);
     }
     (void)close(fd);
@@ -392,6 +404,9 @@ void subject_close(struct subject *s)
     free(s->origin);
     free(s->xen);
     xlp_free(s->file);
+    if (s->named)
+        named_free(s->named);
+    free(s->named);
     memset(s, 0, sizeof(*s));
 }
 
@@ -413,6 +428,13 @@ const struct cpu_policy *subject_guest_policy(const struct subject *s, enum subj
     }
     if (*type == TYPE_UNKNOWN)
         *type = TYPE_HVM;
+    if (s->kind == SUBJECT_NAMED) {
+        warn(
+            "%s says which features, and becomes a CPU with hosts: `xenlevel level --at %s HOST... "
+            "-o POOL.xlp`",
+            s->origin, s->name);
+        return NULL;
+    }
     if (s->kind == SUBJECT_LEVEL) {
         if (s->have_level[*type])
             return &s->level[*type];
@@ -435,52 +457,26 @@ const struct cpu_policy *subject_guest_unknown(const struct subject *s, enum sub
     return s->kind == SUBJECT_HOST ? &s->unknown[subject_default(type)] : &nothing;
 }
 
-/* What the source itself left out: of a host that is raw, where there is one. */
-static const struct cpu_policy *source_unknown(const struct subject *s)
+void subject_answer_host(const struct subject *s, struct answer_host *host)
 {
-    if (s->kind == SUBJECT_GUEST)
-        return &s->guest_unknown;
-    if (unknown_any(&s->unknown[XC_POLICY_RAW]))
-        return &s->unknown[XC_POLICY_RAW];
-    for (unsigned int i = XC_POLICY_HOST; i < XC_POLICIES; i++)
-        if (unknown_any(&s->unknown[i]))
-            return &s->unknown[i];
-    return &s->unknown[XC_POLICY_RAW];
-}
-
-/* Every feature of which some policy for guests does not say whether it has it. */
-static void find_doubtful(const struct subject *s, struct featureset *all)
-{
-    memset(all, 0, sizeof(*all));
-    if (s->kind == SUBJECT_GUEST)
-        unknown_features(&s->guest_unknown, all);
-    for (unsigned int i = XC_POLICY_PV_MAX; i < XC_POLICIES; i++) {
-        struct featureset fs;
-
-        unknown_features(&s->unknown[i], &fs);
-        featureset_or(all, all, &fs);
+    *host = (struct answer_host){
+        .name = s->name, .xen = s->xen, .is_dump = !strcmp(subject_source_name(s), "dump")};
+    for (unsigned int i = 0; i < XC_POLICIES; i++) {
+        host->have[i] = s->have[i];
+        host->policy[i] = &s->policy[i];
+        host->unknown[i] = &s->unknown[i];
     }
 }
 
 char *subject_unknown_cause(const struct subject *s, const struct featureset *about)
 {
-    struct cpu_policy *mask = xcalloc(1, sizeof(*mask));
-    struct featureset all;
-    char *text;
+    struct answer_guest guest = {.unknown = &s->guest_unknown};
+    struct answer_host host;
 
-    *mask = *source_unknown(s);
-    find_doubtful(s, &all);
-    if (featureset_empty(&all))
-        text = xstrdup("");
-    else if (about && !featureset_empty(about)) {
-        unknown_reduce(mask, &all);
-        text = unknown_cause(mask, about);
-    } else {
-        unknown_reduce(mask, &all);
-        text = unknown_text(mask);
-    }
-    free(mask);
-    return text;
+    if (s->kind == SUBJECT_GUEST)
+        return answer_guest_cause(&guest, about);
+    subject_answer_host(s, &host);
+    return answer_host_cause(&host, about);
 }
 
 const char *subject_source_name(const struct subject *s)
@@ -507,16 +503,13 @@ const char *subject_assumption(const struct subject *s)
 
 char *subject_unknown_how(const struct subject *s)
 {
-    struct cpu_policy *mask = xcalloc(1, sizeof(*mask));
-    struct featureset all;
-    char *how;
+    struct answer_guest guest = {.unknown = &s->guest_unknown};
+    struct answer_host host;
 
-    *mask = *source_unknown(s);
-    find_doubtful(s, &all);
-    unknown_reduce(mask, &all);
-    how = unknown_how(mask);
-    free(mask);
-    return how;
+    if (s->kind == SUBJECT_GUEST)
+        return answer_guest_how(&guest);
+    subject_answer_host(s, &host);
+    return answer_host_how(&host);
 }
 
 int parse_type(const char *text, enum subject_type *type)

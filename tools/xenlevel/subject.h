@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a command line argument stands for: a host, a pool's level or a guest, from a policy file,
- * a save image, a domain, or the hypervisor of this machine ("-").
+ * a save image, a domain, or the hypervisor of this machine ("-"); or a named level.
  */
 #ifndef XENLEVEL_SUBJECT_H
 #define XENLEVEL_SUBJECT_H
 
+#include "answer.h"
+#include "named.h"
 #include "xlp.h"
 
 enum subject_kind {
     SUBJECT_HOST,
     SUBJECT_LEVEL,
     SUBJECT_GUEST,
+    SUBJECT_NAMED, /* a named level: a ceiling of features (named.h), and no CPU */
 };
 
 /* The two kinds of CPU that a host offers.  A PVH guest has an HVM guest's. */
@@ -38,11 +41,14 @@ struct subject {
     bool have_level[TYPES]; /* SUBJECT_LEVEL */
     struct cpu_policy level[TYPES];
 
+    struct named_level *named; /* SUBJECT_NAMED */
+
     enum subject_type type; /* SUBJECT_GUEST */
     const char *type_name;  /* "PV", "HVM", "PVH", "HVM or PVH", "unknown" */
     char *xen;              /* the version it ran under, "" when unknown */
     struct cpu_policy guest, guest_unknown;
     unsigned int domid; /* of a domain, else POLICY_NONE */
+    bool is_image;      /* a save image, with all of its state */
 };
 
 /* Find out what an argument stands for.  Returns 0; or -1 after a message.  Call subject_close() in
@@ -55,6 +61,7 @@ void subject_from_file(struct subject *s, Xenlevel__File *file, const char *orig
 
 /* Return "PV" or "HVM/PVH"; and which policies of a host are for guests of that type. */
 const char *subject_type_name(enum subject_type type);
+enum guest_type subject_guest_type(enum subject_type type);
 enum xc_policy_index subject_max(enum subject_type type);
 enum xc_policy_index subject_default(enum subject_type type);
 
@@ -67,6 +74,9 @@ const struct cpu_policy *subject_guest_policy(const struct subject *s, enum subj
 
 /* Return what is not known of the policy that subject_guest_policy() returned for this type. */
 const struct cpu_policy *subject_guest_unknown(const struct subject *s, enum subject_type type);
+
+/* Write a host as answer_ask() has it.  It points into *s. */
+void subject_answer_host(const struct subject *s, struct answer_host *host);
 
 /* Return what is not known of the CPU itself, in the words of unknown_cause(), as far as it is
  * about these features (NULL: all of it); malloc'ed. */

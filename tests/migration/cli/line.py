@@ -10,7 +10,12 @@ Moments: a number: so many bytes have gone down;  "R": the receiver has said so,
 
 Actions: kill WHOM, stop WHOM, go WHOM, signal [WHOM, NUMBER]; hang-up (towards the sender); stall (nothing is read any
 more, and nothing ends); lose (the answer is not passed on); linger (the line does not end before the sender's 'G' is in it,
-whatever has become of the receiver).  WHOM: "sender", "receiver" or a process id.
+whatever has become of the receiver); work [XL-SIM, SOCKET, DOMAIN, N] (nothing is passed on before that guest has done so
+many more pieces of work); hold FILE (nothing is passed on before that file is there).  WHOM: "sender", "receiver" or a process id.
+
+"told": a file that gets one JSON object: {"reached": did the moment come, "records": how many went down, "spoiled": was the
+record damaged, "held": seconds that "work" took, "worked": pieces of work meanwhile}.  It is there before what it says has
+any effect, so a test that finds nothing in it knows that the line was too slow, and not what it tests.
 """
 
 import json
@@ -40,6 +45,7 @@ def ancestor(name):
 class Line:
     def __init__(self, plan, argv):
         self.plan, self.down, self.lose = plan, 0, False
+        self.told = {}
         self.answered = self.receiver_has_gone = self.stalled = False
         self.hang_up, self.hung_up = threading.Event(), threading.Event()
         self.word_came, self.linger = threading.Event(), False
@@ -51,8 +57,33 @@ class Line:
     def pid(self, whom):
         return {"sender": self.sender, "receiver": self.receiver.pid}.get(whom, whom)
 
+    def tell(self, **what):
+        self.told.update(what)
+        if path := self.plan.get("told"):
+            with open(path + ".part", "w", encoding="ascii") as file:
+                json.dump(self.told, file)
+            os.rename(path + ".part", path)
+
+    def work(self, program, host, name, more):
+        """Until each vCPU has done so much more: however long that takes."""
+        def done():
+            answer = subprocess.run([program, "-s", host, "status", name, "--json"], stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.PIPE, check=True).stdout
+            return [v["work"] for v in json.loads(answer)["vcpus"]]
+
+        begun, first = time.monotonic(), done()
+        last = first
+        while min(now - then for now, then in zip(last, first)) < more:
+            last = done()
+        self.tell(held=time.monotonic() - begun, worked=sum(last) - sum(first))
+
     def act(self, action, argument=None):
-        if action == "signal":
+        if action == "work":
+            self.work(*argument)
+        elif action == "hold":
+            while not os.path.exists(argument) and os.getppid() == self.parent:
+                time.sleep(0.02)
+        elif action == "signal":
             os.kill(self.pid(argument[0]), argument[1])
         elif action in ("kill", "stop", "go"):
             os.kill(self.pid(argument), {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "go": signal.SIGCONT}[action])
@@ -73,6 +104,7 @@ class Line:
 
     def moment(self, name):
         if self.plan.get("at") == name:
+            self.tell(reached=True)
             for step in self.plan["do"]:
                 self.act(*step)
 
@@ -122,6 +154,7 @@ class Line:
             kind, data = self.record()
             pieces.append(self.spoil(n, data))
             if what == "swap" and n == where + 1:
+                self.tell(spoiled=True)
                 pieces[-1], pieces[-2] = pieces[-2], pieces[-1]
             if n >= where + 2 or not self.plan.get("damage"):
                 for piece in pieces:
@@ -129,14 +162,15 @@ class Line:
                 pieces = []
             if kind == 0:
                 break
+        self.tell(records=n + 1)
         for piece in pieces:
             self.pass_down(piece)
-        return n + 1
 
     def spoil(self, n, data):
         what, where = self.plan.get("damage", ("", -2))
         if n != where or what == "swap":
             return data
+        self.tell(spoiled=True)
         if what == "drop":
             return b""
         if what == "double":

@@ -27,7 +27,7 @@ LIVE, DEBUG = 1, 2                         # XCFLAGS_*, of libxenguest
 XTL_ERROR = 7
 EIO, ECANCELED = 5, 125
 VERIFY = 0xD     # a record
-TIMEOUT = 60
+TIMEOUT = 600       # seconds after which something hangs, and is not only slow
 
 
 def unpack(kind, body):

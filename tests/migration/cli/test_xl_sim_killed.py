@@ -4,35 +4,42 @@
 What an administrator does afterwards is in xl-sim(1), "When a migration is cut short"; here it is done.
 """
 
+import contextlib
 import json
 import os
+import pty
 import resource
-import shlex
 import signal
 import subprocess
-import sys
-import time
-from pathlib import Path
+import termios
 
 import pytest
 
-from test_xl_sim import BUILD, CASCADE
-from test_xl_sim_migrate import goes_on, kind, level, names, pair, ticks  # noqa: F401: fixtures
+from test_xl_sim import BUILD, CASCADE, HANGS, XL
+from test_xl_sim_migrate import goes_on, kind, level, names, over, pair, ticks, until  # noqa: F401: fixtures
 
 pytestmark = pytest.mark.slow       # not part of `make check-quick`
 
-LINE = Path(__file__).with_name("line.py")
 MEMORY = [2000, 5000, 1 << 20, (1 << 22) + 77]      # bytes: in the policy, and in memory
 INCOMING = "g--incoming"
 
 
-def over(**plan):
-    path = f"{BUILD}/tools/xl:{os.environ['PATH']}"
-    return f"exec env PATH={shlex.quote(path)} {shlex.quote(sys.executable)} {LINE} {shlex.quote(json.dumps(plan))}"
-
-
 def migrate(a, b, *options, status=2, name="g", **plan):
     return a.run("migrate", *options, "-S", over(**plan), name, b.socket, status=status)
+
+
+def patient(a, b, *options, want, **plan):
+    """(what became of it, its patience in seconds): with more patience each time, until the line came to what is tested."""
+    told = a.path / "told"
+    for seconds in (1, 2, 4, 8, 16, 32, 64, 128):
+        told.unlink(missing_ok=True)
+        done = migrate(a, b, "-t", seconds, *options, status=None, told=str(told), **plan)
+        if told.exists() and json.loads(told.read_text()).get(want):
+            return done, seconds
+        assert "goes on here" in done.stderr, done.stderr       # the machine was busy: then, too
+        goes_on(a)
+        nothing_at(b)
+    raise AssertionError(f"the line never came to that: {done.stderr}")
 
 
 def state(host, name="g"):
@@ -41,20 +48,14 @@ def state(host, name="g"):
     return found[0].replace("shut down (suspend)", "suspended") if found else None
 
 
-def until(what, seconds=60):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it does not come to that"
-        time.sleep(0.02)
-
-
 def nothing_at(host):
-    until(lambda: names(host) == ["Domain-0"])
+    until(lambda: names(host) == ["Domain-0"], "something is left")
 
 
 def stands_still(host):
     before = ticks(host, "g")
-    time.sleep(0.1)
+    clock = host.ask("info")["time_ns"]
+    until(lambda: host.ask("info")["time_ns"] > clock + 10**8, "its host stands still, too")
     assert ticks(host, "g") == before
 
 
@@ -137,7 +138,7 @@ def test_receiver_killed_while_memory_moves(guest, at):
 
 def test_receiver_killed_before_it_may_run_it(guest):
     a, b = guest
-    done = migrate(a, b, "-t", 3, at="R", do=[["linger"], ["kill", "receiver"]])
+    done = migrate(a, b, at="R", do=[["linger"], ["kill", "receiver"]])
     assert "kept suspended" in done.stderr          # 'G' went into a line whose end nobody sees from here
     assert state(a) == "suspended" and state(b) is None and state(b, INCOMING) == "paused"
     b.run("destroy", INCOMING)
@@ -147,7 +148,7 @@ def test_receiver_killed_before_it_may_run_it(guest):
 
 def test_receiver_killed_with_the_word_unread(guest):
     a, b = guest
-    done = migrate(a, b, "-t", 3, at="G", do=[["stop", "receiver"], ["kill", "receiver"]])
+    done = migrate(a, b, at="G", do=[["stop", "receiver"], ["kill", "receiver"]])
     assert "kept suspended" in done.stderr
     assert state(a) == "suspended" and state(b) is None and state(b, INCOMING) == "paused"
     b.run("destroy", INCOMING)
@@ -157,7 +158,7 @@ def test_receiver_killed_with_the_word_unread(guest):
 
 def test_receiver_killed_when_it_runs_it(guest):
     a, b = guest
-    done = migrate(a, b, "-t", 3, at="A", do=[["kill", "receiver"], ["lose"]])
+    done = migrate(a, b, at="A", do=[["kill", "receiver"], ["lose"]])
     assert "kept suspended" in done.stderr
     goes_on(b)
     assert state(a) == "suspended"
@@ -178,7 +179,7 @@ def test_word_that_cannot_be_said(guest):
 @pytest.mark.parametrize("at", [*MEMORY, "R"])
 def test_the_other_host_dies(guest, at):
     a, b = guest
-    done = migrate(a, b, "-t", 5, at=at, do=[["kill", b.process.pid]])
+    done = migrate(a, b, at=at, do=[["kill", b.process.pid]])
     if at == "R":           # the receiver cannot say for certain that it is gone
         assert "kept suspended" in done.stderr and state(a) == "suspended"
         a.run("migrate", "--resume", "g")
@@ -190,14 +191,14 @@ def test_the_other_host_dies(guest, at):
 @pytest.mark.parametrize("at", MEMORY)
 def test_the_own_host_dies(guest, at):
     a, b = guest
-    migrate(a, b, "-t", 5, at=at, do=[["kill", a.process.pid]])
+    migrate(a, b, at=at, do=[["kill", a.process.pid]])
     nothing_at(b)
 
 
 @pytest.mark.parametrize("at", ["R", "G"])
 def test_the_own_host_dies_when_all_is_there(guest, at):
     a, b = guest
-    migrate(a, b, "-t", 5, at=at, do=[["kill", a.process.pid]])
+    migrate(a, b, at=at, do=[["kill", a.process.pid]])
     goes_on(b)
 
 
@@ -208,7 +209,7 @@ def test_the_own_host_dies_when_all_is_there(guest, at):
 @pytest.mark.parametrize("at", [*MEMORY[1:3], "R"])
 def test_signals_end_it_in_order(guest, number, whom, at):
     a, b = guest
-    done = migrate(a, b, "-t", 10, at=at, do=[["signal", [whom, number]]])
+    done = migrate(a, b, at=at, do=[["signal", [whom, number]]])
     assert "goes on here" in done.stderr
     goes_on(a)
     nothing_at(b)
@@ -228,10 +229,9 @@ def test_signals_come_too_late(guest, number):
 @pytest.mark.parametrize("at", [0, *MEMORY[1:]])
 def test_a_line_that_stalls(guest, at, live):
     a, b = guest
-    begun = time.monotonic()
-    done = migrate(a, b, "-t", 1, *([] if live else ["-n"]), at=at, do=[["stall"]])
-    assert "it has taken nothing for 1000 ms" in done.stderr and "goes on here" in done.stderr, done.stderr
-    assert time.monotonic() - begun < 60
+    done, seconds = patient(a, b, *([] if live else ["-n"]), want="reached", at=at, do=[["stall"]])
+    assert "stalled" in done.stderr and f"it has taken nothing for {seconds}000 ms" in done.stderr and "goes on here" in done.stderr, done.stderr
+    assert done.returncode == 2
     goes_on(a)
     nothing_at(b)           # the receiver too has waited long enough
 
@@ -247,14 +247,18 @@ def test_a_line_that_is_not_true(pair, what):  # noqa: F811
     a, b = pair
     a.create(type="pvh", guest="writer", vcpus=2, memory=12, cpu_policy=level(a, b))
     goes_on(a)
-    for where in range(100):                # every record, until there is none of that number
-        done = migrate(a, b, "-k", "-n", "-t", 2, status=None, damage=[what, where])
-        if done.returncode == 0:
-            break
+    told = a.path / "told"
+    migrate(a, b, "-k", "-n", status=0, damage=["drop", -2], told=str(told))
+    records = json.loads(told.read_text())["records"]
+    assert records > 12     # the policy, memory in three batches, its state, and their checksums
+    goes_on(b)
+    b.run("migrate", "g", a.socket)
+    for where in range(records - (what == "swap")):
+        done, _ = patient(a, b, "-k", "-n", want="spoiled", damage=[what, where])
         assert done.returncode in (1, 2) and "goes on here" in done.stderr, (where, done.stderr)
         goes_on(a)
         nothing_at(b)
-    assert where > 12       # the policy, memory in three batches, its state, and their checksums
+    a.run("migrate", "-k", "g", b.socket)
     goes_on(b)
     nothing_at(a)
 
@@ -267,7 +271,7 @@ SIZE = NAME + len('g","hap":1},"b_info":{"max_vcpus":2,"max_memkb":')
 def test_a_head_that_is_not_true(guest, at):
     """What the domain is called, how large it is: libxc's checksums do not reach that."""
     a, b = guest
-    done = migrate(a, b, "-k", "-t", 5, damage=[f"flip {at}", -1], status=None)
+    done = migrate(a, b, "-k", damage=[f"flip {at}", -1], status=None)
     assert done.returncode == 2 and "goes on here" in done.stderr
     assert at not in (NAME, SIZE) or "its head is damaged" in done.stderr
     goes_on(a)
@@ -278,15 +282,17 @@ def test_a_head_that_is_not_true(guest, at):
 
 def test_one_at_a_time(guest):
     a, b = guest
-    first = subprocess.Popen([f"{BUILD}/tools/xl/xl-sim", "-s", str(a.socket), "migrate", "-t", "3", "-S",
-                              over(at=5000, do=[["stall"]]), "g", str(b.socket)],
+    asked = a.path / "asked"
+    first = subprocess.Popen([XL, "-s", str(a.socket), "migrate", "-t", "3600", "-S",
+                              over(at=5000, do=[["hold", str(asked)], ["signal", ["receiver", signal.SIGTERM]]]), "g", str(b.socket)],
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    until(lambda: INCOMING in names(b))
+    until(lambda: INCOMING in names(b), "nothing comes")
     for command in (["migrate", "g", b.socket], ["save", "g", a.path / "g.save"], ["migrate", "--resume", "g"],
                     ["unpause", "g"]):
         assert "one at a time" in a.run(*command, status=2).stderr, command
     assert "not all there" in b.run("unpause", INCOMING, status=2).stderr
-    assert "stalled" in first.communicate(timeout=60)[1]
+    asked.touch()
+    assert "goes on here" in first.communicate(timeout=HANGS)[1] and first.returncode == 2
     goes_on(a)
     nothing_at(b)
     a.run("migrate", "g", b.socket)
@@ -328,7 +334,7 @@ def test_a_file_that_may_not_be_so_long(pair, tmp_path):  # noqa: F811
     a, _ = pair
     a.create(type="pvh", guest="steady", memory=96)
     limit = 70 << 20        # the window to the host has 64 MiB
-    done = subprocess.run([f"{BUILD}/tools/xl/xl-sim", "-s", str(a.socket), "save", "g", f"{tmp_path}/g.save"],
+    done = subprocess.run([XL, "-s", str(a.socket), "save", "g", f"{tmp_path}/g.save"],
                           capture_output=True, text=True, timeout=60,
                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
     assert done.returncode == 2 and "File too large" in done.stderr
@@ -336,22 +342,41 @@ def test_a_file_that_may_not_be_so_long(pair, tmp_path):  # noqa: F811
     goes_on(a)
 
 
+class Standing:
+    """A command before a terminal that is told to take nothing (Ctrl-S): it stands where it first shows its progress."""
+
+    def __init__(self, host, *args):
+        self.ours, self.theirs = pty.openpty()
+        termios.tcflow(self.theirs, termios.TCOOFF)
+        self.process = subprocess.Popen([XL, "-s", host.socket, *map(str, args)], stdin=subprocess.DEVNULL, stderr=self.theirs)
+
+    def go(self):
+        """Let it go on (Ctrl-Q); (status, what it has said)."""
+        termios.tcflow(self.theirs, termios.TCOON)
+        os.close(self.theirs)
+        seen = b""
+        with contextlib.suppress(OSError):      # EIO: it has ended
+            while data := os.read(self.ours, 4096):
+                seen += data
+        os.close(self.ours)
+        return self.process.wait(HANGS), seen.decode()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_save_that_is_ended(pair, tmp_path, number):  # noqa: F811
     a, _ = pair
-    a.create(type="pvh", guest="steady", memory=512)
+    a.create(type="pvh", guest="steady", memory=64)
     goes_on(a)
-    save = subprocess.Popen([f"{BUILD}/tools/xl/xl-sim", "-s", str(a.socket), "save", "-k", "g", f"{tmp_path}/g.save"],
-                            stderr=subprocess.PIPE, text=True)
-    until(lambda: state(a) == "suspended")
-    save.send_signal(number)
-    save.communicate(timeout=60)
+    save = Standing(a, "save", "-k", "g", tmp_path / "g.save")
+    until(lambda: state(a) == "suspended", "it is not suspended")
+    save.process.send_signal(number)
+    status, _ = save.go()
     assert not list(tmp_path.iterdir())
     if number == signal.SIGKILL:
-        assert save.returncode == -9 and state(a) == "suspended"
+        assert status == -9 and state(a) == "suspended"
         a.run("migrate", "--resume", "g")
     else:
-        assert save.returncode == 2
+        assert status == 2
     goes_on(a)
 
 
@@ -359,19 +384,18 @@ def test_a_save_that_is_ended(pair, tmp_path, number):  # noqa: F811
 def test_a_restore_that_is_ended(pair, tmp_path, number):  # noqa: F811
     a, b = pair
     image = tmp_path / "g.save"
-    a.create(type="pvh", guest="steady", memory=512, cpu_policy=level(a, b))
+    a.create(type="pvh", guest="steady", memory=64, cpu_policy=level(a, b))
     a.run("save", "g", image)
-    restore = subprocess.Popen([f"{BUILD}/tools/xl/xl-sim", "-s", str(b.socket), "restore", str(image)],
-                               stderr=subprocess.PIPE, text=True)
-    until(lambda: INCOMING in names(b))
-    restore.send_signal(number)
-    restore.communicate(timeout=60)
+    restore = Standing(b, "restore", image)
+    until(lambda: INCOMING in names(b), "nothing comes")
+    restore.process.send_signal(number)
+    status, _ = restore.go()
     if number == signal.SIGKILL:
         assert state(b, INCOMING) == "paused"
         b.run("unpause", INCOMING, status=2)
         b.run("restore", image, status=2)
         b.run("destroy", INCOMING)
-    assert restore.returncode != 0
+    assert status != 0
     nothing_at(b)
     b.run("restore", image)
     goes_on(b)
@@ -379,14 +403,14 @@ def test_a_restore_that_is_ended(pair, tmp_path, number):  # noqa: F811
 
 def test_a_folder_that_goes_away(pair, tmp_path):  # noqa: F811
     a, _ = pair
-    a.create(type="pvh", guest="steady", memory=256)
+    a.create(type="pvh", guest="steady", memory=64)
     folder = tmp_path / "images"
     folder.mkdir()
-    save = subprocess.Popen([f"{BUILD}/tools/xl/xl-sim", "-s", str(a.socket), "save", "-k", "g", f"{folder}/g.save"],
-                            stderr=subprocess.PIPE, text=True)
-    until(lambda: state(a) == "suspended")
+    save = Standing(a, "save", "-k", "g", folder / "g.save")
+    until(lambda: state(a) == "suspended", "it is not suspended")
     folder.rmdir()          # the file has no name yet
-    assert "No such file" in save.communicate(timeout=60)[1] and save.returncode == 2
+    status, seen = save.go()
+    assert "No such file" in seen and status == 2
     goes_on(a)
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import shutil
 import struct
 import subprocess
@@ -18,8 +19,9 @@ from pathlib import Path
 
 import pytest
 
-from test_xl_sim import BUILD, CASCADE, ROOT, SANDY, XL, Host
+from test_xl_sim import BUILD, CASCADE, HANGS, ROOT, SANDY, XL, Host
 
+LINE = Path(__file__).with_name("line.py")
 VERIFY = ROOT / "tools/python/verify-stream"
 BANNER = len("xl-sim: ready\n")
 
@@ -43,7 +45,7 @@ def pair(kind):
     yield hosts
     for host in hosts:
         host.process.terminate()
-        host.process.communicate(timeout=60)
+        host.process.communicate(timeout=HANGS)
         shutil.rmtree(host.path)
 
 
@@ -65,7 +67,7 @@ def ticks(host, name):
     return min(v["ticks"] if "ticks" in v else v["steps"] for v in answer["vcpus"])
 
 
-def until(what, else_what, seconds=60):
+def until(what, else_what, seconds=HANGS):
     """Wait for it; the limit is for what hangs, on a machine of any speed."""
     end = time.monotonic() + seconds
     while not what():
@@ -76,6 +78,12 @@ def until(what, else_what, seconds=60):
 def goes_on(host, name="g"):
     before = ticks(host, name)
     until(lambda: ticks(host, name) > before, "it stands still")
+
+
+def over(**plan):
+    """A command for -S: a line on which things happen (line.py says which)."""
+    path = f"{BUILD}/tools/xl:{os.environ['PATH']}"
+    return f"exec env PATH={shlex.quote(path)} {shlex.quote(sys.executable)} {LINE} {shlex.quote(json.dumps(plan))}"
 
 
 def wrapper(path, text):
@@ -155,8 +163,10 @@ def test_a_line_that_is_cut(pair, tmp_path, bytes, monkeypatch):
 def test_answers_that_are_lost(pair, tmp_path, bytes):
     a, b = pair
     a.create(type="pvh", guest="writer", memory=8, cpu_policy=level(a, b))
-    over = wrapper(tmp_path, f'"$@" | dd bs=1 count={bytes} 2>/dev/null')
-    done = a.run("migrate", "-t", 2, "-S", over, "g", b.socket, status=2)
+    line = wrapper(tmp_path, f'"$@" | dd bs=1 count={bytes} 2>/dev/null')
+    # Where nothing of what matters was lost, whoever waits goes on here, whenever that is.
+    patience = ("-t", 2) if bytes <= BANNER else ()
+    done = a.run("migrate", *patience, "-S", line, "g", b.socket, status=2)
     if bytes <= BANNER:        # it was never allowed to run there
         assert "goes on here" in done.stderr and names(b) == ["Domain-0"]
         goes_on(a)
@@ -264,7 +274,7 @@ def on_a_terminal(host, *args, columns=200):
         while data := os.read(ours, 4096):
             seen += data
     os.close(ours)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=HANGS)
     return process.returncode, out, seen.decode()
 
 
@@ -281,11 +291,17 @@ def screen(text):
     return "\n".join(lines)
 
 
-def test_progress_on_a_terminal(pair, tmp_path):
+def test_progress_on_a_terminal(pair, tmp_path, monkeypatch):
     a, b = pair
+    # Every page goes, also of zeros: so there is a stream of 32 MiB, however much the guest has been able to write.
+    monkeypatch.setenv("XENLEVEL_ZERO_PAGES", "0")
     a.create(type="pvh", guest="writer", memory=32, guest_rate=50000, cpu_policy=level(a, b))
     goes_on(a)
-    status, out, seen = on_a_terminal(a, "migrate", "g", b.socket)
+    # In round 0 the line waits until the guest has written 500 pages: as long as that takes here today.
+    begun = time.monotonic()
+    held = over(at=1 << 20, do=[["work", [str(XL), str(a.socket), "g", 500]]], told=str(tmp_path / "told"))
+    status, out, seen = on_a_terminal(a, "migrate", "-t", 3600, "-S", held, "g", b.socket)
+    elapsed = time.monotonic() - begun
     assert status == 0 and re.fullmatch(r"'g' runs there: \d+ pages in \d+ rounds, \d+ MB/s, downtime \d+\.\d ms\n", out)
     lines = seen.split("\r\x1b[K")
     bar = r"round (\d+) \[(#*)\.*\] (\d+)%  \d+ MB/s"
@@ -297,7 +313,9 @@ def test_progress_on_a_terminal(pair, tmp_path):
     assert all((m[4] is not None) == (m[1] != "0") for m in shown)
     assert all(len(m[2]) == int(m[3]) * 20 // 100 for m in shown)
     dirtied = int(next(m for m in shown if m[1] == "1")[4])
-    assert 0 < dirtied < 500000
+    told = json.loads((tmp_path / "told").read_text())
+    # Those 500 at least, in a round that was no longer than the whole; at most all, in one no shorter than the wait.
+    assert int(500 / elapsed) <= dirtied <= 8192 / told["held"]
     # As narrow as the terminal, and away before a message.
     status, out, seen = on_a_terminal(b, "migrate", "-S", wrapper(tmp_path, 'head -c 5000000 | "$@" 2>/dev/null'), "g", a.socket,
                                       columns=40)

@@ -3,8 +3,8 @@
  * Can a guest run on a host when not all is known of its CPU, or of the host's?  Three answers: no,
  * whatever the unknown bits are; yes, whatever they are; and nobody can say.
  */
-#ifndef XENLEVEL_UNSURE_H
-#define XENLEVEL_UNSURE_H
+#ifndef COMMON_UNSURE_H
+#define COMMON_UNSURE_H
 
 #include <cpuid-policy/policy.h>
 
@@ -32,4 +32,4 @@ void unsure_ask(const struct unsure *u, struct policy_report *no, struct policy_
 void unsure_assume_hazards(struct cpu_policy *deflt, const struct cpu_policy *unknown,
                            const struct cpu_policy *max);
 
-#endif /* XENLEVEL_UNSURE_H */
+#endif /* COMMON_UNSURE_H */
