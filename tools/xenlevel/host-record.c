@@ -180,6 +180,8 @@ static void compare_domains(const struct pool *p, size_t host, const Xenlevel__D
         if (strcmp(d->policy, earlier->policy) != 0)
             add_detail(r, "%s%s: its policy %s", kind_of(d), d->name,
                        *d->policy ? "is another" : "is not known any more");
+        else if (strcmp(d->usage, earlier->usage) != 0 && *d->usage)
+            add_detail(r, "%s%s: what it has used of its CPU: %s", kind_of(d), d->name, d->usage);
         else if (!is_same(&d->base, &earlier->base))
             add_detail(r, "%s%s is not what it was", kind_of(d), d->name);
     }
@@ -222,6 +224,7 @@ static void set_born(Xenlevel__PoolHost *r, const struct pool *p, const struct h
     pool_born(&self->cpu, &p->levels[p->level], &birth);
     if (birth.exactly != VERDICT_YES)
         return;
+    /* host_facts_read() knows of the live patch. */
     set_text(&r->born, *self->facts->born                           ? self->facts->born
                        : strstr(self->facts->xen_cmdline, "cpuid=") ? "command line"
                                                                     : "by itself");
