@@ -141,33 +141,91 @@ static char *write_line(const struct featureset *hide, unsigned int xen, struct 
     return line;
 }
 
+/* What is worked out for one host. */
+struct work {
+    const struct pool_capture *capture;
+    const struct pool_level *level;
+    unsigned int xen;
+    char *rest; /* its command line without cpuid= */
+};
+
+/* Let `after` be what the host offers with these hidden.  Whether it can be worked out. */
+static bool predict(const struct work *w, const struct featureset *hide, struct pool_capture *after)
+{
+    struct featureset unnamed, hidden;
+    char *line = write_line(hide, w->xen, &unnamed);
+    char *whole = xasprintf("%s%s%s", w->rest, *w->rest ? " " : "", line);
+    bool done = derive(w->capture, w->xen, whole, after);
+
+    featureset_andnot(&hidden, hide, &unnamed);
+    if (done)
+        forget_doubts(after, &hidden);
+    free(whole);
+    free(line);
+    return done;
+}
+
+/* How much of the level a host with these hidden could not give. */
+static size_t count_refused(const struct work *w, const struct featureset *hide)
+{
+    struct pool_capture after = {.file = NULL};
+    struct pool_admission a;
+    size_t n = 0;
+
+    if (!predict(w, hide, &after))
+        return 0;
+    pool_admit(&after, w->level, &a);
+    for (unsigned int type = POOL_PV; type < POOL_TYPES; type++)
+        n += featureset_count(&a.type[type].missing) + a.type[type].other;
+    free_derived(&after);
+    return n;
+}
+
+/* Take out of what is to be hidden what Xen needs to give guests something that the level has: it
+ * gives RTM_ALWAYS_ABORT only where there is RTM. */
+static void spare_needed(const struct work *w, struct featureset *hide, struct featureset *needed)
+{
+    const struct featureset all = *hide;
+    size_t refused = count_refused(w, hide);
+
+    memset(needed, 0, sizeof(*needed));
+    for (int f = featureset_next(&all, 0); refused && f >= 0;
+         f = featureset_next(&all, (unsigned int)f + 1)) {
+        size_t less;
+
+        featureset_clear(hide, (unsigned int)f);
+        less = count_refused(w, hide);
+        if (less < refused) {
+            featureset_set(needed, (unsigned int)f);
+            refused = less;
+        } else {
+            featureset_set(hide, (unsigned int)f);
+        }
+    }
+}
+
 void pool_cmdline_make(const struct pool_capture *capture, const char *xen_version, const char *now,
                        const struct pool_level *level, struct pool_cmdline *c)
 {
-    unsigned int xen = release_of(xen_version);
+    struct work w = {capture, level, release_of(xen_version), NULL};
     struct pool_capture bare = {.file = NULL};
-    char *rest, *whole;
     struct featureset hide;
 
     memset(c, 0, sizeof(*c));
-    if (!xen)
-        xen = XEN_NEWEST;
-    rest = strip_cpuid(now, &c->in_place);
+    if (!w.xen)
+        w.xen = XEN_NEWEST;
+    w.rest = strip_cpuid(now, &c->in_place);
     /* What it offers now is known best; what it would without its cpuid= is worked out. */
-    if (c->in_place && derive(capture, xen, rest, &bare))
+    if (c->in_place && derive(capture, w.xen, w.rest, &bare))
         find_hidden(&bare, level, c, &hide);
     else
         find_hidden(capture, level, c, &hide);
-    c->line = write_line(&hide, xen, &c->unnamed);
-    whole = xasprintf("%s%s%s", rest, *rest ? " " : "", c->line);
-    c->predicted = derive(capture, xen, whole, &c->after);
-    featureset_andnot(&hide, &hide, &c->unnamed);
-    if (c->predicted)
-        forget_doubts(&c->after, &hide);
+    spare_needed(&w, &hide, &c->needed);
+    c->line = write_line(&hide, w.xen, &c->unnamed);
+    c->predicted = predict(&w, &hide, &c->after);
     if (c->predicted)
         pool_born(&c->after, level, &c->birth);
-    free(whole);
-    free(rest);
+    free(w.rest);
     free_derived(&bare);
 }
 

@@ -13,6 +13,7 @@ struct pool_cmdline {
     bool in_place;             /* there is a cpuid= already, which this takes the place of */
     struct featureset unnamed; /* to be hidden, and that Xen has no name for them */
     struct featureset kept;    /* to be hidden, and Xen protects itself by it: not in the line */
+    struct featureset needed;  /* the same: hidden, guests of the level could not come in */
     /* What the host would offer with it, worked out from its raw CPU. */
     bool predicted;
     struct pool_capture after; /* no file */

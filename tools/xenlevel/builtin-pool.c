@@ -5,7 +5,7 @@
 #include "commands.h"
 #include "pool-commands.h"
 
-/* A row each, in the order in which people need them: a line of its own for everybody. */
+/* A row each, in the order in which people need them. */
 /* clang-format off */
 static const struct command *const commands[] = {
     &pool_cmd_init,
@@ -20,6 +20,7 @@ static const struct command *const commands[] = {
     &pool_cmd_matrix,
     &pool_cmd_evacuate,
     &pool_cmd_rolling,
+    &pool_cmd_report,
     &pool_cmd_history,
 };
 /* clang-format on */

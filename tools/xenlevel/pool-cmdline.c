@@ -60,6 +60,12 @@ static void print_notes(const struct pool_cmdline *c, const struct pool_level *l
                  "not in it, for cpuid= would also change how Xen protects itself: %s", text);
         free(text);
     }
+    if (!featureset_empty(&c->needed)) {
+        text = pool_name_features(&c->needed);
+        out_text(stdout, 2, 4, "not in it, for guests of the level could not come in without: %s",
+                 text);
+        free(text);
+    }
     if (c->predicted) {
         text = pool_birth_text(&c->birth, level);
         out_text(stdout, 2, 4, "with it new domains are, as far as that can be worked out, %s%s",
@@ -87,6 +93,7 @@ static void host_json(struct json *j, const struct pool_cmdline *c, const struct
     json_bool(j, "in_place_of_cpuid", c->in_place);
     json_features(j, "unnamed", &c->unnamed);
     json_features(j, "kept_for_xen", &c->kept);
+    json_features(j, "kept_for_level", &c->needed);
     json_string(j, "born", text);
     json_bool(j, "exactly", c->predicted && c->birth.exactly == VERDICT_YES);
     vm_list_json(j, "kept_out", kept_out);
