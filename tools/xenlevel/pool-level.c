@@ -29,6 +29,8 @@ struct request {
     bool compute, use, suggest, json;
 };
 
+#define GUARDED 64u /* hosts that are conditions of a change: etcd takes 128 */
+
 enum outcome { MADE, SAME, REFUSED, NO_HOSTS, NO_SUCH };
 
 /* What is wished, and what came of it. */
@@ -38,6 +40,7 @@ struct setting {
     const Xenlevel__Level *take; /* a whole level; NULL: the wish */
 
     enum outcome outcome;
+    bool unguarded;       /* a host may have changed meanwhile */
     char *level, *before; /* names; before NULL: the pool had none */
     char **refusals;      /* "alpha and 3 like it: it lacks ..." */
     size_t n_refusals;
@@ -161,8 +164,8 @@ static enum pool_decision put_made(struct setting *s, struct pool_change *c, con
         put(s, c, p);
         pool_put_level(c, s->level, made->file);
         describe_change(s, c, p, view);
-        /* A host that joins meanwhile was held against the level that was. */
-        for (size_t i = 0; i < p->n_hosts; i++)
+        s->unguarded = p->n_hosts > GUARDED;
+        for (size_t i = 0; !s->unguarded && i < p->n_hosts; i++)
             pool_require_host(c, p->hosts[i].record->name);
     }
     free(view);
@@ -282,6 +285,31 @@ static int outcome_json(const struct setting *s)
 
 /* ---- the command ---- */
 
+/* A host that came or changed while the level was made was held against the one before. */
+static void look_again(struct store *store)
+{
+    struct pool p;
+    size_t *hosts, left_out = 0;
+    struct pool_admission a;
+
+    if (!pool_load(store, &p) && p.level != POOL_NONE) {
+        hosts = xcalloc(p.n_captures + 1, sizeof(*hosts));
+        for (size_t i = 0; i < p.n_hosts; i++)
+            hosts[p.hosts[i].capture]++;
+        for (size_t i = 0; i < p.n_captures; i++) {
+            if (!hosts[i])
+                continue;
+            pool_admit(&p.captures[i], &p.levels[p.level], &a);
+            left_out += a.verdict == VERDICT_YES ? 0 : hosts[i];
+        }
+        free(hosts);
+    }
+    pool_free(&p);
+    if (left_out)
+        warn("hosts that came or changed meanwhile cannot give it: `xenlevel pool level` names "
+             "them");
+}
+
 static int change_level(struct setting *s, const char *where)
 {
     struct store *store = pool_open(where, false);
@@ -297,6 +325,8 @@ static int change_level(struct setting *s, const char *where)
         print_refusals(s);
     else if (rc >= 0 && !s->request->json)
         print_outcome(s);
+    if (rc == 0 && s->unguarded)
+        look_again(store);
     if (rc == 2 && s->outcome == NO_SUCH)
         status = STATUS_TROUBLE;
     forget(s);
