@@ -11,6 +11,7 @@
 #include "out.h"
 #include "pool-level.h"
 #include "util.h"
+#include "xlp.h"
 
 static const struct cmd_option options[] = {
     POOL_WHERE,
@@ -18,6 +19,7 @@ static const struct cmd_option options[] = {
     {'c', "compute", NULL, "make NAME's next version: what all hosts share"},
     {'W', "without", "NAMES", "and leave these features out, as in 'avx512*,rtm'"},
     {'u', "use", NULL, "make the version NAME.vN, which there is, the pool's level again"},
+    {'o', "output", "FILE", "write the level to a file, for apply, xlcfg and check"},
     {'S', "suggest", NULL, "what the hosts could have, and what it costs"},
     POOL_WHY,
     CMD_JSON,
@@ -25,7 +27,7 @@ static const struct cmd_option options[] = {
 };
 
 struct request {
-    const char *name, *from, *without, *why;
+    const char *name, *from, *without, *why, *output;
     bool compute, use, suggest, json;
 };
 
@@ -374,12 +376,31 @@ static int run_change(const struct request *r, const char *where)
     return status;
 }
 
+/* A level of the pool as a file, which every command takes. */
+static int write_level(const struct pool *p, const struct request *r)
+{
+    size_t i = r->name ? pool_find_level(p, r->name) : p->level;
+    struct xlp_error error;
+
+    if (i == POOL_NONE)
+        return r->name
+                   ? complain("the pool has no level %s: --from or --compute makes one", r->name)
+                   : complain("the pool has no level yet: `xenlevel pool level NAME --compute`");
+    if (xlp_save(r->output, p->levels[i].file, &error))
+        return complain("%s", error.text);
+    if (!r->json)
+        out_text(stdout, 0, 2, "%s is written to %s", p->levels[i].name, r->output);
+    return STATUS_YES;
+}
+
 static int run_show(const struct request *r, const char *where)
 {
     struct pool_session s;
     int status = pool_session_open(&s, where);
 
-    if (!status)
+    if (!status && r->output)
+        status = write_level(&s.pool, r);
+    if (!status && (!r->output || r->json))
         status = r->suggest ? pool_level_suggest(&s.pool, r->json)
                             : pool_level_show(&s.pool, r->name, r->json);
     pool_session_close(&s);
@@ -395,6 +416,8 @@ static const char *find_misuse(const struct request *r)
         return "--without goes with --from or --compute";
     if (r->use && (!r->name || r->from || r->compute))
         return "--use goes with a NAME.vN alone";
+    if (r->output && (r->use || r->from || r->compute || r->suggest))
+        return "--output goes with a NAME.vN and --json alone";
     if (r->suggest && (r->name || r->use || r->from || r->compute))
         return "--suggest goes with --json alone";
     if (r->name && (!*r->name || strlen(r->name) > 100))
@@ -424,6 +447,9 @@ static int run_level(const struct command *cmd, int argc, char **argv)
             break;
         case 'u':
             r.use = true;
+            break;
+        case 'o':
+            r.output = value;
             break;
         case 'S':
             r.suggest = true;
@@ -457,7 +483,8 @@ const struct command pool_cmd_level = {
         "next version, NAME.vN, and make it the pool's. --compute: what all hosts share; --from: a "
         "file of `xenlevel level`, taken as it is, or a named level (`xenlevel level --list`), to "
         "which what the hosts share is cut. Hosts that cannot give it are named, and nothing is "
-        "changed. --suggest says what the pool could have, who needs a power cycle for it, and "
+        "changed. -o writes it to a file. --suggest says what the pool could have, who needs a "
+        "power cycle for it, and "
         "what "
         "retiring a host gains the others. Status 1: refused.",
     .options = options,
