@@ -139,7 +139,8 @@ def test_arrow_keys_walk_through_the_map_and_the_reason_is_beside_the_cell(show)
     page.js("arguments[0].focus()", page.all("table.heat td")[0])
     assert page.text("#why strong").startswith("Yes: HVM and PVH guests")
     seen = []
-    for key in (Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.END, Keys.HOME, Keys.ARROW_LEFT, Keys.ARROW_UP, Keys.PAGE_DOWN):
+    for key in (Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.END, Keys.HOME, Keys.ARROW_LEFT, Keys.ARROW_UP,
+                Keys.PAGE_DOWN):
         page.keys(key)
         cell = page.focused()
         seen.append((int(cell.get_attribute("data-g")), int(cell.get_attribute("data-k"))))
@@ -320,6 +321,7 @@ def test_hostile_names_are_text(show):
 
 # ---- large ----
 
+@pytest.mark.slow
 def test_3000_hosts_are_a_page_of_some_megabytes(show, drawn):
     assert drawn("large").stat().st_size < 5_000_000
     page = show("large")

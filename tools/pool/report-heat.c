@@ -114,7 +114,7 @@ static void write_row(const struct report *r, size_t guest, const struct choice 
     const struct report_guest *g = &r->guests[guest];
 
     html(f,
-         "<tr><th scope=\"row\"><details data-guest=\"%zu\"><summary>%s, %s<span "
+         "<tr><th scope=\"row\"><details data-guest=\"%zu\"><summary>%s: %s<span "
          "class=\"count\">%zu %s",
          guest, g->type == GUEST_PV ? "PV" : "HVM, PVH", g->name, g->n_vms,
          g->n_vms == 1 ? "VM" : "VMs");

@@ -231,7 +231,7 @@ static char *name_guest(const struct report *r, const struct report_guest *g, co
         return xasprintf("level %s", level);
     for (size_t k = 0; k < r->n_kinds; k++)
         if (is_born_with(r, k, g->type, policy))
-            return xasprintf("all of kind %s", r->kinds[k].name);
+            return xasprintf("full CPU of kind %s", r->kinds[k].name);
     brand = show_cpu(policy);
     cpu = report_short_cpu(brand);
     name = xasprintf("%s%s%u features", cpu, *cpu ? ", " : "", count_features(r, g->policy));

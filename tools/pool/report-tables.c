@@ -13,7 +13,7 @@
 
 #define NAMES_MOST    30
 #define FEATURES_MOST 14
-#define HOSTS_SHORT   30 /* a longer table has a window of its own */
+#define ROWS_SHORT    30 /* a longer table has a window of its own */
 
 static const char *plural_of(size_t n, const char *one, const char *many)
 {
@@ -190,7 +190,7 @@ void report_hosts_table(const struct report *r, FILE *f)
          "<th scope=\"col\" class=\"number\">Free, GiB</th><th scope=\"col\">Xen</th>"
          "<th scope=\"col\">Microcode</th><th scope=\"col\">Last seen</th>"
          "<th scope=\"col\">State</th></tr></thead>\n<tbody>\n",
-         p->n_hosts > HOSTS_SHORT ? " tall" : "");
+         p->n_hosts > ROWS_SHORT ? " tall" : "");
     for (size_t h = 0; h < p->n_hosts; h++)
         write_host(r, h, f);
     html(f, "</tbody></table></div>\n");
@@ -270,9 +270,12 @@ void report_history_table(const struct report *r, FILE *f)
     if (in->n_events < in->all_events)
         html(f, "<p>The last %zu of %zu changes; <code>xenlevel pool history</code> has all.</p>\n",
              in->n_events, in->all_events);
-    html(f, "<div class=\"scroll\"><table class=\"list\"><thead><tr><th scope=\"col\">When</th>"
-            "<th scope=\"col\">Who</th><th scope=\"col\">What</th><th scope=\"col\">Of</th>"
-            "<th scope=\"col\">Details</th></tr></thead>\n<tbody>\n");
+    html(f,
+         "<div class=\"scroll%s\" tabindex=\"0\" role=\"region\" aria-label=\"History\"><table "
+         "class=\"list\"><thead><tr><th scope=\"col\">When</th><th scope=\"col\">Who</th>"
+         "<th scope=\"col\">What</th><th scope=\"col\">Of</th><th scope=\"col\">Details</th>"
+         "</tr></thead>\n<tbody>\n",
+         in->n_events > ROWS_SHORT ? " tall" : "");
     for (size_t i = 0; i < in->n_events; i++)
         write_event(in->events[i], f);
     html(f, "</tbody></table></div>\n");

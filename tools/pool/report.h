@@ -62,7 +62,7 @@ struct report_guest {
     size_t policy; /* POOL_NONE: its CPU is not known */
     enum guest_type type;
     const char *xen;
-    char *name; /* "level web.v2", "the whole CPU of kind A", or "Xeon Gold 6248, 212 features" */
+    char *name; /* "level web.v2", "full CPU of kind A", or "Xeon Gold 6248, 212 features" */
     size_t n_vms;
     size_t *here;   /* by kind: how many are there */
     size_t *reason; /* by kind: index */

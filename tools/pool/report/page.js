@@ -4,7 +4,8 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const root = document.documentElement;
   const all = (what, where = document) => Array.from(where.querySelectorAll(what));
-  const plural = (n, one, many) => n.toLocaleString("en") + " " + (n === 1 ? one : many);
+  const digits = new Intl.NumberFormat("en");
+  const plural = (n, one, many) => digits.format(n) + " " + (n === 1 ? one : many);
   const make = (name, text) => {
     const element = document.createElement(name);
     if (text !== undefined) element.textContent = text;
@@ -48,7 +49,7 @@
   /* The heat map: one stop for the Tab key, arrows inside, and the reason beside the cell. */
   const why = document.getElementById("why");
   const words = { "yes": "Yes", "no": "No", "power cycle": "Only after a power cycle", "cannot say": "Cannot say" };
-  const guestName = (guest) => guest.type + " guests, " + guest.name;
+  const guestName = (guest) => `${guest.type} guests, ${guest.name}`;
   const cellTitle = (guest, kind, reason) =>
     `${words[reason.answer]}: ${guestName(guest)} (${plural(guest.vms, "VM", "VMs")}) ` +
     `on kind ${kind.name}, ${kind.cpu} (${plural(kind.hosts, "host", "hosts")})`;
