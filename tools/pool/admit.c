@@ -236,6 +236,7 @@ static void born_type(const struct pool_capture *c, const struct pool_level *lev
     show_comparable(&b->untold);
     show_comparable(&b->lacks);
     show_comparable(&b->doubtful);
+    featureset_andnot(&b->richer, &b->richer, &b->doubtful);
     featureset_andnot(&b->lacks, &b->lacks, &b->doubtful);
     featureset_andnot(&b->untold, &b->untold, &b->doubtful);
     (void)policy_compare(&p[1], &p[0], &r);

@@ -95,9 +95,19 @@ static int rename_surely(struct folder *f, const char *from, int folder, const c
     return -1;
 }
 
+/* What is not there has been removed. */
 static int unlink_surely(int folder, const char *name)
 {
-    return unlinkat(folder, name, 0) && errno != ENOENT ? -1 : 0;
+    struct stat st;
+    int err;
+
+    if (!unlinkat(folder, name, 0))
+        return 0;
+    err = errno;
+    if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) && errno == ENOENT)
+        return 0;
+    errno = err;
+    return -1;
 }
 
 /* ---- what is left behind ---- */
@@ -210,11 +220,21 @@ static int do_step(struct folder *f, const Xenlevel__Journal *journal,
 
 static int make_kind_folder(struct folder *f, const struct folder_kind *kind)
 {
+    struct stat st;
+
     if (kind->single)
         return 0;
-    if (!mkdirat(f->root, kind->name, 0777))
-        return sync_folder(f->root) ? folder_fail(f, kind->name) : 0;
-    return errno == EEXIST ? 0 : folder_fail(f, kind->name);
+    if (!fstatat(f->root, kind->name, &st, AT_SYMLINK_NOFOLLOW))
+        return 0;
+    if (mkdirat(f->root, kind->name, 0777)) {
+        int err = errno;
+
+        if (fstatat(f->root, kind->name, &st, AT_SYMLINK_NOFOLLOW)) {
+            errno = err;
+            return folder_fail(f, kind->name);
+        }
+    }
+    return sync_folder(f->root) ? folder_fail(f, kind->name) : 0;
 }
 
 /* Do one step, and see that it is on the disk. */
@@ -243,11 +263,11 @@ static int apply_step(struct folder *f, const Xenlevel__Journal *journal,
     return rc;
 }
 
-/* Do all steps and forget the journal.  *done: how many were done. */
-static int apply_journal(struct folder *f, const Xenlevel__Journal *journal, size_t *done)
+/* Do all steps and forget the journal. */
+static int apply_journal(struct folder *f, const Xenlevel__Journal *journal)
 {
-    for (*done = 0; *done < journal->n_steps; ++*done)
-        if (apply_step(f, journal, journal->steps[*done]))
+    for (size_t i = 0; i < journal->n_steps; i++)
+        if (apply_step(f, journal, journal->steps[i]))
             return -1;
     if (unlink_surely(f->dot, FOLDER_JOURNAL) || sync_folder(f->dot))
         return folder_fail(f, FOLDER_DOT "/" FOLDER_JOURNAL);
@@ -257,7 +277,6 @@ static int apply_journal(struct folder *f, const Xenlevel__Journal *journal, siz
 int folder_roll_forward(struct folder *f)
 {
     Xenlevel__Journal *journal;
-    size_t done;
     int rc;
 
     if (!folder_has_journal(f))
@@ -270,7 +289,7 @@ int folder_roll_forward(struct folder *f)
     journal = read_journal(f);
     if (!journal)
         return -1;
-    rc = apply_journal(f, journal, &done);
+    rc = apply_journal(f, journal);
     xenlevel__journal__free_unpacked(journal, NULL);
     return rc;
 }
@@ -380,16 +399,22 @@ static int take_back(struct folder *f, int err)
                       store_name(f->store), strerror(err));
 }
 
+/* The first step is surely not done while its value is where it was prepared. */
+static bool nothing_is_done(const struct folder *f, const struct draft *d)
+{
+    struct stat st;
+
+    return d->steps[0].file[0] && !fstatat(f->dot, d->steps[0].file, &st, AT_SYMLINK_NOFOLLOW);
+}
+
 static int make_draft(struct folder *f, const struct draft *d, const struct folder_step *steps)
 {
-    size_t done;
-
     if (prepare(f, d, steps) || write_journal(f, d))
         return -1;
     if (sync_folder(f->dot))
         return take_back(f, errno);
     /* From here on it is made: what cannot be done now is done by the next. */
-    if (apply_journal(f, &d->journal, &done) && !done)
+    if (apply_journal(f, &d->journal) && nothing_is_done(f, d))
         return take_back(f, errno);
     return 0;
 }

@@ -36,7 +36,8 @@ struct pool_matrix {
     size_t n_rows, n_columns;
     size_t *row_of, *column_of;          /* of each domain and host of the pool */
     size_t *order_domains, *order_hosts; /* their indices, class by class */
-    uint8_t *verdicts;                   /* enum verdict, [row * n_columns + column] */
+    uint8_t *cpus;                       /* enum verdict of their CPUs alone, */
+    uint8_t *verdicts;                   /* and with their releases: [row * n_columns + column] */
     struct matrix_count all;             /* an image counts as a guest */
 };
 
@@ -45,6 +46,8 @@ void matrix_build(const struct pool *p, struct pool_matrix *m);
 void matrix_free(struct pool_matrix *m);
 
 enum verdict matrix_verdict(const struct pool_matrix *m, size_t row, size_t column);
+/* Return it for their CPUs alone, whatever the releases are. */
+enum verdict matrix_cpus(const struct pool_matrix *m, size_t row, size_t column);
 /* Return whether that guest can run on that host, by their indices in the pool. */
 enum verdict matrix_of(const struct pool_matrix *m, size_t domain, size_t host);
 /* Count the guests of a row by hosts. */

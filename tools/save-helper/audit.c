@@ -50,6 +50,9 @@ static void tail_lines(const struct audit_case *c, const char *names, bool which
 {
     audit_say_untouched(c, t);
     audit_say_names(names, t);
+    if (which && c->drifted)
+        text_line(t, 4, "  %s:  xenlevel pool drift",
+                  "This host has lost features since it joined its pool");
     if (which) {
         char word[1024];
         size_t n = xc_text_shell(c->domain, word, sizeof(word));

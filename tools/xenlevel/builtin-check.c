@@ -184,6 +184,22 @@ static bool is_all_microcode(const struct finding *a)
     return a->answer.report.count;
 }
 
+/* What it has used of the features that are missing there: for whoever would give them up. */
+static void add_usage(const struct question *q, const struct finding *a)
+{
+    struct featureset missing, hazards;
+    const struct usage *u;
+
+    answer_features(&a->answer, &missing, &hazards);
+    if (!a->answer.offered || featureset_empty(&missing) || !q->evidence)
+        return;
+    u = evidence_get(q->evidence, q->guest);
+    if (u && q->json)
+        usage_json_of(q->json, u, &missing);
+    else if (u)
+        usage_print_of(stdout, u, &missing);
+}
+
 /* "difference": "microcode" where all that stands against it comes by microcode, "cpu" where
  * nothing of it does, "both"; null where it was not born on a host, or nothing stands against it.
  */
@@ -237,6 +253,7 @@ static void answer_json(const struct question *q, const struct subject *host,
     if (assumed)
         json_string(j, "assumed", assumed);
     relation_json(q, a);
+    add_usage(q, a);
     if (a->pv)
         enforcement_json(j, "pv_enforcement", a->pv);
     json_close_object(j);
@@ -379,6 +396,7 @@ static void answer_text(const struct question *q, const struct subject *host,
     if (assumed)
         out_text(stdout, 2, 4, "assumed of %s: %s", host->name, assumed);
     print_relation(q, host, a);
+    add_usage(q, a);
     print_names(a, &all);
     if (is_too_loose(q, a->pv))
         enforcement_print_refusal(stdout, 2, host, a->pv);
@@ -512,7 +530,8 @@ static bool prepare_named(struct question *q)
 
 static int run_check(const struct command *cmd, int argc, char **argv)
 {
-    struct question q = {.type = TYPE_UNKNOWN};
+    struct evidence evidence = {.arg = NULL};
+    struct question q = {.type = TYPE_UNKNOWN, .evidence = &evidence};
     struct subject *guest, *here;
     int letter, first, status = STATUS_TROUBLE;
     bool json = false, ready = false;
@@ -534,6 +553,7 @@ static int run_check(const struct command *cmd, int argc, char **argv)
     here = xcalloc(1, sizeof(*here));
     if (!subject_open(argv[first], guest)) {
         q.guest = guest;
+        evidence.arg = argv[first];
         ready = guest->kind == SUBJECT_NAMED ? prepare_named(&q) : prepare_guest(&q);
         if (ready && guest->kind == SUBJECT_HOST) /* a guest born there */
             host_policy_for_domain(&guest->policy[subject_default(q.type)]);
@@ -562,6 +582,7 @@ static int run_check(const struct command *cmd, int argc, char **argv)
     subject_close(here);
     free(guest);
     free(here);
+    free(evidence.usage);
     return status;
 }
 

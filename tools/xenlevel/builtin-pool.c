@@ -11,13 +11,17 @@ static const struct command *const commands[] = {
     &pool_cmd_init,
     &pool_cmd_join,
     &pool_cmd_leave,
+    &pool_cmd_level,
+    &pool_cmd_cmdline,
     &pool_cmd_maintenance,
     &pool_cmd_status,
     &pool_cmd_refresh,
     &pool_cmd_drift,
+    &pool_cmd_matrix,
+    &pool_cmd_evacuate,
+    &pool_cmd_rolling,
     &pool_cmd_report,
     &pool_cmd_history,
-    NULL,
 };
 /* clang-format on */
 
@@ -31,5 +35,5 @@ const struct command cmd_pool = {
         "timer (`xenlevel pool refresh`); every other command asks the registry, from "
         "anywhere.",
     .commands = commands,
-    .nr_commands = sizeof(commands) / sizeof(commands[0]) - 1,
+    .nr_commands = sizeof(commands) / sizeof(commands[0]),
 };

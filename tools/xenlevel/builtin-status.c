@@ -20,6 +20,7 @@
 #include "logger.h"
 #include "out.h"
 #include "places.h"
+#include "pool-conf.h"
 #include "rehearse.h"
 #include "subject.h"
 #include "util.h"
@@ -496,6 +497,21 @@ static void check_host_file(struct status *s)
     free(path);
 }
 
+/* ---- its pool ---- */
+
+/* Only where it is a member of one. */
+static void check_pool(struct status *s)
+{
+    static const enum answer answers[] = {ANSWER_UNKNOWN, ANSWER_NO, ANSWER_YES};
+    char *text;
+    int rc = pool_mark_judge(s->root, &text);
+
+    if (rc <= 1)
+        add_check(s, "pool", xstrdup("pool"), answers[rc + 1], text);
+    else
+        free(text);
+}
+
 /* ---- all of it ---- */
 
 static bool is_on(const struct status *s)
@@ -574,6 +590,7 @@ static void run_checks(struct status *s, bool trial)
     check_patch_now(s, enabled, &loaded);
     check_patch_boot(s, enabled, loaded);
     check_host_file(s);
+    check_pool(s);
 }
 
 static int run_status(const struct command *cmd, int argc, char **argv)

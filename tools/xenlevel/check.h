@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "evidence.h"
 #include "json.h"
 #include "subject.h"
 
@@ -18,6 +19,7 @@ struct question {
     bool strict;                /* PV: programs, too, must read exactly the policy */
     bool born_there;            /* it is what is born on the host, less what a level cuts */
     const struct subject *home; /* PV: the host that it comes from, when that is known; or NULL */
+    struct evidence *evidence;  /* what the guest has used of its CPU; NULL: nobody knows */
     struct json *json;          /* where the answer is added as an object; NULL: it is printed */
 };
 

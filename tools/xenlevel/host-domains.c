@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "evidence.h"
 #include "host-facts.h"
 #include "logger.h"
 #include "util.h"
@@ -89,6 +90,7 @@ static void take_domain(xc_handle *xch, const struct xc_domain_info *info, char 
     Xenlevel__Domain *r = one->record;
     uint64_t pages = info->max_pages;
     struct cpu_policy policy;
+    char *usage;
 
     r->name = name;
     r->uuid = format_uuid(info->uuid);
@@ -98,8 +100,12 @@ static void take_domain(xc_handle *xch, const struct xc_domain_info *info, char 
     r->memory = pages * PAGE_BYTES;
     r->vcpus = info->nr_vcpus;
     r->state = state_of(info);
-    if (!xc_domain_policy(xch, info->domid, &policy))
-        one->cpu = copy_cpu(&policy);
+    if (xc_domain_policy(xch, info->domid, &policy))
+        return;
+    one->cpu = copy_cpu(&policy);
+    usage = evidence_domain_line(xch, info, &policy);
+    if (usage)
+        r->usage = usage;
 }
 
 int host_domains_read(xc_handle *xch, struct host_domains *d)

@@ -38,7 +38,7 @@ static int read_images(struct host_self *self, const struct host_self_options *o
     if (rc && !o->images && errno == ENOENT)
         rc = 0;
     if (rc) /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
-        warn("images of saved domains: %s: %s", folder, strerror(errno));
+        warn("the folder of saved domains, %s: cannot be read: %s", folder, strerror(errno));
     free(folder);
     return rc;
 }
@@ -83,7 +83,7 @@ int host_self_from_file(struct host_self *self, const char *path, const char *na
     if (subject_open(path, s)) {
         /* it has said why */
     } else if (s->kind != SUBJECT_HOST || !s->file) {
-        warn("%s is no host: xenlevel host makes a file of one", path);
+        warn("%s is not a host: xenlevel host makes a file of one", path);
     } else {
         pool_capture_take(&self->cpu, s->file);
         s->file = NULL;

@@ -5,9 +5,9 @@
 #include "commands.h"
 
 static const struct command *const commands[] = {
-    &cmd_host,    &cmd_show,   &cmd_diff,   &cmd_verify,    &cmd_level,
-    &cmd_check,   &cmd_apply,  &cmd_xlcfg,  &cmd_livepatch, &cmd_stream,
-    &cmd_explain, &cmd_status, &cmd_enable, &cmd_disable,   &cmd_pool,
+    &cmd_host,   &cmd_show,    &cmd_diff,      &cmd_verify,   &cmd_level,   &cmd_check,
+    &cmd_apply,  &cmd_xlcfg,   &cmd_livepatch, &cmd_stream,   &cmd_explain, &cmd_status,
+    &cmd_enable, &cmd_disable, &cmd_pool,      &cmd_usage_of,
 };
 
 int main(int argc, char **argv)

@@ -80,7 +80,7 @@ static void print_type(const struct pool_drift_type *t, unsigned int type)
         show_features(stdout, 2, &t->lost);
     }
     if (t->offered_now && !featureset_empty(&t->gained)) {
-        char *names = pool_feature_names(&t->gained, 8);
+        char *names = pool_name_features(&t->gained);
 
         out_text(stdout, 0, 2, "%s can have now: %s", pool_type_name(type), names);
         free(names);

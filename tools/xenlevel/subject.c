@@ -168,6 +168,7 @@ static int open_image(const char *path, int fd, enum xc_sr_layer layer, const ch
     s->xen = xasprintf("%u.%u", head->xen_major, head->xen_minor);
     s->type = head->guest == XC_SR_GUEST_PV ? TYPE_PV : TYPE_HVM;
     s->type_name = s->type == TYPE_PV ? "PV" : "HVM or PVH";
+    s->is_image = true;
     rc = 0;
 out:
     free(head);

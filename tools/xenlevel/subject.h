@@ -48,6 +48,7 @@ struct subject {
     char *xen;              /* the version it ran under, "" when unknown */
     struct cpu_policy guest, guest_unknown;
     unsigned int domid; /* of a domain, else POLICY_NONE */
+    bool is_image;      /* a save image, with all of its state */
 };
 
 /* Find out what an argument stands for.  Returns 0; or -1 after a message.  Call subject_close() in
