@@ -188,6 +188,18 @@ static void write_graphs(const struct report *r, struct json *j)
     json_close_array(j);
 }
 
+static void write_plan(const struct report *r, size_t h, struct json *j)
+{
+    if (!r->planned) {
+        json_string(j, "plan", NULL);
+        return;
+    }
+    json_object(j, "plan");
+    json_number(j, "move", r->hosts[h].moves);
+    json_number(j, "stay", r->hosts[h].stay);
+    json_close_object(j);
+}
+
 static void write_hosts(const struct report *r, struct json *j)
 {
     const struct pool *p = r->in->pool;
@@ -206,6 +218,7 @@ static void write_hosts(const struct report *r, struct json *j)
         text(j, "microcode", host->record->microcode);
         text(j, "born_level", host->record->born_level);
         json_number(j, "can_leave", r->hosts[h].leave);
+        write_plan(r, h, j);
         json_array(j, "vms");
         for (size_t d = 0; d < host->n_domains; d++) {
             size_t at = host->first_domain + d;

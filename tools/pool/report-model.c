@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "describe.h"
+#include "plan.h"
 #include "report-private.h"
 #include "unknown.h"
 #include "util.h"
@@ -380,6 +381,22 @@ static void count_leavers(struct report *r)
     free(takers);
 }
 
+static void make_plans(struct report *r)
+{
+    const struct plan_options options = {.reserve = PLAN_RESERVE};
+    const struct pool *p = r->in->pool;
+
+    r->planned = p->n_hosts > 1 && p->n_hosts <= REPORT_PLANS;
+    for (size_t h = 0; h < p->n_hosts && r->planned; h++) {
+        struct evacuation e;
+
+        plan_evacuate(&r->matrix, &options, h, &e);
+        r->hosts[h].moves = e.n_moves;
+        r->hosts[h].stay = e.n_stuck;
+        evacuation_free(&e);
+    }
+}
+
 static void count_states(struct report *r)
 {
     const struct pool *p = r->in->pool;
@@ -409,6 +426,7 @@ void report_make(const struct report_input *in, struct report *r)
     count_pairs(r);
     sort_reasons(r);
     count_leavers(r);
+    make_plans(r);
     report_make_graphs(r);
 }
 

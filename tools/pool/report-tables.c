@@ -139,6 +139,19 @@ static void write_state(const struct pool_host *host, FILE *f)
     html(f, "</td>");
 }
 
+/* How many of its VMs can leave it: by the plan, where there is one. */
+static void write_leavers(const struct report *r, size_t h, FILE *f)
+{
+    const struct report_host *host = &r->hosts[h];
+    size_t all = r->planned ? host->moves + host->stay : r->in->pool->hosts[h].n_domains;
+    size_t can = r->planned ? host->moves : host->leave;
+
+    html(f, "<td class=\"number\" data-v=\"%zu\">", all - can);
+    if (all && r->in->pool->n_hosts > 1)
+        html(f, can == all ? "all" : can ? "%zu of %zu" : "none", can, all);
+    html(f, "</td>");
+}
+
 static void write_host(const struct report *r, size_t h, FILE *f)
 {
     const struct pool_host *host = &r->in->pool->hosts[h];
@@ -148,16 +161,9 @@ static void write_host(const struct report *r, size_t h, FILE *f)
 
     html(f,
          "<tr><th scope=\"row\">%s</th><td><a class=\"letter\" href=\"#kind-%s\">%s</a></td>"
-         "<td class=\"number\" data-v=\"%zu\">%zu</td><td class=\"number\" data-v=\"%zu\">",
-         record->name, k->name, k->name, host->n_domains, host->n_domains,
-         host->n_domains - r->hosts[h].leave);
-    if (host->n_domains && r->in->pool->n_hosts > 1)
-        html(f,
-             r->hosts[h].leave == host->n_domains ? "all"
-             : r->hosts[h].leave                  ? "%zu of %zu"
-                                                  : "none",
-             r->hosts[h].leave, host->n_domains);
-    html(f, "</td>");
+         "<td class=\"number\" data-v=\"%zu\">%zu</td>",
+         record->name, k->name, k->name, host->n_domains, host->n_domains);
+    write_leavers(r, h, f);
     write_memory(record, f);
     html(f, "<td>%s</td><td>%s</td>", k->xen, record->microcode);
     (void)fprintf(f, "<td class=\"when\" data-v=\"%" PRId64 "\">", find_time(host->seen));
@@ -175,10 +181,13 @@ void report_hosts_table(const struct report *r, FILE *f)
         html(f, "<p>The pool has no hosts yet.</p>\n");
         return;
     }
+    html(
+        f,
+        "<p>Can leave: how many of a host's VMs would find a place on other hosts that are neither "
+        "silent nor in maintenance, %s. <code>xenlevel pool evacuate HOST</code> names the places, "
+        "and what would help the others.</p>\n",
+        r->planned ? "by CPU and memory" : "by their CPU alone");
     html(f,
-         "<p>Can leave: how many of a host's VMs some other host that is neither silent nor in "
-         "maintenance can run, by their CPU alone. <code>xenlevel pool evacuate HOST</code> "
-         "makes a plan and counts memory.</p>\n"
          "<div class=\"tools needs-script\"><label for=\"filter\">Show hosts with</label>"
          "<input type=\"search\" id=\"filter\" autocomplete=\"off\" spellcheck=\"false\">"
          "<span id=\"found\" role=\"status\"></span></div>\n"

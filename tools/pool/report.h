@@ -16,6 +16,8 @@
 #include "matrix.h"
 #include "pool.h"
 
+#define REPORT_PLANS 200 /* hosts: a larger pool gets no plan for each of them */
+
 struct report_input {
     const struct pool *pool;
     const char *source; /* how messages call the registry; NULL: it has none */
@@ -72,6 +74,9 @@ struct report_host {
     size_t kind;
     size_t leave; /* how many of its VMs some other host in service can take, memory not counted */
     bool in_service; /* neither silent nor in maintenance */
+    /* What a plan to empty it says, which counts memory (r->planned); images on its disk stay where
+     * they are. */
+    size_t moves, stay;
 };
 
 /* Kinds as nodes of a graph: an edge from a to b where a guest that is born on a with all that it
@@ -112,6 +117,7 @@ struct report {
     size_t n_silent, n_maintenance, n_drift, n_stuck; /* stuck: VMs that cannot leave their host */
     struct report_graph graphs[2];                    /* HVM and PVH; PV where there are such VMs */
     size_t n_graphs;
+    bool planned; /* hosts have a plan: a pool of very many has none */
 };
 
 /* Compute all of it.  *in and what it points to must stay.  Free with report_free(). */
