@@ -16,7 +16,7 @@
 #include "matrix.h"
 #include "pool.h"
 
-#define REPORT_PLANS 200 /* hosts: a larger pool gets no plan for each of them */
+#define REPORT_PLANS 1000 /* hosts: a larger pool gets no plan for each of them */
 
 struct report_input {
     const struct pool *pool;
