@@ -13,7 +13,7 @@ from registry import BUILD, ROOT, run
 
 DRAW = BUILD / "tests/unit/draw-pool"
 XL_SIM = BUILD / "tools/xl/xl-sim"
-POOLS = ["empty", "one", "three", "mixed", "hostile"]
+POOLS = ["empty", "one", "three", "mixed", "unsure", "hostile"]
 
 
 def draw(name, what):
@@ -140,7 +140,7 @@ def test_every_member_is_in_the_manual():
     data = json.loads(draw("three", "json"))
     members = set(data) | {m for key in ("pool", "mobility", "level") for m in data[key]} | \
         {m for key in ("kinds", "guests", "reasons", "hosts", "history") for m in data[key][0]} | \
-        set(data["hosts"][0]["plan"]) | set(data["graphs"][0]) | set(data["graphs"][0]["groups"][0])
+        {"usage"} | set(data["hosts"][0]["plan"]) | set(data["graphs"][0]) | set(data["graphs"][0]["groups"][0])
     assert not [m for m in members if not re.search(rf"\b{m}\b", section)]
     metrics = {name.split("{")[0] for name in re.findall(r"^xenlevel_pool_\S+", draw("three", "metrics"), re.M)}
     assert not [m for m in metrics if m not in section]

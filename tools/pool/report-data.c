@@ -180,6 +180,7 @@ static void write_graphs(const struct report *r, struct json *j)
             json_close_array(j);
             write_edges(g, a, "to", REPORT_EDGE_ALL, j);
             write_edges(g, a, "some_to", REPORT_EDGE_SOME, j);
+            write_edges(g, a, "cannot_say_to", REPORT_EDGE_UNKNOWN, j);
             json_close_object(j);
         }
         json_close_array(j);
@@ -226,6 +227,8 @@ static void write_hosts(const struct report *r, struct json *j)
             json_object(j, NULL);
             json_string(j, "name", p->domains[at].record->name);
             json_number(j, "guest", r->guest_of[at]);
+            if (p->domains[at].record->usage && *p->domains[at].record->usage)
+                json_string(j, "usage", p->domains[at].record->usage);
             json_close_object(j);
         }
         json_close_array(j);

@@ -89,7 +89,8 @@ struct report_group {
 
 enum report_edge {
     REPORT_EDGE_NONE,
-    REPORT_EDGE_SOME, /* from some of its kinds, or to some */
+    REPORT_EDGE_UNKNOWN, /* nobody can say; never drawn */
+    REPORT_EDGE_SOME,    /* from some of its kinds, or to some */
     REPORT_EDGE_ALL,
 };
 

@@ -29,7 +29,7 @@
   /* The VMs of each class of guests, and of each host. */
   const vms = data.guests.map(() => []);
   for (const host of data.hosts)
-    for (const vm of host.vms) vms[vm.guest].push([vm.name, host.name]);
+    for (const vm of host.vms) vms[vm.guest].push([vm.name, host.name, vm.usage]);
   const kindHosts = data.kinds.map(() => []);
   for (const host of data.hosts) kindHosts[host.kind].push(host.name);
 
@@ -39,7 +39,7 @@
     if (details.dataset.filled || !list) return;
     details.dataset.filled = "yes";
     const names = details.dataset.guest !== undefined
-      ? vms[details.dataset.guest].map(([name, host]) => name + " on " + host)
+      ? vms[details.dataset.guest].map(([name, host, usage]) => `${name} on ${host}${usage ? `: ${usage}` : ""}`)
       : kindHosts[details.dataset.kind];
     list.replaceChildren(...names.map((name) => make("li", name)));
   };
@@ -151,6 +151,7 @@
     const look = (node) => {
       const at = Number(node.dataset.group), group = graph.groups[at];
       const to = group.to.filter((other) => other !== at), some = group.some_to.filter((other) => other !== at);
+      const unknown = group.cannot_say_to.filter((other) => other !== at);
       const ends = new Set([at, ...to, ...some]);
       const from = graph.groups.filter((other) => other !== group && other.to.includes(at));
       svg.classList.add("looking");
@@ -163,6 +164,7 @@
       const numbered = (numbers) => list(numbers.map((number) => graph.groups[number]));
       sentence.textContent = `Guests born on ${label(group)} can also run on: ${numbered(to)}. ` +
         (some.length ? `Some of them, or on some hosts of: ${numbered(some)}. ` : "") +
+        (unknown.length ? `Nobody can say: ${numbered(unknown)}. ` : "") +
         `All guests born there can come: ${list(from)}.`;
     };
     const rest = () => {
