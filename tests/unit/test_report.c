@@ -119,6 +119,49 @@ static void test_a_kind_costs_what_all_others_have(void **state)
     end(&s);
 }
 
+/* What is not known of a kind is not said to be its cost, and no cost of another either. */
+static void test_the_unknown_costs_nothing(void **state)
+{
+    struct said s;
+    struct featureset fs = {{0}};
+    struct pool_capture *c;
+    size_t all, half, none;
+
+    (void)state;
+    pools_begin(&s.pool, "unknown");
+    all = pools_capture(&s.pool, "intel-haswell-ep", 0, "4.17.7");
+    half = pools_capture(&s.pool, "intel-haswell-ep", 1u << 6, "4.17.7");
+    c = &s.pool.captures[half];
+    featureset_set(&fs, X86_FEATURE_MOVBE);
+    c->unknown[XC_POLICY_HVM_DEFAULT] = xcalloc(1, sizeof(struct cpu_policy));
+    policy_from_featureset(c->unknown[XC_POLICY_HVM_DEFAULT], &fs);
+    (void)pools_host(&s.pool, "a", all, 64, 64);
+    (void)pools_host(&s.pool, "b", half, 64, 64);
+    none = pools_capture(&s.pool, "intel-haswell-ep", 1u << 6 | 1u << 7, "4.17.7");
+    (void)pools_host(&s.pool, "c", none, 64, 64);
+    say(&s);
+    assert_false(featureset_test(&s.report.kinds[host_of(&s, "b")->kind].cost, X86_FEATURE_MOVBE));
+    assert_false(featureset_test(&s.report.kinds[host_of(&s, "c")->kind].cost, X86_FEATURE_MOVBE));
+    assert_true(featureset_test(&s.report.kinds[host_of(&s, "c")->kind].cost, X86_FEATURE_ERMS));
+    free(s.pool.captures[half].unknown[XC_POLICY_HVM_DEFAULT]);
+    s.pool.captures[half].unknown[XC_POLICY_HVM_DEFAULT] = NULL;
+    end(&s);
+}
+
+static void test_vendors_have_nothing_in_common(void **state)
+{
+    struct said s;
+
+    (void)state;
+    pools_begin(&s.pool, "vendors");
+    (void)pools_host(&s.pool, "a", pools_capture(&s.pool, "amd-bergamo", 0, "4.17.7"), 64, 64);
+    (void)pools_host(&s.pool, "b", pools_capture(&s.pool, "intel-penryn", 0, "4.17.7"), 64, 64);
+    say(&s);
+    assert_false(s.report.one_vendor);
+    assert_true(featureset_empty(&s.report.kinds[1].cost));
+    end(&s);
+}
+
 static void test_who_can_leave(void **state)
 {
     struct said s;
@@ -377,6 +420,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hosts_that_offer_the_same_are_a_kind),
         cmocka_unit_test(test_a_kind_costs_what_all_others_have),
+        cmocka_unit_test(test_the_unknown_costs_nothing),
+        cmocka_unit_test(test_vendors_have_nothing_in_common),
         cmocka_unit_test(test_who_can_leave),
         cmocka_unit_test_setup(test_arrows_say_what_is_so, begin_chance),
         cmocka_unit_test_setup(test_nodes_stand_apart, begin_chance),

@@ -169,28 +169,62 @@ static void make_kinds(struct report *r)
     free(kind);
 }
 
+/* What guests are born with there for sure, and what they may be. */
+static void find_offered(const struct report *r, size_t kind, struct featureset *sure,
+                         struct featureset *unknown)
+{
+    const struct pool_capture *c = &r->in->pool->captures[r->kinds[kind].capture];
+    const struct cpu_policy *mask = c->have[XC_POLICY_HVM_DEFAULT]
+                                        ? c->unknown[XC_POLICY_HVM_DEFAULT]
+                                        : c->unknown[XC_POLICY_PV_DEFAULT];
+
+    memset(unknown, 0, sizeof(*unknown));
+    if (mask)
+        unknown_features(mask, unknown);
+    find_comparable(find_born(c), sure);
+    featureset_andnot(sure, sure, unknown);
+}
+
+static bool is_one_vendor(const struct report *r)
+{
+    const struct cpu_policy *first = NULL;
+
+    for (size_t i = 0; i < r->n_kinds; i++) {
+        const struct cpu_policy *p = find_born(&r->in->pool->captures[r->kinds[i].capture]);
+
+        if (p && first &&
+            (p->basic[0].b != first->basic[0].b || p->basic[0].c != first->basic[0].c ||
+             p->basic[0].d != first->basic[0].d))
+            return false;
+        first = p ? p : first;
+    }
+    return true;
+}
+
 /* Of every capability: which kind alone stands against it? */
 static void find_costs(struct report *r)
 {
-    struct featureset any = {{0}}, once = {{0}}, twice = {{0}}, lacking, all;
+    struct featureset any = {{0}}, once = {{0}}, twice = {{0}}, sure, unknown, lacking;
 
-    for (size_t i = 0; i < r->n_kinds; i++) {
-        find_comparable(find_born(&r->in->pool->captures[r->kinds[i].capture]), &all);
-        featureset_or(&any, &any, &all);
+    r->one_vendor = is_one_vendor(r);
+    for (size_t i = 0; i < r->n_kinds && r->one_vendor; i++) {
+        find_offered(r, i, &sure, &unknown);
+        featureset_or(&any, &any, &sure);
     }
     featureset_and(&any, &any, featureset_merge_mask(MERGE_CAPABILITY));
-    for (unsigned int pass = 0; pass < 2; pass++)
-        for (size_t i = 0; i < r->n_kinds; i++) {
-            find_comparable(find_born(&r->in->pool->captures[r->kinds[i].capture]), &all);
-            featureset_andnot(&lacking, &any, &all);
-            if (pass) {
-                featureset_andnot(&r->kinds[i].cost, &lacking, &twice);
-                continue;
-            }
-            featureset_and(&all, &lacking, &once);
-            featureset_or(&twice, &twice, &all);
-            featureset_or(&once, &once, &lacking);
-        }
+    for (size_t i = 0; i < r->n_kinds; i++) {
+        find_offered(r, i, &sure, &unknown);
+        featureset_andnot(&lacking, &any, &sure);
+        featureset_and(&sure, &lacking, &once);
+        featureset_or(&twice, &twice, &sure);
+        featureset_or(&once, &once, &lacking);
+    }
+    for (size_t i = 0; i < r->n_kinds; i++) {
+        find_offered(r, i, &sure, &unknown);
+        featureset_andnot(&lacking, &any, &sure);
+        featureset_andnot(&lacking, &lacking, &unknown);
+        featureset_andnot(&r->kinds[i].cost, &lacking, &twice);
+    }
 }
 
 /* ---- classes of VMs ---- */

@@ -75,7 +75,7 @@ static void write_kind(const struct report *r, size_t i, FILE *f)
              k->level == REPORT_YES ? "<td>%s</td>" : "<td><span class=\"tag bad\">%s</span></td>",
              words[k->level]);
     html(f, "<td>");
-    if (r->n_kinds > 1)
+    if (r->n_kinds > 1 && r->one_vendor)
         write_features(&k->cost, f);
     html(f, "</td></tr>\n");
 }
@@ -86,10 +86,12 @@ void report_kinds_table(const struct report *r, FILE *f)
         html(f, "<p>The pool has no hosts yet.</p>\n");
         return;
     }
-    html(f, "<p>Hosts of a kind offer guests the same CPU under the same release of Xen. What a "
-            "kind costs: the features that all other kinds have and it does not, so that a level "
-            "of all hosts is without them.</p>\n"
-            "<div class=\"scroll\"><table class=\"list\"><thead><tr><th scope=\"col\">Kind</th>"
+    html(f, "<p>Hosts of a kind offer guests the same CPU under the same release of Xen. %s</p>\n",
+         r->one_vendor
+             ? "What a kind costs: the features that all other kinds have and it does not, "
+               "so that a level of all hosts is without them."
+             : "They are of different vendors: no level can hold for all of them.");
+    html(f, "<div class=\"scroll\"><table class=\"list\"><thead><tr><th scope=\"col\">Kind</th>"
             "<th scope=\"col\">CPU</th><th scope=\"col\">Xen</th><th scope=\"col\">Hosts</th>"
             "<th scope=\"col\" class=\"number\">VMs there</th>");
     if (r->in->pool->level != POOL_NONE)

@@ -118,7 +118,9 @@ struct report {
     size_t n_silent, n_maintenance, n_drift, n_stuck; /* stuck: VMs that cannot leave their host */
     struct report_graph graphs[2];                    /* HVM and PVH; PV where there are such VMs */
     size_t n_graphs;
-    bool planned; /* hosts have a plan: a pool of very many has none */
+    bool
+        one_vendor; /* of all CPUs: else no level has anything in common, and no kind alone costs */
+    bool planned;   /* hosts have a plan: a pool of very many has none */
 };
 
 /* Compute all of it.  *in and what it points to must stay.  Free with report_free(). */
