@@ -191,6 +191,22 @@ int xc_livepatch_upload(xc_handle *xch, const char *name, const void *image, siz
 /* Returns when it is done, or has failed. */
 int xc_livepatch_action(xc_handle *xch, const char *name, enum xc_livepatch_action action);
 
+/* Read what an applied live patch says of itself: buf, "" when it says nothing, or is not there. */
+int xc_livepatch_says(xc_handle *xch, const char *name, char *buf, size_t size);
+
+/* ---- default policies that a live patch of ours has narrowed to a level (xc_born.c) ---- */
+
+#define XC_BORN_FILE "/run/xenlevel/born"
+
+/*
+ * Make a default policy, as the hypervisor said it, what it was before it was narrowed: as the file
+ * at `path` (XC_BORN_FILE) tells.  Returns whether it was narrowed; false leaves it as it is: there
+ * is no such file, it is rubbish, or that policy has not what the file says that it was given.
+ */
+bool xc_widen_default(const char *path, enum xc_policy_index index, struct cpu_policy *p);
+/* The same of this very host; a simulated one has no live patches. */
+bool xc_widen_own(xc_handle *xch, enum xc_policy_index index, struct cpu_policy *p);
+
 /* ---- domains (xc_domain.c, xc_name.c) ---- */
 
 enum xc_domain_type {

@@ -27,14 +27,23 @@ static int fill_name(xc_handle *xch, const char *name, struct xen_livepatch_name
     return 0;
 }
 
-static int livepatch_op(xc_handle *xch, struct xen_sysctl *op)
+/* -1, or what the hypervisor returns: a number, of the list. */
+static int livepatch_op_count(xc_handle *xch, struct xen_sysctl *op)
 {
+    int rc;
+
     op->cmd = XEN_SYSCTL_livepatch_op;
-    if (xc_sysctl(xch, op) >= 0)
-        return 0;
+    rc = xc_sysctl(xch, op);
+    if (rc >= 0)
+        return rc;
     if (errno == ENOSYS || errno == EOPNOTSUPP)
         return xc_fail(xch, EOPNOTSUPP, "this Xen has no support for live patches");
     return -1;
+}
+
+static int livepatch_op(xc_handle *xch, struct xen_sysctl *op)
+{
+    return livepatch_op_count(xch, op) < 0 ? -1 : 0;
 }
 
 int xc_livepatch_get(xc_handle *xch, const char *name, struct xc_livepatch_status *status)
@@ -63,6 +72,102 @@ int xc_livepatch_get(xc_handle *xch, const char *name, struct xc_livepatch_statu
                         : XC_LIVEPATCH_CHECKED;
     status->error = -op.u.livepatch.u.get.status.rc;
     return 0;
+}
+
+/* What the hypervisor writes the list of its live patches to.  A patch that comes in between finds
+ * room. */
+enum { LIST_MOST = 64, LIST_SLACK = 4096 };
+
+struct list_buffers {
+    char *names, *says;
+    uint32_t *name_lengths, *says_lengths;
+    xen_livepatch_status_t *status;
+};
+
+static void list_release(xc_handle *xch, struct list_buffers *b)
+{
+    int err = errno;
+
+    xch->ops->release(xch->state, b->names);
+    xch->ops->release(xch->state, b->says);
+    xch->ops->release(xch->state, b->name_lengths);
+    xch->ops->release(xch->state, b->says_lengths);
+    xch->ops->release(xch->state, b->status);
+    errno = err;
+}
+
+static int list_alloc(xc_handle *xch, struct list_buffers *b, size_t names, size_t says)
+{
+    b->names = xch->ops->alloc(xch->state, names + LIST_SLACK);
+    b->says = xch->ops->alloc(xch->state, says + LIST_SLACK);
+    b->name_lengths = xch->ops->alloc(xch->state, LIST_MOST * sizeof(*b->name_lengths));
+    b->says_lengths = xch->ops->alloc(xch->state, LIST_MOST * sizeof(*b->says_lengths));
+    b->status = xch->ops->alloc(xch->state, LIST_MOST * sizeof(*b->status));
+    if (b->names && b->says && b->name_lengths && b->says_lengths && b->status)
+        return 0;
+    list_release(xch, b);
+    return xc_fail(xch, ENOMEM, "out of memory for a hypercall");
+}
+
+/* Of the `n` patches that are in the list, what the one of this name says. */
+static void find_says(const struct list_buffers *b, uint32_t n, size_t names, size_t says,
+                      const char *name, char *buf, size_t size)
+{
+    size_t at = 0, said = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        size_t len = b->name_lengths[i], told = b->says_lengths[i];
+
+        if (len > names - at || told > says - said)
+            return;
+        if (len == strlen(name) + 1 && !memcmp(b->names + at, name, len) && told) {
+            size_t most = told < size ? told : size - 1;
+
+            memcpy(buf, b->says + said, most);
+            buf[most] = '\0';
+            return;
+        }
+        at += len;
+        said += told;
+    }
+}
+
+int xc_livepatch_says(xc_handle *xch, const char *name, char *buf, size_t size)
+{
+    struct xen_sysctl op = {.u.livepatch.cmd = XEN_SYSCTL_LIVEPATCH_LIST};
+    struct xen_sysctl_livepatch_list *list = &op.u.livepatch.u.list;
+    struct list_buffers b = {0};
+    size_t names, says;
+    int rc;
+
+    buf[0] = '\0';
+    if (livepatch_op(xch, &op))
+        goto failed;
+    if (!list->nr)
+        return 0;
+    names = list->name_total_size;
+    says = list->metadata_total_size;
+    if (list_alloc(xch, &b, names, says))
+        return -1;
+    memset(list, 0, sizeof(*list));
+    list->nr = LIST_MOST;
+    set_xen_guest_handle(list->status, b.status);
+    set_xen_guest_handle(list->name, b.names);
+    set_xen_guest_handle(list->len, b.name_lengths);
+    set_xen_guest_handle(list->metadata, b.says);
+    set_xen_guest_handle(list->metadata_len, b.says_lengths);
+    op.u.livepatch.cmd = XEN_SYSCTL_LIVEPATCH_LIST;
+    op.u.livepatch.pad = 0;
+    rc = livepatch_op_count(xch, &op);
+    if (rc > 0)
+        find_says(&b, (uint32_t)rc, names + LIST_SLACK, says + LIST_SLACK, name, buf, size);
+    list_release(xch, &b);
+    if (rc >= 0)
+        return 0;
+failed:
+    return errno == EPROTO || errno == EOPNOTSUPP
+               ? -1
+               : xc_fail(xch, errno, "asking Xen for its live patches: %s", xc_reason(xch, errno));
 }
 
 int xc_livepatch_upload(xc_handle *xch, const char *name, const void *image, size_t size)

@@ -14,15 +14,11 @@
 #include <xc.h>
 
 #include "commands.h"
-#include "json.h"
 #include "kept.h"
 #include "logger.h"
 #include "out.h"
-#include "payload.h"
+#include "livepatch.h"
 #include "util.h"
-
-/* Its name in the hypervisor; there can be one of it. */
-#define NAME "xenlevel"
 
 static const struct cmd_option options[] = {
     {'s', "xen-syms", "FILE",
@@ -33,30 +29,13 @@ static const struct cmd_option options[] = {
      "build: a payload for every hypervisor whose debug symbols are installed, to be loaded at "
      "boot, in " PATCH_DIR},
     {'r', "root", "DIR", "build --all: look, and write, below DIR"},
+    {'l', "level", "LEVEL",
+     "load: new domains are born on this level (default, when no FILE is named: " LEVEL_FILE
+     ", if it is there)"},
+    {'k', "keep", NULL, "load --level: keep the level as " LEVEL_FILE ", for the next boot"},
     CMD_JSON,
     CMD_END,
 };
-
-struct request {
-    const struct command *cmd;
-    const char *syms, *output, *root;
-    bool json, all;
-    int argc; /* behind the verb */
-    char **argv;
-};
-
-/* The running hypervisor; -1 after a line of the library's. */
-static int open_xen(xc_handle **xch, struct xc_version *v)
-{
-    *xch = xc_interface_open(NULL);
-    if (!*xch)
-        return -1;
-    if (xc_version(*xch, v)) {
-        xc_interface_close(*xch);
-        return -1;
-    }
-    return 0;
-}
 
 /* ---- build ---- */
 
@@ -80,7 +59,7 @@ static char *running_syms(void)
     xc_handle *xch;
     char *syms;
 
-    if (open_xen(&xch, &v))
+    if (livepatch_open_xen(&xch, &v))
         return NULL;
     xc_interface_close(xch);
     syms = find_syms(v.build_id);
@@ -148,7 +127,7 @@ static void running_id(char id[static BUILD_ID_TEXT])
         xc_interface_close(xch);
 }
 
-static int build_all(const struct request *q)
+static int build_all(const struct livepatch_request *q)
 {
     char running[BUILD_ID_TEXT];
     struct hypervisors h, boot;
@@ -179,7 +158,7 @@ static int build_all(const struct request *q)
     return status;
 }
 
-static int build_payload(const struct request *q)
+static int build_payload(const struct livepatch_request *q)
 {
     char *syms, *out, id[BUILD_ID_TEXT];
     int status;
@@ -202,158 +181,16 @@ static int build_payload(const struct request *q)
     return status;
 }
 
-/* ---- load, status, unload ---- */
-
-static int load_into(xc_handle *xch, const struct xc_version *v, const char *path,
-                     const struct payload *p)
-{
-    struct xc_livepatch_status status;
-
-    if (strcmp(v->build_id, p->xen_build_id) != 0) {
-        warn("%s is for the hypervisor with build-id %s, running is %s (Xen %s): build one for it "
-             "with `xenlevel livepatch build`",
-             path, p->xen_build_id, v->build_id, v->text);
-        return STATUS_TROUBLE;
-    }
-    if (xc_livepatch_get(xch, NAME, &status))
-        return STATUS_TROUBLE;
-    if (status.state == XC_LIVEPATCH_APPLIED) {
-        warn("the audit is in this hypervisor already");
-        return STATUS_NO;
-    }
-    /* One that was left uploaded, but not applied, gives way. */
-    if (status.state == XC_LIVEPATCH_CHECKED && xc_livepatch_action(xch, NAME, XC_LIVEPATCH_UNLOAD))
-        return STATUS_TROUBLE;
-    if (xc_livepatch_upload(xch, NAME, p->image, p->size))
-        return STATUS_TROUBLE;
-    if (xc_livepatch_action(xch, NAME, XC_LIVEPATCH_APPLY)) {
-        warn("its self-test found a difference, or Xen could not patch: `xl dmesg` says which");
-        (void)xc_livepatch_action(xch, NAME, XC_LIVEPATCH_UNLOAD);
-        return STATUS_TROUBLE;
-    }
-    out_print(stdout, "the audit is in Xen %s now (%zu bytes)\n", v->text, p->size);
-    return STATUS_YES;
-}
-
-/* What is loaded: the file that was named, or what was built for the running hypervisor. */
-static char *choose_payload(const struct request *q, const struct xc_version *v)
-{
-    char *why;
-
-    if (q->argc)
-        return xstrdup(q->argv[0]);
-    if (kept_is_good("", v->build_id, &why))
-        return kept_path("", v->build_id);
-    warn("Xen %s: %s", v->text, why);
-    free(why);
-    return NULL;
-}
-
-static int load_payload(const struct request *q)
-{
-    int status = STATUS_TROUBLE;
-    struct xc_version v;
-    struct payload p;
-    xc_handle *xch;
-    char *path;
-
-    if (q->argc > 1)
-        return cmd_usage(q->cmd, "load takes one payload's file at most");
-    /* A bad file is said to be one where no Xen runs, too. */
-    if (q->argc && payload_read(q->argv[0], &p))
-        return STATUS_TROUBLE;
-    if (q->argc)
-        payload_free(&p);
-    if (open_xen(&xch, &v))
-        return STATUS_TROUBLE;
-    path = choose_payload(q, &v);
-    if (path && !payload_read(path, &p)) {
-        status = load_into(xch, &v, path, &p);
-        payload_free(&p);
-    }
-    xc_interface_close(xch);
-    free(path);
-    return status;
-}
-
-static const char *state_name(enum xc_livepatch_state state)
-{
-    return state == XC_LIVEPATCH_APPLIED   ? "applied"
-           : state == XC_LIVEPATCH_CHECKED ? "uploaded, not applied"
-                                           : "not loaded";
-}
-
-static int show_status(const struct request *q)
-{
-    struct xc_livepatch_status status;
-    struct xc_version v;
-    xc_handle *xch;
-    int rc;
-
-    if (q->argc)
-        return cmd_usage(q->cmd, "status takes no argument");
-    if (open_xen(&xch, &v))
-        return STATUS_TROUBLE;
-    rc = xc_livepatch_get(xch, NAME, &status);
-    xc_interface_close(xch);
-    if (rc)
-        return STATUS_TROUBLE;
-    if (q->json) {
-        struct json *j = json_begin();
-
-        json_object(j, NULL);
-        json_string(j, "xen", v.text);
-        json_string(j, "build_id", v.build_id);
-        json_string(j, "state", state_name(status.state));
-        json_bool(j, "applied", status.state == XC_LIVEPATCH_APPLIED);
-        json_close_object(j);
-        if (json_end(j))
-            return STATUS_TROUBLE;
-    } else {
-        out_print(stdout, "Xen %s, build-id %s: the audit is %s\n", v.text, v.build_id,
-                  state_name(status.state));
-    }
-    return status.state == XC_LIVEPATCH_APPLIED ? STATUS_YES : STATUS_NO;
-}
-
-static int unload_payload(const struct request *q)
-{
-    struct xc_livepatch_status status;
-    struct xc_version v;
-    xc_handle *xch;
-    int rc;
-
-    if (q->argc)
-        return cmd_usage(q->cmd, "unload takes no argument");
-    if (open_xen(&xch, &v))
-        return STATUS_TROUBLE;
-    rc = xc_livepatch_get(xch, NAME, &status);
-    if (!rc && status.state == XC_LIVEPATCH_ABSENT) {
-        xc_interface_close(xch);
-        warn("the audit is not in this hypervisor");
-        return STATUS_NO;
-    }
-    if (!rc && status.state == XC_LIVEPATCH_APPLIED)
-        rc = xc_livepatch_action(xch, NAME, XC_LIVEPATCH_REVERT);
-    if (!rc)
-        rc = xc_livepatch_action(xch, NAME, XC_LIVEPATCH_UNLOAD);
-    xc_interface_close(xch);
-    if (rc)
-        return STATUS_TROUBLE;
-    out_print(stdout, "the audit is out of Xen %s\n", v.text);
-    return STATUS_YES;
-}
-
 static int run_livepatch(const struct command *cmd, int argc, char **argv)
 {
     static const struct {
         const char *name;
-        int (*run)(const struct request *q);
+        int (*run)(const struct livepatch_request *q);
     } verbs[] = {{"build", build_payload},
-                 {"load", load_payload},
-                 {"status", show_status},
-                 {"unload", unload_payload}};
-    struct request q = {.cmd = cmd, .root = ""};
+                 {"load", livepatch_load},
+                 {"status", livepatch_status},
+                 {"unload", livepatch_unload}};
+    struct livepatch_request q = {.cmd = cmd, .root = ""};
     const char *value;
     int letter, first;
 
@@ -366,6 +203,10 @@ static int run_livepatch(const struct command *cmd, int argc, char **argv)
             q.all = true;
         else if (letter == 'r')
             q.root = value;
+        else if (letter == 'l')
+            q.level = value;
+        else if (letter == 'k')
+            q.keep = true;
         else if (letter == 'j')
             q.json = true;
         else
@@ -377,6 +218,10 @@ static int run_livepatch(const struct command *cmd, int argc, char **argv)
     q.argv = argv + first + 1;
     if ((q.all || *q.root) && (!q.all || strcmp(argv[first], "build") != 0))
         return cmd_usage(cmd, "--all goes with build, and --root with build --all");
+    if (q.level && strcmp(argv[first], "load") != 0)
+        return cmd_usage(cmd, "--level goes with load");
+    if (q.keep && !q.level)
+        return cmd_usage(cmd, "--keep goes with load --level");
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
         if (!strcmp(argv[first], verbs[i].name))
             return verbs[i].run(&q);
@@ -396,7 +241,9 @@ const struct command cmd_livepatch = {
         "hypervisor that is installed, where load without a FILE, as at boot, finds it. load puts "
         "it into the running Xen, after the build-ids were compared and its self-test has passed. "
         "unload takes it "
-        "out. status says (0: applied, 1: not).",
+        "out. status says (0: applied, 1: not).\n\n"
+        "load --level narrows Xen's default policies to a level while the patch is loaded: what "
+        "any toolstack builds is born on it. What a domain may come in with stays as it is.",
     .options = options,
     .run = run_livepatch,
 };

@@ -115,6 +115,23 @@ static bool is_wanted(const char *which, const struct xc_physinfo *info)
     return true;
 }
 
+/* A host's default policies are what its Xen made, also while a live patch has narrowed them to a
+ * level: what the host can give must not look like less for it.  The same words, as they were. */
+static void widen_words(xc_handle *xch, enum xc_featureset_index index, uint32_t *words, size_t n)
+{
+    const enum xc_policy_index from =
+        index == XC_FEATURESET_PV ? XC_POLICY_PV_DEFAULT : XC_POLICY_HVM_DEFAULT;
+    struct cpu_policy p;
+    struct featureset fs;
+
+    if ((index != XC_FEATURESET_PV && index != XC_FEATURESET_HVM) ||
+        xc_system_policy(xch, from, &p) || !xc_widen_own(xch, from, &p))
+        return;
+    policy_to_featureset(&p, &fs);
+    for (size_t i = 0; i < n && i < FEATURESET_WORDS; i++)
+        words[i] = fs.w[i];
+}
+
 static int capture_featuresets(xc_handle *xch, const struct xc_physinfo *info, Xenlevel__Host *host)
 {
     for (unsigned int i = 0; i < XC_FEATURESETS; i++) {
@@ -128,6 +145,7 @@ static int capture_featuresets(xc_handle *xch, const struct xc_physinfo *info, X
                 continue;
             return -1;
         }
+        widen_words(xch, i, words, n);
         add_featureset(host, i, words, n);
         free(words);
     }
@@ -156,7 +174,8 @@ static int capture_policies(xc_handle *xch, const struct xc_physinfo *info, Xenl
         }
         if (i == XC_POLICY_HOST)
             set_identity(host, &p, NULL);
-        (void)add_policy(host, i, xlp_policy_new(&l));
+        (void)add_policy(host, i,
+                         xc_widen_own(xch, i, &p) ? xlp_policy_from(&p) : xlp_policy_new(&l));
         xc_leaves_free(&l);
     }
     return 0;

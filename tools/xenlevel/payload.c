@@ -144,6 +144,36 @@ int payload_read(const char *path, struct payload *p)
     return 0;
 }
 
+/* The place of a section's bytes in the image; 0: there is none of that name and size. */
+static size_t find_section(Elf *elf, const char *wanted, size_t size)
+{
+    Elf_Scn *section = NULL;
+    size_t strings;
+
+    if (!elf || elf_getshdrstrndx(elf, &strings))
+        return 0;
+    while ((section = elf_nextscn(elf, section))) {
+        GElf_Shdr header;
+        const char *name;
+
+        if (!gelf_getshdr(section, &header))
+            continue;
+        name = elf_strptr(elf, strings, header.sh_name);
+        if (name && !strcmp(name, wanted))
+            return header.sh_type == SHT_PROGBITS && header.sh_size == size ? header.sh_offset : 0;
+    }
+    return 0;
+}
+
+uint8_t *payload_section(struct payload *p, const char *name, size_t size)
+{
+    Elf *elf = elf_memory((char *)p->image, p->size);
+    size_t offset = find_section(elf, name, size);
+
+    (void)elf_end(elf);
+    return offset && size <= p->size && offset <= p->size - size ? p->image + offset : NULL;
+}
+
 void payload_free(struct payload *p)
 {
     free(p->image);

@@ -20,6 +20,8 @@ struct payload {
 /* Read a payload.  Returns 0; or -1 after a message: it is not there, not ELF, not a payload, or
  * larger than any is. */
 int payload_read(const char *path, struct payload *p);
+/* Find a section of that very size.  Returns its bytes in the image; or NULL without a message. */
+uint8_t *payload_section(struct payload *p, const char *name, size_t size);
 void payload_free(struct payload *p);
 
 /* Write the build-id of an ELF file in hexadecimal to id.  Returns 0; or -1 without a message when

@@ -6,6 +6,7 @@
  * that would be installed.  Stock Xen compares three maximum leaves and one MSR bit, and clamps the
  * rest in silence; this compares everything, and refuses.
  */
+#include "born.h"
 #include "payload.h"
 
 #include <xen/errno.h>
@@ -13,10 +14,11 @@
 #define MAX_FAULTS 64
 
 /* What this host can do for one type of guest: the hypervisor's own objects, which are made at boot
- * and never again. */
+ * and never again, but for what born.c does to the default ones. */
 static const struct {
     const uint8_t *max, *deflt;
-} hosts[] = {{pv_max_cpu_policy, pv_def_cpu_policy}, {hvm_max_cpu_policy, hvm_def_cpu_policy}};
+} hosts[] = {[BORN_PV] = {pv_max_cpu_policy, pv_def_cpu_policy},
+             [BORN_HVM] = {hvm_max_cpu_policy, hvm_def_cpu_policy}};
 
 /* Xen's stacks are small: working space is here, one audit at a time. */
 static struct {
@@ -143,6 +145,7 @@ static int check_policy(const void *max, const void *guest, struct policy_report
         convert_policy(&work.guest, guest);
         convert_policy(&work.max, hosts[i].max);
         convert_policy(&work.deflt, hosts[i].deflt);
+        born_widen(i, &work.deflt); /* a level's hazards are not this host's */
         return policy_check(&work.guest, &host, r);
     }
     /* A maximum that this hypervisor did not have when the payload was built: nothing is known of

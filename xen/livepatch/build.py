@@ -5,7 +5,7 @@
 usage: build.py --policy DIR --include DIR XEN_SYMS OUT
 
 Needs gcc and binutils.  The result is checked before it is written: only the listed symbols of the
-hypervisor, only relocations that its loader knows, no frame above 1 KiB, less than 64 KiB in all.
+hypervisor, only relocations that its loader knows, no frame above 1 KiB, less than 96 KiB in all.
 """
 
 import argparse
@@ -17,15 +17,15 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-POLICY_SOURCES = ["featureset.c", "leaves.c", "check.c", "components.c", "fields.c", "text.c"]
-SOURCES = ["audit.c", "hooks.c"]
+POLICY_SOURCES = ["featureset.c", "leaves.c", "check.c", "components.c", "fields.c", "text.c", "verify.c", "xstate.c"]
+SOURCES = ["audit.c", "born.c", "hooks.c"]
 # All that the payload may ask of the hypervisor; payload.h says what each is for.
 ALLOWED = {"printk", "x86_cpu_policy_to_featureset", "x86_cpu_policy_fill_native", "raw_cpu_policy", "host_cpu_policy",
            "pv_max_cpu_policy", "pv_def_cpu_policy", "hvm_max_cpu_policy", "hvm_def_cpu_policy", "cpu_khz",
            "__x86_return_thunk"}
 RELOCATIONS = {"R_X86_64_64", "R_X86_64_PC32", "R_X86_64_PLT32"}
 MAX_FRAME = 1024
-MAX_SIZE = 64 * 1024
+MAX_SIZE = 96 * 1024
 CFLAGS = ["-std=gnu11", "-O2", "-ffreestanding", "-fPIC", "-mno-red-zone", "-mgeneral-regs-only",
           "-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-fno-common", "-fno-jump-tables",
           "-fcf-protection=branch", "-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra", "-Werror",
@@ -88,7 +88,8 @@ def build(syms, out, policy, include):
         run("gcc", "-c", tmp / "notes.S", "-o", tmp / "notes.o")
         result = tmp / "payload"
         run("ld", "-r", "--build-id=sha1", "--gc-sections", "--entry=audit_entry", "-u", "audit_functions", "-u",
-            "audit_preapply", "-u", "audit_postrevert", "-T", HERE / "payload.lds", *objects, tmp / "notes.o", "-o",
+            "audit_preapply", "-u", "audit_postrevert", "-u", "born_load", "-u", "born_unload", "-u", "born_prerevert",
+            "-u", "born_says", "-T", HERE / "payload.lds", *objects, tmp / "notes.o", "-o",
             result)
         run("strip", "--strip-unneeded", result)
         size = check(result)

@@ -127,6 +127,25 @@ def build_id(syms):
     return m[1]
 
 
+def default_policies_writable(syms, names):
+    """The default policies are read-only data, which the hypervisor makes writable while it applies and reverts a live patch."""
+    if not any("<relax_virtual_region_perms>" in line for line in function(syms, "arch_livepatch_quiesce")):
+        raise Unknown("arch_livepatch_quiesce() does not call relax_virtual_region_perms()")
+    if sum("<modify_xen_mappings_lite>" in line for line in function(syms, "relax_virtual_region_perms")) != 2:
+        raise Unknown("relax_virtual_region_perms() does not open two ranges, text and read-only data")
+    addresses = {}
+    for line in tool("nm", syms).splitlines():
+        parts = line.split()
+        if len(parts) == 3 and parts[2] in ("_srodata", "_erodata"):
+            addresses[parts[2]] = int(parts[0], 16)
+    if len(addresses) != 2:
+        raise Unknown("no _srodata and _erodata")
+    for name in ("pv_def_cpu_policy", "hvm_def_cpu_policy"):
+        address, size = names[name]
+        if not addresses["_srodata"] <= address <= address + size <= addresses["_erodata"]:
+            raise Unknown(f"{name} is not in the data that can be written while a live patch is applied")
+
+
 def first_bytes(syms, address, count):
     text = tool("objdump", "-s", f"--start-address={address:#x}", f"--stop-address={address + count:#x}", syms)
     words = re.findall(r"^ [0-9a-f]{16} ((?:[0-9a-f]{2,8} ?)+)", text, re.M)
@@ -156,6 +175,7 @@ def layout(syms):
                  "hvm_def_cpu_policy"):
         if name not in names or names[name][1] != size:
             raise Unknown(f"{name} is not an object of {size:#x} bytes")
+    default_policies_writable(syms, names)
     numbers = {f"LAYOUT_{k.upper()}": v for k, v in base.items() if k != "basic"}
     numbers |= {f"LAYOUT_NR_{k}": v for k, v in slots.items()}
     numbers |= {"LAYOUT_PLATFORM_INFO": msr, "LAYOUT_SIZE": size, "LAYOUT_XEN_WORDS": len(offsets),

@@ -5,6 +5,7 @@
  * The pre-apply hook runs before anything is patched, and its error keeps the patch from being
  * applied.  It holds what the payload was built on against the running hypervisor.
  */
+#include "born.h"
 #include "features-gen.h"
 #include "payload.h"
 
@@ -146,6 +147,49 @@ static int test_verdicts(const void *max, const void *deflt, const char *what)
     return 0;
 }
 
+/* What one type's new domains would be born with is a CPU that can exist, and that a domain can
+ * have here; and what is written lands where the hypervisor reads it. */
+static int test_born(unsigned int type, const void *max, const uint8_t *deflt, const char *what)
+{
+    struct policy_report r = {NULL, 0, 0};
+    int rc;
+
+    if (!born_count(type))
+        return 0;
+    for (unsigned int i = 0; i < LAYOUT_SIZE; i++)
+        space.native[i] = deflt[i];
+    born_write(type, space.native, true);
+    rc = test_words(space.native, what);
+    if (rc)
+        return rc;
+    if (policy_verify(&space.policy, &r) || audit_policy(max, space.native, NULL, NULL)) {
+        printk(LOG_ERROR "xenlevel: not applied: %s: no domain can be born with that here\n", what);
+        return -XEN_EINVAL;
+    }
+    return 0;
+}
+
+static int test_level(void)
+{
+    uint32_t leaf, subleaf;
+    const char *what;
+    int rc = born_check(&what, &leaf, &subleaf);
+
+    if (!rc) {
+        what = "the default policies are not those that the level was worked out for";
+        rc = born_holds(false, &leaf, &subleaf);
+    }
+    if (rc) {
+        printk(LOG_ERROR "xenlevel: not applied: %s (leaf %08x subleaf %08x)\n", what, leaf,
+               subleaf);
+        return rc;
+    }
+    rc = test_born(BORN_PV, pv_max_cpu_policy, pv_def_cpu_policy, "the level of PV guests");
+    return rc ? rc
+              : test_born(BORN_HVM, hvm_max_cpu_policy, hvm_def_cpu_policy,
+                          "the level of HVM guests");
+}
+
 /* Cycles of one call, the best of some: an interrupt is in the others. */
 static uint64_t best_of(int (*call)(const void *max, const void *guest, struct audit_where *w))
 {
@@ -186,6 +230,7 @@ static int self_test(void *payload)
     rc =
         rc ? rc
            : test_verdicts(hvm_max_cpu_policy, hvm_def_cpu_policy, "HVM guests of its own refused");
+    rc = rc ? rc : test_level();
     if (rc)
         return rc;
 
@@ -196,6 +241,10 @@ static int self_test(void *payload)
     printk(LOG_INFO "xenlevel: self-test passed; an audit takes %lu cycles, the stock one %lu "
                     "(%lu kHz)\n",
            mine, stock, cpu_khz);
+    if (born_count(BORN_PV) || born_count(BORN_HVM))
+        printk(LOG_INFO "xenlevel: new domains will be born on a level: %u registers of the PV "
+                        "default change, %u of the HVM default\n",
+               born_count(BORN_PV), born_count(BORN_HVM));
     audit_prepare(); /* the statistics begin here */
     return 0;
 }

@@ -12,8 +12,8 @@ int printk(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void x86_cpu_policy_to_featureset(const void *policy, uint32_t *featureset);
 void x86_cpu_policy_fill_native(void *policy);
 extern const uint8_t raw_cpu_policy[], host_cpu_policy[];
-extern const uint8_t pv_max_cpu_policy[], pv_def_cpu_policy[];
-extern const uint8_t hvm_max_cpu_policy[], hvm_def_cpu_policy[];
+extern const uint8_t pv_max_cpu_policy[], hvm_max_cpu_policy[];
+extern uint8_t pv_def_cpu_policy[], hvm_def_cpu_policy[]; /* which born.c narrows */
 extern const uint64_t cpu_khz;
 
 /* printk levels: '<G>' lets the hypervisor limit the rate, the digit is the level (0 error .. 2
@@ -49,6 +49,20 @@ struct audit_stats {
     uint64_t calls, refused, cycles_total, cycles_max;
 };
 void audit_statistics(struct audit_stats *stats);
+
+/* ---- born.c: the level that new domains are born on; type is one of born.h's ---- */
+
+/* How many registers of the type's default policy it changes. */
+unsigned int born_count(unsigned int type);
+/* 0: the table can be used.  -EINVAL: *what and the place say what is wrong with it. */
+int born_check(const char **what, uint32_t *leaf, uint32_t *subleaf);
+/* 0: the hypervisor's default policies hold what they held before (or hold when narrowed), in every
+ * place that is in the table.  -EINVAL: not in this one. */
+int born_holds(bool narrowed, uint32_t *leaf, uint32_t *subleaf);
+/* Narrow an object of the hypervisor's form, or make it what it was. */
+void born_write(unsigned int type, uint8_t *object, bool narrowed);
+/* Make a copy of the type's default policy what it was before it was narrowed. */
+void born_widen(unsigned int type, struct cpu_policy *p);
 
 static inline uint64_t read_tsc(void)
 {
