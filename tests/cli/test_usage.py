@@ -3,6 +3,7 @@
 
 import json
 import lzma
+import re
 import struct
 
 import pytest
@@ -63,7 +64,7 @@ def test_an_image_says_what_its_domain_said(host, kind):
     assert after["features"] == before["features"] and after["summary"] == before["summary"]
     text = host.xenlevel("usage", "g.save").stdout
     assert text.startswith("'g' (") and "  in use now:\n" in text and "  no evidence either way (" in text
-    assert "    avx512f  7.0.ebx[16]  XSTATE_BV[6]\n" in text
+    assert re.search(r"^    avx512f +7\.0\.ebx\[16\] +XSTATE_BV\[6\]$", text, re.MULTILINE)
 
 
 def test_a_domain_runs_on(start):  # noqa: F811
@@ -128,7 +129,7 @@ def test_every_broken_image_has_one_line(host, captured):
     path = captured("pvh-cascadelake")
     data = path.read_bytes()
     context = data.rindex(struct.pack("<I", 0x54381286))    # HVM_FILE_MAGIC
-    for at in range(context, len(data), max(1, (len(data) - context) // 60)):
+    for at in range(context, len(data), max(1, (len(data) - context) // 25)):
         path.write_bytes(data[:at])
         done = host.xenlevel("usage", path, status=2)
         assert done.stderr.count("xenlevel: ") == 1 and not done.stdout
@@ -161,15 +162,6 @@ def test_check_quotes_it(host, start):  # noqa: F811
     assert "what it has used" not in host.xenlevel("check", "g.xlp", "sandy.xlp", status=1).stdout
     host.xenlevel("host", "-o", "here.xlp")
     assert "what it has used" not in host.xenlevel("check", "g.save", "here.xlp").stdout
-
-
-def test_the_registry_has_a_line(host, tmp_path):
-    host.create(name="web", type="pvh", guest="vector")
-    host.run("run", 300)
-    host.xenlevel("pool", "init", "-p", tmp_path / "pool", "p")
-    host.xenlevel("pool", "join", "-p", tmp_path / "pool")
-    events = [p for p in (tmp_path / "pool").rglob("*") if p.is_file() and b"on: avx avx512f; never on: pku" in p.read_bytes()]
-    assert events, [str(p) for p in (tmp_path / "pool").rglob("*")]
 
 
 # ---- bad usage ----
