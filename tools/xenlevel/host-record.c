@@ -199,7 +199,7 @@ static void make_domains(struct pool_change *c, const struct pool *p, size_t hos
                          const struct host_self *self, const char *now, Xenlevel__Domains *out)
 {
     xenlevel__domains__init(out);
-    out->domains = xcalloc(self->domains.n + 1, sizeof(*out->domains));
+    out->domains = xcalloc(self->domains.n + 1, sizeof(Xenlevel__Domain *));
     for (size_t i = 0; i < self->domains.n; i++)
         out->domains[out->n_domains++] = make_domain(c, p, host, &self->domains.list[i], now);
     set_text(&out->when, now);
