@@ -8,6 +8,7 @@
 #include "host-facts.h"
 #include "livepatch.h"
 #include "logger.h"
+#include "status.h"
 #include "util.h"
 #include "xc_sim.h"
 
@@ -110,7 +111,9 @@ int host_facts_read(xc_handle *xch, const char *root, Xenlevel__PoolHost *host)
         set_text(&host->dom0_type, xstrdup(xc_domain_type_name(dom0.type)));
     if (is_born_by_patch(xch))
         set_text(&host->born, xstrdup("live patch"));
-    if (*root || !xc_is_sim(xch))
+    if (*root || !xc_is_sim(xch)) {
         read_files(root, host);
+        set_text(&host->gate, xstrdup(status_gate(root)));
+    }
     return 0;
 }
