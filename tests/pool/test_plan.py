@@ -176,3 +176,20 @@ def test_rolling(plan):
     done = plan.pool.json("rolling", "--to-xen", "4.17")
     assert sorted(done["done"]) == ["poor", "rich", "twin"] and not done["steps"]
     assert "--to-xen is a release" in plan.pool("rolling", "--to-xen", "new", status=2).stderr
+
+
+def test_clusters(pool, captures):
+    """Hosts out of files are enough; they share a level where that moves anybody."""
+    pool("init")
+    machines = ("intel-haswell-ep", "intel-sandybridge-ep", "amd-castle-peak")
+    for machine in machines:
+        pool("join", "--host", captures(machine))
+    answer = pool.json("clusters", "-k", "2", "--mobility")
+    assert answer["exact"] and not answer["left_out"]
+    # A level of its own would do nothing for the only host of its vendor.
+    assert [level["hosts"] for level in answer["levels"]] == [["intel-haswell-ep", "intel-sandybridge-ep"]]
+    assert answer["without"] == ["amd-castle-peak"]
+    assert answer["chosen"]["mobility"] == pytest.approx(2 / 6, abs=1e-5)
+    assert answer["none"]["kept"] == 1 and answer["none"]["mobility"] < answer["chosen"]["mobility"]
+    assert "level 1, " in pool("clusters").stdout
+    assert "--levels is a number from 1 to 64" in pool("clusters", "-k", "0", status=2).stderr
