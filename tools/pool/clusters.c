@@ -395,7 +395,7 @@ static void judge(const struct cluster_class *classes, size_t n, const size_t *g
                 c->of[i] = is && shares[g * n + i] ? c->n_levels : CLUSTER_NONE;
                 level->hosts += c->of[i] == CLUSTER_NONE ? 0 : classes[i].hosts;
             }
-        c->n_levels += is;
+        c->n_levels += is && level->hosts; /* one that no host takes is none */
     }
     for (size_t i = 0; i < n; i++)
         add_class(classes, n, i, c, hosts);
