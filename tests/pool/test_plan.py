@@ -79,7 +79,7 @@ def test_evacuate(plan):
     assert answer["can_be_emptied"] and answer["method"] == "all"
     assert [(m["guest"], m["to"], m["can_come_back"]) for m in answer["moves"]] == [("web1", "twin", True), ("web2", "twin", True)]
     text = plan.pool("evacuate", "poor").stdout
-    assert "poor can be emptied: 2 of 2 guests have a place on 2 other hosts, on each of which 512 MiB stay free\n" in text
+    assert "poor can be emptied: 2 of 2 guests have a place; 2 other hosts may get guests, with 512 MiB left free on each\n" in text
     assert text == plan.pool("evacuate", "poor").stdout
     # In maintenance it is no target any more.
     plan.pool("maintenance", "twin", "on")

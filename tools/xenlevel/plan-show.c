@@ -78,7 +78,7 @@ static void print_loss(const struct pool_matrix *m, const struct plan_stuck *s, 
     char *words = list_words(&help->features);
 
     out_text(stdout, indent, indent + 2,
-             "%swhat was told is given up: XENLEVEL_ALLOW=%s on %s lets it in",
+             "%sit gives up what it was told of: XENLEVEL_ALLOW=%s on %s lets it in",
              help == s->helps ? "" : "or ", words, host_name(m, help->host));
     for (size_t i = 0; i < n && i < LIST_MOST; i++)
         print_usage(m, s[i].domain, indent + 2);
