@@ -369,23 +369,19 @@ void plan_skipped_json(struct json *j, const struct pool *p, size_t host)
 /* In single quotes, as a shell reads it back; malloc'ed. */
 static char *quote(const char *text)
 {
-    size_t quotes = 0, at = 0;
-    char *quoted;
+    char *quoted = xstrdup("'"), *longer;
 
-    for (const char *c = text; *c; c++)
-        quotes += *c == '\'';
-    quoted = xcalloc(strlen(text) + 3 * quotes + 3, 1);
-    quoted[at++] = '\'';
-    for (const char *c = text; *c; c++) {
-        if (*c == '\'') {
-            memcpy(quoted + at, "'\\''", 4);
-            at += 4;
-        } else {
-            quoted[at++] = *c;
-        }
+    for (const char *at = text; *at;) {
+        size_t plain = strcspn(at, "'");
+
+        longer = xasprintf("%s%.*s%s", quoted, (int)plain, at, at[plain] ? "'\\''" : "");
+        free(quoted);
+        quoted = longer;
+        at += plain + (at[plain] != '\0');
     }
-    quoted[at] = '\'';
-    return quoted;
+    longer = xasprintf("%s'", quoted);
+    free(quoted);
+    return longer;
 }
 
 /* Is it a name that a script can have: printable ASCII, and for ssh no option? */
