@@ -6,8 +6,6 @@
 #include <string.h>
 
 #include "host-facts.h"
-#include "livepatch.h"
-#include "logger.h"
 #include "util.h"
 #include "xc_sim.h"
 
@@ -80,18 +78,6 @@ static void read_files(const char *root, Xenlevel__PoolHost *host)
     set_text(&host->kernel, read_line(root, "/proc/sys/kernel/osrelease"));
 }
 
-/* Does a live patch narrow what new domains get?  Where there is none, or nobody can say, no. */
-static bool is_born_by_patch(xc_handle *xch)
-{
-    struct logger silent;
-    struct xentoollog_logger *logger = xc_set_logger(xch, logger_init(&silent, NULL, NULL));
-    struct born_now now;
-    bool born = !born_now_read(xch, &now) && now.name[0];
-
-    (void)xc_set_logger(xch, logger);
-    return born;
-}
-
 int host_facts_read(xc_handle *xch, const char *root, Xenlevel__PoolHost *host)
 {
     char cmdline[XC_COMMAND_LINE];
@@ -108,8 +94,6 @@ int host_facts_read(xc_handle *xch, const char *root, Xenlevel__PoolHost *host)
     host->memory_free = info.free_pages * PAGE_BYTES;
     if (!xc_domain_getinfo(xch, 0, &dom0))
         set_text(&host->dom0_type, xstrdup(xc_domain_type_name(dom0.type)));
-    if (is_born_by_patch(xch))
-        set_text(&host->born, xstrdup("live patch"));
     if (*root || !xc_is_sim(xch))
         read_files(root, host);
     return 0;

@@ -215,6 +215,20 @@ static void free_domains(Xenlevel__Domains *d)
 
 /* ---- the record ---- */
 
+/* The live patch says which level it has; the registry's name of it, where it is one of the pool's.
+ */
+static void set_born_patched(Xenlevel__PoolHost *r, const struct pool *p,
+                             const struct born_now *born)
+{
+    const char *name = born->name;
+
+    for (size_t i = 0; i < p->n_levels; i++)
+        if (p->levels[i].file->end == born->check)
+            name = p->levels[i].name;
+    set_text(&r->born, "live patch");
+    set_text(&r->born_level, name);
+}
+
 /* How what is born there by itself comes to be on the level. */
 static void set_born(Xenlevel__PoolHost *r, const struct pool *p, const struct host_self *self)
 {
@@ -222,15 +236,16 @@ static void set_born(Xenlevel__PoolHost *r, const struct pool *p, const struct h
 
     set_text(&r->born, "");
     set_text(&r->born_level, "");
+    if (self->born.name[0]) {
+        set_born_patched(r, p, &self->born);
+        return;
+    }
     if (p->level == POOL_NONE)
         return;
     pool_born(&self->cpu, &p->levels[p->level], &birth);
     if (birth.exactly != VERDICT_YES)
         return;
-    /* host_facts_read() knows of the live patch. */
-    set_text(&r->born, *self->facts->born                           ? self->facts->born
-                       : strstr(self->facts->xen_cmdline, "cpuid=") ? "command line"
-                                                                    : "by itself");
+    set_text(&r->born, strstr(self->facts->xen_cmdline, "cpuid=") ? "command line" : "by itself");
     set_text(&r->born_level, p->levels[p->level].name);
 }
 

@@ -24,6 +24,23 @@ struct member {
     bool silent;
 };
 
+/* Are new domains on the level (*born), and how: by what the host says of its live patch, or by
+ * what its capture says of its Xen; malloc'ed. */
+static char *birth_text(const Xenlevel__PoolHost *r, const struct pool_capture *capture,
+                        const struct pool_level *level, enum verdict *born)
+{
+    bool same = !strcmp(r->born_level, level->name);
+    struct pool_birth b;
+
+    if (!strcmp(r->born, "live patch")) {
+        *born = same ? VERDICT_YES : VERDICT_NO;
+        return same ? xstrdup(r->born) : xasprintf("%s, but on %s", r->born, r->born_level);
+    }
+    pool_born(capture, level, &b);
+    *born = b.exactly;
+    return b.exactly == VERDICT_YES && *r->born ? xstrdup(r->born) : pool_birth_text(&b, level);
+}
+
 static void read_member(const struct pool *p, size_t index, struct member *m)
 {
     const struct pool_host *h = &p->hosts[index];
@@ -40,14 +57,11 @@ static void read_member(const struct pool *p, size_t index, struct member *m)
     if (p->level != POOL_NONE) {
         const struct pool_level *level = &p->levels[p->level];
         struct pool_admission a;
-        struct pool_birth b;
 
         pool_admit(capture, level, &a);
         m->honours = a.verdict;
         m->level_text = pool_admission_text(&a, capture, level);
-        pool_born(capture, level, &b);
-        m->born = b.exactly;
-        m->born_text = pool_birth_text(&b, level);
+        m->born_text = birth_text(h->record, capture, level, &m->born);
     }
 }
 
