@@ -200,11 +200,12 @@ void born_plan_print(const struct born_plan *plan)
 static bool is_known(xc_handle *xch)
 {
     struct cpu_policy *p = xcalloc(1, sizeof(*p));
-    bool known = false;
+    bool known = true;
 
-    for (unsigned int type = 0; type < BORN_TYPES; type++)
+    for (unsigned int type = 0; type < BORN_TYPES;
+         type++) /* of a type that is not offered: as is */
         if (!xc_system_policy(xch, default_index[type], p))
-            known |= xc_widen_own(xch, default_index[type], p) > 0;
+            known = known && xc_widen_own(xch, default_index[type], p) > 0;
     free(p);
     return known;
 }
