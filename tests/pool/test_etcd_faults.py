@@ -12,7 +12,7 @@ import pytest
 from etcd import CLIENT, Cluster, configuration, run_client
 from relays import PeerNetwork
 
-HOSTS, ROUNDS = 50, 2
+HOSTS, ROUNDS = 50, 1
 PATIENT_S = 300  # a client gives up so late that a slow machine does not make it give up
 
 
@@ -105,10 +105,10 @@ def disturb(cluster, crowd):
              (c.kill, lambda: (c.start(), c.wait())),
              (lambda: (a.kill(), b.kill()), lambda: (a.start(), b.start(), a.wait(), b.wait()))]
     for break_it, mend in steps:
-        crowd.wait_for(25)
+        crowd.wait_for(12)
         break_it()
         if break_it is not steps[-1][0]:  # without two of three nothing can be made
-            crowd.wait_for(25)
+            crowd.wait_for(12)
         mend()
 
 

@@ -6,7 +6,6 @@
  */
 #include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -22,13 +21,13 @@
 #include <cmocka.h>
 
 #include "folderfaults.h"
+#include "scratch.h"
 #include "store.h"
 #include "util.h"
 
 #define EVERY (const char *const[]){""}, 1
 
-static char scratch[] = "/tmp/xenlevel-folder-XXXXXX";
-static char *folder; /* of the test: scratch/N */
+static char *folder; /* of the test */
 
 /* ---- a folder for each test ---- */
 
@@ -37,7 +36,7 @@ static int begin(void **state)
     static unsigned int n;
 
     (void)state;
-    folder = xasprintf("%s/%u", scratch, n++);
+    folder = scratch_path("%u", n++);
     return 0;
 }
 
@@ -46,32 +45,6 @@ static int end(void **state)
     (void)state;
     free(folder);
     return 0;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static int remove_scratch(void **state)
-{
-    (void)state;
-    return nftw(scratch, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static int make_scratch(void **state)
-{
-    (void)state;
-    return mkdtemp(scratch) ? 0 : -1;
-}
-
-static void empty_folder(void)
-{
-    if (!access(folder, F_OK))
-        assert_int_equal(nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 static struct store *open_store(void)
@@ -116,7 +89,7 @@ static void make_before(void)
     struct store_change changes[NR(before)];
     struct store *store;
 
-    empty_folder();
+    scratch_empty(folder);
     store = open_store();
     for (size_t i = 0; i < NR(before); i++)
         changes[i] = put(before[i][0], before[i][1]);
@@ -588,5 +561,5 @@ int main(void)
     };
 
     (void)setenv("XENLEVEL_POOL_CONF", "/dev/null", 1);
-    return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -35,7 +35,7 @@ static int read_images(struct host_self *self, const struct host_self_options *o
         folder = xasprintf("%s" SAVED_DOMAINS, o->root);
     if (!folder)
         return 0;
-    rc = host_images_read(folder, &self->domains);
+    rc = host_images_read(folder, o->images ? folder : SAVED_DOMAINS, &self->domains);
     if (rc && !o->images && errno == ENOENT)
         rc = 0;
     if (rc) /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */

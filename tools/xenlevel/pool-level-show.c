@@ -142,6 +142,7 @@ static unsigned int count_features(const struct pool_level *level, unsigned int 
     struct featureset fs;
 
     policy_to_featureset(&level->policy[type], &fs);
+    show_comparable(&fs);
     return featureset_count(&fs);
 }
 
@@ -191,6 +192,7 @@ static void level_json(struct json *j, const struct pool *p, const struct pool_l
             struct featureset fs;
 
             policy_to_featureset(&level->policy[type], &fs);
+            show_comparable(&fs);
             json_features(j, type == POOL_PV ? "pv" : "hvm", &fs);
         }
     level_find_below(p, level, &below);
@@ -323,6 +325,23 @@ static void say_raise(const struct pool *p, const struct suggestion *s,
     free(target);
 }
 
+/* Would guests gain anything by it?  A named level may be poorer than what the pool has. */
+static bool is_raise(const struct pool *p, const struct suggestion *s, const struct named_level *at)
+{
+    struct pool_level *target = xcalloc(1, sizeof(*target));
+    struct featureset gained, lost;
+    bool more = false;
+
+    fill_target(s, at, target);
+    for (unsigned int type = POOL_PV; type < POOL_TYPES; type++) {
+        level_difference(p->level == POOL_NONE ? NULL : &p->levels[p->level], target, type, &gained,
+                         &lost);
+        more |= !featureset_empty(&gained);
+    }
+    free(target);
+    return more;
+}
+
 static int print_suggestion(const struct pool *p, const struct suggest_class *classes, size_t n,
                             const struct suggestion *s, bool json)
 {
@@ -343,7 +362,7 @@ static int print_suggestion(const struct pool *p, const struct suggest_class *cl
                  p->level == POOL_NONE ? "none" : p->levels[p->level].name);
         suggest_print_levels(s);
     }
-    if (s->newest)
+    if (s->newest && (j || is_raise(p, s, s->newest)))
         say_raise(p, s, s->newest, j);
     say_raise(p, s, NULL, j);
     if (j) {

@@ -8,6 +8,7 @@
 
 #include "etcd_tls.h"
 #include "util.h"
+#include "xc_clock.h"
 #include "xc_text.h"
 
 struct etcd_http {
@@ -25,6 +26,8 @@ struct collector {
     char *bytes;
     size_t len, room;
     bool too_long, enough;
+    curl_off_t moved;  /* bytes, in both directions, */
+    uint64_t moved_at; /* until then: xc_now_ns() */
 };
 
 struct etcd_http *etcd_http_open(const struct etcd_curl *curl, const struct store_config *config)
@@ -66,6 +69,23 @@ static void give_lines(struct collector *c)
     }
     memmove(c->bytes, c->bytes + from, c->len - from);
     c->len -= from;
+}
+
+/* libcurl's progress function, about once a second: anything but 0 ends the transfer.  (Its own
+ * limit of speed looks at the mean of five seconds.) */
+static int watch_idle(void *arg, curl_off_t dltotal, curl_off_t down, curl_off_t ultotal,
+                      curl_off_t up)
+{
+    struct collector *c = arg;
+    uint64_t now = xc_now_ns();
+
+    (void)dltotal;
+    (void)ultotal;
+    if (down + up != c->moved) {
+        c->moved = down + up;
+        c->moved_at = now;
+    }
+    return now - c->moved_at > c->post->idle_s * 1000000000ull;
 }
 
 /* libcurl's write function: anything but n ends the transfer. */
@@ -131,10 +151,6 @@ static void set_question(struct etcd_http *http, const struct etcd_post *post,
     (void)lib->easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)post->ms);
     (void)lib->easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)post->idle_s);
     (void)lib->easy_setopt(curl, CURLOPT_ERRORBUFFER, http->error);
-    if (!post->patient) {
-        (void)lib->easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-        (void)lib->easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)post->idle_s);
-    }
     if (http->old_tls)
         (void)lib->easy_setopt(curl, CURLOPT_SSLVERSION,
                                (long)CURL_SSLVERSION_TLSv1_2 | CURL_SSLVERSION_MAX_TLSv1_2);
@@ -192,6 +208,12 @@ static void say_failure(struct etcd_http *http, const struct etcd_post *post, CU
     reply->err = code == CURLE_OPERATION_TIMEDOUT ? ETIMEDOUT : ECONNREFUSED;
     if (etcd_tls_explain(http->lib, http->curl, http->config, code, said, reply))
         return;
+    if (code == CURLE_ABORTED_BY_CALLBACK) { /* watch_idle() */
+        reply->err = ETIMEDOUT;
+        (void)xc_text_print(reply->why, sizeof(reply->why), "no answer within %u seconds",
+                            post->idle_s);
+        return;
+    }
     if (code == CURLE_OUT_OF_MEMORY)
         reply->err = ENOMEM;
     else if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST)
@@ -208,7 +230,7 @@ void etcd_http_post(struct etcd_http *http, const struct etcd_post *post, struct
 {
     char *url = xasprintf("%s%s", post->endpoint, post->path);
     struct curl_slist *headers = make_headers(http->lib, post);
-    struct collector c = {.http = http, .post = post};
+    struct collector c = {.http = http, .post = post, .moved_at = xc_now_ns()};
     CURLcode code;
 
     *reply = (struct etcd_reply){.got = ETCD_GOT_REPLY};
@@ -216,6 +238,11 @@ void etcd_http_post(struct etcd_http *http, const struct etcd_post *post, struct
     set_question(http, post, headers, url);
     (void)http->lib->easy_setopt(http->curl, CURLOPT_WRITEFUNCTION, take_bytes);
     (void)http->lib->easy_setopt(http->curl, CURLOPT_WRITEDATA, &c);
+    if (!post->patient) {
+        (void)http->lib->easy_setopt(http->curl, CURLOPT_NOPROGRESS, 0L);
+        (void)http->lib->easy_setopt(http->curl, CURLOPT_XFERINFOFUNCTION, watch_idle);
+        (void)http->lib->easy_setopt(http->curl, CURLOPT_XFERINFODATA, &c);
+    }
     code = http->lib->easy_perform(http->curl);
     note_loss(http, post, code);
     (void)http->lib->easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &reply->status);
