@@ -9,22 +9,8 @@ import sys
 
 import pytest
 from xenlab.packages import RELEASES
-from xenlab.tools import ROOT, build_livepatch
+from xenlab.tools import PAYLOAD, ROOT, build_livepatch, load_livepatch
 
-PAYLOAD = "/root/xenlevel.livepatch"
-
-
-@pytest.fixture(scope="session")
-def payloads(lab, tmp_path_factory):
-    """A function of a release of Xen: the payload for its hypervisor, built once."""
-    built = {}
-
-    def get(xen):
-        if xen not in built:
-            built[xen] = tmp_path_factory.mktemp("livepatch") / f"xenlevel-{xen}.livepatch"
-            build_livepatch(lab.release(xen)[0], built[xen])
-        return built[xen]
-    return get
 
 
 @pytest.fixture
@@ -33,21 +19,13 @@ def payload(payloads):
     return payloads("4.17")
 
 
-def loaded(host, payload):
-    """That host with the audit in its hypervisor, whatever it had before."""
-    host.run("xenlevel livepatch unload")
-    host.put(PAYLOAD, payload, 0o644)
-    host.run(["xenlevel", "livepatch", "load", PAYLOAD]).check()
-    return host
-
-
 @pytest.fixture
 def audited(payloads):
     """A function of a host: the audit is in its hypervisor, and is taken out again after the test."""
     hosts = []
 
     def get(host):
-        hosts.append(loaded(host, payloads(host.packages.release.xen)))
+        hosts.append(load_livepatch(host, payloads(host.packages.release.xen)))
         return host
     yield get
     for host in hosts:
@@ -256,7 +234,7 @@ def test_guests_of_every_making_are_created(cascadelake, sandybridge, audited):
 def test_load_and_unload_under_a_running_guest(cascadelake, payload):
     cascadelake.create_probe("run1").check()
     for _ in range(3):
-        loaded(cascadelake, payload)
+        load_livepatch(cascadelake, payload)
         assert cascadelake.wait_probe("run1", 1).healthy
     cascadelake.run("xenlevel livepatch unload").check()
     log = cascadelake.wait_probe("run1", 2)
@@ -298,7 +276,7 @@ def test_stress(cascadelake, payload, build_directory):
     assert 0 <= bad <= 100
     host.run("xenlevel livepatch unload")
     # With the audit in place to the end: every bad one is refused, no good one is.
-    loaded(host, payload)
+    load_livepatch(host, payload)
     assert host.run(f"/root/set-policy {domid} 100").check().out.strip() == "good 100 of 100 accepted, bad 100 of 100 refused"
     host.run("xenlevel livepatch unload").check()
     assert host.run(f"/root/set-policy {domid} 20").check().out.strip() == "good 20 of 20 accepted, bad 0 of 20 refused"

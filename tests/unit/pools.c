@@ -216,6 +216,78 @@ Xenlevel__Domain *pools_domain(struct pool *p, size_t host, const char *name, si
     return d->record;
 }
 
+/* ---- drawn pools ---- */
+
+static const char *const fleet[] = {
+    "intel-haswell-ep",  "intel-broadwell-e",     "intel-skylake-sp", "intel-cascadelake-sp",
+    "intel-icelake-sp",  "intel-sapphire-rapids", "amd-castle-peak",  "amd-bergamo",
+    "amd-granite-ridge", "intel-ivybridge-ep",
+};
+#define FLEET    (sizeof(fleet) / sizeof(fleet[0]))
+#define INTEL(i) ((i) < 6 || (i) == 9)
+#define VARIANTS 8u
+#define RELEASES 2u
+
+static uint64_t draw(uint64_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    return *seed >> 11;
+}
+
+/* All captures, all guests that are born on them, and those of a level for each vendor. */
+struct kinds {
+    size_t capture[FLEET][VARIANTS][RELEASES], born[FLEET][VARIANTS][RELEASES], level[2];
+};
+
+static void draw_kinds(struct pool *p, struct kinds *k, uint64_t *seed)
+{
+    size_t all[2][FLEET * VARIANTS], n[2] = {0, 0};
+
+    for (unsigned int i = 0; i < FLEET; i++)
+        for (unsigned int v = 0; v < VARIANTS; v++)
+            for (unsigned int r = 0; r < RELEASES; r++) {
+                /* The first as it is, others with two features less, or one. */
+                unsigned int less = v ? 1u << draw(seed) % 8 | 1u << draw(seed) % 8 : 0;
+
+                k->capture[i][v][r] = pools_capture(p, fleet[i], less, r ? "4.20.4" : "4.17.7");
+                k->born[i][v][r] = pools_born(p, k->capture[i][v][r], GUEST_HVM_HAP);
+                if (!r)
+                    all[INTEL(i)][n[INTEL(i)]++] = k->capture[i][v][r];
+            }
+    for (unsigned int vendor = 0; vendor < 2; vendor++)
+        k->level[vendor] = pools_levelled(p, all[vendor], n[vendor], GUEST_HVM_HAP);
+}
+
+void pools_draw(struct pool *p, size_t hosts, size_t guests, uint64_t seed)
+{
+    static const unsigned int sizes[] = {2, 4, 4, 8, 16};
+    struct kinds *k = xcalloc(1, sizeof(*k));
+    char name[64];
+
+    seed = seed * 0x9e3779b97f4a7c15ull | 1;
+    draw_kinds(p, k, &seed);
+    for (size_t i = 0; i < hosts; i++) {
+        unsigned int machine = (unsigned int)(draw(&seed) % FLEET);
+        unsigned int variant = (unsigned int)(draw(&seed) % VARIANTS);
+        unsigned int release = draw(&seed) % 4 == 0;
+        size_t h;
+
+        (void)snprintf(name, sizeof(name), "host%07zu", i);
+        h = pools_host(p, name, k->capture[machine][variant][release], 256, 40 + draw(&seed) % 60);
+        for (size_t g = 0; g < guests; g++) {
+            size_t policy =
+                draw(&seed) % 4 ? k->level[INTEL(machine)] : k->born[machine][variant][release];
+
+            (void)snprintf(name, sizeof(name), "vm%07zu-%zu", i, g);
+            pools_domain(p, h, name, policy, sizes[draw(&seed) % 5]);
+        }
+    }
+    free(k);
+    pools_end(p);
+}
+
 struct sorted {
     const char *name;
     size_t index;

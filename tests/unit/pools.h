@@ -39,6 +39,13 @@ size_t pools_levelled(struct pool *p, const size_t *captures, size_t n, enum gue
  * what else is to be set. */
 Xenlevel__Domain *pools_domain(struct pool *p, size_t host, const char *name, size_t policy,
                                uint64_t gib);
+/*
+ * Fill a pool with so many hosts and guests on each, drawn by the seed: machines of several
+ * generations and vendors with microcode and settings that differ, two releases of Xen, guests born
+ * on their host or on the level of its vendor, in usual sizes, so that most hosts have room.  Ends
+ * with pools_end().
+ */
+void pools_draw(struct pool *p, size_t hosts, size_t guests, uint64_t seed);
 /* Bring hosts and domains into their order: by name, and by host.  Indices change. */
 void pools_end(struct pool *p);
 /* Find a host by its name. */

@@ -383,19 +383,20 @@ static void test_the_file(void **state)
     narrowed = p = cpu.wanted;
 
     write_table(path, sizeof(born_level));
-    assert_true(xc_widen_default(path, XC_POLICY_HVM_DEFAULT, &p));
+    assert_int_equal(xc_widen_default(path, XC_POLICY_HVM_DEFAULT, &p), 1);
     assert_memory_equal(&p, &rich->deflt[BORN_HVM], sizeof(p));
     /* The host was booted, or the patch unloaded: the file is about nothing. */
-    assert_false(xc_widen_default(path, XC_POLICY_HVM_DEFAULT, &p));
+    assert_int_equal(xc_widen_default(path, XC_POLICY_HVM_DEFAULT, &p), 0);
     p = narrowed;
-    assert_false(xc_widen_default(path, XC_POLICY_HVM_MAX, &p));
+    assert_int_equal(xc_widen_default(path, XC_POLICY_HVM_MAX, &p), 0);
     write_table(path, sizeof(born_level) - 1);
-    assert_false(xc_widen_default(path, XC_POLICY_HVM_DEFAULT, &p));
+    assert_int_equal(xc_widen_default(path, XC_POLICY_HVM_DEFAULT, &p), 0);
     born_level.n[BORN_HVM] = BORN_MAX + 1;
     write_table(path, sizeof(born_level));
-    assert_false(xc_widen_default(path, XC_POLICY_HVM_DEFAULT, &p));
+    assert_int_equal(xc_widen_default(path, XC_POLICY_HVM_DEFAULT, &p), 0);
     assert_int_equal(unlink(path), 0);
-    assert_false(xc_widen_default(path, XC_POLICY_HVM_DEFAULT, &p));
+    assert_int_equal(xc_widen_default("/", XC_POLICY_HVM_DEFAULT, &p), -1); /* cannot be read */
+    assert_int_equal(xc_widen_default(path, XC_POLICY_HVM_DEFAULT, &p), 0);
     assert_memory_equal(&p, &narrowed, sizeof(p));
 }
 

@@ -21,6 +21,7 @@ struct json {
     yajl_gen gen;
     FILE *f;
     bool failed;     /* it cannot be made: out of memory */
+    bool for_script; /* '<', '>' and '&' are escaped */
     int write_error; /* errno of the first failure of f */
 };
 
@@ -77,6 +78,14 @@ struct json *json_begin_compact(FILE *f)
     return begin_document(f, false);
 }
 
+struct json *json_begin_script(FILE *f)
+{
+    struct json *j = begin_document(f, false);
+
+    j->for_script = true;
+    return j;
+}
+
 /* The two bytes of UTF-8 at b, or the three, as a number; all that is looked for is below 10000. */
 static unsigned int code_at(const unsigned char *b, size_t n)
 {
@@ -90,8 +99,9 @@ static unsigned int code_at(const unsigned char *b, size_t n)
  * characters are only in strings, and all of it is UTF-8 (yajl's own look at it lets overlong forms
  * and surrogates through).  false with errno when it fails.
  */
-static bool write_escaped(FILE *f, const unsigned char *bytes, size_t len)
+static bool write_escaped(const struct json *j, const unsigned char *bytes, size_t len)
 {
+    FILE *f = j->f;
     size_t n;
 
     for (size_t i = 0; i < len; i += n) {
@@ -101,8 +111,8 @@ static bool write_escaped(FILE *f, const unsigned char *bytes, size_t len)
         n = b[0] < 0x80 ? 1 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : 4;
         if (n > len - i)
             n = len - i;
-        if (b[0] == 0x7f) {
-            if (fputs("\\u007f", f) < 0)
+        if (b[0] == 0x7f || (j->for_script && strchr("<>&", b[0]))) {
+            if (fprintf(f, "\\u%04x", b[0]) < 0)
                 return false;
         } else if ((n == 2 || n == 3) &&
                    xc_text_safe((const char *)b, n, ignored, sizeof(ignored)) != n) {
@@ -121,7 +131,7 @@ void json_flush(struct json *j)
     size_t len;
 
     note_status(j, yajl_gen_get_buf(j->gen, &bytes, &len));
-    if (!j->failed && !j->write_error && !write_escaped(j->f, bytes, len))
+    if (!j->failed && !j->write_error && !write_escaped(j, bytes, len))
         j->write_error = errno;
     yajl_gen_clear(j->gen);
 }

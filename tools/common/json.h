@@ -20,6 +20,9 @@ struct json;
 struct json *json_begin(void);
 /* Begin one on f, without blanks and line ends. */
 struct json *json_begin_compact(FILE *f);
+/* Do the same for a script element of HTML: no string can end it ("</script>"), or begin a comment
+ * in it ("<!--"), because '<', '>' and '&' are escaped as JSON allows. */
+struct json *json_begin_script(FILE *f);
 /* Write it and free *j; f stays open.  Returns 0; or 2 after a message when it was not written. */
 int json_end(struct json *j);
 

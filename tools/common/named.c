@@ -56,18 +56,18 @@ void named_decided(struct featureset *fs)
 void named_drop(struct cpu_policy *p, const struct featureset *what, struct featureset *dropped,
                 struct featureset *fallen)
 {
-    const uint32_t mirror = featureset_merge_mask(MERGE_MIRROR)->w[FEATURESET_e1d];
+    struct cpu_policy *less = xcalloc(1, sizeof(*less));
     struct featureset before, after, gone;
 
     policy_to_featureset(p, &before);
     featureset_andnot(&after, &before, what);
-    if (before.w[FEATURESET_e1d] & mirror) { /* AMD repeats 1.EDX: APM vol. 3, E.4.2 */
-        after.w[FEATURESET_e1d] &= ~mirror;
-        after.w[FEATURESET_e1d] |= after.w[FEATURESET_1d] & before.w[FEATURESET_e1d] & mirror;
-    }
-    policy_from_featureset(p, &after);
-    policy_close(p, NULL);
+    *less = *p;
+    policy_from_featureset(less, &after);
+    /* As if a host of the pool had no more: what stands on them goes, and what leaves say of them.
+     */
+    (void)policy_apply_level(p, less, NULL);
     policy_shrink(p);
+    free(less);
     policy_to_featureset(p, &after);
     featureset_andnot(&gone, &before, &after);
     featureset_andnot(&gone, &gone, featureset_merge_mask(MERGE_MIRROR));

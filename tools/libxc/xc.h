@@ -200,12 +200,13 @@ int xc_livepatch_says(xc_handle *xch, const char *name, char *buf, size_t size);
 
 /*
  * Make a default policy, as the hypervisor said it, what it was before it was narrowed: as the file
- * at `path` (XC_BORN_FILE) tells.  Returns whether it was narrowed; false leaves it as it is: there
- * is no such file, it is rubbish, or that policy has not what the file says that it was given.
+ * at `path` (XC_BORN_FILE) tells.  Returns 1: it was narrowed; 0: it stays as it is, since there is
+ * no such file (or this program may not look), it is none of ours, or the policy has not what the
+ * file says that it was given; -1 with errno when the file cannot be read.
  */
-bool xc_widen_default(const char *path, enum xc_policy_index index, struct cpu_policy *p);
-/* The same of this very host; a simulated one has no live patches. */
-bool xc_widen_own(xc_handle *xch, enum xc_policy_index index, struct cpu_policy *p);
+int xc_widen_default(const char *path, enum xc_policy_index index, struct cpu_policy *p);
+/* The same of this very host, logged by xch; a simulated one has no live patches. */
+int xc_widen_own(xc_handle *xch, enum xc_policy_index index, struct cpu_policy *p);
 
 /* ---- domains (xc_domain.c, xc_name.c) ---- */
 

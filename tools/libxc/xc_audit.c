@@ -43,7 +43,8 @@ int xc_guest_limits(xc_handle *xch, enum guest_type type, struct xc_guest_limits
         xc_system_policy(xch, pv ? XC_POLICY_PV_DEFAULT : XC_POLICY_HVM_DEFAULT, &l->deflt))
         return -1;
     /* Its hazards are those that a guest must know of: not those of a level. */
-    (void)xc_widen_own(xch, pv ? XC_POLICY_PV_DEFAULT : XC_POLICY_HVM_DEFAULT, &l->deflt);
+    if (xc_widen_own(xch, pv ? XC_POLICY_PV_DEFAULT : XC_POLICY_HVM_DEFAULT, &l->deflt) < 0)
+        return -1;
     policy_restrict(&l->max, type);
     policy_restrict(&l->deflt, type);
     return 0;

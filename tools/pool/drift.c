@@ -8,46 +8,9 @@
 #include "unknown.h"
 #include "util.h"
 
-enum { NAMED_FEATURES = 4 };
-
 const char *pool_type_name(unsigned int type)
 {
     return type == POOL_PV ? "PV guests" : "HVM and PVH guests";
-}
-
-static size_t count_features(const struct featureset *fs)
-{
-    size_t n = 0;
-
-    for (int f = featureset_next(fs, 0); f >= 0; f = featureset_next(fs, (unsigned int)f + 1))
-        n++;
-    return n;
-}
-
-char *pool_feature_names(const struct featureset *fs, size_t most)
-{
-    size_t all = count_features(fs), n = 0;
-    char *list = xstrdup("");
-
-    if (all == most + 1)
-        most = all; /* "and 1 other" is no shorter */
-    for (int f = featureset_next(fs, 0); f >= 0 && n < most;
-         f = featureset_next(fs, (unsigned int)f + 1)) {
-        char word[64], *longer;
-
-        feature_word((unsigned int)f, word, sizeof(word));
-        longer = xasprintf("%s%s%s", list, n ? ", " : "", word);
-        free(list);
-        list = longer;
-        n++;
-    }
-    if (n < all) {
-        char *longer = xasprintf("%s and %zu others", list, all - n);
-
-        free(list);
-        list = longer;
-    }
-    return list;
 }
 
 /* ---- what changed ---- */
@@ -222,7 +185,7 @@ static void append_lost(char **text, const struct pool_drift *d)
             append(text, xasprintf("cannot run %s any more", pool_type_name(type)));
         if (!t->offered_now || featureset_empty(&t->lost) || (alike && type == POOL_HVM))
             continue;
-        names = pool_feature_names(&t->lost, NAMED_FEATURES);
+        names = pool_name_features(&t->lost);
         append(text, xasprintf("lost %s%s%s%s", names, alike ? "" : " (",
                                alike ? "" : pool_type_name(type), alike ? "" : ")"));
         free(names);

@@ -58,9 +58,6 @@ bool pool_has_lost(const struct pool_drift *d);
  * and PVH guests); web.v3 is not honoured any more; 2 guests cannot come any more". */
 char *pool_drift_text(const struct pool_drift *d, const struct pool *p);
 
-/* Return names of features: "avx2, fma and 3 others", at most so many by name; malloc'ed. */
-char *pool_feature_names(const struct featureset *fs, size_t most);
-
 /* Return "PV guests" or "HVM and PVH guests". */
 const char *pool_type_name(unsigned int type);
 

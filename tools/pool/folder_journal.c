@@ -76,8 +76,8 @@ static bool has_digest(struct folder *f, int folder, const char *name,
 }
 
 /*
- * Rename, and find out what happened when that fails: an NFS server's answer can be lost after it
- * has done it.
+ * Rename, and find out what happened when that fails: one who was ended then may have done it
+ * before, and an NFS server's answer can be lost after it has done it.
  */
 static int rename_surely(struct folder *f, const char *from, int folder, const char *to,
                          const ProtobufCBinaryData *digest)
@@ -95,9 +95,19 @@ static int rename_surely(struct folder *f, const char *from, int folder, const c
     return -1;
 }
 
+/* What is not there has been removed. */
 static int unlink_surely(int folder, const char *name)
 {
-    return unlinkat(folder, name, 0) && errno != ENOENT ? -1 : 0;
+    struct stat st;
+    int err;
+
+    if (!unlinkat(folder, name, 0))
+        return 0;
+    err = errno;
+    if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) && errno == ENOENT)
+        return 0;
+    errno = err;
+    return -1;
 }
 
 /* ---- what is left behind ---- */
@@ -185,13 +195,6 @@ static bool step_is_valid(const Xenlevel__JournalStep *step)
            (!step->file[0] || (is_new(step->file) && !strchr(step->file, '/')));
 }
 
-static int fail_lost(struct folder *f, const Xenlevel__Journal *journal, const char *key)
-{
-    return store_fail(f->store, EIO,
-                      "%s: the change that %s made cannot be finished: the value of %s is lost",
-                      store_name(f->store), journal->who, key);
-}
-
 /* Do one step, in the folder of its kind. */
 static int do_step(struct folder *f, const Xenlevel__Journal *journal,
                    const Xenlevel__JournalStep *step, int folder, const char *name)
@@ -204,20 +207,30 @@ static int do_step(struct folder *f, const Xenlevel__Journal *journal,
         return 0;
     if (errno != ENOENT || !fstatat(f->dot, step->file, &st, AT_SYMLINK_NOFOLLOW))
         return folder_fail(f, step->key);
-    /* Done before by one who was killed then. */
-    return has_digest(f, folder, name, &step->digest) ? 0 : fail_lost(f, journal, step->key);
+    return store_fail(f->store, EIO,
+                      "%s: the change that %s made cannot be finished: the value of %s is lost",
+                      store_name(f->store), journal->who, step->key);
 }
 
 static int make_kind_folder(struct folder *f, const struct folder_kind *kind)
 {
+    struct stat st;
+
     if (kind->single)
         return 0;
-    if (!mkdirat(f->root, kind->name, 0777))
-        return sync_folder(f->root) ? folder_fail(f, kind->name) : 0;
-    return errno == EEXIST ? 0 : folder_fail(f, kind->name);
+    if (!fstatat(f->root, kind->name, &st, AT_SYMLINK_NOFOLLOW))
+        return 0;
+    if (mkdirat(f->root, kind->name, 0777)) {
+        int err = errno;
+
+        if (fstatat(f->root, kind->name, &st, AT_SYMLINK_NOFOLLOW)) {
+            errno = err;
+            return folder_fail(f, kind->name);
+        }
+    }
+    return sync_folder(f->root) ? folder_fail(f, kind->name) : 0;
 }
 
-/* Do one step, and see that it is on the disk. */
 static int apply_step(struct folder *f, const Xenlevel__Journal *journal,
                       const Xenlevel__JournalStep *step)
 {
@@ -236,19 +249,50 @@ static int apply_step(struct folder *f, const Xenlevel__Journal *journal,
         return errno == ENOENT ? folder_fail(f, kind->name) : -1;
     name = folder_file_name(kind, step->key);
     rc = do_step(f, journal, step, folder, name);
-    if (!rc && sync_folder(folder))
-        rc = folder_fail(f, step->key);
     free(name);
     (void)close(folder);
     return rc;
 }
 
-/* Do all steps and forget the journal.  *done: how many were done. */
-static int apply_journal(struct folder *f, const Xenlevel__Journal *journal, size_t *done)
+static bool is_touched(struct folder *f, const Xenlevel__Journal *journal,
+                       const struct folder_kind *kind)
 {
-    for (*done = 0; *done < journal->n_steps; ++*done)
-        if (apply_step(f, journal, journal->steps[*done]))
+    const struct folder_kind *of;
+
+    for (size_t i = 0; i < journal->n_steps; i++)
+        if (!folder_find_kind(f, journal->steps[i]->key, &of) && of == kind)
+            return true;
+    return false;
+}
+
+/* See that what has been done is on the disk. */
+static int sync_touched(struct folder *f, const Xenlevel__Journal *journal)
+{
+    for (size_t i = 0; i < folder_nr_kinds; i++) {
+        int folder, rc;
+
+        if (!is_touched(f, journal, &folder_kinds[i]))
+            continue;
+        folder = folder_open_kind(f, &folder_kinds[i]);
+        rc = folder < 0 ? -1 : sync_folder(folder);
+        if (rc && (folder >= 0 || errno == ENOENT))
+            (void)folder_fail(f, folder_kinds[i].name);
+        if (folder >= 0)
+            (void)close(folder);
+        if (rc)
             return -1;
+    }
+    return 0;
+}
+
+/* Do all steps and forget the journal. */
+static int apply_journal(struct folder *f, const Xenlevel__Journal *journal)
+{
+    for (size_t i = 0; i < journal->n_steps; i++)
+        if (apply_step(f, journal, journal->steps[i]))
+            return -1;
+    if (sync_touched(f, journal))
+        return -1;
     if (unlink_surely(f->dot, FOLDER_JOURNAL) || sync_folder(f->dot))
         return folder_fail(f, FOLDER_DOT "/" FOLDER_JOURNAL);
     return 0;
@@ -257,7 +301,6 @@ static int apply_journal(struct folder *f, const Xenlevel__Journal *journal, siz
 int folder_roll_forward(struct folder *f)
 {
     Xenlevel__Journal *journal;
-    size_t done;
     int rc;
 
     if (!folder_has_journal(f))
@@ -270,7 +313,7 @@ int folder_roll_forward(struct folder *f)
     journal = read_journal(f);
     if (!journal)
         return -1;
-    rc = apply_journal(f, journal, &done);
+    rc = apply_journal(f, journal);
     xenlevel__journal__free_unpacked(journal, NULL);
     return rc;
 }
@@ -349,9 +392,13 @@ static int prepare(struct folder *f, const struct draft *d, const struct folder_
 static int write_journal(struct folder *f, const struct draft *d)
 {
     size_t len = xenlevel__journal__get_packed_size(&d->journal);
-    unsigned char *bytes = xcalloc(1, DIGEST_SIZE + len), digest[DIGEST_SIZE];
+    unsigned char *bytes, digest[DIGEST_SIZE];
     int rc;
 
+    if (DIGEST_SIZE + len > JOURNAL_MAX)
+        return store_fail(f->store, EFBIG, "%s: too much for one transaction: %zu changes",
+                          store_name(f->store), d->journal.n_steps);
+    bytes = xcalloc(1, DIGEST_SIZE + len);
     (void)xenlevel__journal__pack(&d->journal, bytes + DIGEST_SIZE);
     digest_bytes(bytes + DIGEST_SIZE, len, bytes);
     digest_bytes(bytes, DIGEST_SIZE + len, digest);
@@ -380,16 +427,22 @@ static int take_back(struct folder *f, int err)
                       store_name(f->store), strerror(err));
 }
 
+/* The first step is surely not done while its value is where it was prepared. */
+static bool nothing_is_done(const struct folder *f, const struct draft *d)
+{
+    struct stat st;
+
+    return d->steps[0].file[0] && !fstatat(f->dot, d->steps[0].file, &st, AT_SYMLINK_NOFOLLOW);
+}
+
 static int make_draft(struct folder *f, const struct draft *d, const struct folder_step *steps)
 {
-    size_t done;
-
     if (prepare(f, d, steps) || write_journal(f, d))
         return -1;
     if (sync_folder(f->dot))
         return take_back(f, errno);
     /* From here on it is made: what cannot be done now is done by the next. */
-    if (apply_journal(f, &d->journal, &done) && !done)
+    if (apply_journal(f, &d->journal) && nothing_is_done(f, d))
         return take_back(f, errno);
     return 0;
 }

@@ -279,14 +279,12 @@ static enum verdict ask_cpus(struct asking *a, size_t policy, size_t capture)
     return v;
 }
 
-static enum verdict ask_pair(struct asking *a, const struct matrix_row *row,
-                             const struct matrix_column *column)
+/* Does the release of a row stand in the way on a column? */
+static bool is_obstructed(const struct pool *p, const struct matrix_row *row,
+                          const struct matrix_column *column)
 {
-    if (row->policy == POOL_NONE)
-        return VERDICT_UNKNOWN;
-    if (answer_obstacle(a->pool->policies[row->policy].type, row->xen, column->xen))
-        return VERDICT_NO;
-    return ask_cpus(a, row->policy, column->capture);
+    return row->policy != POOL_NONE &&
+           answer_obstacle(p->policies[row->policy].type, row->xen, column->xen);
 }
 
 static void add_pairs(struct matrix_count *c, enum verdict v, uint64_t n)
@@ -299,6 +297,13 @@ static void add_pairs(struct matrix_count *c, enum verdict v, uint64_t n)
         c->unknown += n;
 }
 
+/* That a guest can be where it is says nothing of how it can move. */
+static void take_away_own(struct pool_matrix *m)
+{
+    for (size_t d = 0; d < m->pool->n_domains; d++)
+        add_pairs(&m->all, matrix_of(m, d, m->pool->domains[d].host), (uint64_t)-1);
+}
+
 void matrix_build(const struct pool *p, struct pool_matrix *m)
 {
     struct asking a = {.pool = p};
@@ -306,17 +311,25 @@ void matrix_build(const struct pool *p, struct pool_matrix *m)
     *m = (struct pool_matrix){.pool = p};
     make_rows(p, m);
     make_columns(p, m);
+    m->cpus = xcalloc(m->n_rows * m->n_columns + 1, 1);
     m->verdicts = xcalloc(m->n_rows * m->n_columns + 1, 1);
     a.hosts = xcalloc(2 * p->n_captures + 1, sizeof(*a.hosts));
     a.verdicts = xcalloc(p->n_policies * p->n_captures + 1, 1);
     answer_init(&a.answer);
     for (size_t r = 0; r < m->n_rows; r++)
         for (size_t c = 0; c < m->n_columns; c++) {
-            enum verdict v = ask_pair(&a, &m->rows[r], &m->columns[c]);
+            const struct matrix_row *row = &m->rows[r];
+            const struct matrix_column *column = &m->columns[c];
+            enum verdict v = row->policy == POOL_NONE ? VERDICT_UNKNOWN
+                                                      : ask_cpus(&a, row->policy, column->capture);
 
+            m->cpus[r * m->n_columns + c] = (uint8_t)v;
+            if (is_obstructed(p, row, column))
+                v = VERDICT_NO;
             m->verdicts[r * m->n_columns + c] = (uint8_t)v;
             add_pairs(&m->all, v, (uint64_t)m->rows[r].n * m->columns[c].n);
         }
+    take_away_own(m);
     answer_free(&a.answer);
     free(a.hosts);
     free(a.verdicts);
@@ -330,6 +343,7 @@ void matrix_free(struct pool_matrix *m)
     free(m->column_of);
     free(m->order_domains);
     free(m->order_hosts);
+    free(m->cpus);
     free(m->verdicts);
     memset(m, 0, sizeof(*m));
 }
@@ -337,6 +351,11 @@ void matrix_free(struct pool_matrix *m)
 enum verdict matrix_verdict(const struct pool_matrix *m, size_t row, size_t column)
 {
     return (enum verdict)m->verdicts[row * m->n_columns + column];
+}
+
+enum verdict matrix_cpus(const struct pool_matrix *m, size_t row, size_t column)
+{
+    return (enum verdict)m->cpus[row * m->n_columns + column];
 }
 
 enum verdict matrix_of(const struct pool_matrix *m, size_t domain, size_t host)

@@ -65,6 +65,9 @@ static void tail_lines(const struct audit_case *c, const char *names, bool which
 {
     audit_say_untouched(c, t);
     audit_say_names(names, t);
+    if (which && c->drifted)
+        text_line(t, 4, "  %s:  xenlevel pool drift",
+                  "This host has lost features since it joined its pool");
     if (which)
         command_line(c, "Which hosts can take it", "check", " *.xlp", t);
 }

@@ -36,6 +36,7 @@ struct audit_case {
     const char *host;      /* "Intel Xeon E5-2690"; "" when the processor has no name */
     enum guest_type guest; /* as the hypervisor says that the domain is */
     bool from_file;        /* restored from a file, so nothing runs elsewhere */
+    bool drifted;          /* the host has lost features since it joined its pool */
     unsigned int width;    /* columns of the reader's terminal */
     const struct xc_sr_head *head;
     const struct cpu_policy *max;   /* what a guest of that type may arrive with */

@@ -85,6 +85,15 @@ bool release_refuses(const struct gate_host *h, const struct audit_case *c, stru
  * moves. */
 void pv_leaves(const struct gate_host *h, uint32_t domid, const char *name);
 
+/* ---- drift.c ---- */
+
+/* Return whether the last refresh of this host's record in its pool found that it has lost features
+ * that the pool counts on; false where there is none, or it cannot be read. */
+bool gate_host_drifted(void);
+/* Return where that refresh leaves its answer: /var/lib/xenlevel/drift.txt (transport_xen.c), or
+ * where the tests say. */
+const char *gate_drift_file(void);
+
 /* ---- the stock helper (helper.c) ---- */
 
 /*

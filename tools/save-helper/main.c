@@ -354,6 +354,7 @@ static int restore_domain(int argc, char **argv)
     (void)snprintf(name, sizeof(name), "domain %u", r.domid);
     r.start = start_of_file(r.stream);
     r.c.from_file = r.start >= 0;
+    r.c.drifted = gate_host_drifted();
     if (prepare_restore(&r, why))
         return refuse_broken(&r, why);
 

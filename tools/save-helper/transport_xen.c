@@ -9,6 +9,11 @@ const char *gate_syslog(void)
     return "/dev/log";
 }
 
+const char *gate_drift_file(void)
+{
+    return "/var/lib/xenlevel/drift.txt"; /* pool-conf.h */
+}
+
 bool gate_may_peek(void)
 {
     return true;

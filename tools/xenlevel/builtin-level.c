@@ -126,10 +126,10 @@ static int print_named(struct named_level *l, const struct request *r)
 {
     struct json *j;
 
-    for (unsigned int type = NAMED_PV; type < NAMED_TYPES; type++) {
-        featureset_andnot(&l->features[type], &l->features[type], &r->without);
-        featureset_close(&l->features[type], NULL);
-    }
+    for (int f = featureset_next(&r->without, 0); f >= 0;
+         f = featureset_next(&r->without, (unsigned int)f + 1))
+        for (unsigned int type = NAMED_PV; type < NAMED_TYPES; type++)
+            featureset_drop(&l->features[type], (unsigned int)f);
     if (r->json) {
         j = json_begin();
         json_object(j, NULL);

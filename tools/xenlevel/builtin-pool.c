@@ -6,17 +6,24 @@
 #include "pool-commands.h"
 
 /* A row each, in the order in which people need them. */
+/* clang-format off */
 static const struct command *const commands[] = {
     &pool_cmd_init,
     &pool_cmd_join,
     &pool_cmd_leave,
+    &pool_cmd_level,
+    &pool_cmd_cmdline,
     &pool_cmd_maintenance,
     &pool_cmd_status,
     &pool_cmd_refresh,
     &pool_cmd_drift,
+    &pool_cmd_matrix,
+    &pool_cmd_evacuate,
+    &pool_cmd_rolling,
+    &pool_cmd_report,
     &pool_cmd_history,
-    NULL, /* so that each row is a line of its own */
 };
+/* clang-format on */
 
 const struct command cmd_pool = {
     .name = "pool",
@@ -28,5 +35,5 @@ const struct command cmd_pool = {
         "timer (`xenlevel pool refresh`); every other command asks the registry, from "
         "anywhere.",
     .commands = commands,
-    .nr_commands = sizeof(commands) / sizeof(commands[0]) - 1,
+    .nr_commands = sizeof(commands) / sizeof(commands[0]),
 };

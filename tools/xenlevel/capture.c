@@ -117,19 +117,25 @@ static bool is_wanted(const char *which, const struct xc_physinfo *info)
 
 /* A host's default policies are what its Xen made, also while a live patch has narrowed them to a
  * level: what the host can give must not look like less for it.  The same words, as they were. */
-static void widen_words(xc_handle *xch, enum xc_featureset_index index, uint32_t *words, size_t n)
+static int widen_words(xc_handle *xch, enum xc_featureset_index index, uint32_t *words, size_t n)
 {
     const enum xc_policy_index from =
         index == XC_FEATURESET_PV ? XC_POLICY_PV_DEFAULT : XC_POLICY_HVM_DEFAULT;
     struct cpu_policy p;
     struct featureset fs;
+    int rc;
 
-    if ((index != XC_FEATURESET_PV && index != XC_FEATURESET_HVM) ||
-        xc_system_policy(xch, from, &p) || !xc_widen_own(xch, from, &p))
-        return;
+    if (index != XC_FEATURESET_PV && index != XC_FEATURESET_HVM)
+        return 0;
+    if (xc_system_policy(xch, from, &p))
+        return not_offered(errno) ? 0 : -1;
+    rc = xc_widen_own(xch, from, &p);
+    if (rc <= 0)
+        return rc;
     policy_to_featureset(&p, &fs);
     for (size_t i = 0; i < n && i < FEATURESET_WORDS; i++)
         words[i] = fs.w[i];
+    return 0;
 }
 
 static int capture_featuresets(xc_handle *xch, const struct xc_physinfo *info, Xenlevel__Host *host)
@@ -145,7 +151,10 @@ static int capture_featuresets(xc_handle *xch, const struct xc_physinfo *info, X
                 continue;
             return -1;
         }
-        widen_words(xch, i, words, n);
+        if (widen_words(xch, i, words, n)) {
+            free(words);
+            return -1;
+        }
         add_featureset(host, i, words, n);
         free(words);
     }
@@ -158,6 +167,7 @@ static int capture_policies(xc_handle *xch, const struct xc_physinfo *info, Xenl
         struct cpu_policy p;
         struct xc_leaves l;
         char what[64], why[XC_FAULT_TEXT];
+        int widened;
 
         if (!is_wanted(xc_policy_name(i), info))
             continue;
@@ -174,9 +184,12 @@ static int capture_policies(xc_handle *xch, const struct xc_physinfo *info, Xenl
         }
         if (i == XC_POLICY_HOST)
             set_identity(host, &p, NULL);
-        (void)add_policy(host, i,
-                         xc_widen_own(xch, i, &p) ? xlp_policy_from(&p) : xlp_policy_new(&l));
+        widened = xc_widen_own(xch, i, &p);
+        if (widened >= 0)
+            (void)add_policy(host, i, widened ? xlp_policy_from(&p) : xlp_policy_new(&l));
         xc_leaves_free(&l);
+        if (widened < 0)
+            return -1;
     }
     return 0;
 }

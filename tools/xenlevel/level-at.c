@@ -50,14 +50,20 @@ static void fill_named(struct named_level *l, const char *name)
     l->path = xstrdup("");
 }
 
+int level_at_subject(const char *arg, struct subject *s)
+{
+    return access(arg, F_OK) && !strchr(arg, '/') && strcmp(arg, "-") != 0
+               ? subject_open_named(arg, true, s)
+               : subject_open(arg, s);
+}
+
 int level_at_open(const char *arg, struct named_level *l)
 {
     struct subject *s = xcalloc(1, sizeof(*s));
     int rc = -1;
 
     memset(l, 0, sizeof(*l));
-    if (access(arg, F_OK) && !strchr(arg, '/') ? subject_open_named(arg, true, s)
-                                               : subject_open(arg, s)) {
+    if (level_at_subject(arg, s)) {
         rc = -1;
     } else if (s->kind == SUBJECT_NAMED) {
         *l = *s->named;

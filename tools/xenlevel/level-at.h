@@ -10,6 +10,9 @@
 /* Open what --at says: the name of a level that is shipped, its text in a file, or a pool's level
  * in a file, whose features are taken.  0; -1 after a message.  named_free() in both cases. */
 int level_at_open(const char *arg, struct named_level *l);
+/* Open it as a subject, SUBJECT_NAMED or SUBJECT_LEVEL where it is a level.  0; -1 after a message.
+ * subject_close() in both cases. */
+int level_at_subject(const char *arg, struct subject *s);
 /* Make a named level of a CPU's features, one of a pool: no machines, version 1. */
 void level_at_from_plan(const struct level_pool *pool, const char *name, struct named_level *l);
 

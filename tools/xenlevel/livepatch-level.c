@@ -70,7 +70,8 @@ static int plan_type(xc_handle *xch, const struct subject *level, unsigned int t
         xc_system_policy(xch, default_index[type], deflt))
         goto out;
     /* It may be narrowed already, to another level, which gives way. */
-    (void)xc_widen_own(xch, default_index[type], deflt);
+    if (xc_widen_own(xch, default_index[type], deflt) < 0)
+        goto out;
     status = STATUS_NO;
     if (born_narrow(deflt, max, &level->level[subject_types[type]], c)) {
         say_refusal(level, type, c);
@@ -165,7 +166,8 @@ int born_plan_keep(const struct born_plan *plan)
     if (!rc)
         rc = outfile_commit(&o);
     if (rc)
-        warn(XC_BORN_FILE ": %s", strerror(errno)); /* NOLINT(concurrency-mt-unsafe): one thread */
+        warn("%s: %s", XC_BORN_FILE,
+             strerror(errno)); /* NOLINT(concurrency-mt-unsafe): one thread */
     outfile_close(&o);
     return rc;
 }
@@ -202,7 +204,7 @@ static bool is_known(xc_handle *xch)
 
     for (unsigned int type = 0; type < BORN_TYPES; type++)
         if (!xc_system_policy(xch, default_index[type], p))
-            known |= xc_widen_own(xch, default_index[type], p);
+            known |= xc_widen_own(xch, default_index[type], p) > 0;
     free(p);
     return known;
 }

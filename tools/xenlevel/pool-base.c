@@ -28,7 +28,7 @@ static Xenlevel__File *read_capture(struct store *store, const char *digest)
             (void)snprintf(error.text, sizeof(error.text), "it is no host");
         }
         if (!file)
-            warn("%s: %s: %s", store_name(store), key, error.text);
+            warn("the record of a host names %s (%s): %s", key, store_name(store), error.text);
         store_value_free(&value);
     }
     free(key);
@@ -47,7 +47,7 @@ int pool_base_open(struct store *store, const struct pool *p, size_t host, struc
         return 0;
     base->record = xenlevel__pool_host__unpack(NULL, before->len, before->data);
     if (!base->record) {
-        warn("%s: the record of host '%s': what is in `before` is none", store_name(store),
+        warn("%s: the record of host '%s': what it was before cannot be read", store_name(store),
              h->record->name);
         return -1;
     }

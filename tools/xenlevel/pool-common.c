@@ -70,22 +70,28 @@ static time_t parse_time(const char *text)
     return end && (*end == 'Z' || *end == '.') ? timegm(&tm) : -1;
 }
 
+long pool_age_seconds(const char *when)
+{
+    char now[21];
+    time_t then = parse_time(when);
+
+    date_now(now);
+    return then < 0 || parse_time(now) < then ? -1 : (long)(parse_time(now) - then);
+}
+
 char *pool_age_text(const char *when)
 {
     static const struct {
         long seconds;
         const char *unit;
     } units[] = {{86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}};
-    char now[21];
-    time_t then = parse_time(when);
-    long age, n;
+    long age = pool_age_seconds(when);
 
-    date_now(now);
-    if (then < 0)
+    if (parse_time(when) < 0)
         return xstrdup(when);
-    age = (long)(parse_time(now) - then);
     for (size_t i = 0; age > 0 && i < sizeof(units) / sizeof(units[0]); i++) {
-        n = age / units[i].seconds;
+        long n = age / units[i].seconds;
+
         if (n)
             return xasprintf("%ld %s%s ago", n, units[i].unit, n == 1 ? "" : "s");
     }

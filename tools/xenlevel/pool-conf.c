@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* See pool-conf.h. */
+/* See pool-conf.h: pool.conf. */
 #include <errno.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include <ini.h>
 
 #include "out.h"
 #include "outfile.h"
 #include "pool-conf.h"
 #include "store_config.h"
 #include "util.h"
-#include "xc_text.h"
-
-#define MARK STATE_DIR "/drift.txt"
 
 static const char *reason(void)
 {
@@ -64,15 +62,7 @@ char *pool_conf_host(void)
     return host;
 }
 
-static char *make_text(const char *where, const char *host)
-{
-    return xasprintf("# Which pool this host is a member of: xenlevel pool refresh reads it.\n"
-                     "store = %s\nhost = %s\n",
-                     where, host);
-}
-
-/* A whole small file as text; NULL with errno. */
-static char *read_text(const char *path)
+char *pool_read_text(const char *path)
 {
     FILE *f = fopen(path, "re");
     char *text = NULL;
@@ -96,43 +86,102 @@ static char *read_text(const char *path)
     return text;
 }
 
+struct settings {
+    char *store, *host; /* NULL: not there */
+};
+
+/* inih calls it for each setting. */
+static int take_setting(void *arg, const char *section, const char *name, const char *value)
+{
+    struct settings *s = arg;
+    char **field = strcmp(name, "store") ? strcmp(name, "host") ? NULL : &s->host : &s->store;
+
+    if (*section || !field)
+        return 1;
+    free(*field);
+    *field = xstrdup(value);
+    return 1;
+}
+
+static void read_settings(const char *text, struct settings *s)
+{
+    *s = (struct settings){NULL, NULL};
+    (void)ini_parse_string(text, take_setting, s);
+}
+
+static void free_settings(struct settings *s)
+{
+    free(s->store);
+    free(s->host);
+}
+
+/* What the file becomes, with what is missing in front of what is there. */
+static char *make_text(const char *there, const char *where, const char *host)
+{
+    struct settings s;
+    char *text;
+
+    read_settings(there, &s);
+    text = xasprintf("%s%s%s%s%s%s%s%s",
+                     s.store && s.host ? "" : "# xenlevel pool join --write-config:\n",
+                     s.store ? "" : "store = ", s.store ? "" : where, s.store ? "" : "\n",
+                     s.host ? "" : "host = ", s.host ? "" : host, s.host ? "" : "\n", there);
+    free_settings(&s);
+    return text;
+}
+
+/* Does it already name another registry, or another host? */
+static bool is_other(const char *there, const char *where, const char *host)
+{
+    struct settings s;
+    bool other;
+
+    read_settings(there, &s);
+    other = (s.store && strcmp(s.store, where) != 0) || (s.host && strcmp(s.host, host) != 0);
+    free_settings(&s);
+    return other;
+}
+
 char *pool_conf_check(const char *root, const char *where, const char *host)
 {
     const char *named = getenv("XENLEVEL_POOL_CONF"); /* NOLINT(concurrency-mt-unsafe) */
-    char *path = named && *named ? xstrdup(named) : xasprintf("%s" POOL_CONF, root);
-    char *there = read_text(path), *text = make_text(where, host);
-    bool other = there ? strcmp(there, text) != 0 : errno != ENOENT;
+    char *path = *root || !named || !*named ? xasprintf("%s" POOL_CONF, root) : xstrdup(named);
+    char *there = pool_read_text(path);
+    bool failed = there ? is_other(there, where, host) : errno != ENOENT;
 
-    if (other && there)
-        warn("%s is there and says something else: what this host needs is store = %s and "
-             "host = %s",
-             path, where, host);
-    else if (other)
+    if (failed && there)
+        warn("%s says something else: what this host needs is store = %s and host = %s", path,
+             where, host);
+    else if (failed)
         warn("%s: %s", path, reason());
     free(there);
-    free(text);
-    if (!other)
+    if (!failed)
         return path;
     free(path);
     return NULL;
 }
 
-/* The folder that a file is in; its own folder is there. */
-static int make_folder(const char *path)
+/* The folders that a file is in, as far as they are missing. */
+static int make_folders(const char *path)
 {
     char *copy = xstrdup(path);
-    int rc = mkdir(dirname(copy), 0755);
+    int rc = 0;
 
+    for (char *slash = strchr(copy + 1, '/'); slash && !rc; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        rc = mkdir(copy, 0755) && errno != EEXIST ? -1 : 0;
+        *slash = '/';
+    }
     free(copy);
-    return rc && errno != EEXIST ? -1 : 0;
+    return rc;
 }
 
-static int write_text(const char *path, const char *text)
+int pool_write_text(const char *path, const char *text)
 {
     struct outfile o;
     int rc = -1;
 
-    if (make_folder(path))
+    if (make_folders(path))
         return -1;
     if (!outfile_open(&o, path, 0644) && !outfile_write(&o, text, strlen(text)) &&
         !outfile_commit(&o))
@@ -143,91 +192,18 @@ static int write_text(const char *path, const char *text)
 
 int pool_conf_write(const char *path, const char *where, const char *host)
 {
-    char *text = make_text(where, host);
-    int rc = write_text(path, text);
+    char *there = pool_read_text(path), *text;
+    int rc = -1;
 
+    if (!there && errno != ENOENT) {
+        warn("%s: %s", path, reason());
+        return -1;
+    }
+    text = make_text(there ? there : "", where, host);
+    rc = there && !strcmp(there, text) ? 0 : pool_write_text(path, text);
     if (rc)
         warn("%s: %s", path, reason());
     free(text);
+    free(there);
     return rc;
-}
-
-/* ---- what the last refresh said ---- */
-
-static const char *const keys[] = {"pool", "registry", "host", "refreshed", "drift"};
-enum { KEYS = sizeof(keys) / sizeof(keys[0]) };
-
-static void list_fields(struct pool_mark *mark, char **fields[static KEYS])
-{
-    fields[0] = &mark->pool;
-    fields[1] = &mark->registry;
-    fields[2] = &mark->host;
-    fields[3] = &mark->refreshed;
-    fields[4] = &mark->drift;
-}
-
-int pool_mark_write(const char *root, const struct pool_mark *mark)
-{
-    char *path = xasprintf("%s" MARK, root), *text = xstrdup(""), **fields[KEYS];
-    struct pool_mark copy = *mark;
-    int rc;
-
-    list_fields(&copy, fields);
-    for (unsigned int i = 0; i < KEYS; i++) {
-        char safe[1024], *longer;
-
-        /* A name out of a registry has no line ends here. */
-        (void)xc_text_print(safe, sizeof(safe), "%s", *fields[i]);
-        longer = xasprintf("%s%s: %s\n", text, keys[i], safe);
-        free(text);
-        text = longer;
-    }
-    rc = write_text(path, text);
-    if (rc)
-        warn("%s: %s", path, reason());
-    free(text);
-    free(path);
-    return rc;
-}
-
-int pool_mark_read(const char *root, struct pool_mark *mark)
-{
-    char *path = xasprintf("%s" MARK, root), *text = read_text(path), **fields[KEYS], *next;
-    int err = errno;
-
-    memset(mark, 0, sizeof(*mark));
-    free(path);
-    errno = err;
-    if (!text)
-        return errno == ENOENT ? 0 : -1;
-    list_fields(mark, fields);
-    for (char *line = text; line && *line; line = next) {
-        next = strchr(line, '\n');
-        if (next)
-            *next++ = '\0';
-        for (unsigned int i = 0; i < KEYS; i++) {
-            size_t n = strlen(keys[i]);
-
-            if (!strncmp(line, keys[i], n) && !strncmp(line + n, ": ", 2) && !*fields[i])
-                *fields[i] = xstrdup(line + n + 2);
-        }
-    }
-    free(text);
-    for (unsigned int i = 0; i < KEYS; i++)
-        if (!*fields[i]) {
-            errno = EINVAL;
-            return -1;
-        }
-    return 1;
-}
-
-void pool_mark_free(struct pool_mark *mark)
-{
-    char **fields[KEYS];
-
-    list_fields(mark, fields);
-    for (unsigned int i = 0; i < KEYS; i++) {
-        free(*fields[i]);
-        *fields[i] = NULL;
-    }
 }

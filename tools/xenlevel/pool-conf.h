@@ -16,11 +16,12 @@ char *pool_conf_where(const char *option);
 char *pool_conf_host(void);
 
 /*
- * Say where the configuration would be written: XENLEVEL_POOL_CONF, or POOL_CONF below root.
- * Returns the path, malloc'ed; or NULL, after a message, when another one is there.
+ * Say where the configuration would be written: POOL_CONF below root, or what XENLEVEL_POOL_CONF
+ * names where root is "".  Returns the path, malloc'ed; or NULL, after a message, when one is there
+ * that names another registry or host.
  */
 char *pool_conf_check(const char *root, const char *where, const char *host);
-/* Write it, with its folder; 0, also when it is there already; or -1 after a message. */
+/* Put into it what is missing, and keep the rest; its folder is made.  0; or -1 after a message. */
 int pool_conf_write(const char *path, const char *where, const char *host);
 
 /* What the last refresh of this host said. */
@@ -35,5 +36,16 @@ int pool_mark_write(const char *root, const struct pool_mark *mark);
  * file.  Call pool_mark_free() in all cases. */
 int pool_mark_read(const char *root, struct pool_mark *mark);
 void pool_mark_free(struct pool_mark *mark);
+
+/*
+ * Say what this host is to its pool, in one line, malloc'ed.  1: it refreshed lately, and has not
+ * drifted; 0: it has, or is late; -1: that is not known; 2: it is a member of none.
+ */
+int pool_mark_judge(const char *root, char **text);
+
+/* Read a whole small file as text, malloc'ed; NULL with errno.  Write one, whole or not at all, and
+ * the folders that it is in; 0, or -1 with errno. */
+char *pool_read_text(const char *path);
+int pool_write_text(const char *path, const char *text);
 
 #endif /* XENLEVEL_POOL_CONF_H */

@@ -31,10 +31,14 @@ int subject_open_named(const char *name, bool only, struct subject *s)
     if (!named_is_name(name) && !only)
         return 1;
     if (named_list(&list, &why)) {
-        warn("%s", why);
+        /* Where none are installed a name is a domain's. */
+        bool domain = !only && !list.n && !strchr(name, '.');
+
+        if (!domain)
+            warn("%s", why);
         free(why);
         named_list_free(&list);
-        return -1;
+        return domain ? 1 : -1;
     }
     found = named_find(&list, name);
     if (found) {

@@ -17,7 +17,7 @@ from _pytest.runner import runtestprotocol
 
 from . import HostError, Lab
 from .cpus import CPUS
-from .tools import ROOT, our_files
+from .tools import ROOT, build_livepatch, our_files
 
 HOSTS = {name.replace("-", "_"): name for name in CPUS}
 HOSTS["cascadelake_twin"] = "cascadelake"       # for migrations that should change nothing
@@ -60,6 +60,19 @@ def build_directory():
 def lab_files(build_directory):
     """What every host gets at boot; libraries come along. Tests that want more use host.install()."""
     return our_files(build_directory)
+
+
+@pytest.fixture(scope="session")
+def payloads(lab, tmp_path_factory):
+    """A function of a release of Xen: the live patch for its hypervisor, built once."""
+    built = {}
+
+    def get(xen):
+        if xen not in built:
+            built[xen] = tmp_path_factory.mktemp("livepatch") / f"xenlevel-{xen}.livepatch"
+            build_livepatch(lab.release(xen)[0], built[xen])
+        return built[xen]
+    return get
 
 
 @pytest.fixture(scope="session")

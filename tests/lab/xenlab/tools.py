@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 GATE = "/usr/lib/xenlevel/xenlevel-save-helper"
 XEN_SYMS = "usr/lib/debug/boot/xen-syms-*-amd64"
+PAYLOAD = "/root/xenlevel.livepatch"       # where load_livepatch() puts it
 HELPER_ENV = {"LIBXL_SAVE_HELPER": GATE}
 
 
@@ -44,6 +45,14 @@ def build_livepatch(packages, out, sources=ROOT / "xen/livepatch"):
     if r.returncode:
         raise RuntimeError(r.stderr.strip())
     return r.stdout.strip()
+
+
+def load_livepatch(host, payload, *options):
+    """That host with this payload in its hypervisor, whatever it had before."""
+    host.run("xenlevel livepatch unload")
+    host.put(PAYLOAD, payload, 0o644)
+    host.run(["xenlevel", "livepatch", "load", PAYLOAD, *options]).check()
+    return host
 
 
 @cache

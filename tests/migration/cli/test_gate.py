@@ -451,6 +451,24 @@ def test_missing_features_are_named(tmp_path, how):
     assert all(len(line) <= 100 for line in text.splitlines())
 
 
+LOST = "This host has lost features since it joined its pool:  xenlevel pool drift"
+MARK = "pool: web\nregistry: folder /srv/pool\nhost: a\nrefreshed: 2026-11-29T17:00:00Z\ndrift: {}\n"
+
+
+@pytest.mark.parametrize("text, said", [
+    (MARK.format("lost fma, avx2"), True), (MARK.format("x" * 3000), True), (MARK.format("none"), False), ("", False),
+    ("pool: " + "x" * 249 + "drift: lost\n", False), ("drift: lost", True), (None, False)],
+    ids=["lost", "long", "none", "empty", "middle", "cut", "absent"])
+def test_a_host_that_has_lost_features_says_so(tmp_path, text, said):
+    """What the last refresh of its pool has left."""
+    mark = tmp_path / "drift.txt"
+    if text is not None:
+        mark.write_text(text)
+    message = refused(Run(tmp_path, stream(), cpu=POOR, env={"FAKE_DRIFT": str(mark)}))
+    assert (LOST in message) == said
+    assert "Which hosts can take it" in message
+
+
 @pytest.mark.parametrize("how", ["pipe", "socket", "relay-pipe", "relay-socket"])
 def test_refusal_takes_the_head_at_most(tmp_path, how):
     data = stream(n=1)

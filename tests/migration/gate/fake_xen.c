@@ -15,6 +15,7 @@
  * FAKE_XEN_CLEARS a basic leaf, in hexadecimal, that the host lacks and clears in each domain
  * FAKE_XEN_LATE  features that a domain loses while the stock helper restores it;
  *                FAKE_XEN_LATE=gone: it cannot be asked for any more
+ * FAKE_DRIFT     the file in which `xenlevel pool refresh` leaves its answer
  * FAKE_GATE_RELAY the head is taken from the stream and the rest relayed, whatever the stream is
  * FAKE_XEN_MINOR its version is 4.this (17)
  */
@@ -324,6 +325,13 @@ const struct xc_transport_ops *const gate_transport = &fake_ops;
 const char *gate_syslog(void)
 {
     const char *path = getenv("FAKE_SYSLOG");
+
+    return path ? path : "/nonexistent";
+}
+
+const char *gate_drift_file(void)
+{
+    const char *path = getenv("FAKE_DRIFT");
 
     return path ? path : "/nonexistent";
 }

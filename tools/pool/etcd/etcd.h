@@ -16,6 +16,7 @@
 
 struct etcd {
     struct store *store; /* for its configuration and its error */
+    struct etcd_curl curl;
     struct etcd_where where;
     struct etcd_http *http;
     size_t at;     /* the endpoint that answered last */

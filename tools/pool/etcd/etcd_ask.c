@@ -24,7 +24,9 @@ struct asking {
     struct etcd_answer *a;
     uint64_t deadline; /* xc_now_ns() */
     unsigned int idle_s, renewals;
-    struct etcd_try last[ETCD_ENDPOINTS_MAX]; /* of each endpoint */
+    /* of each endpoint */
+    struct etcd_try last[ETCD_ENDPOINTS_MAX];
+    bool maybe[ETCD_ENDPOINTS_MAX];
 };
 
 static unsigned int left_ms(const struct asking *k)
@@ -134,9 +136,22 @@ static void try_once(struct asking *k, const char *endpoint, struct etcd_try *t)
     try_post(k, endpoint, &post, &k->a->root, t);
 }
 
-/* Try an endpoint, with a token where a user is set, and a new one when it is not accepted. */
-static void try_endpoint(struct asking *k, const char *endpoint, struct etcd_try *t)
+/* Keep in mind whether that endpoint may have made the change, or may yet. */
+static void note_maybe(struct asking *k, size_t at, const struct etcd_try *t)
 {
+    if (t->verdict == ETCD_LASTING && t->err == EACCES)
+        k->maybe[at] = false; /* it does not know us: what it did not answer it did not do */
+    else
+        k->maybe[at] |= t->maybe && k->q->changes;
+    k->a->maybe = false;
+    for (size_t i = 0; i < k->e->where.n; i++)
+        k->a->maybe |= k->maybe[i];
+}
+
+/* Try an endpoint, with a token where a user is set, and a new one when it is not accepted. */
+static void try_endpoint(struct asking *k, size_t at, struct etcd_try *t)
+{
+    const char *endpoint = k->e->where.endpoints[at];
     bool user = k->e->store->config.user;
 
     for (;;) {
@@ -145,7 +160,7 @@ static void try_endpoint(struct asking *k, const char *endpoint, struct etcd_try
             authenticate(k, endpoint, t);
         if (t->verdict == ETCD_ANSWERED)
             try_once(k, endpoint, t);
-        k->a->maybe |= t->maybe && k->q->changes;
+        note_maybe(k, at, t);
         if (t->verdict != ETCD_NEW_TOKEN)
             return;
         etcd_forget_token(k->e);
@@ -204,9 +219,12 @@ static int try_round(struct asking *k)
 
     for (size_t i = 0; i < e->where.n && (i == 0 || left_ms(k)); i++) {
         size_t at = (from + i) % e->where.n;
-        struct etcd_try *t = &k->last[at];
+        struct etcd_try *t = &k->last[at], before = *t;
+        bool short_of_time = left_ms(k) < k->idle_s * 1000;
 
-        try_endpoint(k, e->where.endpoints[at], t);
+        try_endpoint(k, at, t);
+        if (short_of_time && before.why[0] && t->err == ETIMEDOUT) /* it told more then */
+            (void)memcpy(t->why, before.why, sizeof(t->why));
         if (t->verdict == ETCD_ANSWERED || t->verdict == ETCD_REFUSED) {
             e->at = at;
             errno = t->err;

@@ -122,7 +122,12 @@ static void judge_stranger(const struct etcd_reply *reply, const char *what, str
         (void)xc_text_print(t->why, sizeof(t->why),
                             "HTTP status 404: it is no etcd, or one older than 3.4, or its JSON "
                             "gateway is off (--enable-grpc-gateway)");
-    else if (strstr(reply->body, "HTTP request to an HTTPS server"))
+    else if (strstr(reply->body, "CommonName of client")) {
+        t->err = EACCES;
+        (void)xc_text_print(t->why, sizeof(t->why),
+                            "etcd takes no certificate with a CommonName here when it has users: "
+                            "cert needs a subject without one");
+    } else if (strstr(reply->body, "HTTP request to an HTTPS server"))
         (void)xc_text_print(t->why, sizeof(t->why),
                             "it wants TLS: https:// in the place of http://");
     else

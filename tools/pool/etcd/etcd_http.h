@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "etcd_curl.h"
 #include "store_config.h"
 
 struct etcd_http;
@@ -45,8 +46,8 @@ struct etcd_reply {
     char why[512]; /* one line, safe to print */
 };
 
-/* Open what holds connections.  `config` must stay.  NULL without memory. */
-struct etcd_http *etcd_http_open(const struct store_config *config);
+/* Open what holds connections.  `curl` and `config` must stay.  NULL without memory. */
+struct etcd_http *etcd_http_open(const struct etcd_curl *curl, const struct store_config *config);
 void etcd_http_close(struct etcd_http *http);
 
 /* Ask.  Always fills *reply. */

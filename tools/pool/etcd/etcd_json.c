@@ -95,10 +95,10 @@ int etcd_bytes(yajl_val object, const char *member, char **bytes, size_t *len)
         errno = n % 4 == 0 ? ENOMEM : EPROTO;
         return -1;
     }
-    while (padding < 2 && padding < n && text[n - 1 - padding] == '=')
+    while (padding < n && text[n - 1 - padding] == '=')
         padding++;
     got = n ? EVP_DecodeBlock((unsigned char *)*bytes, (const unsigned char *)text, (int)n) : 0;
-    if (got < 0 || (size_t)got < padding) {
+    if (got < 0 || padding > 2) {
         free(*bytes);
         *bytes = NULL;
         errno = EPROTO;

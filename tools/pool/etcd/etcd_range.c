@@ -140,6 +140,8 @@ static int take_page(struct listing *l, yajl_val kvs, char **last)
         *v = (struct store_value){0};
         if (take_kv(l->e, YAJL_GET_ARRAY(kvs)->values[i], v))
             return -1;
+        if (*last && strcmp(v->key, *last) <= 0) /* it would go on for ever */
+            return fail_strange(l->e, "keys that are in no order");
         free(*last);
         *last = xstrdup(v->key);
         if (v->key[0] == '.') { /* this store's own (etcd_txn.c) */

@@ -13,8 +13,6 @@
 static const char *advise_verification(long result)
 {
     switch (result) {
-    case X509_V_OK: /* what OpenSSL looked at was right: the name is not */
-        return "its certificate is for another name: ask it by a name that the certificate has";
     case X509_V_ERR_CERT_HAS_EXPIRED:
         return "its certificate has expired, or the clock here is wrong";
     case X509_V_ERR_CERT_NOT_YET_VALID:
@@ -32,13 +30,15 @@ static const char *advise_verification(long result)
 }
 
 /* What is wrong on our side, or theirs, in a few words; NULL: no matter of TLS. */
-static const char *advise(CURL *curl, CURLcode code, const char *said)
+static const char *advise(const struct etcd_curl *lib, CURL *curl, CURLcode code, const char *said)
 {
     long result = 0;
 
     switch (code) {
     case CURLE_PEER_FAILED_VERIFICATION:
-        (void)curl_easy_getinfo(curl, CURLINFO_SSL_VERIFYRESULT, &result);
+        if (strstr(said, "subject name")) /* libcurl itself looks at it */
+            return "its certificate is for another name: ask it by a name that the certificate has";
+        (void)lib->easy_getinfo(curl, CURLINFO_SSL_VERIFYRESULT, &result);
         return advise_verification(result);
     case CURLE_SSL_CACERT_BADFILE:
         return "cacert cannot be read, or has no certificate in it";
@@ -48,19 +48,20 @@ static const char *advise(CURL *curl, CURLcode code, const char *said)
         break;
     }
     /* Only the other side sends alerts: in TLS 1.3 when we think that we are connected. */
-    if (strstr(said, " alert "))
+    if (strstr(said, " alert ") && !strstr(said, "protocol version"))
         return "it does not accept our certificate (cert and key)";
     if (strstr(said, "wrong version number") || strstr(said, "packet length too long"))
         return "it does not speak TLS: http:// in the place of https://?";
+    if (code == CURLE_SSL_CONNECT_ERROR) /* so does etcd without TLS: it hangs up */
+        return "no TLS comes about with it: http:// in the place of https://?";
     return NULL;
 }
 
-bool etcd_tls_explain(CURL *curl, const struct store_config *config, const char *endpoint,
+bool etcd_tls_explain(const struct etcd_curl *lib, CURL *curl, const struct store_config *config,
                       CURLcode code, const char *said, struct etcd_reply *reply)
 {
-    const char *what = advise(curl, code, said);
+    const char *what = advise(lib, curl, code, said);
 
-    (void)endpoint;
     if (!what)
         return false;
     reply->got = ETCD_NOT_SENT; /* the other side hears nothing before TLS is there */

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <curl/curl.h>
-
 #include "store.h"
 #include "util.h"
 #include "xc_text.h"
@@ -35,20 +33,20 @@ static bool prefix_is_valid(const char *prefix)
            !strstr(prefix, "//") && !prefix[strspn(prefix, usual)];
 }
 
-static char *get_part(CURLU *url, CURLUPart part)
+static char *get_part(const struct etcd_curl *curl, CURLU *url, CURLUPart part)
 {
     char *text = NULL, *copy;
 
-    if (curl_url_get(url, part, &text, 0))
+    if (curl->url_get(url, part, &text, 0))
         return NULL;
     copy = xstrdup(text);
-    curl_free(text);
+    curl->free(text);
     return copy;
 }
 
-static bool has_part(CURLU *url, CURLUPart part)
+static bool has_part(const struct etcd_curl *curl, CURLU *url, CURLUPart part)
 {
-    char *text = get_part(url, part);
+    char *text = get_part(curl, url, part);
 
     free(text);
     return text;
@@ -78,18 +76,20 @@ static int take_prefix(struct etcd_where *w, const char *path, bool last, char *
     return 0;
 }
 
-static int take_parts(struct etcd_where *w, CURLU *url, bool last, char *why, size_t size)
+static int take_parts(const struct etcd_curl *curl, struct etcd_where *w, CURLU *url, bool last,
+                      char *why, size_t size)
 {
-    char *scheme = get_part(url, CURLUPART_SCHEME), *host = get_part(url, CURLUPART_HOST),
-         *port = get_part(url, CURLUPART_PORT), *path = get_part(url, CURLUPART_PATH);
+    char *scheme = get_part(curl, url, CURLUPART_SCHEME),
+         *host = get_part(curl, url, CURLUPART_HOST), *port = get_part(curl, url, CURLUPART_PORT),
+         *path = get_part(curl, url, CURLUPART_PATH);
     int rc = -1;
 
     if (!scheme || !host || (strcmp(scheme, "https") && strcmp(scheme, "http")))
         (void)say_invalid(why, size, host ? host : "", "it begins with https://, or http://");
-    else if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD))
+    else if (has_part(curl, url, CURLUPART_USER) || has_part(curl, url, CURLUPART_PASSWORD))
         (void)say_invalid(why, size, host,
                           "a user and a password_file stand in the section [etcd] of pool.conf");
-    else if (has_part(url, CURLUPART_QUERY) || has_part(url, CURLUPART_FRAGMENT))
+    else if (has_part(curl, url, CURLUPART_QUERY) || has_part(curl, url, CURLUPART_FRAGMENT))
         (void)say_invalid(why, size, host, "there is a '?' or a '#' behind it");
     else
         rc = take_prefix(w, path ? path : "", last, why, size);
@@ -102,25 +102,27 @@ static int take_parts(struct etcd_where *w, CURLU *url, bool last, char *why, si
     return rc;
 }
 
-static int take_endpoint(struct etcd_where *w, const char *text, bool last, char *why, size_t size)
+static int take_endpoint(const struct etcd_curl *curl, struct etcd_where *w, const char *text,
+                         bool last, char *why, size_t size)
 {
-    CURLU *url = curl_url();
+    CURLU *url = curl->url();
     int rc;
 
     if (!url)
         out_of_memory();
     if (w->n == ETCD_ENDPOINTS_MAX)
         rc = say_invalid(why, size, text, "more than 16 of them");
-    else if (curl_url_set(url, CURLUPART_URL, text, 0))
+    else if (curl->url_set(url, CURLUPART_URL, text, 0))
         rc = say_invalid(why, size, strchr(text, '@') ? strrchr(text, '@') + 1 : text,
                          "it has another form");
     else
-        rc = take_parts(w, url, last, why, size);
-    curl_url_cleanup(url);
+        rc = take_parts(curl, w, url, last, why, size);
+    curl->url_cleanup(url);
     return rc;
 }
 
-int etcd_where_parse(const char *where, struct etcd_where *w, char *why, size_t size)
+int etcd_where_parse(const struct etcd_curl *curl, const char *where, struct etcd_where *w,
+                     char *why, size_t size)
 {
     char *copy, *rest;
     int rc = 0;
@@ -132,7 +134,7 @@ int etcd_where_parse(const char *where, struct etcd_where *w, char *why, size_t 
     while (rest && !rc) {
         const char *text = strsep(&rest, ",");
 
-        rc = take_endpoint(w, text, !rest, why, size);
+        rc = take_endpoint(curl, w, text, !rest, why, size);
     }
     free(copy);
     return rc;

@@ -7,6 +7,8 @@
 
 #include <stddef.h>
 
+#include "etcd_curl.h"
+
 #define ETCD_ENDPOINTS_MAX 16u
 
 struct etcd_where {
@@ -17,7 +19,8 @@ struct etcd_where {
 
 /* Read it.  0; -1 with errno EINVAL and one line in why[], safe to print, which has no password
  * that stands in `where`.  Call etcd_where_free() in both cases. */
-int etcd_where_parse(const char *where, struct etcd_where *w, char *why, size_t size);
+int etcd_where_parse(const struct etcd_curl *curl, const char *where, struct etcd_where *w,
+                     char *why, size_t size);
 void etcd_where_free(struct etcd_where *w);
 
 /* Return "etcd at https://a:2379, https://b:2379, below /xenlevel"; malloc'ed. */

@@ -18,13 +18,15 @@ static int etcd_open(struct store *store, const char *where, bool create)
     (void)create; /* etcd makes keys out of nothing */
     store->own = e;
     e->store = store;
-    if (etcd_where_parse(where, &e->where, why, sizeof(why)))
+    if (etcd_curl_load(&e->curl, why, sizeof(why)))
+        return store_fail(store, ENOSYS, "%s", why);
+    if (etcd_where_parse(&e->curl, where, &e->where, why, sizeof(why)))
         return store_fail(store, EINVAL, "%s", why);
     store->name = etcd_where_name(&e->where);
     if (!store->config.key != !store->config.cert)
         return store_fail(store, EINVAL, "%s: [etcd] has one of cert and key, and both are needed",
                           store->config.path ? store->config.path : "pool.conf");
-    e->http = etcd_http_open(&store->config);
+    e->http = etcd_http_open(&e->curl, &store->config);
     if (!e->http)
         return store_fail(store, ENOMEM, "libcurl cannot be started");
     return 0;
@@ -38,6 +40,7 @@ static void etcd_close(struct store *store)
         return;
     etcd_http_close(e->http);
     etcd_where_free(&e->where);
+    etcd_curl_unload(&e->curl);
     etcd_forget_token(e);
     free(e->cluster);
     free(e);
