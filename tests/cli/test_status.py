@@ -167,6 +167,20 @@ def test_no_xen_answers(machine, tmp_path):
     assert checks["livepatch"][0][0] == "unknown"
 
 
+def test_a_level_that_is_kept_and_not_loaded(machine, tmp_path):
+    """No live patch is in a simulated host: what is kept for the boot is not what new domains are born on."""
+    machine.divert()
+    assert "born" not in machine.status()
+    path = machine.root / "var/lib/xenlevel/level.xlp"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    env = {**os.environ, "XENLEVEL_HOST": str(machine.socket)}
+    subprocess.run([XENLEVEL, "host", "--name", "a", "-o", tmp_path / "a.xlp"], env=env, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([XENLEVEL, "level", tmp_path / "a.xlp", "-o", path], check=True, stdout=subprocess.DEVNULL)
+    assert machine.status(status=1)["born"] == [("no", f"not on the level of 'level', which is in {path}")]
+    path.write_bytes(path.read_bytes()[:-1])
+    assert machine.status(status=1)["born"] == [("no", f"{path} cannot be read")]
+
+
 @pytest.mark.parametrize("files, answer", [
     ({DROP_IN.format("libvirtd"): "[Service]\nEnvironment=LIBXL_SAVE_HELPER=/gate\n"}, "yes"),
     ({DROP_IN.format("libvirtd"): "[Service]\nEnvironment=A=1 \"LIBXL_SAVE_HELPER=/gate\" B=2\n"}, "yes"),

@@ -247,10 +247,19 @@ def test_a_xen_without_live_patches_says_so_in_one_line(host, verb):
 
 
 @pytest.mark.parametrize("args", [(), ("apply",), ("load", "a", "b"), ("status", "x"), ("unload", "x"),
-                                  ("build", "x")])
+                                  ("build", "x"), ("build", "--level", "x"), ("load", "--keep"), ("load", "--pool", "x")])
 def test_livepatch_wants_a_verb_and_its_arguments(host, args):
     done = host.run("livepatch", *args, status=2)
     assert "usage: xenlevel livepatch" in done.stderr and not done.stdout
+
+
+def test_a_level_to_be_born_on_must_be_one(host):
+    """Said before the hypervisor is asked for anything."""
+    host.run("host", "-o", host.path / "a.xlp")
+    for level, said in ((host.path / "a.xlp", "is not a pool's level"), (host.path / "none", "No such file"),
+                        ("web.v1", "no pool is there")):
+        done = host.run("livepatch", "load", "--level", level, "--pool", host.path, status=2)
+        assert said in done.stderr and not done.stdout
 
 
 def test_load_without_a_file_wants_the_payload_of_the_running_hypervisor(host):

@@ -204,6 +204,25 @@ apt-get install -y -qq --reinstall xen-hypervisor-{self.version}-amd64-dbg
 apt-get purge -y -qq xen-hypervisor-{self.version}-amd64 xen-hypervisor-{self.version}-amd64-dbg xen-hypervisor-common
 """, "livepatch")
 
+    def pool(self):
+        """a host of a pool refreshes at boot and by a timer, and one that is in none does not"""
+        self._run(f"""
+wanted() {{ systemctl is-enabled $1 2>/dev/null || [ -L /etc/systemd/system/$2.wants/$1 ] || fail "$1 is not enabled"; }}
+wanted xenlevel-pool-refresh.service multi-user.target
+wanted xenlevel-pool-refresh.timer timers.target
+units=$(dpkg -L xenlevel | grep 'xenlevel-pool-refresh\\.')
+[ "$(echo "$units" | wc -l)" = 2 ] || fail "units: $units"
+grep -q '^ConditionPathExists=/etc/xenlevel/pool.conf' $(echo "$units" | grep service) || fail "it runs where there is no pool"
+$(sed -n 's/^ExecStart=//p' $(echo "$units" | grep service)) --help >/dev/null || fail "what it starts is not there"
+xenlevel pool init -p /tmp/registry
+mkfifo /tmp/ready; xen-sim -m intel-haswell-ep -s /tmp/sim.sock >/tmp/ready & sim=$!
+read -r line </tmp/ready
+XENLEVEL_HOST=/tmp/sim.sock xenlevel pool join -p /tmp/registry --name a --write-config
+XENLEVEL_HOST=/tmp/sim.sock xenlevel pool refresh --root / | grep 'a: nothing has changed'
+grep '^drift: none' /var/lib/xenlevel/drift.txt
+kill $sim; rm -r /tmp/registry /tmp/ready
+""", "pool")
+
     def downgrade(self):
         """back to the older version"""
         self._run(f"""

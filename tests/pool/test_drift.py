@@ -65,7 +65,7 @@ def test_a_reboot_that_takes_features_away(pool, haswells, hosts):
 
     said = refresh(pool, less)
     assert "\ndrift: lost fma and avx2; 1 guest cannot come any more: `xenlevel pool drift` says more\n" in said
-    assert "\n  web has gone\n" in said
+    assert "\n  web has gone\n" in said and "\n  web cannot start as it was here any more\n" in said
     event = pool.json("history")[-1]
     assert event["what"] == "drift" and "command line of Xen: none -> cpuid=no-avx2,no-fma" in event["details"]
     for _ in range(2):
@@ -143,7 +143,7 @@ def test_features_that_come(pool, hosts):
     pool("join", "--name", "alpha", host=less)
     answer = drift(pool, more)
     assert answer["drift"] is False and names(answer["hvm"]["gained"]) == ["fma", "avx2"]
-    assert "HVM and PVH guests can have now: fma and avx2" in pool("drift", "--name", "alpha", host=more).stdout
+    assert "\nGuests can have now: fma and avx2\n" in pool("drift", "--name", "alpha", host=more).stdout
 
 
 def test_a_host_out_of_a_file(pool, haswells, captures, tmp_path):
@@ -164,7 +164,7 @@ def test_an_image_that_cannot_be_restored_any_more(pool, haswells, hosts, tmp_pa
     refresh(pool, a, "--root", tmp_path)
     less, = hosts(HASWELL, options=LESS)
     image, = [d for d in drift(pool, less, "--root", tmp_path, status=1)["stranded"] if d["image"]]
-    assert (image["name"], image["host"]) == ("web", "alpha") and image["image"].endswith("/var/lib/xen/save/web")
+    assert (image["name"], image["host"]) == ("web", "alpha") and image["image"] == "/var/lib/xen/save/web"
 
 
 # ---- what the host keeps of it ----

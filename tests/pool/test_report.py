@@ -13,7 +13,7 @@ from registry import BUILD, ROOT, run
 
 DRAW = BUILD / "tests/unit/draw-pool"
 XL_SIM = BUILD / "tools/xl/xl-sim"
-POOLS = ["empty", "one", "three", "mixed", "hostile"]
+POOLS = ["empty", "one", "three", "mixed", "unsure", "hostile"]
 
 
 def draw(name, what):
@@ -117,6 +117,10 @@ def test_the_counts_follow_from_the_rest(name):
     for h in hosts:
         takers = [o for o in hosts if o is not h and o["seen"] and not o["maintenance"]]
         assert h["can_leave"] == sum(any(answer[vm["guest"]][o["kind"]] == "yes" for o in takers) for vm in h["vms"])
+        if len(hosts) > 1:
+            assert h["plan"]["move"] + h["plan"]["stay"] == len(h["vms"]) and h["plan"]["move"] <= h["can_leave"]
+        else:
+            assert h["plan"] is None
     assert data["pool"]["cannot_leave"] == sum(len(h["vms"]) - h["can_leave"] for h in hosts)
 
 
@@ -136,7 +140,7 @@ def test_every_member_is_in_the_manual():
     data = json.loads(draw("three", "json"))
     members = set(data) | {m for key in ("pool", "mobility", "level") for m in data[key]} | \
         {m for key in ("kinds", "guests", "reasons", "hosts", "history") for m in data[key][0]} | \
-        set(data["graphs"][0]) | set(data["graphs"][0]["groups"][0])
+        {"usage"} | set(data["hosts"][0]["plan"]) | set(data["graphs"][0]) | set(data["graphs"][0]["groups"][0])
     assert not [m for m in members if not re.search(rf"\b{m}\b", section)]
     metrics = {name.split("{")[0] for name in re.findall(r"^xenlevel_pool_\S+", draw("three", "metrics"), re.M)}
     assert not [m for m in metrics if m not in section]

@@ -64,7 +64,7 @@ def reason_of(data, cell):
 
 # ---- what there is ----
 
-@pytest.mark.parametrize("name", ["empty", "one", "three", "mixed", "hostile"])
+@pytest.mark.parametrize("name", ["empty", "one", "three", "mixed", "unsure", "hostile"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_opens_without_a_word_in_the_console(show, name, scheme):
     page = show(name, scheme=scheme)
@@ -113,6 +113,34 @@ def test_the_graph_has_the_data_s_nodes_and_arrows(show):
             assert abs(x - u) >= width or abs(y - v) >= height, "two nodes lie over each other"
 
 
+def test_what_nobody_can_say_is_no_no(show):
+    page = show("unsure")
+    data = data_of(page)
+    graph, = data["graphs"]
+    known, unsure = (next(h["kind"] for h in data["hosts"] if h["name"] == name) for name in ("known", "unsure"))
+    group = {g["kinds"][0]: g for g in graph["groups"]}[known]
+    assert [graph["groups"][g]["kinds"] for g in group["cannot_say_to"]] == [[unsure]] and unsure not in group["to"]
+    assert len(page.all("svg .edge")) == 1, "the other way: what the one may lack the other has"
+    assert "Of some kinds nobody can say whether these guests can run there" in page.text("#moves")
+    node, = [a for a in page.all("svg a") if graph["groups"][int(a.get_attribute("data-group"))] == group]
+    page.js("arguments[0].focus()", node)
+    assert f"Nobody can say: {data['kinds'][unsure]['name']}." in page.text("[data-sentence]")
+    cells = {int(c.get_attribute("data-k")): page.text(c)[0] for c in page.all("table.heat td")}
+    assert cells == {known: "✓", unsure: "?"} and "Nobody knows about erms" in page.text(".reasons")
+
+
+def test_a_vm_s_usage_is_beside_its_name(show):
+    assert "web1 on known: told avx512f, its state never used" in page_text(show("unsure", script=False))
+    page = show("unsure")
+    page.js("document.querySelector('table.heat details').open = true")
+    page.driver.execute_async_script("setTimeout(arguments[0])")
+    assert "web1 on known: told avx512f, its state never used" in page_text(page)
+
+
+def page_text(page):
+    return page.text("table.heat")
+
+
 def test_the_page_needs_nothing_from_elsewhere(drawn):
     text = drawn("mixed").read_text()
     assert re.findall(r"(?i)(?:src|srcset|action|data)\s*=", re.sub(r"<script.*?</script>", "", text, flags=re.S)) == []
@@ -139,7 +167,8 @@ def test_arrow_keys_walk_through_the_map_and_the_reason_is_beside_the_cell(show)
     page.js("arguments[0].focus()", page.all("table.heat td")[0])
     assert page.text("#why strong").startswith("Yes: HVM and PVH guests")
     seen = []
-    for key in (Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.END, Keys.HOME, Keys.ARROW_LEFT, Keys.ARROW_UP, Keys.PAGE_DOWN):
+    for key in (Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.END, Keys.HOME, Keys.ARROW_LEFT, Keys.ARROW_UP,
+                Keys.PAGE_DOWN):
         page.keys(key)
         cell = page.focused()
         seen.append((int(cell.get_attribute("data-g")), int(cell.get_attribute("data-k"))))
@@ -320,6 +349,7 @@ def test_hostile_names_are_text(show):
 
 # ---- large ----
 
+@pytest.mark.slow
 def test_3000_hosts_are_a_page_of_some_megabytes(show, drawn):
     assert drawn("large").stat().st_size < 5_000_000
     page = show("large")

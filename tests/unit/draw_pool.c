@@ -4,7 +4,7 @@
  *
  *     draw-pool POOL page|json|metrics
  *
- * writes to standard output.  POOL: one, three, hostile, large, mixed, empty.
+ * writes to standard output.  POOL: one, three, hostile, unsure, mixed, large, empty.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +12,7 @@
 
 #include <report.h>
 
+#include "features-gen.h"
 #include "pools.h"
 #include "util.h"
 
@@ -115,6 +116,29 @@ static void draw_three(struct drawing *d)
     add_event(d, "init", "three", "", "");
 }
 
+/* A host whose dump does not say whether it has ERMS. */
+static void draw_unsure(struct drawing *d)
+{
+    struct pool *p = &d->pool;
+    size_t all = pools_capture(p, "intel-cascadelake-sp", 0, "4.17.7");
+    size_t half = pools_capture(p, "intel-cascadelake-sp", 0, "4.17.7");
+    size_t h = pools_host(p, "known", all, 64, 40);
+
+    for (unsigned int i = XC_POLICY_HOST; i < XC_POLICIES; i++) {
+        struct featureset fs = {{0}};
+
+        featureset_set(&fs, X86_FEATURE_ERMS);
+        p->captures[half].unknown[i] = xcalloc(1, sizeof(struct cpu_policy));
+        policy_from_featureset(p->captures[half].unknown[i], &fs);
+        policy_to_featureset(p->captures[half].policy[i], &fs);
+        featureset_clear(&fs, X86_FEATURE_ERMS);
+        policy_from_featureset(p->captures[half].policy[i], &fs);
+    }
+    set(&pools_domain(p, h, "web1", pools_born(p, all, GUEST_HVM_HAP), 4)->usage,
+        "told avx512f, its state never used");
+    (void)pools_host(p, "unsure", half, 64, 40);
+}
+
 static void draw_hostile(struct drawing *d)
 {
     struct pool *p = &d->pool;
@@ -191,6 +215,8 @@ static int fill(struct drawing *d, const char *name)
         draw_three(d);
     else if (!strcmp(name, "hostile"))
         draw_hostile(d);
+    else if (!strcmp(name, "unsure"))
+        draw_unsure(d);
     else if (!strcmp(name, "mixed"))
         draw_large(d, fleet, 8, 1, 30, 12);
     else if (!strcmp(name, "large"))
@@ -210,8 +236,9 @@ int main(int argc, char **argv)
     int rc;
 
     if (argc != 3 || fill(&d, argv[1])) {
-        (void)fputs("usage: draw-pool one|three|hostile|mixed|large|empty page|json|metrics\n",
-                    stderr);
+        (void)fputs(
+            "usage: draw-pool one|three|hostile|unsure|mixed|large|empty page|json|metrics\n",
+            stderr);
         return 2;
     }
     date_now(when);

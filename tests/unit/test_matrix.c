@@ -34,7 +34,7 @@ static enum verdict ask_one(const struct pool *p, size_t domain, size_t host)
     return v;
 }
 
-/* Every pair, asked one by one; returns how many there are of each answer. */
+/* Every pair, asked one by one; returns how many there are of each answer on other hosts. */
 static struct matrix_count compare_all(const struct pool_matrix *m)
 {
     const struct pool *p = m->pool;
@@ -45,6 +45,8 @@ static struct matrix_count compare_all(const struct pool_matrix *m)
             enum verdict v = ask_one(p, d, h);
 
             assert_int_equal(matrix_of(m, d, h), v);
+            if (p->domains[d].host == h)
+                continue;
             n.yes += v == VERDICT_YES;
             n.no += v == VERDICT_NO;
             n.unknown += v == VERDICT_UNKNOWN;
@@ -82,9 +84,9 @@ static void test_two_generations(void **state)
     assert_int_equal(m.n_rows, 3);
     assert_int_equal(m.n_columns, 2);
     n = compare_all(&m);
-    assert_int_equal(n.yes, 2 * 2 + 3);
+    assert_int_equal(n.yes, 2 * 1 + 2);
     assert_int_equal(n.no, 2);
-    assert_int_equal(n.unknown, 3);
+    assert_int_equal(n.unknown, 2);
     /* The rich ones lack their AVX2 and others on c, by name. */
     why = matrix_why(&m, m.row_of[0], m.column_of[2], 0);
     assert_non_null(strstr(why, "lacks "));

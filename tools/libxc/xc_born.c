@@ -98,7 +98,10 @@ int xc_widen_default(const char *path, enum xc_policy_index index, struct cpu_po
 
 int xc_widen_own(xc_handle *xch, enum xc_policy_index index, struct cpu_policy *p)
 {
+    const int before = errno;
     int rc = xc_is_sim(xch) ? 0 : xc_widen_default(XC_BORN_FILE, index, p);
 
+    if (rc >= 0)
+        errno = before; /* that there is no such file is nobody's failure */
     return rc < 0 ? xc_fail(xch, errno, "%s: %s", XC_BORN_FILE, xc_reason(xch, errno)) : rc;
 }

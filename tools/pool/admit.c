@@ -345,11 +345,14 @@ Xenlevel__File *pool_lower(const struct pool_level *level, const struct pool_cap
     struct cpu_policy *lower = xcalloc(1, sizeof(*lower));
     Xenlevel__File *file = xlp_new();
     bool any = false;
+    char date[21];
     int rc = 0;
 
+    date_now(date);
     file->content_case = XENLEVEL__FILE__CONTENT_LEVEL;
     file->level = xcalloc(1, sizeof(*file->level));
     xenlevel__level__init(file->level);
+    file->level->date = xstrdup(date);
     for (unsigned int type = POOL_PV; !rc && type < POOL_TYPES; type++) {
         if (!level->have[type] || !newcomer->have[answer_default(type_of(type))])
             continue;

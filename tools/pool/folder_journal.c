@@ -76,8 +76,8 @@ static bool has_digest(struct folder *f, int folder, const char *name,
 }
 
 /*
- * Rename, and find out what happened when that fails: an NFS server's answer can be lost after it
- * has done it.
+ * Rename, and find out what happened when that fails: one who was ended then may have done it
+ * before, and an NFS server's answer can be lost after it has done it.
  */
 static int rename_surely(struct folder *f, const char *from, int folder, const char *to,
                          const ProtobufCBinaryData *digest)
@@ -162,25 +162,21 @@ static Xenlevel__Journal *fail_damaged(struct folder *f)
 static Xenlevel__Journal *read_journal(struct folder *f)
 {
     unsigned char digest[DIGEST_SIZE];
-    Xenlevel__Journal *journal;
+    Xenlevel__Journal *journal = NULL;
     unsigned char *bytes = NULL;
     void *all = NULL;
     size_t len = 0;
     int rc = folder_read_file(f, f->dot, FOLDER_JOURNAL, JOURNAL_MAX, &all, &len);
 
-    if (rc > 0)
-        (void)store_fail(f->store, ENOENT, "%s: its journal is gone", store_name(f->store));
     if (rc)
-        return NULL;
+        return rc > 0 ? fail_damaged(f) : NULL;
     bytes = all;
     if (len >= DIGEST_SIZE)
         digest_bytes(bytes + DIGEST_SIZE, len - DIGEST_SIZE, digest);
-    if (len < DIGEST_SIZE || memcmp(bytes, digest, DIGEST_SIZE) != 0)
-        journal = fail_damaged(f);
-    else if (!(journal = xenlevel__journal__unpack(NULL, len - DIGEST_SIZE, bytes + DIGEST_SIZE)))
-        journal = fail_damaged(f);
+    if (len >= DIGEST_SIZE && !memcmp(bytes, digest, DIGEST_SIZE))
+        journal = xenlevel__journal__unpack(NULL, len - DIGEST_SIZE, bytes + DIGEST_SIZE);
     free(all);
-    return journal;
+    return journal ? journal : fail_damaged(f);
 }
 
 static char *name_of_new(size_t i)
@@ -195,13 +191,6 @@ static bool step_is_valid(const Xenlevel__JournalStep *step)
            (!step->file[0] || (is_new(step->file) && !strchr(step->file, '/')));
 }
 
-static int fail_lost(struct folder *f, const Xenlevel__Journal *journal, const char *key)
-{
-    return store_fail(f->store, EIO,
-                      "%s: the change that %s made cannot be finished: the value of %s is lost",
-                      store_name(f->store), journal->who, key);
-}
-
 /* Do one step, in the folder of its kind. */
 static int do_step(struct folder *f, const Xenlevel__Journal *journal,
                    const Xenlevel__JournalStep *step, int folder, const char *name)
@@ -214,8 +203,9 @@ static int do_step(struct folder *f, const Xenlevel__Journal *journal,
         return 0;
     if (errno != ENOENT || !fstatat(f->dot, step->file, &st, AT_SYMLINK_NOFOLLOW))
         return folder_fail(f, step->key);
-    /* Done before by one who was killed then. */
-    return has_digest(f, folder, name, &step->digest) ? 0 : fail_lost(f, journal, step->key);
+    return store_fail(f->store, EIO,
+                      "%s: the change that %s made cannot be finished: the value of %s is lost",
+                      store_name(f->store), journal->who, step->key);
 }
 
 static int make_kind_folder(struct folder *f, const struct folder_kind *kind)
@@ -237,7 +227,6 @@ static int make_kind_folder(struct folder *f, const struct folder_kind *kind)
     return sync_folder(f->root) ? folder_fail(f, kind->name) : 0;
 }
 
-/* Do one step, and see that it is on the disk. */
 static int apply_step(struct folder *f, const Xenlevel__Journal *journal,
                       const Xenlevel__JournalStep *step)
 {
@@ -256,11 +245,40 @@ static int apply_step(struct folder *f, const Xenlevel__Journal *journal,
         return errno == ENOENT ? folder_fail(f, kind->name) : -1;
     name = folder_file_name(kind, step->key);
     rc = do_step(f, journal, step, folder, name);
-    if (!rc && sync_folder(folder))
-        rc = folder_fail(f, step->key);
     free(name);
     (void)close(folder);
     return rc;
+}
+
+static bool is_touched(struct folder *f, const Xenlevel__Journal *journal,
+                       const struct folder_kind *kind)
+{
+    const struct folder_kind *of;
+
+    for (size_t i = 0; i < journal->n_steps; i++)
+        if (!folder_find_kind(f, journal->steps[i]->key, &of) && of == kind)
+            return true;
+    return false;
+}
+
+/* See that what has been done is on the disk. */
+static int sync_touched(struct folder *f, const Xenlevel__Journal *journal)
+{
+    for (size_t i = 0; i < folder_nr_kinds; i++) {
+        int folder, rc;
+
+        if (!is_touched(f, journal, &folder_kinds[i]))
+            continue;
+        folder = folder_open_kind(f, &folder_kinds[i]);
+        rc = folder < 0 ? -1 : sync_folder(folder);
+        if (rc && (folder >= 0 || errno == ENOENT))
+            (void)folder_fail(f, folder_kinds[i].name);
+        if (folder >= 0)
+            (void)close(folder);
+        if (rc)
+            return -1;
+    }
+    return 0;
 }
 
 /* Do all steps and forget the journal. */
@@ -269,6 +287,8 @@ static int apply_journal(struct folder *f, const Xenlevel__Journal *journal)
     for (size_t i = 0; i < journal->n_steps; i++)
         if (apply_step(f, journal, journal->steps[i]))
             return -1;
+    if (sync_touched(f, journal))
+        return -1;
     if (unlink_surely(f->dot, FOLDER_JOURNAL) || sync_folder(f->dot))
         return folder_fail(f, FOLDER_DOT "/" FOLDER_JOURNAL);
     return 0;
@@ -321,7 +341,7 @@ static void begin_draft(struct draft *d, const struct folder_step *steps, size_t
 
     xenlevel__journal__init(&d->journal);
     d->steps = xcalloc(n, sizeof(*d->steps));
-    d->pointers = xcalloc(n, sizeof(*d->pointers));
+    d->pointers = xcalloc(n, sizeof(Xenlevel__JournalStep *));
     d->digests = xcalloc(n, sizeof(*d->digests));
     date_now(when);
     (void)gethostname(host, sizeof(host) - 1);
@@ -368,9 +388,13 @@ static int prepare(struct folder *f, const struct draft *d, const struct folder_
 static int write_journal(struct folder *f, const struct draft *d)
 {
     size_t len = xenlevel__journal__get_packed_size(&d->journal);
-    unsigned char *bytes = xcalloc(1, DIGEST_SIZE + len), digest[DIGEST_SIZE];
+    unsigned char *bytes, digest[DIGEST_SIZE];
     int rc;
 
+    if (DIGEST_SIZE + len > JOURNAL_MAX)
+        return store_fail(f->store, EFBIG, "%s: too much for one transaction: %zu changes",
+                          store_name(f->store), d->journal.n_steps);
+    bytes = xcalloc(1, DIGEST_SIZE + len);
     (void)xenlevel__journal__pack(&d->journal, bytes + DIGEST_SIZE);
     digest_bytes(bytes + DIGEST_SIZE, len, bytes);
     digest_bytes(bytes, DIGEST_SIZE + len, digest);

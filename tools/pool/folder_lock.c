@@ -31,12 +31,18 @@ static void hide_from_git(int folder)
     (void)close(fd);
 }
 
+static bool is_denied(int err)
+{
+    return err == EACCES || err == EPERM || err == EROFS;
+}
+
 static int open_dot(struct folder *f, bool create)
 {
     const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
+    /* Each time anew: somebody may have removed it. */
     if (f->dot >= 0)
-        return 0;
+        (void)close(f->dot);
     f->dot = openat(f->root, FOLDER_DOT, flags);
     if (f->dot >= 0 || errno != ENOENT || !create)
         return f->dot < 0 ? -1 : 0;
@@ -59,7 +65,7 @@ static int open_lock(struct folder *f, bool *can_write)
     if (open_dot(f, true))
         return -1;
     fd = openat(f->dot, FOLDER_LOCK, O_RDWR | O_CREAT | flags, 0666);
-    if (fd < 0 && (errno == EACCES || errno == EPERM || errno == EROFS)) {
+    if (fd < 0 && is_denied(errno)) {
         int err = errno;
 
         *can_write = false;
@@ -132,7 +138,7 @@ static void wait_a_little(unsigned int tries)
     struct timespec t = {0};
 
     (void)!getrandom(&random, sizeof(random), 0);
-    t.tv_nsec = (long)(500000u + random % (most * 1000000u));
+    t.tv_nsec = 500000L + (long)random % ((long)most * 1000000L);
     (void)nanosleep(&t, NULL);
 }
 
@@ -160,8 +166,8 @@ static int lock_once(struct folder *f, bool alone)
 {
     int fd = open_lock(f, &f->can_write);
 
-    if (fd < 0 && !alone && (errno == EACCES || errno == EPERM || errno == EROFS))
-        return 0;
+    if (fd < 0 && is_denied(errno))
+        return alone ? folder_fail(f, "it may only be read") : 0;
     if (fd < 0)
         return folder_fail(f, FOLDER_DOT "/" FOLDER_LOCK);
     if (alone && !f->can_write) {
@@ -194,8 +200,6 @@ int folder_lock(struct folder *f, bool alone)
             return 0;
         }
         folder_unlock(f);
-        (void)close(f->dot);
-        f->dot = -1;
     }
     errno = ESTALE;
     return folder_fail(f, "somebody removes its lock again and again");

@@ -297,6 +297,13 @@ static void add_pairs(struct matrix_count *c, enum verdict v, uint64_t n)
         c->unknown += n;
 }
 
+/* That a guest can be where it is says nothing of how it can move. */
+static void take_away_own(struct pool_matrix *m)
+{
+    for (size_t d = 0; d < m->pool->n_domains; d++)
+        add_pairs(&m->all, matrix_of(m, d, m->pool->domains[d].host), (uint64_t)-1);
+}
+
 void matrix_build(const struct pool *p, struct pool_matrix *m)
 {
     struct asking a = {.pool = p};
@@ -322,6 +329,7 @@ void matrix_build(const struct pool *p, struct pool_matrix *m)
             m->verdicts[r * m->n_columns + c] = (uint8_t)v;
             add_pairs(&m->all, v, (uint64_t)m->rows[r].n * m->columns[c].n);
         }
+    take_away_own(m);
     answer_free(&a.answer);
     free(a.hosts);
     free(a.verdicts);

@@ -38,7 +38,7 @@ struct pool_matrix {
     size_t *order_domains, *order_hosts; /* their indices, class by class */
     uint8_t *cpus;                       /* enum verdict of their CPUs alone, */
     uint8_t *verdicts;                   /* and with their releases: [row * n_columns + column] */
-    struct matrix_count all;             /* an image counts as a guest */
+    struct matrix_count all;             /* guests and images, on hosts other than their own */
 };
 
 /* Fill *m.  It points into the pool, which must outlive it and stay as it is. */
@@ -50,9 +50,9 @@ enum verdict matrix_verdict(const struct pool_matrix *m, size_t row, size_t colu
 enum verdict matrix_cpus(const struct pool_matrix *m, size_t row, size_t column);
 /* Return whether that guest can run on that host, by their indices in the pool. */
 enum verdict matrix_of(const struct pool_matrix *m, size_t domain, size_t host);
-/* Count the guests of a row by hosts. */
+/* Count the hosts by whether they can run the guests of a row. */
 struct matrix_count matrix_count_row(const struct pool_matrix *m, size_t row);
-/* Count the guests that have this column for a host. */
+/* Count the guests by whether hosts of this column can run them. */
 struct matrix_count matrix_count_column(const struct pool_matrix *m, size_t column);
 
 /* Ask for the whole answer: what stands against it, what is not known.  *a was initialised

@@ -180,12 +180,25 @@ static void write_graphs(const struct report *r, struct json *j)
             json_close_array(j);
             write_edges(g, a, "to", REPORT_EDGE_ALL, j);
             write_edges(g, a, "some_to", REPORT_EDGE_SOME, j);
+            write_edges(g, a, "cannot_say_to", REPORT_EDGE_UNKNOWN, j);
             json_close_object(j);
         }
         json_close_array(j);
         json_close_object(j);
     }
     json_close_array(j);
+}
+
+static void write_plan(const struct report *r, size_t h, struct json *j)
+{
+    if (!r->planned) {
+        json_string(j, "plan", NULL);
+        return;
+    }
+    json_object(j, "plan");
+    json_number(j, "move", r->hosts[h].moves);
+    json_number(j, "stay", r->hosts[h].stay);
+    json_close_object(j);
 }
 
 static void write_hosts(const struct report *r, struct json *j)
@@ -206,6 +219,7 @@ static void write_hosts(const struct report *r, struct json *j)
         text(j, "microcode", host->record->microcode);
         text(j, "born_level", host->record->born_level);
         json_number(j, "can_leave", r->hosts[h].leave);
+        write_plan(r, h, j);
         json_array(j, "vms");
         for (size_t d = 0; d < host->n_domains; d++) {
             size_t at = host->first_domain + d;
@@ -213,6 +227,8 @@ static void write_hosts(const struct report *r, struct json *j)
             json_object(j, NULL);
             json_string(j, "name", p->domains[at].record->name);
             json_number(j, "guest", r->guest_of[at]);
+            if (p->domains[at].record->usage && *p->domains[at].record->usage)
+                json_string(j, "usage", p->domains[at].record->usage);
             json_close_object(j);
         }
         json_close_array(j);

@@ -16,7 +16,7 @@ struct moves {
     enum guest_type type;
     size_t *kind; /* numbers of kinds */
     size_t n;
-    bool *can; /* [from * n + to] */
+    uint8_t *verdict; /* enum verdict, [from * n + to] */
 };
 
 static bool runs(const struct report *r, size_t kind, enum guest_type type)
@@ -46,7 +46,7 @@ static void ask_moves(const struct report *r, struct moves *m)
             const struct answer_host host = report_answer_host(r, m->kind[to]);
 
             answer_ask(&born, &host, &answer);
-            m->can[from * m->n + to] = answer_verdict(&answer) == VERDICT_YES;
+            m->verdict[from * m->n + to] = (uint8_t)answer_verdict(&answer);
         }
     }
     answer_free(&answer);
@@ -60,7 +60,7 @@ static struct moves find_moves(const struct report *r, enum guest_type type)
     for (size_t k = 0; k < r->n_kinds; k++)
         if (runs(r, k, type))
             m.kind[m.n++] = k;
-    m.can = xcalloc(m.n * m.n + 1, sizeof(bool));
+    m.verdict = xcalloc(m.n * m.n + 1, sizeof(*m.verdict));
     ask_moves(r, &m);
     return m;
 }
@@ -69,8 +69,8 @@ static struct moves find_moves(const struct report *r, enum guest_type type)
 static bool are_alike(const struct moves *m, size_t a, size_t b)
 {
     for (size_t k = 0; k < m->n; k++)
-        if (m->can[a * m->n + k] != m->can[b * m->n + k] ||
-            m->can[k * m->n + a] != m->can[k * m->n + b])
+        if (m->verdict[a * m->n + k] != m->verdict[b * m->n + k] ||
+            m->verdict[k * m->n + a] != m->verdict[k * m->n + b])
             return false;
     return true;
 }
@@ -122,22 +122,23 @@ static void free_groups(struct report_graph *g)
 static void make_edges(const struct moves *m, const size_t *group, struct report_graph *g)
 {
     size_t n = g->n_groups;
-    bool *not = xcalloc(n * n + 1, sizeof(bool));
+    bool *fails = xcalloc(n * n + 1, sizeof(bool));
 
     g->edge = xcalloc(n * n + 1, sizeof(*g->edge));
     for (size_t a = 0; a < m->n; a++)
         for (size_t b = 0; b < m->n; b++) {
             size_t edge = group[a] * n + group[b];
 
-            if (m->can[a * m->n + b])
+            if (m->verdict[a * m->n + b] == VERDICT_YES)
                 g->edge[edge] = REPORT_EDGE_ALL;
-            else
-                not [edge] = true;
+            else if (m->verdict[a * m->n + b] == VERDICT_UNKNOWN && !g->edge[edge])
+                g->edge[edge] = REPORT_EDGE_UNKNOWN;
+            fails[edge] |= m->verdict[a * m->n + b] != VERDICT_YES;
         }
     for (size_t i = 0; i < n * n; i++)
-        if (g->edge[i] && not [i])
+        if (g->edge[i] == REPORT_EDGE_ALL && fails[i])
             g->edge[i] = REPORT_EDGE_SOME;
-    free(not );
+    free(fails);
 }
 
 /* Can a guest that goes from a to b and from b to c always go from a to c? */
@@ -178,8 +179,8 @@ static void choose_drawn(struct report_graph *g)
         for (size_t b = 0; b < n; b++) {
             uint8_t edge = a == b ? REPORT_EDGE_NONE : g->edge[a * n + b];
 
-            g->drawn[a * n + b] =
-                edge && !((g->reduced || edge == REPORT_EDGE_SOME) && has_step(g, a, b));
+            g->drawn[a * n + b] = edge >= REPORT_EDGE_SOME &&
+                                  !((g->reduced || edge == REPORT_EDGE_SOME) && has_step(g, a, b));
         }
 }
 
@@ -199,7 +200,7 @@ static void make_graph(const struct report *r, enum guest_type type, struct repo
     choose_drawn(g);
     free(group);
     free(m.kind);
-    free(m.can);
+    free(m.verdict);
 }
 
 static bool has_guests(const struct report *r, enum guest_type type)

@@ -151,7 +151,7 @@ void report_attention(const struct report *r, FILE *f)
     html(f,
          "<section class=\"attention%s\" aria-labelledby=\"attention-title\">\n<h2 "
          "id=\"attention-title\">%s</h2>\n",
-         n ? "" : " none", n ? "To look at" : "Nothing needs a look");
+         n ? "" : " none", n ? "What needs a look" : "Nothing needs a look");
     if (n)
         (void)fprintf(f, "<ul>\n%s</ul>\n", text);
     else

@@ -91,6 +91,15 @@ static void write_heads(const struct report *r, const struct choice *columns, FI
     (void)fputs("</tr></thead>\n", f);
 }
 
+static void write_vm(const struct pool *p, size_t domain, FILE *f)
+{
+    const struct pool_domain *d = &p->domains[domain];
+    const char *usage = d->record->usage;
+
+    html(f, "<li>%s on %s%s%s</li>", d->record->name, p->hosts[d->host].record->name,
+         usage && *usage ? ": " : "", usage);
+}
+
 /* The first names; the script writes all of them when they are opened. */
 static void write_names(const struct report *r, size_t guest, FILE *f)
 {
@@ -100,8 +109,7 @@ static void write_names(const struct report *r, size_t guest, FILE *f)
     html(f, "<ul class=\"names\">");
     for (size_t d = 0; d < p->n_domains && n < NAMES_MOST; d++)
         if (r->guest_of[d] == guest) {
-            html(f, "<li>%s on %s</li>", p->domains[d].record->name,
-                 p->hosts[p->domains[d].host].record->name);
+            write_vm(p, d, f);
             n++;
         }
     if (r->guests[guest].n_vms > n)
@@ -114,7 +122,7 @@ static void write_row(const struct report *r, size_t guest, const struct choice 
     const struct report_guest *g = &r->guests[guest];
 
     html(f,
-         "<tr><th scope=\"row\"><details data-guest=\"%zu\"><summary>%s, %s<span "
+         "<tr><th scope=\"row\"><details data-guest=\"%zu\"><summary>%s: %s<span "
          "class=\"count\">%zu %s",
          guest, g->type == GUEST_PV ? "PV" : "HVM, PVH", g->name, g->n_vms,
          g->n_vms == 1 ? "VM" : "VMs");

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "describe.h"
+#include "plan.h"
 #include "report-private.h"
 #include "unknown.h"
 #include "util.h"
@@ -168,28 +169,62 @@ static void make_kinds(struct report *r)
     free(kind);
 }
 
+/* What guests are born with there for sure, and what they may be. */
+static void find_offered(const struct report *r, size_t kind, struct featureset *sure,
+                         struct featureset *unknown)
+{
+    const struct pool_capture *c = &r->in->pool->captures[r->kinds[kind].capture];
+    const struct cpu_policy *mask = c->have[XC_POLICY_HVM_DEFAULT]
+                                        ? c->unknown[XC_POLICY_HVM_DEFAULT]
+                                        : c->unknown[XC_POLICY_PV_DEFAULT];
+
+    memset(unknown, 0, sizeof(*unknown));
+    if (mask)
+        unknown_features(mask, unknown);
+    find_comparable(find_born(c), sure);
+    featureset_andnot(sure, sure, unknown);
+}
+
+static bool is_one_vendor(const struct report *r)
+{
+    const struct cpu_policy *first = NULL;
+
+    for (size_t i = 0; i < r->n_kinds; i++) {
+        const struct cpu_policy *p = find_born(&r->in->pool->captures[r->kinds[i].capture]);
+
+        if (p && first &&
+            (p->basic[0].b != first->basic[0].b || p->basic[0].c != first->basic[0].c ||
+             p->basic[0].d != first->basic[0].d))
+            return false;
+        first = p ? p : first;
+    }
+    return true;
+}
+
 /* Of every capability: which kind alone stands against it? */
 static void find_costs(struct report *r)
 {
-    struct featureset any = {{0}}, once = {{0}}, twice = {{0}}, lacking, all;
+    struct featureset any = {{0}}, once = {{0}}, twice = {{0}}, sure, unknown, lacking;
 
-    for (size_t i = 0; i < r->n_kinds; i++) {
-        find_comparable(find_born(&r->in->pool->captures[r->kinds[i].capture]), &all);
-        featureset_or(&any, &any, &all);
+    r->one_vendor = is_one_vendor(r);
+    for (size_t i = 0; i < r->n_kinds && r->one_vendor; i++) {
+        find_offered(r, i, &sure, &unknown);
+        featureset_or(&any, &any, &sure);
     }
     featureset_and(&any, &any, featureset_merge_mask(MERGE_CAPABILITY));
-    for (unsigned int pass = 0; pass < 2; pass++)
-        for (size_t i = 0; i < r->n_kinds; i++) {
-            find_comparable(find_born(&r->in->pool->captures[r->kinds[i].capture]), &all);
-            featureset_andnot(&lacking, &any, &all);
-            if (pass) {
-                featureset_andnot(&r->kinds[i].cost, &lacking, &twice);
-                continue;
-            }
-            featureset_and(&all, &lacking, &once);
-            featureset_or(&twice, &twice, &all);
-            featureset_or(&once, &once, &lacking);
-        }
+    for (size_t i = 0; i < r->n_kinds; i++) {
+        find_offered(r, i, &sure, &unknown);
+        featureset_andnot(&lacking, &any, &sure);
+        featureset_and(&sure, &lacking, &once);
+        featureset_or(&twice, &twice, &sure);
+        featureset_or(&once, &once, &lacking);
+    }
+    for (size_t i = 0; i < r->n_kinds; i++) {
+        find_offered(r, i, &sure, &unknown);
+        featureset_andnot(&lacking, &any, &sure);
+        featureset_andnot(&lacking, &lacking, &unknown);
+        featureset_andnot(&r->kinds[i].cost, &lacking, &twice);
+    }
 }
 
 /* ---- classes of VMs ---- */
@@ -231,7 +266,7 @@ static char *name_guest(const struct report *r, const struct report_guest *g, co
         return xasprintf("level %s", level);
     for (size_t k = 0; k < r->n_kinds; k++)
         if (is_born_with(r, k, g->type, policy))
-            return xasprintf("all of kind %s", r->kinds[k].name);
+            return xasprintf("full CPU of kind %s", r->kinds[k].name);
     brand = show_cpu(policy);
     cpu = report_short_cpu(brand);
     name = xasprintf("%s%s%u features", cpu, *cpu ? ", " : "", count_features(r, g->policy));
@@ -380,6 +415,22 @@ static void count_leavers(struct report *r)
     free(takers);
 }
 
+static void make_plans(struct report *r)
+{
+    const struct plan_options options = {.reserve = PLAN_RESERVE};
+    const struct pool *p = r->in->pool;
+
+    r->planned = p->n_hosts > 1 && p->n_hosts <= REPORT_PLANS;
+    for (size_t h = 0; h < p->n_hosts && r->planned; h++) {
+        struct evacuation e;
+
+        plan_evacuate(&r->matrix, &options, h, &e);
+        r->hosts[h].moves = e.n_moves;
+        r->hosts[h].stay = e.n_stuck;
+        evacuation_free(&e);
+    }
+}
+
 static void count_states(struct report *r)
 {
     const struct pool *p = r->in->pool;
@@ -409,6 +460,7 @@ void report_make(const struct report_input *in, struct report *r)
     count_pairs(r);
     sort_reasons(r);
     count_leavers(r);
+    make_plans(r);
     report_make_graphs(r);
 }
 

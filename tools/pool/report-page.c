@@ -17,7 +17,7 @@ static void say_hosts_left(const struct report *r, const struct report_graph *g,
     for (size_t i = 0; i < g->n_groups; i++)
         n -= g->groups[i].n_hosts;
     if (n)
-        html(f, "<p>%zu %s run no such guests.</p>\n", n, n == 1 ? "host does not" : "hosts");
+        html(f, "<p>%zu %s no such guests.</p>\n", n, n == 1 ? "host runs" : "hosts run");
 }
 
 static void say_level(const struct report *r, const struct report_graph *g, FILE *f)
@@ -39,17 +39,24 @@ static void say_level(const struct report *r, const struct report_graph *g, FILE
 
 static void say_arrows(const struct report_graph *g, FILE *f)
 {
-    bool any = false, some = false;
+    bool any = false, some = false, unknown = false;
 
     for (size_t i = 0; i < g->n_groups * g->n_groups; i++) {
         any |= g->drawn[i];
         some |= g->drawn[i] && g->edge[i] == REPORT_EDGE_SOME;
+        unknown |= g->edge[i] == REPORT_EDGE_UNKNOWN;
     }
     if (g->n_groups == 1) {
         if (g->groups[0].n_hosts > 1)
             html(f, "<p>Guests that are born on one of these hosts can run on the others.</p>\n");
         return;
     }
+    if (unknown)
+        html(f,
+             "<p>Of some kinds nobody can say whether these guests can run there, because not all "
+             "is known of their hosts: no arrow goes there.</p>\n");
+    if (!any && unknown)
+        return;
     if (!any) {
         html(f, "<p>No guest that is born so can run on another kind of host.</p>\n");
         return;

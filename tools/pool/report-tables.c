@@ -13,7 +13,7 @@
 
 #define NAMES_MOST    30
 #define FEATURES_MOST 14
-#define HOSTS_SHORT   30 /* a longer table has a window of its own */
+#define ROWS_SHORT    30 /* a longer table has a window of its own */
 
 static const char *plural_of(size_t n, const char *one, const char *many)
 {
@@ -75,7 +75,7 @@ static void write_kind(const struct report *r, size_t i, FILE *f)
              k->level == REPORT_YES ? "<td>%s</td>" : "<td><span class=\"tag bad\">%s</span></td>",
              words[k->level]);
     html(f, "<td>");
-    if (r->n_kinds > 1)
+    if (r->n_kinds > 1 && r->one_vendor)
         write_features(&k->cost, f);
     html(f, "</td></tr>\n");
 }
@@ -86,10 +86,12 @@ void report_kinds_table(const struct report *r, FILE *f)
         html(f, "<p>The pool has no hosts yet.</p>\n");
         return;
     }
-    html(f, "<p>Hosts of a kind offer guests the same CPU under the same release of Xen. What a "
-            "kind costs: the features that all other kinds have and it does not, so that a level "
-            "of all hosts is without them.</p>\n"
-            "<div class=\"scroll\"><table class=\"list\"><thead><tr><th scope=\"col\">Kind</th>"
+    html(f, "<p>Hosts of a kind offer guests the same CPU under the same release of Xen. %s</p>\n",
+         r->one_vendor
+             ? "What a kind costs: the features that all other kinds have and it does not, "
+               "so that a level of all hosts is without them."
+             : "They are of different vendors: no level can hold for all of them.");
+    html(f, "<div class=\"scroll\"><table class=\"list\"><thead><tr><th scope=\"col\">Kind</th>"
             "<th scope=\"col\">CPU</th><th scope=\"col\">Xen</th><th scope=\"col\">Hosts</th>"
             "<th scope=\"col\" class=\"number\">VMs there</th>");
     if (r->in->pool->level != POOL_NONE)
@@ -139,6 +141,19 @@ static void write_state(const struct pool_host *host, FILE *f)
     html(f, "</td>");
 }
 
+/* How many of its VMs can leave it: by the plan, where there is one. */
+static void write_leavers(const struct report *r, size_t h, FILE *f)
+{
+    const struct report_host *host = &r->hosts[h];
+    size_t all = r->planned ? host->moves + host->stay : r->in->pool->hosts[h].n_domains;
+    size_t can = r->planned ? host->moves : host->leave;
+
+    html(f, "<td class=\"number\" data-v=\"%zu\">", all - can);
+    if (all && r->in->pool->n_hosts > 1)
+        html(f, can == all ? "all" : can ? "%zu of %zu" : "none", can, all);
+    html(f, "</td>");
+}
+
 static void write_host(const struct report *r, size_t h, FILE *f)
 {
     const struct pool_host *host = &r->in->pool->hosts[h];
@@ -148,16 +163,9 @@ static void write_host(const struct report *r, size_t h, FILE *f)
 
     html(f,
          "<tr><th scope=\"row\">%s</th><td><a class=\"letter\" href=\"#kind-%s\">%s</a></td>"
-         "<td class=\"number\" data-v=\"%zu\">%zu</td><td class=\"number\" data-v=\"%zu\">",
-         record->name, k->name, k->name, host->n_domains, host->n_domains,
-         host->n_domains - r->hosts[h].leave);
-    if (host->n_domains && r->in->pool->n_hosts > 1)
-        html(f,
-             r->hosts[h].leave == host->n_domains ? "all"
-             : r->hosts[h].leave                  ? "%zu of %zu"
-                                                  : "none",
-             r->hosts[h].leave, host->n_domains);
-    html(f, "</td>");
+         "<td class=\"number\" data-v=\"%zu\">%zu</td>",
+         record->name, k->name, k->name, host->n_domains, host->n_domains);
+    write_leavers(r, h, f);
     write_memory(record, f);
     html(f, "<td>%s</td><td>%s</td>", k->xen, record->microcode);
     (void)fprintf(f, "<td class=\"when\" data-v=\"%" PRId64 "\">", find_time(host->seen));
@@ -175,10 +183,13 @@ void report_hosts_table(const struct report *r, FILE *f)
         html(f, "<p>The pool has no hosts yet.</p>\n");
         return;
     }
+    html(
+        f,
+        "<p>Can leave: how many of a host's VMs would find a place on other hosts that are neither "
+        "silent nor in maintenance, %s. <code>xenlevel pool evacuate HOST</code> names the places, "
+        "and what would help the others.</p>\n",
+        r->planned ? "by CPU and memory" : "by their CPU alone");
     html(f,
-         "<p>Can leave: how many of a host's VMs some other host that is neither silent nor in "
-         "maintenance can run, by their CPU alone. <code>xenlevel pool evacuate HOST</code> "
-         "makes a plan and counts memory.</p>\n"
          "<div class=\"tools needs-script\"><label for=\"filter\">Show hosts with</label>"
          "<input type=\"search\" id=\"filter\" autocomplete=\"off\" spellcheck=\"false\">"
          "<span id=\"found\" role=\"status\"></span></div>\n"
@@ -190,7 +201,7 @@ void report_hosts_table(const struct report *r, FILE *f)
          "<th scope=\"col\" class=\"number\">Free, GiB</th><th scope=\"col\">Xen</th>"
          "<th scope=\"col\">Microcode</th><th scope=\"col\">Last seen</th>"
          "<th scope=\"col\">State</th></tr></thead>\n<tbody>\n",
-         p->n_hosts > HOSTS_SHORT ? " tall" : "");
+         p->n_hosts > ROWS_SHORT ? " tall" : "");
     for (size_t h = 0; h < p->n_hosts; h++)
         write_host(r, h, f);
     html(f, "</tbody></table></div>\n");
@@ -270,9 +281,12 @@ void report_history_table(const struct report *r, FILE *f)
     if (in->n_events < in->all_events)
         html(f, "<p>The last %zu of %zu changes; <code>xenlevel pool history</code> has all.</p>\n",
              in->n_events, in->all_events);
-    html(f, "<div class=\"scroll\"><table class=\"list\"><thead><tr><th scope=\"col\">When</th>"
-            "<th scope=\"col\">Who</th><th scope=\"col\">What</th><th scope=\"col\">Of</th>"
-            "<th scope=\"col\">Details</th></tr></thead>\n<tbody>\n");
+    html(f,
+         "<div class=\"scroll%s\" tabindex=\"0\" role=\"region\" aria-label=\"History\"><table "
+         "class=\"list\"><thead><tr><th scope=\"col\">When</th><th scope=\"col\">Who</th>"
+         "<th scope=\"col\">What</th><th scope=\"col\">Of</th><th scope=\"col\">Details</th>"
+         "</tr></thead>\n<tbody>\n",
+         in->n_events > ROWS_SHORT ? " tall" : "");
     for (size_t i = 0; i < in->n_events; i++)
         write_event(in->events[i], f);
     html(f, "</tbody></table></div>\n");

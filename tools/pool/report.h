@@ -16,6 +16,8 @@
 #include "matrix.h"
 #include "pool.h"
 
+#define REPORT_PLANS 1000 /* hosts: a larger pool gets no plan for each of them */
+
 struct report_input {
     const struct pool *pool;
     const char *source; /* how messages call the registry; NULL: it has none */
@@ -62,7 +64,7 @@ struct report_guest {
     size_t policy; /* POOL_NONE: its CPU is not known */
     enum guest_type type;
     const char *xen;
-    char *name; /* "level web.v2", "the whole CPU of kind A", or "Xeon Gold 6248, 212 features" */
+    char *name; /* "level web.v2", "full CPU of kind A", or "Xeon Gold 6248, 212 features" */
     size_t n_vms;
     size_t *here;   /* by kind: how many are there */
     size_t *reason; /* by kind: index */
@@ -72,6 +74,9 @@ struct report_host {
     size_t kind;
     size_t leave; /* how many of its VMs some other host in service can take, memory not counted */
     bool in_service; /* neither silent nor in maintenance */
+    /* What a plan to empty it says, which counts memory (r->planned); images on its disk stay where
+     * they are. */
+    size_t moves, stay;
 };
 
 /* Kinds as nodes of a graph: an edge from a to b where a guest that is born on a with all that it
@@ -84,7 +89,8 @@ struct report_group {
 
 enum report_edge {
     REPORT_EDGE_NONE,
-    REPORT_EDGE_SOME, /* from some of its kinds, or to some */
+    REPORT_EDGE_UNKNOWN, /* nobody can say; never drawn */
+    REPORT_EDGE_SOME,    /* from some of its kinds, or to some */
     REPORT_EDGE_ALL,
 };
 
@@ -112,6 +118,9 @@ struct report {
     size_t n_silent, n_maintenance, n_drift, n_stuck; /* stuck: VMs that cannot leave their host */
     struct report_graph graphs[2];                    /* HVM and PVH; PV where there are such VMs */
     size_t n_graphs;
+    bool
+        one_vendor; /* of all CPUs: else no level has anything in common, and no kind alone costs */
+    bool planned;   /* hosts have a plan: a pool of very many has none */
 };
 
 /* Compute all of it.  *in and what it points to must stay.  Free with report_free(). */

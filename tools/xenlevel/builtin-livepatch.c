@@ -16,8 +16,9 @@
 #include "commands.h"
 #include "kept.h"
 #include "logger.h"
-#include "out.h"
 #include "livepatch.h"
+#include "out.h"
+#include "pool-commands.h"
 #include "util.h"
 
 static const struct cmd_option options[] = {
@@ -30,9 +31,10 @@ static const struct cmd_option options[] = {
      "boot, in " PATCH_DIR},
     {'r', "root", "DIR", "build --all: look, and write, below DIR"},
     {'l', "level", "LEVEL",
-     "load: new domains are born on this level (default, when no FILE is named: " LEVEL_FILE
-     ", if it is there)"},
+     "load: new domains are born on this level: a file, or NAME.vN of the pool (default, when no "
+     "FILE is named: " LEVEL_FILE ", if it is there)"},
     {'k', "keep", NULL, "load --level: keep the level as " LEVEL_FILE ", for the next boot"},
+    POOL_WHERE,
     CMD_JSON,
     CMD_END,
 };
@@ -205,6 +207,8 @@ static int run_livepatch(const struct command *cmd, int argc, char **argv)
             q.root = value;
         else if (letter == 'l')
             q.level = value;
+        else if (letter == 'p')
+            q.where = value;
         else if (letter == 'k')
             q.keep = true;
         else if (letter == 'j')
@@ -220,6 +224,8 @@ static int run_livepatch(const struct command *cmd, int argc, char **argv)
         return cmd_usage(cmd, "--all goes with build, and --root with build --all");
     if (q.level && strcmp(argv[first], "load") != 0)
         return cmd_usage(cmd, "--level goes with load");
+    if (q.where && !q.level)
+        return cmd_usage(cmd, "--pool goes with load --level");
     if (q.keep && !q.level)
         return cmd_usage(cmd, "--keep goes with load --level");
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)

@@ -17,6 +17,7 @@
 #include "gatemark.h"
 #include "json.h"
 #include "kept.h"
+#include "livepatch.h"
 #include "logger.h"
 #include "out.h"
 #include "places.h"
@@ -393,6 +394,40 @@ static void check_patch_now(struct status *s, bool enabled, bool *loaded)
     add_check(s, "livepatch", xstrdup("live patch"), answer, text);
 }
 
+/* Is the level that is kept the one that new domains are born on?  No row where there is neither.
+ */
+static void check_born(struct status *s, bool loaded)
+{
+    char *path = xasprintf("%s%s", s->root, LEVEL_FILE), *text;
+    const bool kept = !access(path, F_OK);
+    struct subject *level = xcalloc(1, sizeof(*level));
+    struct born_now now = {.name = ""};
+    enum answer answer = ANSWER_NO;
+
+    if (s->xch && loaded && born_now_read(s->xch, &now)) {
+        answer = ANSWER_UNKNOWN;
+        text = xstrdup(xc_last_error(s->xch));
+    } else if (kept && subject_open(path, level)) {
+        text = xasprintf("%s cannot be read", path);
+    } else if (!now.name[0]) {
+        text = xasprintf("not on the level of '%s', which is in %s", kept ? level->name : "", path);
+    } else if (kept && !born_now_is(&now, level)) {
+        text = xasprintf("on the level of '%s', but in %s is '%s': `xenlevel livepatch load`",
+                         now.name, path, level->name);
+    } else {
+        answer = now.known ? ANSWER_YES : ANSWER_NO;
+        text = xasprintf("on the level of '%s'%s", now.name,
+                         now.known ? "" : ", but " XC_BORN_FILE " is gone");
+    }
+    if (kept || now.name[0] || answer == ANSWER_UNKNOWN)
+        add_check(s, "born", xstrdup("new domains are born"), answer, text);
+    else
+        free(text);
+    subject_close(level);
+    free(level);
+    free(path);
+}
+
 static void check_patch_boot(struct status *s, bool enabled, bool loaded)
 {
     enum answer answer = loaded ? ANSWER_NO : ANSWER_UNUSED;
@@ -588,6 +623,7 @@ static void run_checks(struct status *s, bool trial)
     if (trial)
         check_refusal(s);
     check_patch_now(s, enabled, &loaded);
+    check_born(s, loaded);
     check_patch_boot(s, enabled, loaded);
     check_host_file(s);
     check_pool(s);

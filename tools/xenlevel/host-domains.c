@@ -181,7 +181,8 @@ static void read_head(int fd, enum xc_sr_layer layer, struct host_domain *one)
     free(head);
 }
 
-static void take_file(const char *folder, const char *name, struct host_domains *d)
+static void take_file(const char *folder, const char *shown, const char *name,
+                      struct host_domains *d)
 {
     char *path = xasprintf("%s/%s", folder, name);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
@@ -192,7 +193,7 @@ static void take_file(const char *folder, const char *name, struct host_domains 
     if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) && find_stream(fd, &layer)) {
         one = add_domain(d);
         one->record->state = XENLEVEL__DOMAIN_STATE__DOMAIN_SAVED;
-        one->record->image = xstrdup(path);
+        one->record->image = xasprintf("%s/%s", shown, name);
         read_head(fd, layer, one);
         if (!*one->record->name)
             one->record->name = xstrdup(name);
@@ -202,7 +203,7 @@ static void take_file(const char *folder, const char *name, struct host_domains 
     free(path);
 }
 
-int host_images_read(const char *folder, struct host_domains *d)
+int host_images_read(const char *folder, const char *shown, struct host_domains *d)
 {
     struct dirent *entry;
     DIR *dir = opendir(folder);
@@ -212,7 +213,7 @@ int host_images_read(const char *folder, struct host_domains *d)
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread, and a stream of its own */
     while ((entry = readdir(dir)))
         if (entry->d_name[0] != '.')
-            take_file(folder, entry->d_name, d);
+            take_file(folder, shown, entry->d_name, d);
     (void)closedir(dir);
     return 0;
 }

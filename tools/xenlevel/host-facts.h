@@ -36,11 +36,12 @@ struct host_domains {
  */
 int host_domains_read(xc_handle *xch, struct host_domains *d);
 /*
- * Add the images of saved domains that are files in a folder, as record->image says.  One whose CPU
+ * Add the images of saved domains that are files in a folder, as record->image says, where the
+ * folder is called as `shown`.  One whose CPU
  * cannot be read is there without it; what is no image is left out.  Returns 0; or -1 with errno
  * when the folder cannot be read.
  */
-int host_images_read(const char *folder, struct host_domains *d);
+int host_images_read(const char *folder, const char *shown, struct host_domains *d);
 /* Sort them by name, then UUID, then image. */
 void host_domains_sort(struct host_domains *d);
 void host_domains_free(struct host_domains *d);

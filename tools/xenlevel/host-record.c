@@ -6,7 +6,10 @@
 #include <string.h>
 
 #include "host-record.h"
+#include "pool-commands.h"
 #include "util.h"
+
+enum { NAMED_GUESTS = 50 };
 
 /* ---- protobuf-c's strings ---- */
 
@@ -180,6 +183,8 @@ static void compare_domains(const struct pool *p, size_t host, const Xenlevel__D
         if (strcmp(d->policy, earlier->policy) != 0)
             add_detail(r, "%s%s: its policy %s", kind_of(d), d->name,
                        *d->policy ? "is another" : "is not known any more");
+        else if (strcmp(d->usage, earlier->usage) != 0 && *d->usage)
+            add_detail(r, "%s%s: what it has used of its CPU: %s", kind_of(d), d->name, d->usage);
         else if (!is_same(&d->base, &earlier->base))
             add_detail(r, "%s%s is not what it was", kind_of(d), d->name);
     }
@@ -210,6 +215,20 @@ static void free_domains(Xenlevel__Domains *d)
 
 /* ---- the record ---- */
 
+/* The live patch says which level it has; the registry's name of it, where it is one of the pool's.
+ */
+static void set_born_patched(Xenlevel__PoolHost *r, const struct pool *p,
+                             const struct born_now *born)
+{
+    const char *name = born->name;
+
+    for (size_t i = 0; i < p->n_levels; i++)
+        if (p->levels[i].file->end == born->check)
+            name = p->levels[i].name;
+    set_text(&r->born, "live patch");
+    set_text(&r->born_level, name);
+}
+
 /* How what is born there by itself comes to be on the level. */
 static void set_born(Xenlevel__PoolHost *r, const struct pool *p, const struct host_self *self)
 {
@@ -217,14 +236,16 @@ static void set_born(Xenlevel__PoolHost *r, const struct pool *p, const struct h
 
     set_text(&r->born, "");
     set_text(&r->born_level, "");
+    if (self->born.name[0]) {
+        set_born_patched(r, p, &self->born);
+        return;
+    }
     if (p->level == POOL_NONE)
         return;
     pool_born(&self->cpu, &p->levels[p->level], &birth);
     if (birth.exactly != VERDICT_YES)
         return;
-    set_text(&r->born, *self->facts->born                           ? self->facts->born
-                       : strstr(self->facts->xen_cmdline, "cpuid=") ? "command line"
-                                                                    : "by itself");
+    set_text(&r->born, strstr(self->facts->xen_cmdline, "cpuid=") ? "command line" : "by itself");
     set_text(&r->born_level, p->levels[p->level].name);
 }
 
@@ -293,6 +314,19 @@ static void describe_drift(const struct pool *p, const struct pool_drift *d, str
     }
 }
 
+/* By name: after a reboot nobody else knows any more what ran here. */
+static void name_stranded(const struct pool *p, const struct pool_drift *d, struct host_refresh *r)
+{
+    for (size_t i = 0; i < d->n_stranded && i < NAMED_GUESTS; i++) {
+        const Xenlevel__Domain *one = p->domains[d->stranded[i]].record;
+
+        add_detail(r, "%s%s cannot %s here any more", kind_of(one), one->name,
+                   *one->image ? "be restored" : "start as it was");
+    }
+    if (d->n_stranded > NAMED_GUESTS)
+        add_detail(r, "nor can %zu others", d->n_stranded - NAMED_GUESTS);
+}
+
 /* In order again, or still not: drift stays until all is back, or an admin accepts it. */
 static void judge_drift(const struct pool *p, const Xenlevel__PoolHost *old,
                         const struct pool_moment *base, const struct pool_moment *now,
@@ -305,9 +339,11 @@ static void judge_drift(const struct pool *p, const Xenlevel__PoolHost *old,
         r->drift = pool_drift_text(&d, p);
     else
         r->drift = xstrdup("");
-    pool_drift_free(&d);
-    if (*r->drift && strcmp(r->drift, old->drift) != 0)
+    if (*r->drift && strcmp(r->drift, old->drift) != 0) {
         add_detail(r, "it is not what it was: %s", r->drift);
+        name_stranded(p, &d, r);
+    }
+    pool_drift_free(&d);
     if (!*r->drift && *old->drift)
         add_detail(r, "it is in order again");
 }
@@ -374,6 +410,7 @@ static void describe_changes(const struct pool *p, size_t host, const struct poo
 {
     const struct pool_host *h = &p->hosts[host];
     const struct pool_moment was = {&p->captures[h->capture], h->record};
+    char was_free[32], is_free[32];
     struct pool_drift d;
 
     pool_drift_compare(p, &was, now, &d);
@@ -385,7 +422,8 @@ static void describe_changes(const struct pool *p, size_t host, const struct poo
                    *now->record->born_level ? "on " : "on no level", now->record->born_level,
                    *now->record->born ? ": " : "", now->record->born);
     if (is_memory_changed(h->record, now->record))
-        add_detail(r, "its memory is used otherwise");
+        add_detail(r, "free memory: %s -> %s", pool_size_text(h->record->memory_free, was_free),
+                   pool_size_text(now->record->memory_free, is_free));
 }
 
 void host_record_refresh(struct pool_change *c, const struct pool *p, size_t host,

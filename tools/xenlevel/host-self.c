@@ -6,6 +6,7 @@
 
 #include "capture.h"
 #include "host-self.h"
+#include "logger.h"
 #include "out.h"
 #include "subject.h"
 #include "util.h"
@@ -34,13 +35,30 @@ static int read_images(struct host_self *self, const struct host_self_options *o
         folder = xasprintf("%s" SAVED_DOMAINS, o->root);
     if (!folder)
         return 0;
-    rc = host_images_read(folder, &self->domains);
+    rc = host_images_read(folder, o->images ? folder : SAVED_DOMAINS, &self->domains);
     if (rc && !o->images && errno == ENOENT)
         rc = 0;
     if (rc) /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
         warn("the folder of saved domains, %s: cannot be read: %s", folder, strerror(errno));
     free(folder);
     return rc;
+}
+
+/* A Xen without live patches has none of ours; what else goes wrong is said. */
+static int read_born(struct host_self *self, xc_handle *xch)
+{
+    struct logger silent;
+    struct xentoollog_logger *logger;
+    int rc;
+
+    if (xc_is_sim(xch))
+        return 0;
+    logger = xc_set_logger(xch, logger_init(&silent, NULL, NULL));
+    rc = born_now_read(xch, &self->born);
+    (void)xc_set_logger(xch, logger);
+    if (rc && errno != EOPNOTSUPP)
+        warn("%s", xc_last_error(xch));
+    return rc && errno != EOPNOTSUPP ? -1 : 0;
 }
 
 static int read_all(struct host_self *self, xc_handle *xch, const struct host_self_options *o)
@@ -52,7 +70,7 @@ static int read_all(struct host_self *self, xc_handle *xch, const struct host_se
     self->name = xstrdup(file->host->name);
     pool_capture_take(&self->cpu, file);
     if (host_facts_read(xch, o->root, self->facts) || host_domains_read(xch, &self->domains) ||
-        read_images(self, o))
+        read_images(self, o) || read_born(self, xch))
         return -1;
     host_domains_sort(&self->domains);
     return 0;

@@ -6,13 +6,15 @@
 #define XENLEVEL_HOST_SELF_H
 
 #include "host-facts.h"
+#include "livepatch.h"
 #include "pool.h"
 #include "xlp.h"
 
 struct host_self {
     char *name;
     struct pool_capture cpu;   /* what it can offer; ->file NULL before it was read */
-    Xenlevel__PoolHost *facts; /* what host_facts_read() says, and what the live patch does */
+    Xenlevel__PoolHost *facts; /* what host_facts_read() says */
+    struct born_now born;      /* the level that the live patch has new domains born on */
     struct host_domains domains;
     bool is_file; /* nothing is known but what the capture says */
     bool is_sim;  /* a simulated host: this machine's files are not its */

@@ -26,28 +26,32 @@ static void print_named(const char *what, const struct named_level *l)
 
 void suggest_print_levels(const struct suggestion *s)
 {
+    struct featureset decided;
     char count[32];
 
     print_named("newest named level that all can give", s->newest);
     print_named("and of any vendor", s->any_vendor);
+    named_decided(&decided);
     for (int type = NAMED_HVM; type >= NAMED_PV; type--) {
         const char *name = type == NAMED_PV ? "PV" : "HVM and PVH";
         struct featureset beyond;
-        char *names;
+        char *names, *more;
 
         if (!s->have[type]) {
             out_text(stdout, 0, 2, "no level for %s guests: not all hosts run them", name);
             continue;
         }
-        beyond = s->features[type];
+        featureset_and(&beyond, &s->features[type], &decided);
         if (s->newest)
             featureset_andnot(&beyond, &beyond, &s->newest->features[type]);
         names = pool_name_features(&beyond);
-        out_text(stdout, 0, 2, "%s guests: all share %s%s%s%s%s%s", name,
+        more =
+            s->newest && *names ? xasprintf("; beyond %s %s", s->newest->name, names) : xstrdup("");
+        out_text(stdout, 0, 2, "%s guests: all share %s%s", name,
                  plural(count, sizeof(count), featureset_count(&s->features[type]), "feature",
                         "features"),
-                 s->newest && *names ? ", beyond " : "", s->newest && *names ? s->newest->name : "",
-                 s->newest && *names ? " " : "", s->newest ? names : "", "");
+                 more);
+        free(more);
         free(names);
     }
 }

@@ -166,7 +166,8 @@ int born_plan_keep(const struct born_plan *plan)
     if (!rc)
         rc = outfile_commit(&o);
     if (rc)
-        warn(XC_BORN_FILE ": %s", strerror(errno)); /* NOLINT(concurrency-mt-unsafe): one thread */
+        warn("%s: %s", XC_BORN_FILE,
+             strerror(errno)); /* NOLINT(concurrency-mt-unsafe): one thread */
     outfile_close(&o);
     return rc;
 }

@@ -12,6 +12,8 @@
 #include "kept.h"
 #include "livepatch.h"
 #include "out.h"
+#include "pool-commands.h"
+#include "store.h"
 #include "util.h"
 
 int livepatch_open_xen(xc_handle **xch, struct xc_version *v)
@@ -151,6 +153,46 @@ static char *choose_payload(const struct livepatch_request *q, const struct xc_v
     return NULL;
 }
 
+/* A copy of a level of the registry, with its version in its name.  Returns 0; or -1 after a
+ * message. */
+static int copy_pool_level(const struct pool_level *from, struct subject *level)
+{
+    char *origin = xasprintf("the pool's level %s", from->name);
+    struct xlp_error error;
+    size_t len;
+    void *bytes = xlp_encode(from->file, &len);
+    Xenlevel__File *file = xlp_decode(origin, bytes, len, &error);
+
+    if (file) {
+        subject_from_file(level, file, origin);
+        free(level->name);
+        level->name = xstrdup(from->name);
+    } else {
+        warn("%s", error.text);
+    }
+    free(bytes);
+    free(origin);
+    return file ? 0 : -1;
+}
+
+/* A level of the pool's registry: "web.v3".  Returns 0; or -1 after a message. */
+static int open_pool_level(const struct livepatch_request *q, struct subject *level)
+{
+    struct pool_session s;
+    int rc = -1;
+
+    if (!pool_session_open(&s, q->where)) {
+        size_t i = pool_find_level(&s.pool, q->level);
+
+        if (i == POOL_NONE)
+            warn("%s: no such file, and the %s has no such level", q->level, store_name(s.store));
+        else
+            rc = copy_pool_level(&s.pool.levels[i], level);
+    }
+    pool_session_close(&s);
+    return rc;
+}
+
 /* The level that was named, or the one that is kept for the boot.  Returns 0; or -1 after a
  * message. */
 static int open_level(const struct livepatch_request *q, struct load *l)
@@ -161,6 +203,8 @@ static int open_level(const struct livepatch_request *q, struct load *l)
     if (!q->level && (q->argc || access(path, F_OK)))
         return 0;
     l->level = xcalloc(1, sizeof(*l->level));
+    if (q->level && !strchr(q->level, '/') && access(q->level, F_OK))
+        return open_pool_level(q, l->level);
     if (subject_open(path, l->level))
         return -1;
     if (l->level->kind == SUBJECT_LEVEL)

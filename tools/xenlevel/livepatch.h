@@ -19,7 +19,7 @@
 
 struct livepatch_request {
     const struct command *cmd;
-    const char *syms, *output, *root, *level;
+    const char *syms, *output, *root, *level, *where;
     bool json, all, keep;
     int argc; /* behind the verb */
     char **argv;

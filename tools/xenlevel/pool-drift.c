@@ -71,20 +71,32 @@ static void print_facts(const struct pool_drift *d)
     table_print(&t, stdout);
 }
 
-static void print_type(const struct pool_drift_type *t, unsigned int type)
+static void print_type(const struct pool_drift_type *t, unsigned int type, const char *whose)
 {
     if (t->offered_then && !t->offered_now)
         out_text(stdout, 0, 2, "It cannot run %s any more.", pool_type_name(type));
     if (t->offered_now && !featureset_empty(&t->lost)) {
-        out_text(stdout, 0, 2, "%s cannot have any more:", pool_type_name(type));
+        out_text(stdout, 0, 2, "%s cannot have any more:", whose);
         show_features(stdout, 2, &t->lost);
     }
     if (t->offered_now && !featureset_empty(&t->gained)) {
         char *names = pool_name_features(&t->gained);
 
-        out_text(stdout, 0, 2, "%s can have now: %s", pool_type_name(type), names);
+        out_text(stdout, 0, 2, "%s can have now: %s", whose, names);
         free(names);
     }
+}
+
+static void print_types(const struct pool_drift *d)
+{
+    const struct pool_drift_type *pv = &d->type[POOL_PV], *hvm = &d->type[POOL_HVM];
+
+    if (!memcmp(pv, hvm, sizeof(*pv))) {
+        print_type(hvm, POOL_HVM, "Guests");
+        return;
+    }
+    for (unsigned int type = 0; type < POOL_TYPES; type++)
+        print_type(&d->type[type], type, pool_type_name(type));
 }
 
 static void print_level(const struct question *q)
@@ -135,8 +147,7 @@ static void print_text(const struct question *q)
              q->is_drift ? q->text : "");
     print_facts(d);
     if (d->changed)
-        for (unsigned int type = 0; type < POOL_TYPES; type++)
-            print_type(&d->type[type], type);
+        print_types(d);
     print_level(q);
     print_guests(p, "Cannot come or start here any more:", d->stranded, d->n_stranded);
     print_guests(p, "Nobody can say any more whether these can:", d->doubtful, d->n_doubtful);

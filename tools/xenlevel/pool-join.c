@@ -97,7 +97,7 @@ static int lower_level(struct join *j, struct pool_change *c, const struct pool 
 {
     Xenlevel__Pool record = *p->record;
     Xenlevel__File *level = pool_lower(&p->levels[p->level], capture, &j->text);
-    char *name;
+    char *name, n[32];
 
     if (!level)
         return -1;
@@ -108,7 +108,9 @@ static int lower_level(struct join *j, struct pool_change *c, const struct pool 
     pool_change_detail(c, "%s takes the place of %s", name, p->record->level);
     find_rich(j, p, capture);
     if (j->n_rich)
-        pool_change_detail(c, "%zu guests have more CPU than %s can give", j->n_rich, j->self.name);
+        pool_change_detail(c, "%s more CPU than %s can give",
+                           plural(n, sizeof(n), j->n_rich, "guest has", "guests have"),
+                           j->self.name);
     j->level = name;
     xlp_free(level);
     return 0;

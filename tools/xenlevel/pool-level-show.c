@@ -119,22 +119,24 @@ static void count_hosts(const struct pool *p, const struct pool_level *level, st
     free(hosts);
 }
 
-/* Who cannot give it, and who is not born on it. */
+/* Who cannot give it, and why: asked once for each kind of host. */
 static void print_hosts(const struct pool *p, const struct pool_level *level)
 {
+    char **why = xcalloc(p->n_captures + 1, sizeof(char *));
+
     for (size_t i = 0; i < p->n_captures; i++) {
         struct pool_admission a;
-        char *why;
 
         pool_admit(&p->captures[i], level, &a);
-        if (a.verdict == VERDICT_YES)
-            continue;
-        why = pool_admission_text(&a, &p->captures[i], level);
-        for (size_t k = 0; k < p->n_hosts; k++)
-            if (p->hosts[k].capture == i)
-                out_text(stdout, 2, 4, "%s: %s", p->hosts[k].record->name, why);
-        free(why);
+        if (a.verdict != VERDICT_YES)
+            why[i] = pool_admission_text(&a, &p->captures[i], level);
     }
+    for (size_t i = 0; i < p->n_hosts; i++)
+        if (why[p->hosts[i].capture])
+            out_text(stdout, 2, 4, "%s: %s", p->hosts[i].record->name, why[p->hosts[i].capture]);
+    for (size_t i = 0; i < p->n_captures; i++)
+        free(why[i]);
+    free((void *)why);
 }
 
 static unsigned int count_features(const struct pool_level *level, unsigned int type)
@@ -142,6 +144,7 @@ static unsigned int count_features(const struct pool_level *level, unsigned int 
     struct featureset fs;
 
     policy_to_featureset(&level->policy[type], &fs);
+    show_comparable(&fs);
     return featureset_count(&fs);
 }
 
@@ -191,6 +194,7 @@ static void level_json(struct json *j, const struct pool *p, const struct pool_l
             struct featureset fs;
 
             policy_to_featureset(&level->policy[type], &fs);
+            show_comparable(&fs);
             json_features(j, type == POOL_PV ? "pv" : "hvm", &fs);
         }
     level_find_below(p, level, &below);
@@ -323,6 +327,23 @@ static void say_raise(const struct pool *p, const struct suggestion *s,
     free(target);
 }
 
+/* Would guests gain anything by it?  A named level may be poorer than what the pool has. */
+static bool is_raise(const struct pool *p, const struct suggestion *s, const struct named_level *at)
+{
+    struct pool_level *target = xcalloc(1, sizeof(*target));
+    struct featureset gained, lost;
+    bool more = false;
+
+    fill_target(s, at, target);
+    for (unsigned int type = POOL_PV; type < POOL_TYPES; type++) {
+        level_difference(p->level == POOL_NONE ? NULL : &p->levels[p->level], target, type, &gained,
+                         &lost);
+        more |= !featureset_empty(&gained);
+    }
+    free(target);
+    return more;
+}
+
 static int print_suggestion(const struct pool *p, const struct suggest_class *classes, size_t n,
                             const struct suggestion *s, bool json)
 {
@@ -343,7 +364,7 @@ static int print_suggestion(const struct pool *p, const struct suggest_class *cl
                  p->level == POOL_NONE ? "none" : p->levels[p->level].name);
         suggest_print_levels(s);
     }
-    if (s->newest)
+    if (s->newest && (j || is_raise(p, s, s->newest)))
         say_raise(p, s, s->newest, j);
     say_raise(p, s, NULL, j);
     if (j) {

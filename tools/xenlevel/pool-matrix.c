@@ -26,7 +26,8 @@ static const struct cmd_option options[] = {
 
 struct view {
     const struct pool_matrix *m;
-    size_t row, column; /* only these; POOL_NONE: all */
+    size_t guest, host; /* only these, by their indices in the pool; POOL_NONE: all */
+    size_t row, column; /* and their classes */
     bool why, full;
 };
 
@@ -40,23 +41,38 @@ static bool has_column(const struct view *v, size_t column)
     return v->column == POOL_NONE || v->column == column;
 }
 
-/* What is shown: all of it is yes? */
+/* Is every answer that is shown a yes? */
+static bool is_all_yes(const struct view *v)
+{
+    for (size_t r = 0; r < v->m->n_rows; r++)
+        for (size_t c = 0; c < v->m->n_columns; c++)
+            if (has_row(v, r) && has_column(v, c) && matrix_verdict(v->m, r, c) != VERDICT_YES)
+                return false;
+    return true;
+}
+
+static void count_pair(const struct view *v, size_t guest, size_t host, struct matrix_count *n)
+{
+    enum verdict answer = matrix_of(v->m, guest, host);
+
+    if (v->m->pool->domains[guest].host != host)
+        ++*(answer == VERDICT_YES ? &n->yes : answer == VERDICT_NO ? &n->no : &n->unknown);
+}
+
+/* The pairs of a guest and another host that are shown. */
 static struct matrix_count count_shown(const struct view *v)
 {
-    const struct pool_matrix *m = v->m;
+    const struct pool *p = v->m->pool;
     struct matrix_count n = {0, 0, 0};
 
-    for (size_t r = 0; r < m->n_rows; r++)
-        for (size_t c = 0; c < m->n_columns; c++) {
-            uint64_t pairs = (v->row == POOL_NONE ? m->rows[r].n : 1) *
-                             (uint64_t)(v->column == POOL_NONE ? m->columns[c].n : 1);
-
-            if (!has_row(v, r) || !has_column(v, c))
-                continue;
-            *(matrix_verdict(m, r, c) == VERDICT_YES  ? &n.yes
-              : matrix_verdict(m, r, c) == VERDICT_NO ? &n.no
-                                                      : &n.unknown) += pairs;
-        }
+    if (v->guest == POOL_NONE && v->host == POOL_NONE)
+        return v->m->all;
+    if (v->guest != POOL_NONE && v->host != POOL_NONE)
+        count_pair(v, v->guest, v->host, &n);
+    for (size_t h = 0; v->host == POOL_NONE && h < p->n_hosts; h++)
+        count_pair(v, v->guest, h, &n);
+    for (size_t d = 0; v->guest == POOL_NONE && d < p->n_domains; d++)
+        count_pair(v, d, v->host, &n);
     return n;
 }
 
@@ -219,12 +235,13 @@ static void print_matrix(const struct view *v)
         for (size_t r = 0; r < m->n_rows; r++)
             if (has_row(v, r))
                 print_reasons(v, r);
-    out_text(stdout, 0, 2,
-             "of %llu pairs of a guest and a host %llu can be (%llu %%), %llu cannot%s",
-             (unsigned long long)pairs, (unsigned long long)n.yes,
-             (unsigned long long)(pairs ? n.yes * 100 / pairs : 100), (unsigned long long)n.no,
-             n.unknown ? "; of the others nobody can say" : "");
-    if (!v->why && n.yes < pairs)
+    if (pairs)
+        out_text(stdout, 0, 2,
+                 "of %llu pairs of a guest and another host %llu can be (%llu %%), %llu cannot%s",
+                 (unsigned long long)pairs, (unsigned long long)n.yes,
+                 (unsigned long long)(n.yes * 100 / pairs), (unsigned long long)n.no,
+                 n.unknown ? "; of the others nobody can say" : "");
+    if (!v->why && !is_all_yes(v))
         out_text(stdout, 0, 2, "the reasons: --why");
 }
 
@@ -342,7 +359,7 @@ static int print_json(const struct view *v)
     json_object(j, "pairs");
     json_counts(j, &n);
     json_close_object(j);
-    json_bool(j, "everywhere", !n.no && !n.unknown);
+    json_bool(j, "everywhere", is_all_yes(v));
     json_close_object(j);
     answer_free(&a);
     return json_end(j);
@@ -350,46 +367,46 @@ static int print_json(const struct view *v)
 
 /* ---- the command ---- */
 
-static int find_guest(const struct pool_session *s, const char *name, const struct pool_matrix *m,
-                      size_t *row)
+/* Find what is to be shown.  Returns STATUS_YES; or STATUS_TROUBLE after a message. */
+static int find_shown(const struct pool_session *s, const char *guest, const char *host,
+                      struct view *v)
 {
-    size_t more = 0, domain = pool_find_domain(&s->pool, name, &more);
+    size_t more = 0;
 
-    if (domain == POOL_NONE)
-        return complain("there is no guest '%s' in pool %s", name, s->pool.record->name);
-    if (more)
-        return complain("%zu guests are called '%s': a UUID says which", more + 1, name);
-    *row = m->row_of[domain];
-    return 0;
+    if (guest) {
+        v->guest = pool_find_domain(&s->pool, guest, &more);
+        if (v->guest == POOL_NONE)
+            return complain("there is no guest '%s' in pool %s", guest, s->pool.record->name);
+        if (more)
+            return complain("%zu guests are called '%s': a UUID says which", more + 1, guest);
+        v->row = v->m->row_of[v->guest];
+    }
+    if (host) {
+        v->host = pool_session_host(s, host);
+        if (v->host == POOL_NONE)
+            return STATUS_TROUBLE;
+        v->column = v->m->column_of[v->host];
+    }
+    return STATUS_YES;
 }
 
 static int ask_pool(const struct pool_session *s, const char *guest, const char *host,
                     struct view *v, bool json)
 {
     struct pool_matrix m;
-    struct matrix_count n;
-    int status = STATUS_YES;
+    int status;
 
     out_line("asking about %zu guests and %zu hosts", s->pool.n_domains, s->pool.n_hosts);
     matrix_build(&s->pool, &m);
     out_line_end();
     v->m = &m;
-    if (guest)
-        status = find_guest(s, guest, &m, &v->row);
-    if (host && status == STATUS_YES) {
-        size_t index = pool_session_host(s, host);
-
-        status = index == POOL_NONE ? STATUS_TROUBLE : STATUS_YES;
-        if (index != POOL_NONE)
-            v->column = m.column_of[index];
-    }
+    status = find_shown(s, guest, host, v);
     if (status == STATUS_YES) {
-        n = count_shown(v);
         if (!json)
             print_matrix(v);
         else if (print_json(v))
             status = STATUS_TROUBLE;
-        if (status == STATUS_YES && (n.no || n.unknown))
+        if (status == STATUS_YES && !is_all_yes(v))
             status = STATUS_NO;
     }
     matrix_free(&m);
@@ -398,7 +415,7 @@ static int ask_pool(const struct pool_session *s, const char *guest, const char 
 
 static int run_matrix(const struct command *cmd, int argc, char **argv)
 {
-    struct view v = {.row = POOL_NONE, .column = POOL_NONE};
+    struct view v = {.guest = POOL_NONE, .host = POOL_NONE, .row = POOL_NONE, .column = POOL_NONE};
     const char *where = NULL, *guest = NULL, *host = NULL, *value;
     struct pool_session s;
     int letter, first, status;

@@ -55,7 +55,7 @@ static int load_events(struct store *store, struct events *e)
     if (store_list(store, prefix, 1, &list))
         return complain("%s", store_error(store));
     e->all = list.n;
-    e->list = xcalloc(EVENTS_MOST, sizeof(*e->list));
+    e->list = xcalloc(EVENTS_MOST, sizeof(Xenlevel__Event *));
     for (size_t i = list.n; i-- > 0 && e->n < EVENTS_MOST && !rc;) {
         const struct store_value *v = &list.values[i];
 

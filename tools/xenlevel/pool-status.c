@@ -18,10 +18,28 @@ struct member {
     const struct pool_host *host;
     size_t domains, images, unknown; /* unknown: of which the policy is not */
     enum verdict honours;            /* the level; yes where there is none */
+    enum verdict born;               /* new domains are on the level */
     char *level_text;                /* what it comes to; NULL: there is no level */
     char *born_text;
     bool silent;
 };
+
+/* Are new domains on the level (*born), and how: by what the host says of its live patch, or by
+ * what its capture says of its Xen; malloc'ed. */
+static char *birth_text(const Xenlevel__PoolHost *r, const struct pool_capture *capture,
+                        const struct pool_level *level, enum verdict *born)
+{
+    bool same = !strcmp(r->born_level, level->name);
+    struct pool_birth b;
+
+    if (!strcmp(r->born, "live patch")) {
+        *born = same ? VERDICT_YES : VERDICT_NO;
+        return same ? xstrdup(r->born) : xasprintf("%s, but on %s", r->born, r->born_level);
+    }
+    pool_born(capture, level, &b);
+    *born = b.exactly;
+    return b.exactly == VERDICT_YES && *r->born ? xstrdup(r->born) : pool_birth_text(&b, level);
+}
 
 static void read_member(const struct pool *p, size_t index, struct member *m)
 {
@@ -39,14 +57,11 @@ static void read_member(const struct pool *p, size_t index, struct member *m)
     if (p->level != POOL_NONE) {
         const struct pool_level *level = &p->levels[p->level];
         struct pool_admission a;
-        struct pool_birth b;
 
         pool_admit(capture, level, &a);
         m->honours = a.verdict;
         m->level_text = pool_admission_text(&a, capture, level);
-        pool_born(capture, level, &b);
-        m->born_text = b.exactly == VERDICT_YES && *h->record->born ? xstrdup(h->record->born)
-                                                                    : pool_birth_text(&b, level);
+        m->born_text = birth_text(h->record, capture, level, &m->born);
     }
 }
 
@@ -93,6 +108,16 @@ static char *describe_state(const struct member *m)
     return text;
 }
 
+/* Are new domains born on the level there, and how, in a word or two? */
+static const char *describe_born(const struct pool *p, const struct member *m)
+{
+    if (p->level == POOL_NONE)
+        return "-";
+    if (m->born == VERDICT_YES)
+        return *m->host->record->born ? m->host->record->born : "yes";
+    return m->born == VERDICT_NO ? "no" : "cannot say";
+}
+
 static char *describe_seen(const struct member *m)
 {
     return m->silent ? xstrdup(is_planned(m->host) ? "not yet" : "silent")
@@ -126,7 +151,7 @@ static bool print_members(const struct pool *p)
     struct table t;
 
     table_init(&t, 5, 0);
-    table_row(&t, "Host", "Seen", "Domains", "Born there", "State");
+    table_row(&t, "Host", "Seen", "Domains", "Born on it", "State");
     for (size_t i = 0; i < p->n_hosts; i++) {
         struct member m;
         char *seen, *state, count[32];
@@ -135,7 +160,7 @@ static bool print_members(const struct pool *p)
         seen = describe_seen(&m);
         state = describe_state(&m);
         (void)snprintf(count, sizeof(count), m.images ? "%zu + %zu" : "%zu", m.domains, m.images);
-        table_row(&t, m.host->record->name, seen, count, m.born_text ? m.born_text : "-", state);
+        table_row(&t, m.host->record->name, seen, count, describe_born(p, &m), state);
         in_order &= is_in_order(&m);
         free(seen);
         free(state);

@@ -4,7 +4,8 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const root = document.documentElement;
   const all = (what, where = document) => Array.from(where.querySelectorAll(what));
-  const plural = (n, one, many) => n.toLocaleString("en") + " " + (n === 1 ? one : many);
+  const digits = new Intl.NumberFormat("en");
+  const plural = (n, one, many) => digits.format(n) + " " + (n === 1 ? one : many);
   const make = (name, text) => {
     const element = document.createElement(name);
     if (text !== undefined) element.textContent = text;
@@ -28,7 +29,7 @@
   /* The VMs of each class of guests, and of each host. */
   const vms = data.guests.map(() => []);
   for (const host of data.hosts)
-    for (const vm of host.vms) vms[vm.guest].push([vm.name, host.name]);
+    for (const vm of host.vms) vms[vm.guest].push([vm.name, host.name, vm.usage]);
   const kindHosts = data.kinds.map(() => []);
   for (const host of data.hosts) kindHosts[host.kind].push(host.name);
 
@@ -38,7 +39,7 @@
     if (details.dataset.filled || !list) return;
     details.dataset.filled = "yes";
     const names = details.dataset.guest !== undefined
-      ? vms[details.dataset.guest].map(([name, host]) => name + " on " + host)
+      ? vms[details.dataset.guest].map(([name, host, usage]) => `${name} on ${host}${usage ? `: ${usage}` : ""}`)
       : kindHosts[details.dataset.kind];
     list.replaceChildren(...names.map((name) => make("li", name)));
   };
@@ -48,7 +49,7 @@
   /* The heat map: one stop for the Tab key, arrows inside, and the reason beside the cell. */
   const why = document.getElementById("why");
   const words = { "yes": "Yes", "no": "No", "power cycle": "Only after a power cycle", "cannot say": "Cannot say" };
-  const guestName = (guest) => guest.type + " guests, " + guest.name;
+  const guestName = (guest) => `${guest.type} guests, ${guest.name}`;
   const cellTitle = (guest, kind, reason) =>
     `${words[reason.answer]}: ${guestName(guest)} (${plural(guest.vms, "VM", "VMs")}) ` +
     `on kind ${kind.name}, ${kind.cpu} (${plural(kind.hosts, "host", "hosts")})`;
@@ -150,6 +151,7 @@
     const look = (node) => {
       const at = Number(node.dataset.group), group = graph.groups[at];
       const to = group.to.filter((other) => other !== at), some = group.some_to.filter((other) => other !== at);
+      const unknown = group.cannot_say_to.filter((other) => other !== at);
       const ends = new Set([at, ...to, ...some]);
       const from = graph.groups.filter((other) => other !== group && other.to.includes(at));
       svg.classList.add("looking");
@@ -162,6 +164,7 @@
       const numbered = (numbers) => list(numbers.map((number) => graph.groups[number]));
       sentence.textContent = `Guests born on ${label(group)} can also run on: ${numbered(to)}. ` +
         (some.length ? `Some of them, or on some hosts of: ${numbered(some)}. ` : "") +
+        (unknown.length ? `Nobody can say: ${numbered(unknown)}. ` : "") +
         `All guests born there can come: ${list(from)}.`;
     };
     const rest = () => {
