@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libFuzzer: a hostile save image, shown and rewritten (`xenlevel stream`).  The first byte of an
- * input chooses what is done with it.  What can be rewritten can be read again, has what it had,
- * and is what the edit says.
+ * libFuzzer: a hostile save image, shown and rewritten (`xenlevel stream`), its registers looked at
+ * (`xenlevel usage`).  The first byte of an input chooses what is done with it.  What can be
+ * rewritten can be read again, has what it had, and is what the edit says.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "evidence.h"
 #include "rewrite.h"
 #include "stream-show.h"
 
@@ -94,6 +95,24 @@ static void check_output(const struct image_summary *before, bool sound)
     image_close(&im);
 }
 
+/* What its guest has used of its CPU (`xenlevel usage`). */
+static void look_at_usage(const struct image *im)
+{
+    static struct usage u;
+    struct xc_domain_state state = {.pv = false};
+    struct cpu_policy policy;
+    char *line;
+
+    if (!xc_sr_head_policy(im->head, &policy, NULL) && !evidence_read_image(path, &state)) {
+        usage_find(&policy, &state, &u);
+        line = usage_line(&u);
+        CHECK(*line && u.vcpus + u.unread == state.nr_vcpus);
+        free(line);
+        usage_print(stdout, &u);
+    }
+    xc_domain_state_free(&state);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -109,6 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (image_open(&im, path))
         return 0;
     (void)stream_show(&im, data[0] & RECORDS, data[0] & JSON);
+    look_at_usage(&im);
     if (!image_summarise(&im, &sum)) {
         bool sound = strips(&im, &sum);
 

@@ -278,7 +278,8 @@ static void find_untold(const struct xc_domain_state *s, const struct featureset
         uint32_t feature = xstate_feature(i);
 
         for (size_t k = 0; feature != POLICY_NONE && k < s->nr_vcpus; k++)
-            if (s->vcpus[k].xcr0_accum >> i & 1 && !featureset_test(told, feature))
+            if (s->vcpus[k].have_xsave && s->vcpus[k].xcr0_accum >> i & 1 &&
+                !featureset_test(told, feature))
                 featureset_set(untold, feature);
     }
     for (unsigned int i = 0; i < NR_REGISTER_BITS; i++) {

@@ -46,6 +46,21 @@ void audit_say_names(const char *names, struct text *t)
     text_line(t, 4, "  What that means:  xenlevel explain %s", names);
 }
 
+/* "  LABEL:  xenlevel COMMAND web1 *.xlp": whole and on one line, or not at all: it is to be
+ * copied. */
+static void command_line(const struct audit_case *c, const char *label, const char *command,
+                         const char *rest, struct text *t)
+{
+    char word[1024];
+    size_t n = xc_text_shell(c->domain, word, sizeof(word));
+    const char *end = c->domain[0] == '-' ? "-- " : "";
+
+    if (!strcmp(word, c->domain))
+        text_line(t, 4, "  %s:  xenlevel %s %s%s%s", label, command, end, word, rest);
+    else if (n < sizeof(word))
+        text_add(t, "  %s:  xenlevel %s %s%s%s\n", label, command, end, word, rest);
+}
+
 static void tail_lines(const struct audit_case *c, const char *names, bool which, struct text *t)
 {
     audit_say_untouched(c, t);
@@ -53,16 +68,17 @@ static void tail_lines(const struct audit_case *c, const char *names, bool which
     if (which && c->drifted)
         text_line(t, 4, "  %s:  xenlevel pool drift",
                   "This host has lost features since it joined its pool");
-    if (which) {
-        char word[1024];
-        size_t n = xc_text_shell(c->domain, word, sizeof(word));
-        const char *end = c->domain[0] == '-' ? "-- " : "";
+    if (which)
+        command_line(c, "Which hosts can take it", "check", " *.xlp", t);
+}
 
-        if (!strcmp(word, c->domain))
-            text_line(t, 4, "  Which hosts can take it:  xenlevel check %s%s *.xlp", end, word);
-        else if (n < sizeof(word)) /* on one line and whole, or not at all: it is to be copied */
-            text_add(t, "  Which hosts can take it:  xenlevel check %s%s *.xlp\n", end, word);
-    }
+/* Only its head is here yet, and no register. */
+static void usage_line(const struct audit_case *c, struct text *t)
+{
+    if (c->from_file)
+        text_line(t, 4, "  What it has used of these:  xenlevel usage IMAGE");
+    else
+        command_line(c, "What it has used of these, where it runs", "usage", "", t);
 }
 
 /* Is it said already by the feature that is missing too? */
@@ -306,6 +322,8 @@ static void refuse_host(const struct audit_case *c, struct audit *a, size_t veri
         text_line(t, 4, "  %u more would have been given up by XENLEVEL_ALLOW.", a->given_up);
     findings_names(&all, names, sizeof(names));
     tail_lines(c, names, true, t);
+    if (findings_count(&all, FAULT_FEATURE_MISSING))
+        usage_line(c, t);
 }
 
 void audit_run(const struct audit_case *c, struct audit *a)

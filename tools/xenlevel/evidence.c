@@ -43,7 +43,7 @@ static int take_record(const struct image *im, const struct image_item *it,
     return rc;
 }
 
-static int read_image(const char *path, struct xc_domain_state *s)
+int evidence_read_image(const char *path, struct xc_domain_state *s)
 {
     struct image_item it;
     struct image im;
@@ -81,7 +81,8 @@ struct usage *evidence_find(const struct subject *s, const char *arg)
 {
     struct xc_domain_state state = {.pv = false};
     struct usage *u = NULL;
-    int rc = s->domid != POLICY_NONE ? read_domain(s->domid, &state) : read_image(arg, &state);
+    int rc =
+        s->domid != POLICY_NONE ? read_domain(s->domid, &state) : evidence_read_image(arg, &state);
 
     if (!rc && !state.nr_vcpus) {
         warn("%s has no registers of any vCPU", s->origin);

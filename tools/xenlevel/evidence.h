@@ -18,6 +18,10 @@ bool evidence_exists(const struct subject *s);
  */
 struct usage *evidence_find(const struct subject *s, const char *arg);
 
+/* Read the state that is in an image; *s begins with zeros, and is to be freed in any case. Returns
+ * 0; or -1 after a message. */
+int evidence_read_image(const char *path, struct xc_domain_state *s);
+
 /* What is asked for when it is first needed, and once. */
 struct evidence {
     const char *arg; /* what subject_open() was given; NULL: there is none */
