@@ -3,6 +3,8 @@
 #
 #   make            build/ with the tools
 #   make demo       two real Xen hosts exchange a running VM (the main job); XEN=4.17 or 4.20: not this Debian's release
+#   make demo-pool  three real Xen hosts of two releases join a pool, have VMs born on its level, and one of them is emptied, rebooted
+#                   and found to have changed; its picture is build/pool.html
 #   make check      every test; the last line counts them (half an hour on two cores)
 #   make check-quick   after an edit: build, format, unit tests, and the fast ones of the others (a minute)
 #   make check-fresh   the README's commands in minimal Debians made by debootstrap (root, network);
@@ -17,7 +19,7 @@ BUILD  ?= build
 PREFIX ?= /usr/local
 PYTHON := /usr/bin/python3
 
-.PHONY: all build demo check check-fresh check-packages check-quick packages prove prove-broken bench install format clean
+.PHONY: all build demo demo-pool check check-fresh check-packages check-quick packages prove prove-broken bench install format clean
 
 all: build
 
@@ -33,6 +35,12 @@ demo:
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
 	    if ! $(MAKE) --no-print-directory build >"$$log" 2>&1; then cat "$$log" >&2; exit 1; fi
 	@$(PYTHON) tests/lab/demo.py --build $(BUILD) $(XEN:%=--xen %)
+
+demo-pool:
+	@scripts/ensure-packages.sh build lab
+	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
+	    if ! $(MAKE) --no-print-directory build >"$$log" 2>&1; then cat "$$log" >&2; exit 1; fi
+	@$(PYTHON) tests/lab/demo_pool.py --build $(BUILD) --report $(BUILD)/pool.html
 
 check:
 	@scripts/ensure-packages.sh build lab check

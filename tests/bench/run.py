@@ -34,6 +34,7 @@ def main():
                  [str(BUILD / "tests/bench/bench_switch")],
                  [str(BUILD / "tests/bench/bench_sim")],
                  [str(BUILD / "tests/bench/bench_pool")],
+                 [str(BUILD / "tests/bench/bench_fleet")],
                  [sys.executable, "tests/bench/bench_relay.py", "--build", str(BUILD)],
                  [sys.executable, "tests/bench/bench_verify.py"],
                  [sys.executable, "tests/bench/bench_migrate.py"],

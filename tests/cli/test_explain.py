@@ -56,12 +56,12 @@ PLAIN = re.compile(r"""^x: x$|^'x' has no policy x|^x has no policy x|: cannot b
     |type = 'x': it is pv|the guest's name is 'x'|standard input|only the first|no message that is known|there is no message|offset %|in the stream at byte
     |what is looked at more than once|the CPU policy in it: x|only images of xl|cannot be read as text|the gate must be named|is not the gate: no
     |daemon-reload|not libxl's|^Xen x: x$|x: not a file$|^'x': x$|^saving: x$|^saving 'x': x""".replace("\n    ", ""))
-CALL = re.compile(r"\b(?:warn|complain|refuse_broken|report_line)\(((?:[^;\"]|\"(?:[^\"\\\\]|\\\\.)*\")*)\);")
+CALL = re.compile(r"\b(?:warn|complain|refuse_broken|report_line|store_fail|pool_load_fail)\(((?:[^;\"]|\"(?:[^\"\\\\]|\\\\.)*\")*)\);")
 
 
 def formats():
     """(file, text) of each message that the gate and the command print, with x for what differs."""
-    for folder in ("tools/xenlevel", "tools/save-helper"):
+    for folder in ("tools/xenlevel", "tools/save-helper", "tools/pool"):
         for path in sorted((ROOT / folder).glob("*.c")):
             for call in CALL.findall(path.read_text()):
                 text = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', re.split(r',\s*[a-z]', call, maxsplit=1)[0]))

@@ -164,6 +164,16 @@ def test_at_takes_a_pools_own_file(host, tmp_path):
     assert "intel-ivybridge-ep cannot give p" in refused.stdout
 
 
+def test_at_takes_a_level_as_json(host, tmp_path):
+    run("level", host("intel-haswell-ep"), "-o", tmp_path / "p.xlp")
+    level = json.loads(run("xlcfg", "--form", "json", tmp_path / "p.xlp").stdout)
+    for kind in ("hvm", "pv"):
+        level[kind]["features"].remove("fma")
+    (tmp_path / "p.json").write_text(json.dumps(level))
+    done = as_json("level", "--at", tmp_path / "p.json", host("intel-broadwell-e"))
+    assert {"fma", "rdseed"} <= names(done["hvm"]["above"]) and "avx2" in names(done["pv"]["features"])
+
+
 def test_show_and_check_take_a_levels_name(host, tmp_path):
     shown = run("show", "intel-haswell").stdout
     assert shown.startswith("named level  intel-haswell.v1\n") and re.search(r"^  avx2 +7\.0\.ebx\[5\]", shown, re.M)

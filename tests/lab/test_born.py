@@ -81,7 +81,11 @@ def test_an_older_richer_vm_still_comes_in(lab, hosts, payloads, xen):
     moved = lab.migrate(other, rich, "old", env_src=HELPER_ENV, env_dst=HELPER_ENV)
     assert moved.ok, moved.src.err
     log = rich.wait_probe("old", 3)
-    assert log.healthy and not log.changes and {t.cpuid for t in log.ticks} == {t.cpuid for t in before.ticks}
+    assert log.healthy
+    if xen == other.packages.release.xen:
+        assert not log.changes and {t.cpuid for t in log.ticks} == {t.cpuid for t in before.ticks}
+    else:       # D.0.EBX, the size for the XCR0 of the moment, is the only thing that a newer Xen reads otherwise
+        assert {(c.leaf, c.subleaf, c.reg) for c in log.changes} <= {(0xd, 0, "ebx")}
     assert "bmi1" in features(rich, "old")
 
 

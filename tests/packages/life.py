@@ -218,6 +218,7 @@ xenlevel pool init -p /tmp/registry
 mkfifo /tmp/ready; xen-sim -m intel-haswell-ep -s /tmp/sim.sock >/tmp/ready & sim=$!
 read -r line </tmp/ready
 XENLEVEL_HOST=/tmp/sim.sock xenlevel pool join -p /tmp/registry --name a --write-config
+XENLEVEL_HOST=/tmp/sim.sock xenlevel pool refresh --root /      # with this machine's /proc, which the simulated host has not
 XENLEVEL_HOST=/tmp/sim.sock xenlevel pool refresh --root / | grep 'a: nothing has changed'
 grep '^drift: none' /var/lib/xenlevel/drift.txt
 kill $sim; rm -r /tmp/registry /tmp/ready

@@ -278,3 +278,26 @@ def test_what_is_born_on_the_level_is_known(pool, hosts, tmp_path):
     host, = pool.json("status")["hosts"]
     assert (host["born"], host["born_level"]) == ("command line", "web.v1")
     assert "  on web.v1\n" in pool("status", "alpha").stdout
+
+
+# ---- a registry that somebody has damaged ----
+
+BEFORE = b"\xb2\x01"    # field 22, bytes
+
+
+@pytest.mark.parametrize("before, said", [
+    (b"\xff\xff", "the record of host 'alpha': what it was before cannot be read"),
+    (b"\x12\x40" + 64 * b"a", f"the record of a host names capture/{64 * 'a'} "),
+    (b"\x12\x06../../", "the record of a host names capture/%2E.%2F..%2F ")],
+    ids=["rubbish", "gone", "elsewhere"])
+def test_what_it_was_cannot_be_read(pool, haswells, before, said):
+    """One clear line, and nothing is changed."""
+    a, _ = haswells
+    file = pool.where / "host/alpha.pb"
+    file.write_bytes(file.read_bytes() + BEFORE + bytes([len(before)]) + before)
+    there = pool.files()
+    for command in (["drift", "--name", "alpha"], ["refresh", "--name", "alpha"]):
+        text = pool(*command, host=a, status=2).stderr.replace("\n    ", " ")
+        assert said in text and text.count("xenlevel: ") == 1
+    assert pool.files() == there
+    assert pool("status").stdout

@@ -63,7 +63,7 @@ def test_one_that_may_answer_later(status, body, tmp_path):
         answer = run_client(f"etcd:{impostor.url}", "list", env=env)
         assert answer["error"].startswith(f"etcd does not answer: {impostor.url}: ")
         answer = run_client(f"etcd:{impostor.url},{other.url}", "list",
-                            env=configuration(tmp_path / "pool.conf", timeout=3 if body is None else 600))
+                            env=configuration(tmp_path / "pool.conf", timeout=12 if body is None else 600))
         assert answer == {"revision": 3, "values": []}
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The members of a pool: join, leave, maintenance, status, refresh."""
 
+import shutil
 import subprocess
 
 import pytest
@@ -281,3 +282,20 @@ def test_foreign_names_are_printed_safely(pool, captures):
     pool("join", "--host", captures("intel-haswell-ep"), "--name", "a\x1b[31mb")
     assert "\x1b" not in pool("status", status=1).stdout + pool("history").stdout
     assert pool.json("status", status=1)["hosts"][0]["name"] == "a\x1b[31mb"
+
+
+def test_a_host_says_whether_its_gate_is_on(pool, alpha, tmp_path):
+    helper = tmp_path / "usr/lib/xen-4.17/bin/libxl-save-helper"
+    helper.parent.mkdir(parents=True)
+
+    def gate():
+        pool("refresh", "--name", "alpha", "--root", tmp_path, host=alpha)
+        return pool.json("status")["hosts"][0]["gate"]
+
+    assert gate() is None
+    helper.write_text("#!/bin/sh\n")
+    assert gate() == "no" and "its gate is off" in pool("status").stdout
+    helper.rename(f"{helper}.stock")
+    shutil.copy(BUILD / "tests/migration/gate/engine-under-test", helper)
+    assert gate() == "yes" and "its gate is off" not in pool("status").stdout
+    assert "its gate is on: yes" in pool.json("history")[-1]["details"]

@@ -170,6 +170,33 @@ static void test_balance(void **state)
         assert_int_equal(used[i], 3);
 }
 
+/*
+ * What only a tight plan places is not left tight where it need not be: 8 must go where 8 are, and
+ * so the small one first goes where 1 is left; it may also go to a host that is nearly empty.
+ */
+static void test_a_tight_plan_is_loosened(void **state)
+{
+    static const uint64_t sizes[] = {8, 6, 6, 1};
+    static const bool allowed[] = {true, false, true, true};
+    struct assign_item items[4];
+    struct assign_bin bins[3] = {{13 * GIB, 0}, {8 * GIB, 0}, {40 * GIB, 1}};
+    size_t to[4];
+    struct assign a = {.items = items,
+                       .bins = bins,
+                       .n_items = 4,
+                       .n_bins = 3,
+                       .allowed = allowed,
+                       .n_kinds = 2,
+                       .to = to};
+
+    (void)state;
+    for (unsigned int i = 0; i < 4; i++)
+        items[i] = (struct assign_item){sizes[i] * GIB, i == 3};
+    assign_solve(&a);
+    assert_int_equal(check_assignment(&a), 4);
+    assert_int_equal(to[3], 2);
+}
+
 /* It ends at its limit, and says that it did. */
 static void test_the_limit_is_said(void **state)
 {
@@ -216,6 +243,7 @@ int main(void)
         cmocka_unit_test(test_the_solver_finds_what_greedy_does_not),
         cmocka_unit_test(test_no_assignment_places_more),
         cmocka_unit_test(test_balance),
+        cmocka_unit_test(test_a_tight_plan_is_loosened),
         cmocka_unit_test(test_the_limit_is_said),
         cmocka_unit_test(test_nothing),
     };

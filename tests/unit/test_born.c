@@ -388,6 +388,10 @@ static void test_the_file(void **state)
     /* The host was booted, or the patch unloaded: the file is about nothing. */
     assert_int_equal(xc_widen_default(path, XC_POLICY_HVM_DEFAULT, &p), 0);
     p = narrowed;
+    born_level.n[BORN_PV] = 0; /* a level that changes nothing of PV's: known, and as it is */
+    write_table(path, sizeof(born_level));
+    assert_int_equal(xc_widen_default(path, XC_POLICY_PV_DEFAULT, &p), 1);
+    assert_memory_equal(&p, &narrowed, sizeof(p));
     assert_int_equal(xc_widen_default(path, XC_POLICY_HVM_MAX, &p), 0);
     write_table(path, sizeof(born_level) - 1);
     assert_int_equal(xc_widen_default(path, XC_POLICY_HVM_DEFAULT, &p), 0);

@@ -196,6 +196,17 @@ void json_number(struct json *j, const char *key, uint64_t value)
     note_status(j, yajl_gen_number(j->gen, digits, (size_t)len));
 }
 
+void json_share(struct json *j, const char *key, double value)
+{
+    uint64_t millionths = (uint64_t)(value * 1e6 + 0.5); /* no locale has a say in it */
+    char digits[32];
+    int len = snprintf(digits, sizeof(digits), "%" PRIu64 ".%06" PRIu64, millionths / 1000000,
+                       millionths % 1000000);
+
+    add_key(j, key);
+    note_status(j, yajl_gen_number(j->gen, digits, (size_t)len));
+}
+
 void json_bool(struct json *j, const char *key, bool value)
 {
     add_key(j, key);

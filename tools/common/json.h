@@ -37,6 +37,8 @@ void json_close_array(struct json *j);
 void json_string(struct json *j, const char *key, const char *value); /* NULL: null */
 void json_number(struct json *j, const char *key, uint64_t value);
 void json_bool(struct json *j, const char *key, bool value);
+/* Write a share of 0 to 1 as a number of six decimals. */
+void json_share(struct json *j, const char *key, double value);
 /* Write a string "0x8000001f": easier to read for registers and leaves, and exact in every reader.
  */
 void json_hex(struct json *j, const char *key, uint64_t value);

@@ -102,8 +102,11 @@ static void normalise(const char *text, size_t len, char *buf, size_t size)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < len && n + 1 < size; i++)
-        buf[n++] = text[i] == '_' ? '-' : (char)tolower((unsigned char)text[i]);
+    for (size_t i = 0; i < len && n + 1 < size; i++) {
+        int c = tolower((unsigned char)text[i]);
+
+        buf[n++] = (char)(c == '_' ? '-' : c);
+    }
     buf[n] = '\0';
 }
 
@@ -155,20 +158,26 @@ static bool is_folder(const char *path)
     return !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
-/* Beside what is installed, wherever that was moved to; else in the sources; malloc'ed. */
-static char *find_folder(void)
+/* A path that begins where this program's file is; NULL when there is nothing. */
+static char *find_from_program(const char *relative)
 {
     char program[PATH_MAX], joined[2 * PATH_MAX], path[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
 
-    if (n > 0 && *LEVELS_FROM_PROGRAM) {
-        program[n] = '\0';
-        *strrchr(program, '/') = '\0'; /* the kernel's answer is absolute */
-        (void)snprintf(joined, sizeof(joined), "%s/%s", program, LEVELS_FROM_PROGRAM);
-        if (realpath(joined, path) && is_folder(path))
-            return xstrdup(path);
-    }
-    return xstrdup(is_folder(LEVELS_SOURCE) ? LEVELS_SOURCE : LEVELS_DIR);
+    if (n <= 0 || !*relative)
+        return NULL;
+    program[n] = '\0';
+    *strrchr(program, '/') = '\0'; /* the kernel's answer is absolute */
+    (void)snprintf(joined, sizeof(joined), "%s/%s", program, relative);
+    return realpath(joined, path) && is_folder(path) ? xstrdup(path) : NULL;
+}
+
+/* Beside what is installed, wherever that was moved to; else in the sources; malloc'ed. */
+static char *find_folder(void)
+{
+    char *installed = find_from_program(LEVELS_FROM_PROGRAM);
+
+    return installed ? installed : xstrdup(is_folder(LEVELS_SOURCE) ? LEVELS_SOURCE : LEVELS_DIR);
 }
 
 static int by_name(const void *a, const void *b)

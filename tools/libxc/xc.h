@@ -200,7 +200,8 @@ int xc_livepatch_says(xc_handle *xch, const char *name, char *buf, size_t size);
 
 /*
  * Make a default policy, as the hypervisor said it, what it was before it was narrowed: as the file
- * at `path` (XC_BORN_FILE) tells.  Returns 1: it was narrowed; 0: it stays as it is, since there is
+ * at `path` (XC_BORN_FILE) tells.  Returns 1: it is that now (a level may have
+ * changed nothing of it); 0: it stays as it is, since there is
  * no such file (or this program may not look), it is none of ours, or the policy has not what the
  * file says that it was given; -1 with errno when the file cannot be read.
  */

@@ -66,7 +66,8 @@ static void set_regs(struct cpu_policy *p, const struct born_entry *e, const str
     }
 }
 
-/* Whether the policy has, in every place of the table, what it was changed to. */
+/* Whether the policy has, in every place of the table, what it was changed to; a level that changes
+ * nothing of it has no places. */
 static bool is_narrowed(const struct born_level *b, unsigned int type, const struct cpu_policy *p)
 {
     for (uint32_t i = 0; i < b->n[type]; i++) {
@@ -75,7 +76,7 @@ static bool is_narrowed(const struct born_level *b, unsigned int type, const str
         if (memcmp(&now, &b->entries[type][i].to, sizeof(now)) != 0)
             return false;
     }
-    return b->n[type] > 0;
+    return true;
 }
 
 int xc_widen_default(const char *path, enum xc_policy_index index, struct cpu_policy *p)

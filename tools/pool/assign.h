@@ -45,7 +45,7 @@ struct assign {
     bool no_library; /* ASSIGN_FIRST_FIT because there is none */
 };
 
-#define ASSIGN_NODES 20000u
+#define ASSIGN_NODES 5000u /* some seconds for 80 guests that just fit or just do not */
 
 /*
  * Fill to[].  As many items as possible; among such assignments, one that leaves memory free on all

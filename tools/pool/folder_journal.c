@@ -162,25 +162,21 @@ static Xenlevel__Journal *fail_damaged(struct folder *f)
 static Xenlevel__Journal *read_journal(struct folder *f)
 {
     unsigned char digest[DIGEST_SIZE];
-    Xenlevel__Journal *journal;
+    Xenlevel__Journal *journal = NULL;
     unsigned char *bytes = NULL;
     void *all = NULL;
     size_t len = 0;
     int rc = folder_read_file(f, f->dot, FOLDER_JOURNAL, JOURNAL_MAX, &all, &len);
 
-    if (rc > 0)
-        (void)store_fail(f->store, ENOENT, "%s: its journal is gone", store_name(f->store));
     if (rc)
-        return NULL;
+        return rc > 0 ? fail_damaged(f) : NULL;
     bytes = all;
     if (len >= DIGEST_SIZE)
         digest_bytes(bytes + DIGEST_SIZE, len - DIGEST_SIZE, digest);
-    if (len < DIGEST_SIZE || memcmp(bytes, digest, DIGEST_SIZE) != 0)
-        journal = fail_damaged(f);
-    else if (!(journal = xenlevel__journal__unpack(NULL, len - DIGEST_SIZE, bytes + DIGEST_SIZE)))
-        journal = fail_damaged(f);
+    if (len >= DIGEST_SIZE && !memcmp(bytes, digest, DIGEST_SIZE))
+        journal = xenlevel__journal__unpack(NULL, len - DIGEST_SIZE, bytes + DIGEST_SIZE);
     free(all);
-    return journal;
+    return journal ? journal : fail_damaged(f);
 }
 
 static char *name_of_new(size_t i)
@@ -345,7 +341,7 @@ static void begin_draft(struct draft *d, const struct folder_step *steps, size_t
 
     xenlevel__journal__init(&d->journal);
     d->steps = xcalloc(n, sizeof(*d->steps));
-    d->pointers = xcalloc(n, sizeof(*d->pointers));
+    d->pointers = xcalloc(n, sizeof(Xenlevel__JournalStep *));
     d->digests = xcalloc(n, sizeof(*d->digests));
     date_now(when);
     (void)gethostname(host, sizeof(host) - 1);

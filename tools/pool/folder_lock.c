@@ -138,7 +138,7 @@ static void wait_a_little(unsigned int tries)
     struct timespec t = {0};
 
     (void)!getrandom(&random, sizeof(random), 0);
-    t.tv_nsec = (long)(500000u + random % (most * 1000000u));
+    t.tv_nsec = 500000L + (long)random % ((long)most * 1000000L);
     (void)nanosleep(&t, NULL);
 }
 

@@ -125,7 +125,7 @@ static const struct pool_host *find_first(const struct pool *p, const char *name
 static void add_members(const struct pool *p, const struct suggest_class *classes, size_t n,
                         const struct suggestion *s, Xenlevel__Level *level)
 {
-    level->members = xcalloc(n + 1, sizeof(*level->members));
+    level->members = xcalloc(n + 1, sizeof(void *));
     for (size_t i = 0; i < n && i < MAX_MEMBERS; i++) {
         const struct pool_host *host = find_first(p, classes[i].name);
         const struct pool_capture *capture = &p->captures[host->capture];
@@ -311,7 +311,8 @@ bool level_is_same(const struct pool_level *a, const struct pool_level *b)
 {
     for (unsigned int type = POOL_PV; type < POOL_TYPES; type++)
         if (a->have[type] != b->have[type] ||
-            (a->have[type] && memcmp(&a->policy[type], &b->policy[type], sizeof(a->policy[type]))))
+            (a->have[type] &&
+             memcmp(&a->policy[type], &b->policy[type], sizeof(a->policy[type])) != 0))
             return false;
     return true;
 }

@@ -243,6 +243,7 @@ static void run_assignment(const struct placing *pl, bool no_solver, size_t *to,
         .allowed = pl->allowed,
         .n_kinds = pl->n_bin_kinds,
         .no_solver = no_solver,
+        .nodes = pl->w->options->nodes,
         .to = to,
     };
     assign_solve(a);

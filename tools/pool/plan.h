@@ -11,11 +11,13 @@
 #include "assign.h"
 #include "matrix.h"
 
-#define PLAN_RESERVE (512ull << 20)
+#define PLAN_RESERVE       (512ull << 20)
+#define PLAN_ROLLING_NODES 500u /* for each of perhaps many hosts */
 
 struct plan_options {
     uint64_t reserve;   /* bytes that stay free on each target */
     bool no_solver;     /* first fit alone */
+    unsigned int nodes; /* the solver's limit for each host; 0: assign.h's */
     const char *to_xen; /* rolling: the release that hosts are updated to; NULL: theirs */
 };
 

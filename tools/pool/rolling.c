@@ -61,11 +61,13 @@ void plan_rolling(const struct pool_matrix *m, const struct plan_options *option
                   struct rolling *r)
 {
     bool *updated = xcalloc(m->pool->n_hosts + 1, sizeof(*updated));
+    struct plan_options each = *options;
     struct plan_world w;
     size_t *pending, n, before;
 
     *r = (struct rolling){.n_steps = 0};
-    world_begin(&w, m, options);
+    each.nodes = options->nodes ? options->nodes : PLAN_ROLLING_NODES;
+    world_begin(&w, m, &each);
     w.updated = updated;
     w.must_return = true;
     n = sort_hosts(&w, r, &pending);
@@ -86,7 +88,7 @@ void plan_rolling(const struct pool_matrix *m, const struct plan_options *option
             }
         }
         n = left;
-    } while (n && n < before);
+    } while (n && n < before && options->to_xen); /* else nothing has changed */
     for (size_t i = 0; i < n; i++)
         (void)world_evacuate(&w, pending[i], false, &r->blocked[r->n_blocked++]);
     world_end(&w);

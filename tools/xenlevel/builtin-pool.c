@@ -20,6 +20,7 @@ static const struct command *const commands[] = {
     &pool_cmd_matrix,
     &pool_cmd_evacuate,
     &pool_cmd_rolling,
+    &pool_cmd_clusters,
     &pool_cmd_report,
     &pool_cmd_history,
 };

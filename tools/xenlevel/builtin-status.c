@@ -23,6 +23,7 @@
 #include "places.h"
 #include "pool-conf.h"
 #include "rehearse.h"
+#include "status.h"
 #include "subject.h"
 #include "util.h"
 
@@ -587,6 +588,44 @@ static void print_table(const struct status *s)
     table_print(&t, stdout);
 }
 
+static void free_checks(struct status *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        free(s->checks[i].what);
+        free(s->checks[i].text);
+    }
+    places_free(&s->places);
+}
+
+/* here: from this shell too. */
+static void check_ways(struct status *s, bool here)
+{
+    check_places(s);
+    check_login(s);
+    if (here)
+        check_here(s);
+    check_unit(s, "xendomains");
+    check_unit(s, "libvirtd");
+    check_unit(s, "virtxend");
+}
+
+const char *status_gate(const char *root)
+{
+    struct status s = {.root = strcmp(root, "/") != 0 ? root : ""};
+    const char *word = "yes";
+
+    places_find(s.root, &s.places);
+    check_ways(&s, false);
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.checks[i].answer == ANSWER_NO)
+            word = "no";
+        else if (s.checks[i].answer == ANSWER_UNKNOWN && strcmp(word, "no") != 0)
+            word = "";
+    }
+    free_checks(&s);
+    return word;
+}
+
 static void open_status(struct status *s, struct logger *silent)
 {
     s->xch = xc_interface_open(logger_init(silent, NULL, NULL));
@@ -600,11 +639,7 @@ static void open_status(struct status *s, struct logger *silent)
 
 static void close_status(struct status *s)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        free(s->checks[i].what);
-        free(s->checks[i].text);
-    }
-    places_free(&s->places);
+    free_checks(s);
     free(s->why_not);
     if (s->xch)
         xc_interface_close(s->xch);
@@ -614,12 +649,7 @@ static void run_checks(struct status *s, bool trial)
 {
     bool enabled = is_enabled(s), loaded;
 
-    check_places(s);
-    check_login(s);
-    check_here(s);
-    check_unit(s, "xendomains");
-    check_unit(s, "libvirtd");
-    check_unit(s, "virtxend");
+    check_ways(s, true);
     if (trial)
         check_refusal(s);
     check_patch_now(s, enabled, &loaded);

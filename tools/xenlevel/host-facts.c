@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "host-facts.h"
+#include "status.h"
 #include "util.h"
 #include "xc_sim.h"
 
@@ -94,7 +95,9 @@ int host_facts_read(xc_handle *xch, const char *root, Xenlevel__PoolHost *host)
     host->memory_free = info.free_pages * PAGE_BYTES;
     if (!xc_domain_getinfo(xch, 0, &dom0))
         set_text(&host->dom0_type, xstrdup(xc_domain_type_name(dom0.type)));
-    if (*root || !xc_is_sim(xch))
+    if (*root || !xc_is_sim(xch)) {
         read_files(root, host);
+        set_text(&host->gate, xstrdup(status_gate(root)));
+    }
     return 0;
 }

@@ -199,7 +199,7 @@ static void make_domains(struct pool_change *c, const struct pool *p, size_t hos
                          const struct host_self *self, const char *now, Xenlevel__Domains *out)
 {
     xenlevel__domains__init(out);
-    out->domains = xcalloc(self->domains.n + 1, sizeof(*out->domains));
+    out->domains = xcalloc(self->domains.n + 1, sizeof(Xenlevel__Domain *));
     for (size_t i = 0; i < self->domains.n; i++)
         out->domains[out->n_domains++] = make_domain(c, p, host, &self->domains.list[i], now);
     set_text(&out->when, now);
@@ -261,6 +261,7 @@ static void set_facts(Xenlevel__PoolHost *r, const Xenlevel__PoolHost *facts)
     set_text(&r->xen_cmdline, facts->xen_cmdline);
     set_text(&r->kernel, facts->kernel);
     set_text(&r->dom0_type, facts->dom0_type);
+    set_text(&r->gate, facts->gate);
     r->memory = facts->memory;
     r->memory_free = facts->memory_free;
 }
@@ -421,6 +422,9 @@ static void describe_changes(const struct pool *p, size_t host, const struct poo
         add_detail(r, "new domains are born %s%s%s%s",
                    *now->record->born_level ? "on " : "on no level", now->record->born_level,
                    *now->record->born ? ": " : "", now->record->born);
+    if (strcmp(now->record->gate, h->record->gate) != 0)
+        add_detail(r, "its gate is on: %s",
+                   *now->record->gate ? now->record->gate : "that is not known");
     if (is_memory_changed(h->record, now->record))
         add_detail(r, "free memory: %s -> %s", pool_size_text(h->record->memory_free, was_free),
                    pool_size_text(now->record->memory_free, is_free));

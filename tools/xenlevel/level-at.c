@@ -36,7 +36,8 @@ static void fill_named(struct named_level *l, const char *name)
 
     (void)snprintf(l->base, sizeof(l->base), "%.40s", name);
     for (char *c = l->base; *c; c++)
-        *c = strchr(allowed, *c) ? *c : '-';
+        if (!strchr(allowed, *c))
+            *c = '-';
     if (*l->base == '-' || !*l->base)
         (void)snprintf(l->base, sizeof(l->base), "level");
     l->version = 1;

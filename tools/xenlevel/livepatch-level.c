@@ -121,18 +121,20 @@ int born_plan_make(xc_handle *xch, const struct subject *level, struct born_plan
     return status;
 }
 
-/* Write the string that Xen is asked for: no blanks in it but those that part its words. */
+/* Write the string that Xen is asked for: no blanks in it but those that part its words.  It is
+ * shorter than its section. */
 static void put_says(const struct born_plan *plan, char says[static BORN_SAYS_SIZE])
 {
-    char name[BORN_NAME], text[BORN_SAYS_SIZE];
+    char name[BORN_NAME];
+    int len;
 
     (void)snprintf(name, sizeof(name), "%s", plan->name);
     for (char *c = name; *c; c++)
         if (*c <= ' ' || *c > '~')
             *c = '_';
-    (void)snprintf(text, sizeof(text), "%s%s check=%08" PRIx32, BORN_SAYS_LEVEL, name, plan->check);
-    memset(says, ' ', BORN_SAYS_SIZE - 1);
-    memcpy(says, text, strlen(text));
+    len =
+        snprintf(says, BORN_SAYS_SIZE, "%s%s check=%08" PRIx32, BORN_SAYS_LEVEL, name, plan->check);
+    memset(says + len, ' ', BORN_SAYS_SIZE - 1 - (size_t)len); /* the NUL at the end stays */
 }
 
 int born_plan_put(const struct born_plan *plan, const char *path, struct payload *p)
@@ -200,11 +202,12 @@ void born_plan_print(const struct born_plan *plan)
 static bool is_known(xc_handle *xch)
 {
     struct cpu_policy *p = xcalloc(1, sizeof(*p));
-    bool known = false;
+    bool known = true;
 
-    for (unsigned int type = 0; type < BORN_TYPES; type++)
+    for (unsigned int type = 0; type < BORN_TYPES;
+         type++) /* of a type that is not offered: as is */
         if (!xc_system_policy(xch, default_index[type], p))
-            known |= xc_widen_own(xch, default_index[type], p) > 0;
+            known = known && xc_widen_own(xch, default_index[type], p) > 0;
     free(p);
     return known;
 }

@@ -78,7 +78,7 @@ static void print_loss(const struct pool_matrix *m, const struct plan_stuck *s, 
     char *words = list_words(&help->features);
 
     out_text(stdout, indent, indent + 2,
-             "%swhat was told is given up: XENLEVEL_ALLOW=%s on %s lets it in",
+             "%sit gives up what it was told of: XENLEVEL_ALLOW=%s on %s lets it in",
              help == s->helps ? "" : "or ", words, host_name(m, help->host));
     for (size_t i = 0; i < n && i < LIST_MOST; i++)
         print_usage(m, s[i].domain, indent + 2);
@@ -369,23 +369,19 @@ void plan_skipped_json(struct json *j, const struct pool *p, size_t host)
 /* In single quotes, as a shell reads it back; malloc'ed. */
 static char *quote(const char *text)
 {
-    size_t quotes = 0, at = 0;
-    char *quoted;
+    char *quoted = xstrdup("'"), *longer;
 
-    for (const char *c = text; *c; c++)
-        quotes += *c == '\'';
-    quoted = xcalloc(strlen(text) + 3 * quotes + 3, 1);
-    quoted[at++] = '\'';
-    for (const char *c = text; *c; c++) {
-        if (*c == '\'') {
-            memcpy(quoted + at, "'\\''", 4);
-            at += 4;
-        } else {
-            quoted[at++] = *c;
-        }
+    for (const char *at = text; *at;) {
+        size_t plain = strcspn(at, "'");
+
+        longer = xasprintf("%s%.*s%s", quoted, (int)plain, at, at[plain] ? "'\\''" : "");
+        free(quoted);
+        quoted = longer;
+        at += plain + (at[plain] != '\0');
     }
-    quoted[at] = '\'';
-    return quoted;
+    longer = xasprintf("%s'", quoted);
+    free(quoted);
+    return longer;
 }
 
 /* Is it a name that a script can have: printable ASCII, and for ssh no option? */

@@ -12,7 +12,8 @@
 
 extern const struct command pool_cmd_init, pool_cmd_history, pool_cmd_join, pool_cmd_leave,
     pool_cmd_level, pool_cmd_cmdline, pool_cmd_maintenance, pool_cmd_status, pool_cmd_refresh,
-    pool_cmd_drift, pool_cmd_matrix, pool_cmd_evacuate, pool_cmd_rolling, pool_cmd_report;
+    pool_cmd_drift, pool_cmd_matrix, pool_cmd_evacuate, pool_cmd_rolling, pool_cmd_report,
+    pool_cmd_clusters;
 
 /* clang-format off */
 /* Every command has it: which registry.  NULL: XENLEVEL_POOL, or what the configuration says. */

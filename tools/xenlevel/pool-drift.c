@@ -91,7 +91,9 @@ static void print_types(const struct pool_drift *d)
 {
     const struct pool_drift_type *pv = &d->type[POOL_PV], *hvm = &d->type[POOL_HVM];
 
-    if (!memcmp(pv, hvm, sizeof(*pv))) {
+    if (!memcmp(&pv->lost, &hvm->lost, sizeof(pv->lost)) &&
+        !memcmp(&pv->gained, &hvm->gained, sizeof(pv->gained)) &&
+        pv->offered_now == hvm->offered_now) {
         print_type(hvm, POOL_HVM, "Guests");
         return;
     }

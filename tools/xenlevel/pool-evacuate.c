@@ -44,7 +44,8 @@ static void print_plan(const struct pool_matrix *m, const struct plan_options *o
         out_text(stdout, 0, 2, "%s can be emptied: no guest runs there", host);
     else
         out_text(stdout, 0, 2,
-                 "%s %s be emptied: %zu of %s %s a place on %s, on each of which %s stay free",
+                 "%s %s be emptied: %zu of %s %s a place; %s may get guests, with %s left free on "
+                 "each",
                  host, e->n_stuck ? "cannot" : "can", e->n_moves,
                  plural(guests, sizeof(guests), n, "guest", "guests"), n == 1 ? "has" : "have",
                  plural(hosts, sizeof(hosts), e->n_targets, "other host", "other hosts"),

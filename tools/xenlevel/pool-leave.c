@@ -189,7 +189,8 @@ static int run_maintenance(const struct command *cmd, int argc, char **argv)
         else
             return STATUS_TROUBLE;
     }
-    if (argc - first != 2 || (strcmp(argv[first + 1], "on") && strcmp(argv[first + 1], "off")))
+    if (argc - first != 2 ||
+        (strcmp(argv[first + 1], "on") != 0 && strcmp(argv[first + 1], "off") != 0))
         return cmd_usage(cmd, "takes a host, and on or off");
     m.host = argv[first];
     m.on = !strcmp(argv[first + 1], "on");

@@ -119,22 +119,24 @@ static void count_hosts(const struct pool *p, const struct pool_level *level, st
     free(hosts);
 }
 
-/* Who cannot give it, and who is not born on it. */
+/* Who cannot give it, and why: asked once for each kind of host. */
 static void print_hosts(const struct pool *p, const struct pool_level *level)
 {
+    char **why = xcalloc(p->n_captures + 1, sizeof(char *));
+
     for (size_t i = 0; i < p->n_captures; i++) {
         struct pool_admission a;
-        char *why;
 
         pool_admit(&p->captures[i], level, &a);
-        if (a.verdict == VERDICT_YES)
-            continue;
-        why = pool_admission_text(&a, &p->captures[i], level);
-        for (size_t k = 0; k < p->n_hosts; k++)
-            if (p->hosts[k].capture == i)
-                out_text(stdout, 2, 4, "%s: %s", p->hosts[k].record->name, why);
-        free(why);
+        if (a.verdict != VERDICT_YES)
+            why[i] = pool_admission_text(&a, &p->captures[i], level);
     }
+    for (size_t i = 0; i < p->n_hosts; i++)
+        if (why[p->hosts[i].capture])
+            out_text(stdout, 2, 4, "%s: %s", p->hosts[i].record->name, why[p->hosts[i].capture]);
+    for (size_t i = 0; i < p->n_captures; i++)
+        free(why[i]);
+    free((void *)why);
 }
 
 static unsigned int count_features(const struct pool_level *level, unsigned int type)

@@ -11,6 +11,7 @@
 #include "out.h"
 #include "pool-level.h"
 #include "util.h"
+#include "xlp.h"
 
 static const struct cmd_option options[] = {
     POOL_WHERE,
@@ -18,6 +19,7 @@ static const struct cmd_option options[] = {
     {'c', "compute", NULL, "make NAME's next version: what all hosts share"},
     {'W', "without", "NAMES", "and leave these features out, as in 'avx512*,rtm'"},
     {'u', "use", NULL, "make the version NAME.vN, which there is, the pool's level again"},
+    {'o', "output", "FILE", "write the level to a file, for apply, xlcfg and check"},
     {'S', "suggest", NULL, "what the hosts could have, and what it costs"},
     POOL_WHY,
     CMD_JSON,
@@ -25,9 +27,11 @@ static const struct cmd_option options[] = {
 };
 
 struct request {
-    const char *name, *from, *without, *why;
+    const char *name, *from, *without, *why, *output;
     bool compute, use, suggest, json;
 };
+
+#define GUARDED 64u /* hosts that are conditions of a change: etcd takes 128 */
 
 enum outcome { MADE, SAME, REFUSED, NO_HOSTS, NO_SUCH };
 
@@ -38,6 +42,7 @@ struct setting {
     const Xenlevel__Level *take; /* a whole level; NULL: the wish */
 
     enum outcome outcome;
+    bool unguarded;       /* a host may have changed meanwhile */
     char *level, *before; /* names; before NULL: the pool had none */
     char **refusals;      /* "alpha and 3 like it: it lacks ..." */
     size_t n_refusals;
@@ -161,8 +166,8 @@ static enum pool_decision put_made(struct setting *s, struct pool_change *c, con
         put(s, c, p);
         pool_put_level(c, s->level, made->file);
         describe_change(s, c, p, view);
-        /* A host that joins meanwhile was held against the level that was. */
-        for (size_t i = 0; i < p->n_hosts; i++)
+        s->unguarded = p->n_hosts > GUARDED;
+        for (size_t i = 0; !s->unguarded && i < p->n_hosts; i++)
             pool_require_host(c, p->hosts[i].record->name);
     }
     free(view);
@@ -282,6 +287,31 @@ static int outcome_json(const struct setting *s)
 
 /* ---- the command ---- */
 
+/* A host that came or changed while the level was made was held against the one before. */
+static void look_again(struct store *store)
+{
+    struct pool p;
+    size_t *hosts, left_out = 0;
+    struct pool_admission a;
+
+    if (!pool_load(store, &p) && p.level != POOL_NONE) {
+        hosts = xcalloc(p.n_captures + 1, sizeof(*hosts));
+        for (size_t i = 0; i < p.n_hosts; i++)
+            hosts[p.hosts[i].capture]++;
+        for (size_t i = 0; i < p.n_captures; i++) {
+            if (!hosts[i])
+                continue;
+            pool_admit(&p.captures[i], &p.levels[p.level], &a);
+            left_out += a.verdict == VERDICT_YES ? 0 : hosts[i];
+        }
+        free(hosts);
+    }
+    pool_free(&p);
+    if (left_out)
+        warn("hosts that came or changed meanwhile cannot give it: `xenlevel pool level` names "
+             "them");
+}
+
 static int change_level(struct setting *s, const char *where)
 {
     struct store *store = pool_open(where, false);
@@ -297,6 +327,8 @@ static int change_level(struct setting *s, const char *where)
         print_refusals(s);
     else if (rc >= 0 && !s->request->json)
         print_outcome(s);
+    if (rc == 0 && s->unguarded)
+        look_again(store);
     if (rc == 2 && s->outcome == NO_SUCH)
         status = STATUS_TROUBLE;
     forget(s);
@@ -344,12 +376,31 @@ static int run_change(const struct request *r, const char *where)
     return status;
 }
 
+/* A level of the pool as a file, which every command takes. */
+static int write_level(const struct pool *p, const struct request *r)
+{
+    size_t i = r->name ? pool_find_level(p, r->name) : p->level;
+    struct xlp_error error;
+
+    if (i == POOL_NONE)
+        return r->name
+                   ? complain("the pool has no level %s: --from or --compute makes one", r->name)
+                   : complain("the pool has no level yet: `xenlevel pool level NAME --compute`");
+    if (xlp_save(r->output, p->levels[i].file, &error))
+        return complain("%s", error.text);
+    if (!r->json)
+        out_text(stdout, 0, 2, "%s is written to %s", p->levels[i].name, r->output);
+    return STATUS_YES;
+}
+
 static int run_show(const struct request *r, const char *where)
 {
     struct pool_session s;
     int status = pool_session_open(&s, where);
 
-    if (!status)
+    if (!status && r->output)
+        status = write_level(&s.pool, r);
+    if (!status && (!r->output || r->json))
         status = r->suggest ? pool_level_suggest(&s.pool, r->json)
                             : pool_level_show(&s.pool, r->name, r->json);
     pool_session_close(&s);
@@ -365,6 +416,8 @@ static const char *find_misuse(const struct request *r)
         return "--without goes with --from or --compute";
     if (r->use && (!r->name || r->from || r->compute))
         return "--use goes with a NAME.vN alone";
+    if (r->output && (r->use || r->from || r->compute || r->suggest))
+        return "--output goes with a NAME.vN and --json alone";
     if (r->suggest && (r->name || r->use || r->from || r->compute))
         return "--suggest goes with --json alone";
     if (r->name && (!*r->name || strlen(r->name) > 100))
@@ -394,6 +447,9 @@ static int run_level(const struct command *cmd, int argc, char **argv)
             break;
         case 'u':
             r.use = true;
+            break;
+        case 'o':
+            r.output = value;
             break;
         case 'S':
             r.suggest = true;
@@ -427,7 +483,8 @@ const struct command pool_cmd_level = {
         "next version, NAME.vN, and make it the pool's. --compute: what all hosts share; --from: a "
         "file of `xenlevel level`, taken as it is, or a named level (`xenlevel level --list`), to "
         "which what the hosts share is cut. Hosts that cannot give it are named, and nothing is "
-        "changed. --suggest says what the pool could have, who needs a power cycle for it, and "
+        "changed. -o writes it to a file. --suggest says what the pool could have, who needs a "
+        "power cycle for it, and "
         "what "
         "retiring a host gains the others. Status 1: refused.",
     .options = options,

@@ -94,6 +94,7 @@ static char *describe_state(const struct member *m)
         {*r->drift, "drift: ", r->drift},
         {!*r->drift && m->honours != VERDICT_YES, "", m->level_text},
         {m->unknown, "a policy is not known", ""},
+        {!strcmp(r->gate, "no"), "its gate is off", ""},
     };
 
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
@@ -289,6 +290,7 @@ static bool print_host(const struct pool *p, size_t index)
     add_row(&t, "CPU", p->captures[p->hosts[index].capture].file->host->cpu);
     add_row(&t, "level", m.level_text);
     add_row(&t, "born there", m.born_text);
+    add_row(&t, "gate on", r->gate);
     add_row(&t, "machine", r->machine);
     add_row(&t, "microcode", r->microcode);
     add_row(&t, "BIOS", r->bios_version);

@@ -31,10 +31,13 @@ int subject_open_named(const char *name, bool only, struct subject *s)
     if (!named_is_name(name) && !only)
         return 1;
     if (named_list(&list, &why)) {
-        warn("%s", why);
+        const bool domain = !only && !strchr(name, '.'); /* without levels it is no level's name */
+
+        if (!domain)
+            warn("%s", why);
         free(why);
         named_list_free(&list);
-        return -1;
+        return domain ? 1 : -1;
     }
     found = named_find(&list, name);
     if (found) {

@@ -20,35 +20,42 @@ __attribute__((section(BORN_SECTION), used)) volatile struct born_level born_lev
 
 static uint8_t *const defaults[BORN_TYPES] = {pv_def_cpu_policy, hvm_def_cpu_policy};
 
-/* Where an entry's value is in the hypervisor's object, and how many words it has; NULL: nowhere.
- */
+#define NOWHERE SIZE_MAX
+
+/* Where a leaf is in the hypervisor's object. */
+static size_t leaf_offset(uint32_t leaf, uint32_t subleaf)
+{
+    const size_t regs = sizeof(struct cpuid_regs);
+
+    if (leaf == 7 && subleaf < LAYOUT_NR_FEAT)
+        return LAYOUT_FEAT + subleaf * regs;
+    if (leaf == 0xd && subleaf < LAYOUT_NR_XSTATE)
+        return LAYOUT_XSTATE + subleaf * regs;
+    if (subleaf == POLICY_NONE && !policy_leaf_has_subleaves(leaf)) {
+        if (leaf < LAYOUT_NR_BASIC)
+            return leaf * regs;
+        if (leaf - 0x80000000u < LAYOUT_NR_EXTD)
+            return LAYOUT_EXTD + (leaf - 0x80000000u) * regs;
+    }
+    return NOWHERE;
+}
+
+/* Where an entry's value is in the object, and how many words it has; NULL: nowhere. */
 static uint32_t *find_place(uint8_t *object, const struct born_entry *e, unsigned int *words)
 {
-    size_t at;
+    size_t at = NOWHERE;
 
     *words = 4;
-    if (e->leaf == POLICY_NONE) {
-        *words = e->subleaf == MSR_ARCH_CAPABILITIES ? 2 : 1;
-        if (e->subleaf == MSR_ARCH_CAPABILITIES)
-            at = LAYOUT_ARCH_CAPS;
-        else if (e->subleaf == MSR_INTEL_PLATFORM_INFO)
-            at = LAYOUT_PLATFORM_INFO;
-        else
-            return NULL;
-    } else if (e->leaf == 7 && e->subleaf < LAYOUT_NR_FEAT) {
-        at = LAYOUT_FEAT + e->subleaf * 16u;
-    } else if (e->leaf == 0xd && e->subleaf < LAYOUT_NR_XSTATE) {
-        at = LAYOUT_XSTATE + e->subleaf * 16u;
-    } else if (e->subleaf != POLICY_NONE || policy_leaf_has_subleaves(e->leaf)) {
-        return NULL;
-    } else if (e->leaf < LAYOUT_NR_BASIC) {
-        at = e->leaf * 16u;
-    } else if (e->leaf - 0x80000000u < LAYOUT_NR_EXTD) {
-        at = LAYOUT_EXTD + (e->leaf - 0x80000000u) * 16u;
-    } else {
-        return NULL;
+    if (e->leaf != POLICY_NONE) {
+        at = leaf_offset(e->leaf, e->subleaf);
+    } else if (e->subleaf == MSR_ARCH_CAPABILITIES) {
+        at = LAYOUT_ARCH_CAPS;
+        *words = 2;
+    } else if (e->subleaf == MSR_INTEL_PLATFORM_INFO) {
+        at = LAYOUT_PLATFORM_INFO;
+        *words = 1;
     }
-    return (uint32_t *)(void *)(object + at);
+    return at == NOWHERE ? NULL : (uint32_t *)(void *)(object + at);
 }
 
 static uint32_t word_of(const struct cpuid_regs *r, unsigned int i)

@@ -246,7 +246,7 @@ int etcd_ask(struct etcd *e, const struct etcd_question *q, struct etcd_answer *
         .q = q,
         .a = a,
         .deadline = xc_now_ns() + ms * 1000000u,
-        .idle_s = timeout / 3 > IDLE_MAX_S ? IDLE_MAX_S : timeout / 3 + 1,
+        .idle_s = timeout >= STORE_TIMEOUT ? IDLE_MAX_S : timeout / 4 + 1,
     };
     int rc;
 

@@ -72,7 +72,18 @@ def test_a_named_level_and_a_file(two, captures, tmp_path):
     assert "popcnt" not in names(two.json("level", "ivy.v2")["levels"][0]["hvm"])
 
 
+def test_a_level_is_written_for_the_other_commands(two, captures, tmp_path):
+    two("level", "--compute", "--without", "fma")
+    assert two("level", "-o", tmp_path / "web.xlp").stdout == f"web.v1 is written to {tmp_path}/web.xlp\n"
+    assert run(XENLEVEL, "check", "-t", "hvm", tmp_path / "web.xlp", captures("intel-haswell-ep")).stdout.startswith("'web.v1' (HVM/PVH) can run")
+    line = run(XENLEVEL, "xlcfg", "--form", "names", tmp_path / "web.xlp").stdout
+    assert "fma=0" in line and "rdseed=0" in line
+    assert "the pool has no level x.v1" in two("level", "x.v1", "-o", tmp_path / "x.xlp", status=2).stderr
+    assert not (tmp_path / "x.xlp").exists()
+
+
 @pytest.mark.parametrize("args, message", [
+    (("--compute", "-o", "x"), "--output goes with a NAME.vN and --json alone"),
     (("--from", "a", "--compute"), "--from or --compute, not both"),
     (("--without", "rtm"), "--without goes with --from or --compute"),
     (("--use",), "--use goes with a NAME.vN alone"),
