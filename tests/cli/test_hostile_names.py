@@ -151,7 +151,7 @@ def test_names_in_images(hosts, tmp_path, name):  # noqa: F811
     run(VERIFY, path)
     for argv in (["show", path], ["verify", path], ["check", path, hosts / f"{OLD}.xlp"], ["stream", "show", path],
                  ["stream", "show", "--records", path], ["diff", path, hosts / f"{OLD}.xlp"],
-                 ["stream", "extract-policy", path]):
+                 ["stream", "extract-policy", path], ["usage", path]):
         run(XENLEVEL, *argv, cwd=tmp_path)
     for argv in (["show", path], ["check", path, hosts / f"{OLD}.xlp"], ["stream", "show", path]):
         assert json.dumps(name) in json.dumps(run_json(XENLEVEL, *argv, "--json"))
@@ -188,7 +188,7 @@ def test_names_in_the_store(fake, name):
                  ["create", b"./" + name], ["restore", b"./" + name], ["-s", name, "list"], [b"--" + name],
                  ["list", b"--" + name]):
         run(XL, *argv, env=env)
-    for argv in (["show", "7"], ["check", "7"], ["apply", "7", b"./" + name]):
+    for argv in (["show", "7"], ["check", "7"], ["usage", "7"], ["usage", b"./" + name], ["apply", "7", b"./" + name]):
         run(XENLEVEL, *argv, env=env, status=2)
 
 
