@@ -18,7 +18,7 @@ class PatientPool(Pool):
     def __init__(self, where, conf):
         super().__init__(where)
         self.conf = conf
-        self.environment = configuration(conf, timeout=300)
+        self.environment = configuration(conf, timeout=1200)
 
     def __call__(self, command, *args, **more):
         return super().__call__(command, *args, **{"XENLEVEL_POOL_CONF": self.conf, **more})
@@ -43,6 +43,8 @@ def end(processes):
         assert p.returncode == 0, said
 
 
+@pytest.mark.slow       # not part of `make check-quick`
+@pytest.mark.timeout(1800)
 def test_fifty_commands_while_members_fail(parted_cluster, pool, hosts, captures):
     a, b, c = parted_cluster.members
     machines = [captures(m) for m in ("intel-haswell-ep", "intel-sandybridge-ep")]

@@ -7,10 +7,12 @@ import os
 import subprocess
 import threading
 
+import pytest
+
 from etcd import CLIENT, Cluster, configuration, run_client
 
 HOSTS, ROUNDS = 50, 1
-PATIENT_S = 300  # a client gives up so late that a slow machine does not make it give up
+PATIENT_S = 1200  # a client gives up so late that a slow machine does not make it give up
 
 
 class Crowd:
@@ -100,6 +102,8 @@ def disturb(cluster, crowd):
         mend()
 
 
+@pytest.mark.slow       # not part of `make check-quick`
+@pytest.mark.timeout(1800)
 def test_fifty_clients_while_members_fail(parted_cluster, tmp_path):
     env = configuration(tmp_path / "pool.conf", timeout=PATIENT_S)
     where = parted_cluster.where("pool")
@@ -116,6 +120,8 @@ def test_fifty_clients_while_members_fail(parted_cluster, tmp_path):
     assert not [line for line in lines if line["outcome"] in ("open", "error")]
 
 
+@pytest.mark.slow       # not part of `make check-quick`
+@pytest.mark.timeout(1800)
 def test_clients_that_are_killed(parted_cluster, tmp_path):
     """SIGKILL in the middle: what each had begun is there whole or not at all."""
     env = configuration(tmp_path / "pool.conf", timeout=PATIENT_S)
@@ -140,6 +146,8 @@ def test_clients_that_are_killed(parted_cluster, tmp_path):
             assert f"host/{host}" in values
 
 
+@pytest.mark.slow       # not part of `make check-quick`
+@pytest.mark.timeout(1800)
 def test_a_lost_quorum(parted_cluster, tmp_path):
     """Two of three are gone: nothing is read or changed, and it is said what is missing."""
     env = configuration(tmp_path / "pool.conf", timeout=10)
