@@ -6,20 +6,8 @@ import os
 
 import pytest
 
-from etcd import Client, Cluster, configuration, free_ports, run_client, text64
+from etcd import Client, configuration, free_ports, run_client, text64
 from relays import HttpRelay, Loop
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    c = Cluster(tmp_path_factory.mktemp("etcd"))
-    yield c
-    c.stop()
-
-
-@pytest.fixture
-def prefix(request):
-    return "".join(c if c.isalnum() else "-" for c in request.node.name)
 
 
 @pytest.fixture
