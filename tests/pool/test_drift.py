@@ -302,3 +302,18 @@ def test_what_it_was_cannot_be_read(pool, haswells, before, said):
         assert said in text and text.count("xenlevel: ") == 1
     assert pool.files() == there
     assert pool("status").stdout
+
+
+def test_what_it_could_offer_before_is_damaged(pool, haswells, hosts):
+    """The capture that a host in drift is held against is not what its digest says."""
+    good, = (pool.where / "capture").iterdir()
+    less, = hosts(HASWELL, options=LESS)
+    assert "drift: lost" in refresh(pool, less)
+    pool("leave", "beta", "--force")    # else loading the pool meets it first
+    other, = (f for f in (pool.where / "capture").iterdir() if f != good)
+    good.write_bytes(other.read_bytes())
+    there = pool.files()
+    for command in (["drift", "--name", "alpha"], ["refresh", "--name", "alpha"]):
+        text = " ".join(pool(*command, host=less, status=2).stderr.split())
+        assert f"the record of a host names capture/{good.stem} " in text and "damaged: its SHA-256 is" in text
+    assert pool.files() == there

@@ -244,6 +244,15 @@ def test_another_configuration_is_not_overwritten(pool, alpha, hosts, tmp_path):
     assert conf.read_text() == "store = /srv/other\n" and pool.files() == before
 
 
+@pytest.mark.parametrize("name", ["beta\nstore = elsewhere", "beta ;", "beta ", 300 * "b"], ids=["line", "comment", "blank", "long"])
+def test_a_name_that_no_configuration_can_have(pool, alpha, hosts, tmp_path, name):
+    beta, = hosts("intel-sandybridge-ep")
+    before = pool.files()
+    said = pool("join", "--name", name, "--write-config", "--root", tmp_path, host=beta, status=2).stderr
+    assert "pool.conf cannot have store = " in " ".join(said.split())
+    assert not (tmp_path / "etc/xenlevel/pool.conf").exists() and pool.files() == before
+
+
 def test_many_join_and_leave_at_once(pool, captures):
     """Nobody is lost, and nobody comes back."""
     pool("init")

@@ -233,6 +233,36 @@ static void a_number_counts(void **state)
     pools_free(&p);
 }
 
+/* Who is born without a warning that the level has is not on it: it would not be told. */
+static void a_hazard_of_the_level_is_told(void **state)
+{
+    struct pool p;
+    struct level_made made;
+    struct pool_level *level;
+    struct pool_birth b;
+    char *text;
+
+    (void)state;
+    BEGIN(&p, "4.17.7", "intel-haswell-ep");
+    level = make(&p, &made);
+    for (unsigned int type = POOL_PV; type < POOL_TYPES; type++)
+        level->policy[type].arch_caps |= 1u << F(RSBA) % 32;
+    pool_born(&p.captures[0], level, &b);
+    assert_int_equal(b.exactly, VERDICT_NO);
+    for (unsigned int type = POOL_PV; type < POOL_TYPES; type++) {
+        assert_true(has(&b.type[type].untold, F(RSBA)));
+        assert_true(featureset_empty(&b.type[type].richer));
+        assert_true(featureset_empty(&b.type[type].lacks));
+        assert_int_equal(b.type[type].other, 0);
+    }
+    text = pool_birth_text(&b, level);
+    assert_string_equal(text, "is not told of rsba");
+    free(text);
+    level_made_free(&made);
+    free(level);
+    pools_free(&p);
+}
+
 /* ---- a lower level ---- */
 
 static void a_lower_level_does_for_both(void **state)
@@ -564,6 +594,7 @@ int main(void)
         cmocka_unit_test(a_host_without_a_type_of_guest_cannot_give_it),
         cmocka_unit_test(births_are_exact_richer_or_lack),
         cmocka_unit_test(a_number_counts),
+        cmocka_unit_test(a_hazard_of_the_level_is_told),
         cmocka_unit_test(a_lower_level_does_for_both),
         cmocka_unit_test(named_levels_and_without_cut_what_hosts_share),
         cmocka_unit_test(a_file_is_taken_where_all_hosts_can_give_it),

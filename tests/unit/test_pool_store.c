@@ -256,6 +256,64 @@ static void test_the_pool_changes_meanwhile(void **state)
     assert_int_equal(r.calls, 2);
 }
 
+/* Its guests were born on it: a level that is there is never another, whoever writes it. */
+static enum pool_decision make_level(struct pool_change *c, const struct pool *p, void *arg)
+{
+    Xenlevel__File *file;
+    unsigned int *calls = arg;
+
+    (void)p;
+    if ((*calls)++)
+        return POOL_NOTHING;
+    file = xlp_new();
+    file->content_case = XENLEVEL__FILE__CONTENT_LEVEL;
+    file->level = xcalloc(1, sizeof(*file->level));
+    xenlevel__level__init(file->level);
+    pool_change_event(c, "level", "web.v1", NULL);
+    pool_put_level(c, "web.v1", file);
+    xlp_free(file);
+    return POOL_COMMIT;
+}
+
+static void test_a_level_is_never_another(void **state)
+{
+    struct fixture *f = *state;
+    unsigned int calls = 0;
+
+    assert_int_equal(pool_change_run(f->store, NULL, make_level, &calls), 0);
+    calls = 0;
+    assert_int_equal(pool_change_run(f->store, NULL, make_level, &calls), 1);
+    assert_int_equal(calls, 2);
+}
+
+/* Domains that another refresh has put meanwhile are not lost. */
+static enum pool_decision put_no_domains(struct pool_change *c, const struct pool *p, void *arg)
+{
+    struct fixture *f = arg;
+    Xenlevel__Domains none = XENLEVEL__DOMAINS__INIT;
+    struct store *store;
+    enum store_outcome outcome;
+    struct store_change other = {.key = "domains/b", .bytes = "", .len = 0};
+    size_t conflict;
+
+    if (!p->hosts[pool_find_host(p, "b")].n_domains)
+        return POOL_NOTHING;
+    assert_int_equal(store_open(f->path, false, &store), 0);
+    assert_int_equal(store_commit(store, &other, 1, &outcome, &conflict), 0);
+    store_close(store);
+    none.when = (char *)"2026-11-29T18:00:00Z";
+    pool_change_event(c, "refresh", "b", NULL);
+    pool_put_domains(c, "b", &none);
+    return POOL_COMMIT;
+}
+
+static void test_domains_change_meanwhile(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(pool_change_run(f->store, "b", put_no_domains, f), 1);
+}
+
 static enum pool_decision put_again(struct pool_change *c, const struct pool *p, void *arg)
 {
     struct fixture *f = arg;
@@ -505,6 +563,51 @@ static void test_contents_that_are_rubbish(void **state)
     free(key);
 }
 
+/* Each has the right digest, and is of the other kind. */
+static void test_contents_of_another_kind(void **state)
+{
+    struct fixture *f = *state;
+    Xenlevel__PoolHost host = XENLEVEL__POOL_HOST__INIT;
+    Xenlevel__Domain domain = XENLEVEL__DOMAIN__INIT, *list = &domain;
+    Xenlevel__Domains domains = XENLEVEL__DOMAINS__INIT;
+    const char *capture = f->p.hosts[0].record->capture;
+    const char *policy = f->p.domains[pool_find_domain(&f->p, "web2", NULL)].record->policy;
+    struct store_value value;
+    char *key, *said;
+
+    key = pool_key("policy", policy);
+    assert_int_equal(store_get(f->store, key, &value), 0);
+    free(key);
+    key = pool_key("capture", policy);
+    put_value(f->store, key, value.bytes, value.len);
+    store_value_free(&value);
+    host.name = (char *)"x";
+    host.capture = (char *)policy;
+    put_message(f->store, "host/x", &host.base);
+    said = xasprintf("%s: this is not what a host can offer", key);
+    must_refuse(f, EINVAL, said);
+    free(said);
+    free(key);
+
+    key = pool_key("capture", capture);
+    assert_int_equal(store_get(f->store, key, &value), 0);
+    free(key);
+    key = pool_key("policy", capture);
+    put_value(f->store, key, value.bytes, value.len);
+    store_value_free(&value);
+    host.capture = (char *)capture;
+    put_message(f->store, "host/x", &host.base);
+    domain.name = (char *)"d";
+    domain.policy = (char *)capture;
+    domains.n_domains = 1;
+    domains.domains = &list;
+    put_message(f->store, "domains/x", &domains.base);
+    said = xasprintf("%s: this is no guest's CPU", key);
+    must_refuse(f, EINVAL, said);
+    free(said);
+    free(key);
+}
+
 static void test_levels_that_are_rubbish(void **state)
 {
     static const char *const names[] = {"level/web",    "level/web.v0", "level/web.v01",
@@ -591,6 +694,9 @@ int main(void)
         CASE(test_domains_that_are_rubbish),
         CASE(test_contents_that_are_rubbish),
         CASE(test_levels_that_are_rubbish),
+        CASE(test_contents_of_another_kind),
+        CASE(test_a_level_is_never_another),
+        CASE(test_domains_change_meanwhile),
         CASE(test_a_lease_that_has_ended),
     };
 

@@ -4,10 +4,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "digest.h"
 #include "out.h"
 #include "pool-base.h"
 #include "util.h"
 #include "xlp.h"
+
+/* Is it what its digest says? */
+static bool is_whole(const struct store_value *value, const char *digest, struct xlp_error *error)
+{
+    char there[DIGEST_TEXT];
+
+    digest_text(value->bytes, value->len, there);
+    if (!strcmp(there, digest))
+        return true;
+    (void)snprintf(error->text, sizeof(error->text), "damaged: its SHA-256 is %s", there);
+    return false;
+}
 
 /* One capture out of the registry.  NULL after a message. */
 static Xenlevel__File *read_capture(struct store *store, const char *digest)
@@ -20,7 +33,7 @@ static Xenlevel__File *read_capture(struct store *store, const char *digest)
     if (store_get(store, key, &value)) {
         warn("%s", store_error(store));
     } else {
-        if (value.revision)
+        if (value.revision && is_whole(&value, digest, &error))
             file = xlp_decode(key, value.bytes, value.len, &error);
         if (file && file->content_case != XENLEVEL__FILE__CONTENT_HOST) {
             xlp_free(file);

@@ -142,6 +142,21 @@ static bool is_other(const char *there, const char *where, const char *host)
     return other;
 }
 
+/* Does the file that would be written say just that, to whoever reads it?  A line end, a ';' or
+ * blanks at the end of a name would be something else there. */
+static bool can_be_written(const char *there, const char *where, const char *host)
+{
+    char *text = make_text(there, where, host);
+    struct settings s;
+    bool can;
+
+    read_settings(text, &s);
+    can = s.store && s.host && !strcmp(s.store, where) && !strcmp(s.host, host);
+    free_settings(&s);
+    free(text);
+    return can;
+}
+
 char *pool_conf_check(const char *root, const char *where, const char *host)
 {
     const char *named = getenv("XENLEVEL_POOL_CONF"); /* NOLINT(concurrency-mt-unsafe) */
@@ -154,6 +169,13 @@ char *pool_conf_check(const char *root, const char *where, const char *host)
              where, host);
     else if (failed)
         warn("%s: %s", path, reason());
+    if (!failed && !can_be_written(there ? there : "", where, host)) {
+        warn(
+            "%s cannot have store = %s and host = %s in it: write them yourself, or choose another "
+            "name",
+            path, where, host);
+        failed = true;
+    }
     free(there);
     if (!failed)
         return path;
