@@ -103,9 +103,10 @@ static int run_watch(struct store *store, char **words, size_t n)
     struct json *j;
     int rc;
 
-    rc = n == 3 ? store_watch(store, strcmp(words[0], "all") ? words[0] : "",
-                              strtoull(words[1], NULL, 10), (unsigned int)atoi(words[2]))
-                : -1;
+    rc = n == 3
+             ? store_watch(store, strcmp(words[0], "all") != 0 ? words[0] : "",
+                           strtoull(words[1], NULL, 10), (unsigned int)strtoul(words[2], NULL, 10))
+             : -1;
     if (rc < 0)
         return say_error(store);
     j = begin_answer();
@@ -144,13 +145,13 @@ static void read_change(char *word, struct store_change *c)
     const char *what = strsep(&word, ":"), *number = NULL;
     uint64_t n;
 
-    if (strcmp(what, "put") && strcmp(what, "create"))
+    if (strcmp(what, "put") != 0 && strcmp(what, "create") != 0)
         number = strsep(&word, ":");
     n = number ? strtoull(number, NULL, 10) : 0;
     *c = (struct store_change){.key = strsep(&word, ":")};
     if (word)
         c->bytes = read_value(word, &c->len);
-    c->checked = strcmp(what, "put") && strcmp(what, "lease");
+    c->checked = strcmp(what, "put") != 0 && strcmp(what, "lease") != 0;
     c->only_check = !strcmp(what, "check");
     if (!strcmp(what, "lease"))
         c->lease = (unsigned int)n;

@@ -153,12 +153,12 @@ static void leave(struct worker *k)
 int store_work(struct store *store, char **words, size_t n)
 {
     struct worker k = {.store = store, .name = n ? words[0] : "x"};
-    int rounds = n > 1 ? atoi(words[1]) : 1;
+    unsigned long rounds = n > 1 ? strtoul(words[1], NULL, 10) : 1;
 
     k.host = xasprintf("host/%s", k.name);
     k.domains = xasprintf("domains/%s", k.name);
     k.seen = xasprintf("seen/%s", k.name);
-    for (int i = 0; i < rounds; i++) {
+    for (unsigned long i = 0; i < rounds; i++) {
         join_or_refresh(&k, "join");
         join_or_refresh(&k, "refresh");
         count_one(&k);

@@ -90,6 +90,7 @@ def test_drift_is_accepted(pool, haswells, hosts):
     assert pool.json("history")[-1]["why"] == "nobody uses AVX2"
     assert refresh(pool, less) == "alpha: nothing has changed\n"
     assert drift(pool, less)["drift"] is False
+    assert pool.json("drift", "alpha", "--accept") == {"host": "alpha", "accepted": False}
     assert "there is no host 'gamma'" in pool("drift", "gamma", "--accept", status=2).stderr
 
 

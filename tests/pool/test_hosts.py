@@ -116,6 +116,8 @@ def test_a_refresh_says_which_domains_are_there(pool, alpha):
     assert len([f for f in pool.files() if f.startswith("policy/")]) == 2
     text = pool("status", "alpha").stdout
     assert "\n  db   PV   32 MiB" in text and "\n  web  HVM  64 MiB" in text
+    xl(alpha, "pause", "web")
+    assert pool("refresh", "--name", "alpha", host=alpha).stdout.endswith("\n  web is paused\n")
     xl(alpha, "destroy", "db")
     assert "\n  db has gone\n" in pool("refresh", "--name", "alpha", host=alpha).stdout
     assert events(pool)[-1]["details"] == ["db has gone"]

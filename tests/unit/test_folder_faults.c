@@ -273,7 +273,9 @@ static bool end_finisher(unsigned int at, unsigned int then)
 
 static void test_ended_while_finishing(void **state)
 {
-    unsigned int finishers = 0;
+    /* With sanitizers a process costs several times as much: every sixth call then. */
+    const char *scale = getenv("PROPERTY_SCALE");
+    unsigned int finishers = 0, step = scale ? (unsigned int)strtoul(scale, NULL, 10) : 1;
     int status;
 
     (void)state;
@@ -284,10 +286,10 @@ static void test_ended_while_finishing(void **state)
             break;
         if (!is_half_done())
             continue;
-        for (unsigned int then = 1; end_finisher(at, then); then++)
+        for (unsigned int then = 1 + at % step; end_finisher(at, then); then += step)
             finishers++;
     }
-    assert_true(finishers > 200);
+    assert_true(finishers > 200 / step);
 }
 
 /* ---- every call failing once ---- */

@@ -149,6 +149,7 @@ int xc_livepatch_says(xc_handle *xch, const char *name, char *buf, size_t size)
     says = list->metadata_total_size;
     if (list_alloc(xch, &b, names, says))
         return -1;
+    op = (struct xen_sysctl){.u.livepatch.cmd = XEN_SYSCTL_LIVEPATCH_LIST};
     memset(list, 0, sizeof(*list));
     list->nr = LIST_MOST;
     set_xen_guest_handle(list->status, b.status);
@@ -156,8 +157,6 @@ int xc_livepatch_says(xc_handle *xch, const char *name, char *buf, size_t size)
     set_xen_guest_handle(list->len, b.name_lengths);
     set_xen_guest_handle(list->metadata, b.says);
     set_xen_guest_handle(list->metadata_len, b.says_lengths);
-    op.u.livepatch.cmd = XEN_SYSCTL_LIVEPATCH_LIST;
-    op.u.livepatch.pad = 0;
     rc = livepatch_op_count(xch, &op);
     if (rc > 0)
         find_says(&b, (uint32_t)rc, names + LIST_SLACK, says + LIST_SLACK, name, buf, size);

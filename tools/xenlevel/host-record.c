@@ -162,6 +162,32 @@ static const char *kind_of(const Xenlevel__Domain *d)
     return d->state == XENLEVEL__DOMAIN_STATE__DOMAIN_SAVED ? "image of " : "";
 }
 
+static const char *state_word(const Xenlevel__Domain *d)
+{
+    return d->state == XENLEVEL__DOMAIN_STATE__DOMAIN_PAUSED    ? "paused"
+           : d->state == XENLEVEL__DOMAIN_STATE__DOMAIN_RUNNING ? "running"
+                                                                : "neither running nor paused";
+}
+
+/* One that was there before: what is another now. */
+static void compare_domain(const Xenlevel__Domain *d, const Xenlevel__Domain *earlier,
+                           struct host_refresh *r)
+{
+    const char *kind = kind_of(d);
+
+    if (strcmp(d->policy, earlier->policy) != 0)
+        add_detail(r, "%s%s: its policy %s", kind, d->name,
+                   *d->policy ? "is another" : "is not known any more");
+    else if (strcmp(d->usage, earlier->usage) != 0 && *d->usage)
+        add_detail(r, "%s%s: what it has used of its CPU: %s", kind, d->name, d->usage);
+    else if (strcmp(d->born_level, earlier->born_level) != 0 && *d->born_level)
+        add_detail(r, "%s%s has exactly the CPU of %s", kind, d->name, d->born_level);
+    else if (d->state != earlier->state)
+        add_detail(r, "%s%s is %s", kind, d->name, state_word(d));
+    else if (!is_same(&d->base, &earlier->base))
+        add_detail(r, "%s%s is not what it was", kind, d->name);
+}
+
 /* Which of them are new, other than before, or gone. */
 static void compare_domains(const struct pool *p, size_t host, const Xenlevel__Domains *now,
                             struct host_refresh *r)
@@ -180,13 +206,7 @@ static void compare_domains(const struct pool *p, size_t host, const Xenlevel__D
         for (size_t k = 0; k < h->n_domains; k++)
             if (p->domains[h->first_domain + k].record == earlier)
                 kept[k] = true;
-        if (strcmp(d->policy, earlier->policy) != 0)
-            add_detail(r, "%s%s: its policy %s", kind_of(d), d->name,
-                       *d->policy ? "is another" : "is not known any more");
-        else if (strcmp(d->usage, earlier->usage) != 0 && *d->usage)
-            add_detail(r, "%s%s: what it has used of its CPU: %s", kind_of(d), d->name, d->usage);
-        else if (!is_same(&d->base, &earlier->base))
-            add_detail(r, "%s%s is not what it was", kind_of(d), d->name);
+        compare_domain(d, earlier, r);
     }
     for (size_t k = 0; k < h->n_domains; k++)
         if (!kept[k])

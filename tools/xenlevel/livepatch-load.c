@@ -37,6 +37,7 @@ struct load {
     struct subject *level;  /* NULL: none */
     struct born_plan *plan; /* of it; NULL: the default policies stay */
     bool asked;             /* --level: without the level nothing is to be loaded */
+    bool replaces;          /* the audit was in, and has made room */
 };
 
 static int take_out(xc_handle *xch, bool applied)
@@ -69,7 +70,7 @@ static int plan_level(struct load *l)
 }
 
 /* Say what is there already, or make room.  Returns a status, 0 to go on. */
-static int make_room(const struct load *l)
+static int make_room(struct load *l)
 {
     struct xc_livepatch_status status;
     struct born_now now = {.name = ""};
@@ -90,7 +91,8 @@ static int make_room(const struct load *l)
         return STATUS_NO;
     }
     /* One that was left uploaded, but not applied, gives way, and one of another level too. */
-    return take_out(l->xch, status.state == XC_LIVEPATCH_APPLIED) ? STATUS_TROUBLE : STATUS_YES;
+    l->replaces = status.state == XC_LIVEPATCH_APPLIED;
+    return take_out(l->xch, l->replaces) ? STATUS_TROUBLE : STATUS_YES;
 }
 
 static void report_load(const struct load *l)
@@ -104,6 +106,22 @@ static void report_load(const struct load *l)
               "'%s'\n",
               l->xen.text, l->payload.size, l->plan->name);
     born_plan_print(l->plan);
+}
+
+/* Upload and apply.  Returns 0; or -1 after a message. */
+static int put_image(const struct load *l)
+{
+    if (l->plan && born_plan_keep(l->plan))
+        return -1;
+    if (xc_livepatch_upload(l->xch, PATCH_NAME, l->payload.image, l->payload.size)) {
+        born_plan_forget();
+        return -1;
+    }
+    if (!xc_livepatch_action(l->xch, PATCH_NAME, XC_LIVEPATCH_APPLY))
+        return 0;
+    warn("its self-test found a difference, or Xen could not patch: `xl dmesg` says which");
+    (void)take_out(l->xch, false);
+    return -1;
 }
 
 static int put_in(struct load *l)
@@ -120,15 +138,9 @@ static int put_in(struct load *l)
     status = status ? status : make_room(l);
     if (status)
         return status;
-    if (l->plan && born_plan_keep(l->plan))
-        return STATUS_TROUBLE;
-    if (xc_livepatch_upload(l->xch, PATCH_NAME, l->payload.image, l->payload.size)) {
-        born_plan_forget();
-        return STATUS_TROUBLE;
-    }
-    if (xc_livepatch_action(l->xch, PATCH_NAME, XC_LIVEPATCH_APPLY)) {
-        warn("its self-test found a difference, or Xen could not patch: `xl dmesg` says which");
-        (void)take_out(l->xch, false);
+    if (put_image(l)) {
+        if (l->replaces)
+            warn("the audit is out of this hypervisor now");
         return STATUS_TROUBLE;
     }
     report_load(l);

@@ -321,6 +321,24 @@ static enum pool_decision decide_accept(struct pool_change *c, const struct pool
     return POOL_COMMIT;
 }
 
+static int print_accepted(const struct drift_options *o, const char *host, bool accepted)
+{
+    struct json *j;
+
+    if (!o->json) {
+        out_text(stdout, 0, 2,
+                 accepted ? "%s: what it is now is in order" : "%s: its record says no drift",
+                 host);
+        return STATUS_YES;
+    }
+    j = json_begin();
+    json_object(j, NULL);
+    json_string(j, "host", host);
+    json_bool(j, "accepted", accepted);
+    json_close_object(j);
+    return json_end(j);
+}
+
 static int accept_drift(const struct drift_options *o)
 {
     char *configured = o->host || o->self.name ? NULL : pool_conf_host();
@@ -329,7 +347,7 @@ static int accept_drift(const struct drift_options *o)
                                           : configured,
                            o->why, false};
     struct store *store = a.host ? pool_open(o->where, false) : NULL;
-    int outcome = -1;
+    int outcome = -1, status = STATUS_TROUBLE;
 
     if (!a.host)
         warn("--accept needs a host's name: pool.conf does not say what this one is called");
@@ -337,13 +355,11 @@ static int accept_drift(const struct drift_options *o)
         outcome = pool_change_run(store, a.host, decide_accept, &a);
     if (outcome >= 0 && !a.member)
         warn("there is no host '%s' in the pool (%s)", a.host, store_name(store));
-    else if (outcome >= 0 && !o->json)
-        out_text(stdout, 0, 2,
-                 outcome ? "%s: its record says no drift" : "%s: what it is now is in order",
-                 a.host);
+    else if (outcome >= 0)
+        status = print_accepted(o, a.host, !outcome);
     store_close(store);
     free(configured);
-    return outcome < 0 || !a.member ? STATUS_TROUBLE : STATUS_YES;
+    return status;
 }
 
 static int run_drift(const struct command *cmd, int argc, char **argv)

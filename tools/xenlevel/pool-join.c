@@ -221,7 +221,8 @@ struct join_options {
 static int join_pool(struct join *j, const struct join_options *o, struct store *store,
                      const char *where, const char *path)
 {
-    int outcome = pool_change_run(store, NULL, decide, j);
+    /* Who lowers the level is told which guests anywhere that concerns. */
+    int outcome = pool_change_run(store, j->lower ? NULL : j->self.name, decide, j);
     int status = pool_change_status(outcome);
 
     if (!outcome && path && pool_conf_write(path, where, j->self.name))

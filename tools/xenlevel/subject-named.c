@@ -31,7 +31,8 @@ int subject_open_named(const char *name, bool only, struct subject *s)
     if (!named_is_name(name) && !only)
         return 1;
     if (named_list(&list, &why)) {
-        const bool domain = !only && !strchr(name, '.'); /* without levels it is no level's name */
+        /* A name without a version may be a domain's, whatever is wrong with the levels. */
+        bool domain = !only && !strchr(name, '.');
 
         if (!domain)
             warn("%s", why);

@@ -90,7 +90,7 @@ static void listen_for(struct etcd *e, const struct etcd_body *b, struct watchin
 
 int etcd_watch(struct store *store, const char *prefix, uint64_t revision, unsigned int ms)
 {
-    const struct timespec pause = {.tv_nsec = 100 * 1000000};
+    const struct timespec pause = {.tv_nsec = 100000000};
     uint64_t end = xc_now_ns() + ms * 1000000ull, now;
     struct etcd *e = store->own;
     struct watching w = {0};

@@ -84,7 +84,7 @@ static int take_parts(const struct etcd_curl *curl, struct etcd_where *w, CURLU 
          *path = get_part(curl, url, CURLUPART_PATH);
     int rc = -1;
 
-    if (!scheme || !host || (strcmp(scheme, "https") && strcmp(scheme, "http")))
+    if (!scheme || !host || (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0))
         (void)say_invalid(why, size, host ? host : "", "it begins with https://, or http://");
     else if (has_part(curl, url, CURLUPART_USER) || has_part(curl, url, CURLUPART_PASSWORD))
         (void)say_invalid(why, size, host,
