@@ -14,6 +14,7 @@ and from there to a reader that throws it away.  The gate is the test build (a f
 import argparse
 import ctypes
 import os
+import resource
 import socket
 import struct
 import subprocess
@@ -29,7 +30,8 @@ from streambuilder import CPUID_POLICY, END, MSR_POLICY, PAGE_DATA, STATIC_DATA_
 PR_SET_CHILD_SUBREAPER = 36
 CPU = "intel-cascadelake-sp"
 PAGES = 1024                        # in one record: 4 MiB of memory
-AIM = 0.9
+AIM = 0.95                          # of cat's rate
+AIM_CPU = 0.85                      # of the processor time with cat, of sender, gate and reader together
 
 
 def head(tools):
@@ -71,8 +73,15 @@ def reap_relay():
         used += usage.ru_utime + usage.ru_stime
 
 
+def processor_time():
+    """CPU seconds of this process, which is the sender, and of its children that have ended."""
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
 def run(how, via, tools, first, body, n):
-    """One stream: (seconds, CPU seconds of what stood in between)."""
+    """One stream: (seconds, CPU seconds of what stood in between, CPU seconds of all)."""
+    used_before = processor_time()
     read_fd, write_fd = channel(how)
     env = dict(os.environ, FAKE_XEN_CPU=CPU, FAKE_HELPER_MODE="discard",
                XENLEVEL_STOCK_HELPER=str(tools / "fake-helper"))
@@ -105,14 +114,15 @@ def run(how, via, tools, first, body, n):
     writer.join()
     if rc:
         sys.exit(f"the reader behind {via} ended with {rc}")
-    return seconds, reap_relay() if used is None else used
+    between = reap_relay() if used is None else used
+    return seconds, between, processor_time() - used_before
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True, type=Path)
     parser.add_argument("--gib", type=float, default=4, help="length of a stream")
-    parser.add_argument("--rounds", type=int, default=3, help="of which the fastest counts")
+    parser.add_argument("--rounds", type=int, default=5, help="of which the fastest counts")
     args = parser.parse_args()
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
@@ -121,20 +131,24 @@ def main():
     body = record(PAGE_DATA, struct.pack("<II", PAGES, 0) + bytes(8 * PAGES) + os.urandom(4096) * PAGES)
     n = max(1, int(args.gib * 2**30 / len(body)))
     size = n * len(body)
-    print(f"The gate, {n} records of {len(body) / 2**20:.1f} MiB   GB/s    cat GB/s   ratio   CPU s/GB   cat CPU s/GB")
+    print(f"The gate beside cat, {n} records of {len(body) / 2**20:.1f} MiB, load average {os.getloadavg()[0]:.1f}")
+    print("                           GB/s    cat   ratio   CPU s/GB    cat   of all    cat   ratio")
     good = True
     for how in ("pipe", "socket"):
-        # Turn about, so that all see the same machine.
+        # Turn about, so that all see the same machine; the least of each figure is what others disturbed least.
         kinds = ("looks", "relays", "cat")
         runs = [[run(how, via, tools, first, body, n) for via in kinds] for _ in range(args.rounds)]
-        best = {via: min(r[i] for r in runs) for i, via in enumerate(kinds)}
+        best = {via: [min(r[i][figure] for r in runs) for figure in range(3)] for i, via in enumerate(kinds)}
         for via in ("looks", "relays"):
-            ratio = best["cat"][0] / best[via][0]
-            good &= ratio >= AIM
-            print(f"  {via:7} over a {how:18} {size / best[via][0] / 1e9:9.2f} {size / best['cat'][0] / 1e9:11.2f} {ratio:7.2f}"
-                  f" {best[via][1] / size * 1e9:10.3f} {best['cat'][1] / size * 1e9:14.3f}")
-    print(f"  aim: at least {AIM} of cat" + ("" if good else "  NOT REACHED"))
-    return 0
+            ours, cat = best[via], best["cat"]
+            rate, cpu = cat[0] / ours[0], ours[2] / cat[2]
+            good &= rate >= AIM and cpu <= AIM_CPU
+            print(f"  {via:7} over a {how:6} {size / ours[0] / 1e9:7.2f} {size / cat[0] / 1e9:6.2f} {rate:7.2f}"
+                  f" {ours[1] / size * 1e9:10.3f} {cat[1] / size * 1e9:6.3f} {ours[2] / size * 1e9:8.3f} {cat[2] / size * 1e9:6.3f}"
+                  f" {cpu:7.2f}")
+    print(f"  aims: at least {AIM} of cat's rate, at most {AIM_CPU} of the processor time with it"
+          + ("" if good else ": NOT REACHED"))
+    return 0 if good else 1
 
 
 if __name__ == "__main__":

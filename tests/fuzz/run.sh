@@ -42,7 +42,7 @@ run() {
     esac
     kept=tests/fuzz/corpus/$1
     [ -d "$kept" ] || kept=
-    "$build/tests/fuzz/fuzz-$1" -seed="${XENLEVEL_SEED:-1}" "$2" -timeout=10 -rss_limit_mb=2048 \
+    "$build/tests/fuzz/fuzz-$1" -seed="${XENLEVEL_SEED:-1}" "$2" -timeout=60 -rss_limit_mb=2048 \
         -malloc_limit_mb="$limit" -max_len="$length" -print_final_stats=1 -close_fd_mask=1 \
         -artifact_prefix="$work/findings/$1-" \
         "$work/corpus/$1" "$work/seeds/$1" $kept >"$work/fuzz-$1.log" 2>&1

@@ -35,12 +35,13 @@ class Authority:
         self.folder, self.cert, self.key = folder, folder / "ca.pem", folder / "ca.key"
         (folder / "index").touch()
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", 1000,
+                "-addext", "keyUsage = critical, keyCertSign, cRLSign",     # Python 3.13 wants it
                 "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.cert)
 
     def sign(self, name, names="", end="20991231000000Z", common_name=True):
         """A certificate and its key, for a server of these names ("DNS:a,IP:127.0.0.1") or a client: (cert, key)."""
         cert, key, request, config = (self.folder / f"{name}.{kind}" for kind in ("pem", "key", "csr", "conf"))
-        lines = "extendedKeyUsage = serverAuth, clientAuth\n" + (f"subjectAltName = {names}\n" if names else "")
+        lines = "authorityKeyIdentifier = keyid\nextendedKeyUsage = serverAuth, clientAuth\n" + (f"subjectAltName = {names}\n" if names else "")
         config.write_text(CA.format(folder=self.folder, extensions=lines))
         openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
                 "-subj", f"/CN={name}" if common_name else f"/O={name}", "-keyout", key, "-out", request)

@@ -22,8 +22,8 @@
 #include "xc_bytes.h"
 
 enum {
-    PIPE_SIZE = 1 << 20,
-    RELAY_IN = 3, /* the descriptors of the relaying process */
+    PIPE_SIZE = 1 << 18, /* larger ones outgrow a processor's cache, and cost more */
+    RELAY_IN = 3,        /* the descriptors of the relaying process */
     RELAY_OUT = 4,
 };
 
@@ -185,6 +185,19 @@ static unsigned int splice_flags(void)
     return SPLICE_F_MOVE | SPLICE_F_MORE | SPLICE_F_NONBLOCK;
 }
 
+/*
+ * Make room for more in a pipe.  With the usual 64 KiB both sides wake each other for every 64 KiB,
+ * and on a busy machine each waits for its turn.  Slower, but right, where it is not granted; a
+ * socket has no such size.
+ */
+static void widen_pipe(int fd)
+{
+    int size = fcntl(fd, F_GETPIPE_SZ);
+
+    if (size >= 0 && size < PIPE_SIZE)
+        (void)fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);
+}
+
 /* Everything up to END.  0 when END came by. */
 static int walk_records(const struct relay *r)
 {
@@ -193,6 +206,7 @@ static int walk_records(const struct relay *r)
     bool in_record = r->in_record;
 
     w.splice_flags = splice_flags();
+    widen_pipe(RELAY_IN);
     if (put_bytes(r->raw, r->raw_size))
         return -1;
     for (;; in_record = false) {
@@ -258,7 +272,7 @@ pid_t relay_start(const struct relay *r, int *out)
 
     if (pipe2(fds, O_CLOEXEC))
         return -1;
-    (void)fcntl(fds[1], F_SETPIPE_SZ, PIPE_SIZE); /* slower, but right, when it is not granted */
+    widen_pipe(fds[1]);
     pid = fork();
     if (pid == 0)
         relay_main(r, fds[1], parent);

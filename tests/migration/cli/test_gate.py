@@ -5,6 +5,7 @@ The hypervisor is a fake one (tests/migration/gate/fake_xen.c), everything else 
 descriptors, pipes, signals.
 """
 
+import fcntl
 import os
 import random
 import shutil
@@ -254,6 +255,20 @@ def test_odd_chunks_and_lengths(tmp_path, seed):
     data = head() + b"".join(record(rng.choice([PAGE_DATA, 0x8, 0x9, OPTIONAL | 5]), rng.randbytes(rng.randrange(9000)))
                              for _ in range(60)) + record(END)
     passed(Run(tmp_path, data + TRAILING, rng.choice(HOWS), chunk=rng.randrange(1, 5000)), data, TRAILING)
+
+
+@pytest.mark.parametrize("before, after", [(1 << 16, 1 << 18), (1 << 20, 1 << 20)], ids=["usual", "wide"])
+def test_the_senders_pipe_is_widened_and_never_narrowed(tmp_path, before, after):
+    class Sized(Run):
+        def _open(self, path):
+            super()._open(path)
+            fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, before)
+            self.pipe = os.dup(self.fd)
+
+    run = Sized(tmp_path, stream(), how="relay-pipe").finish()
+    size = fcntl.fcntl(run.pipe, fcntl.F_GETPIPE_SZ)
+    os.close(run.pipe)
+    assert (run.p.returncode, size) == (0, after), run.stderr
 
 
 def test_a_stream_that_cannot_be_spliced(tmp_path):

@@ -5,7 +5,6 @@ import json
 
 from . import features, libxc, libxl
 from .features import bits
-from .outfile import write_file
 from .report import KEPT
 from .text import text_safe
 
@@ -89,6 +88,7 @@ def _clean(text):
 def write_junit(results, path):
     """One suite an input; one case a paragraph of the specification that was looked at, failed by each problem with it."""
     from xml.sax.saxutils import escape, quoteattr
+    from .outfile import write_file
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', "<testsuites>"]
     for name, v in results:
         cases = {}

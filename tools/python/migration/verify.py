@@ -3,7 +3,7 @@
 
 import struct
 
-from . import check, envelope, libxc, libxl, xl
+from . import envelope, libxc, libxl, xl
 from .report import Report
 from .source import GivenUp, Nowhere, Truncated
 
@@ -183,6 +183,7 @@ class Verification:
                             f"on {host.name}: {host.faults[0][1]}")
 
     def _ask(self, host, stream):
+        from . import check     # only --host needs it
         most, default = (2, 4) if stream.guest == libxc.PV else (3, 5)
         if most not in host.policies:
             host.faults = [("type", f"no {libxc.GUESTS.get(stream.guest, 'such')} guests can run there")]
