@@ -9,6 +9,8 @@
 
 #include "folderfaults.h"
 
+static char order[64]; /* what was called, in that order */
+static size_t n_order;
 static enum fault_kind armed;
 static unsigned int calls, fail_at;
 static int fail_with;
@@ -21,6 +23,19 @@ void folder_fault(enum fault_kind kind, unsigned int at, int err)
     fail_with = err;
     calls = 0;
     was_hit = fails_next = false;
+    n_order = 0;
+}
+
+const char *folder_fault_order(void)
+{
+    order[n_order] = '\0';
+    return order;
+}
+
+static void note(char what)
+{
+    if (n_order + 1 < sizeof(order))
+        order[n_order++] = what;
 }
 
 unsigned int folder_fault_end(void)
@@ -145,6 +160,7 @@ int __wrap_renameat(int from, const char *old, int to, const char *new)
 {
     unsigned int before = calls;
 
+    note('r');
     if (fails())
         return -1;
     return lose_answer(armed == FAULT_ANSWER && before + 1 == fail_at,
@@ -190,5 +206,6 @@ int __wrap_fcntl64(int fd, int what, ...)
 int __wrap_fsync(int fd)
 {
     (void)fd;
+    note('s');
     return fails() ? -1 : 0;
 }

@@ -24,6 +24,10 @@ unsigned int folder_fault_end(void);
 /* Was the call made that had to fail? */
 bool folder_fault_hit(void);
 
+/* Return the calls since folder_fault() that a power cut asks after, in their order: 's' for fsync,
+ * 'r' for rename. */
+const char *folder_fault_order(void);
+
 #define FAULT_STATUS 77 /* of a process that was ended */
 
 #endif /* TESTS_UNIT_FOLDERFAULTS_H */

@@ -348,6 +348,32 @@ static void test_every_answer_is_lost(void **state)
     assert_int_equal(fail_every_call(FAULT_ANSWER, ENOENT), 0);
 }
 
+/* What a power cut must find on the disk before what comes next: the two values and the journal
+ * before the names they have, those before the journal gets its own, that before the values get
+ * theirs, and all of it before the journal goes. */
+static void test_the_order_on_the_disk(void **state)
+{
+    const struct store_change changes[] = {{.key = "host/a", .bytes = "1", .len = 1},
+                                           {.key = "pool", .bytes = "2", .len = 1}};
+    const struct store_change others[] = {{.key = "host/a", .bytes = "3", .len = 1},
+                                          {.key = "pool", .bytes = "4", .len = 1}};
+    struct store *store = open_store();
+
+    (void)state;
+    assert_int_equal(commit(store, changes, NR(changes)), 0); /* makes the folders */
+    folder_fault(FAULT_NONE, 0, 0);
+    assert_int_equal(commit(store, others, NR(others)), 0);
+    (void)folder_fault_end();
+    assert_string_equal(folder_fault_order(), "sss"
+                                              "s"
+                                              "r"
+                                              "s"
+                                              "rr"
+                                              "ss"
+                                              "s");
+    store_close(store);
+}
+
 /* A reader gets one state or an error. */
 static void test_every_call_of_a_reader_fails(void **state)
 {
@@ -589,6 +615,7 @@ static int make_patient(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_the_order_on_the_disk, begin, end),
         cmocka_unit_test_setup_teardown(test_ended_at_every_call, begin, end),
         cmocka_unit_test_setup_teardown(test_ended_in_every_write, begin, end),
         cmocka_unit_test_setup_teardown(test_ended_while_finishing, begin, end),
