@@ -30,6 +30,7 @@ FUZZ_SECONDS = 15               # all targets at once, from the kept corpus; for
 FUZZERS = sorted(f"tests/fuzz/{source.stem.replace('_', '-')}" for source in (ROOT / "tests/fuzz").glob("fuzz_*.c"))
 # Programs of which some source is in no unit test: clang is to see it with warnings as errors, once.
 CLANG_TOO = ["tools/xenlevel/xenlevel", "tools/save-helper/xenlevel-save-helper", "xen/sim/xen-sim", "tools/xl/xl-sim"]
+POOL_TOO = ["tests/pool/store-client", "tests/unit/draw-pool", "tests/migration/gate/engine-under-test"]    # of tests/pool
 SIDE_BY_SIDE = 2                # steps
 PATIENT = 4                     # times the limits that Meson has for its tests: they are for an idle machine
 LAB_MEMORY = 8 << 20            # KiB
@@ -37,6 +38,7 @@ PR_SET_PDEATHSIG = 1            # <linux/prctl.h>
 PR_SET_CHILD_SUBREAPER = 36
 PATIENCE = 5                    # seconds between SIGTERM and SIGKILL
 CANNOT = "cannot be run here: "     # tests/fresh/fresh.py says it of a machine, and tests/ci.py reads it
+SANITIZERS = {"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
 NO_TTY = {"CMOCKA_MESSAGE_OUTPUT": "TAP"}
 
 
@@ -210,7 +212,7 @@ class Steps:
         """The unit tests of one build directory; their cmocka tests count one by one."""
         junit = ROOT / directory / "meson-logs" / "testlog.junit.xml"
         junit.unlink(missing_ok=True)
-        env = {"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1", **NO_TTY}
+        env = {**SANITIZERS, **NO_TTY}
         code = run(["meson", "test", "-C", str(ROOT / directory), "--no-rebuild", "--print-errorlogs",
                     "-t", str(PATIENT), *options], env=env,
                    log=self._log(name))
@@ -240,10 +242,10 @@ class Steps:
         return self._build("build") or Count()
 
     def build_asan(self):
-        """build-asan/, with clang, ASan and UBSan: the unit tests, the fuzzers, and once each source that is in neither"""
+        """build-asan/, with clang, ASan and UBSan: the unit tests, the fuzzers, and the programs: each source once"""
         os.environ["CC"] = "clang"
         return self._build("build-asan", ["-Db_sanitize=address,undefined", "-Db_lundef=false"],
-                           ["meson-test-prereq", *CLANG_TOO, *FUZZERS]) or Count()
+                           ["meson-test-prereq", *CLANG_TOO, *POOL_TOO, *FUZZERS]) or Count()
 
     def fetch(self):
         """Debian's packages that the lab and the verifier's tests use, into the cache"""
@@ -275,8 +277,11 @@ class Steps:
         return self._pytest("cli", ["tests/cli", "tests/pool", "tests/migration/cli"], ["-n", "2"])
 
     def sanitizers(self):
-        """the same unit tests under ASan and UBSan, built with clang"""
-        return self._meson_test("sanitizers", "build-asan")
+        """the same unit tests under ASan and UBSan, built with clang; and the commands, as the tests of pools use them"""
+        count = self._meson_test("sanitizers", "build-asan")
+        count.add(self._pytest("sanitizers-pool", ["tests/pool", "--ignore=tests/pool/test_report_page.py"], ["-m", "not slow"],
+                               {"XENLEVEL_BUILD": str(ROOT / "build-asan"), **SANITIZERS}))
+        return count
 
     def python(self):
         """the stream verifier: real streams, each rule broken once, mutations"""

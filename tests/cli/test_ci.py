@@ -30,7 +30,7 @@ def ci(tmp_path):
         make.write_text(MAKE.format(**{**GOOD, **what}))
         make.chmod(0o755)
         env = dict(os.environ, PATH=f"{tmp_path}:{os.environ['PATH']}", XENLEVEL_CI_BEGUN=str(time.time() - 60 * minutes))
-        r = subprocess.run(["/usr/bin/python3", CI], env=env, capture_output=True, text=True, timeout=60)
+        r = subprocess.run(["/usr/bin/python3", CI], env=env, capture_output=True, text=True, timeout=600)
         return r.returncode, r.stdout.splitlines()
     return run
 

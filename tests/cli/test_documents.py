@@ -17,7 +17,7 @@ COMMAND = re.compile(r"\b(?:xenlevel ((?:pool )?[a-z]+)|verify-stream)\b([^`|#\n
 
 @cache
 def help_of(*command):
-    return subprocess.run([*command, "--help"], capture_output=True, text=True, timeout=60).stdout
+    return subprocess.run([*command, "--help"], capture_output=True, text=True, timeout=600).stdout
 
 
 def rows(text):

@@ -22,7 +22,7 @@ HASWELL = ROOT / "tests" / "data" / "hosts" / "haswell.xlp"
 
 
 def run(*args, status=0, input=None):
-    done = subprocess.run([XENLEVEL, *args], input=input, capture_output=True, timeout=60)
+    done = subprocess.run([XENLEVEL, *args], input=input, capture_output=True, timeout=600)
     done.out, done.err = done.stdout.decode(), " ".join(done.stderr.decode().split())
     assert done.returncode == status, (args, done.out, done.err)
     return done
@@ -144,7 +144,7 @@ def test_guest_forms(name, called, type):
     err = run("host", "--dump", FORMS / name, status=2).err
     assert "no host" in err
     args = [] if type else ["--type", "hvm"]
-    done = subprocess.run([XENLEVEL, "check", "--json", *args, FORMS / name, HASWELL], capture_output=True, timeout=60)
+    done = subprocess.run([XENLEVEL, "check", "--json", *args, FORMS / name, HASWELL], capture_output=True, timeout=600)
     assert done.returncode in (0, 1), done.stderr
     answer = json.loads(done.stdout)
     assert answer["guest"] == called
@@ -369,7 +369,7 @@ def test_a_bomb_is_refused(tmp_path):
 def test_pipes_are_read(tmp_path):
     """A shell's <(...) is a pipe."""
     done = subprocess.run(["bash", "-c", f"{XENLEVEL} check --json <(cat {FORMS / 'xen-cpuid-p-domain.txt'}) {HASWELL}"],
-                          capture_output=True, timeout=60)
+                          capture_output=True, timeout=600)
     assert json.loads(done.stdout)["guest"] == "domain 7"
 
 

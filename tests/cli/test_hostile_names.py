@@ -63,7 +63,7 @@ def is_clean(data):
 
 def run(*argv, status=None, env=None, cwd=None):
     argv = [a if isinstance(a, bytes) else str(a).encode() for a in argv]
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60,
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=600,
                           cwd=cwd, env=dict(os.environ, **(env or {})))
     assert status is None or done.returncode == status, done
     assert done.stdout or done.stderr, argv
@@ -209,7 +209,7 @@ def test_a_simulated_hosts_console(tmp_path, name):
         run(XL, "-s", path, "list", status=0)
     finally:
         process.terminate()
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)
     is_clean(out), is_clean(err), is_clean((tmp_path / "log").read_bytes())
 
 
@@ -223,7 +223,7 @@ def suggestion(text):
 def test_the_gate(tmp_path, name):
     for how, cpu in (("pipe", gate.POOR), ("file", gate.POOR), ("pipe", None), ("pipe", gate.RICH)):
         r = gate.Run(tmp_path, gate.stream(), how, cpu=cpu, env={"FAKE_XEN_NAME": os.fsdecode(name)})
-        r.stdout, err = r.p.communicate(timeout=60)
+        r.stdout, err = r.p.communicate(timeout=600)
         is_clean(err)
         for kind, body in r.messages():
             if kind == 1:
@@ -242,7 +242,7 @@ def test_the_gate(tmp_path, name):
 def test_what_the_gate_is_told(tmp_path, name):
     for variable in ("XENLEVEL_ALLOW", "XENLEVEL_STREAM", "XENLEVEL_STOCK_HELPER"):
         r = gate.Run(tmp_path, gate.stream(), env={variable: os.fsdecode(name)})
-        r.stdout, err = r.p.communicate(timeout=60)
+        r.stdout, err = r.p.communicate(timeout=600)
         assert r.p.returncode and err
         is_clean(err)
         is_clean(r.log.read_bytes())
@@ -252,7 +252,7 @@ def test_what_the_gate_is_told(tmp_path, name):
 @every_name
 def test_saving(tmp_path, name):
     r = gate.Run(tmp_path, b"", "file", env={"FAKE_XEN_NAME": os.fsdecode(name), "FAKE_XEN_FAIL": "domain-policy"}, save=True)
-    r.stdout, err = r.p.communicate(timeout=60)
+    r.stdout, err = r.p.communicate(timeout=600)
     is_clean(err)
     is_clean(r.log.read_bytes())
     os.close(r.fd)

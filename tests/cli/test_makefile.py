@@ -23,7 +23,7 @@ def make(tmp_path):
         return subprocess.run(["make", "-C", ROOT, "--no-print-directory", target, f"BUILD={tmp_path}/build", "PYTHON=echo ran",
                                *variables],
                               env=dict(os.environ, PATH=f"{tmp_path}:{os.environ['PATH']}", MAKEFLAGS=""),
-                              capture_output=True, text=True, timeout=60)
+                              capture_output=True, text=True, timeout=600)
     return run
 
 

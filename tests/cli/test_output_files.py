@@ -52,7 +52,7 @@ class Writers:
             if done.returncode:
                 self.host.run("destroy", "g")
             return done
-        done = subprocess.run([str(a) for a in argv[what]], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([str(a) for a in argv[what]], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
         if what == "junit" and done.returncode == 1:    # what the image is worth is another question; it was written
             done.returncode = 0
         return done
@@ -65,7 +65,7 @@ def writers(tmp_path, hosts):  # noqa: F811
     yield w
     if w.host:
         w.host.process.terminate()
-        w.host.process.communicate(timeout=60)
+        w.host.process.communicate(timeout=600)
 
 
 @pytest.fixture
@@ -332,7 +332,7 @@ def test_the_log_of_a_simulated_host(tmp_path, kind):
     """Opened as the gate's: it does not wait for a reader, and nothing of somebody else's is emptied."""
     log = bad_log(tmp_path, kind)
     argv = [XEN_SIM, "-m", MACHINES / f"{SANDY}.ini", "-s", tmp_path / "sock", "--log", log]
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
     assert done.returncode == 2 and done.stderr.startswith(f"xen-sim: {log}: ") and done.stderr.count("\n") == 1
     assert not (tmp_path / "sock").exists()
     if kind in ("hard link", "link", "bait"):

@@ -55,6 +55,6 @@ def test_the_maintainer_script_reads_diversions_whatever_the_language(tmp_path):
     """dpkg-divert says them in the administrator's. One that is not recognized would stay when the package goes."""
     place = "/usr/lib/xen-4.17/bin/libxl-save-helper"
     (tmp_path / "diversions").write_text(f"{place}\n{place}.stock\nxenlevel-gate\n/usr/bin/x\n/usr/bin/x.y\nother\n")
-    done = subprocess.run([ROOT / "debian/gate-diversion", "list"], capture_output=True, text=True, timeout=60,
+    done = subprocess.run([ROOT / "debian/gate-diversion", "list"], capture_output=True, text=True, timeout=600,
                           env={**os.environ, "DPKG_ADMINDIR": str(tmp_path), "LC_ALL": "C.UTF-8", "LANGUAGE": "de"})
     assert (done.returncode, done.stdout) == (0, f"{place}\n")

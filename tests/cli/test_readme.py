@@ -48,7 +48,7 @@ def test_scene(tmp_path):
     finally:
         shell.stdin.write("kill $(jobs -p); wait\n")
         shell.stdin.close()
-        shell.wait(60)
+        shell.wait(600)
     assert not wrong, "\n".join(wrong)
 
 

@@ -24,7 +24,7 @@ def run(*args, host=None, program=XL, status=0):
     if host is not None:
         env["XENLEVEL_HOST"] = str(host)
     done = subprocess.run([program, *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, env=env, timeout=60)
+                          stderr=subprocess.PIPE, text=True, env=env, timeout=600)
     assert "Sanitizer" not in done.stderr and "runtime error" not in done.stderr, done.stderr
     assert done.returncode == status, (args, done.returncode, done.stdout, done.stderr)
     return done

@@ -51,7 +51,7 @@ class Machine:
     def run(self, *args, status=0, env=None):
         env = dict(os.environ, XENLEVEL_HOST=str(self.socket), **(env or {}))
         done = subprocess.run([XENLEVEL, args[0], "--root", self.root, *map(str, args[1:])], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, env=env, timeout=60)
+                              capture_output=True, text=True, env=env, timeout=600)
         assert "Sanitizer" not in done.stderr and "runtime error" not in done.stderr, done.stderr
         assert done.returncode == status, (args, done.returncode, done.stdout, done.stderr)
         return done
@@ -76,7 +76,7 @@ def socket(tmp_path_factory):
     assert sim.stdout.readline()
     yield path
     sim.terminate()
-    sim.wait(20)
+    sim.wait(600)
 
 
 @pytest.fixture

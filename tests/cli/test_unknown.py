@@ -60,7 +60,7 @@ SOME = ["mds-no", "if-pschange-mc-no"]  # what guests of ICELAKE have of MSR 10A
 
 def run(*args, status=0, cwd=None):
     done = subprocess.run([XENLEVEL, *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, timeout=60, cwd=cwd)
+                          stderr=subprocess.PIPE, text=True, timeout=600, cwd=cwd)
     assert done.returncode == status, (args, done.returncode, done.stdout, done.stderr)
     assert "runtime error" not in done.stderr and "Sanitizer" not in done.stderr
     return done

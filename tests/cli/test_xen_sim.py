@@ -56,7 +56,7 @@ class Host:
         if self.process.poll() is None:
             self.process.send_signal(how)
         self.process.stdout.close()
-        status = self.process.wait(30)
+        status = self.process.wait(600)
         assert "Sanitizer" not in self.log.read_text() and "runtime error" not in self.log.read_text()
         return status
 
@@ -736,7 +736,7 @@ def boots_by_name(program, name, cwd):
                           stderr=subprocess.PIPE, text=True, cwd=cwd) as process:
         ready = process.stdout.readline()
         process.terminate()
-        assert not ready or process.wait(30) == 0
+        assert not ready or process.wait(600) == 0
         return ready == f"xen-sim: {name} is ready at sock\n"
 
 

@@ -33,7 +33,7 @@ COMMANDS = ["host", "show", "diff", "verify", "level", "check", "apply", "xlcfg"
 
 def run(*args, status=0, cwd=None, env=None):
     done = subprocess.run([XENLEVEL, *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, timeout=60, cwd=cwd, env=dict(os.environ, **(env or {})))
+                          stderr=subprocess.PIPE, text=True, timeout=600, cwd=cwd, env=dict(os.environ, **(env or {})))
     assert done.returncode == status, (args, done.returncode, done.stdout, done.stderr)
     assert "runtime error" not in done.stderr and "Sanitizer" not in done.stderr
     return done
@@ -152,7 +152,7 @@ def test_no_xen_here_is_one_clear_line(args, tmp_path):
 
 def test_full_disk_is_not_success(hosts):
     with open("/dev/full", "w") as full:
-        done = subprocess.run([XENLEVEL, "show", hosts / f"{NEW}.xlp"], stdout=full, stderr=subprocess.PIPE, timeout=60)
+        done = subprocess.run([XENLEVEL, "show", hosts / f"{NEW}.xlp"], stdout=full, stderr=subprocess.PIPE, timeout=600)
     assert done.returncode == 2 and b"No space left" in done.stderr
 
 
@@ -170,7 +170,7 @@ def test_text_is_wrapped_to_a_terminal_and_only_there(pool, hosts):
         if not piece:
             break
         out += piece
-    proc.wait(60)
+    proc.wait(600)
     os.close(main)
     lines = out.decode().splitlines()
     assert len(lines) > 1 and all(len(line) <= 50 for line in lines)

@@ -32,7 +32,7 @@ class Host:
         self.born(NEW)
 
     def plain(self, *args):
-        subprocess.run([PLAIN, *args], check=True, stdout=subprocess.DEVNULL, timeout=60)
+        subprocess.run([PLAIN, *args], check=True, stdout=subprocess.DEVNULL, timeout=600)
 
     def born(self, cpu, kind=1):
         """A domain 7 with that host's default CPU."""
@@ -57,7 +57,7 @@ class Host:
         env = dict(os.environ, FAKE_XEN=fake, FAKE_XEN_HOST=str(self.path / f"{cpu}.xlp"),
                    FAKE_XEN_DOMAIN=str(self.domain))
         done = subprocess.run([XENLEVEL, *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, env=env, cwd=self.path, timeout=60)
+                              stderr=subprocess.PIPE, text=True, env=env, cwd=self.path, timeout=600)
         assert "Sanitizer" not in done.stderr and "runtime error" not in done.stderr, done.stderr
         assert done.returncode == status, (args, done.returncode, done.stdout, done.stderr)
         return done

@@ -522,14 +522,14 @@ def test_clear_the_log(start):
 def test_power_off(start):
     host = start(IVY)
     host.run("poweroff")
-    assert host.process.wait(30) == 0
+    assert host.process.wait(600) == 0
     assert "no simulated host at" in host.run("list", status=2).stderr
 
 
 def test_dead_host(start):
     host = start(IVY)
     host.process.send_signal(signal.SIGKILL)
-    host.process.wait(30)
+    host.process.wait(600)
     assert "no simulated host at" in host.run("list", status=2).stderr
     assert "no simulated host at" in host.xenlevel("host", status=2).stderr
 

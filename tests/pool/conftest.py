@@ -14,7 +14,33 @@ from pathlib import Path
 import pytest
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "migration")]
+from etcd import Cluster  # noqa: E402
 from registry import Pool, SimulatedHost  # noqa: E402
+from relays import PeerNetwork  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """Three real members of etcd, for all tests of a file."""
+    c = Cluster(tmp_path_factory.mktemp("etcd"))
+    yield c
+    c.stop()
+
+
+@pytest.fixture
+def prefix(request):
+    """A place in the cluster of the test's own."""
+    return "".join(c if c.isalnum() else "-" for c in request.node.name)
+
+
+@pytest.fixture
+def parted_cluster(tmp_path):
+    """Three members that the test may part and kill (cluster.peers)."""
+    peers = PeerNetwork()
+    c = Cluster(tmp_path / "etcd", peers=peers)
+    yield c
+    c.stop()
+    peers.loop.close()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@
 import base64
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -159,6 +160,7 @@ class Cluster:
         for m in self.members:
             if m.process and m.process.poll() is None:
                 m.kill()
+            shutil.rmtree(m.folder / m.name, ignore_errors=True)    # 120 MB: pytest keeps folders
         if self.peers:
             self.peers.clear()
 

@@ -71,4 +71,4 @@ class SimulatedHost:
     def stop(self):
         self.process.terminate()
         self.process.stdout.close()
-        self.process.wait(60)
+        self.process.wait(600)

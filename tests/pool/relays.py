@@ -118,6 +118,7 @@ class HttpRelay:
 
     def __init__(self, loop, member, decide):
         self.loop, self.member, self.decide, self.held = loop, member, decide, []
+        self.lost = threading.Event()   # an answer was
         self.server = loop.call(asyncio.start_server(self._serve, "127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
 
@@ -130,6 +131,7 @@ class HttpRelay:
                     return
                 answer = await self._ask(question)
                 if what == "lose":
+                    self.lost.set()
                     return
                 writer.write(answer)
                 await writer.drain()

@@ -6,20 +6,10 @@ import subprocess
 
 import pytest
 
-from etcd import Cluster, configuration
+from etcd import configuration
 from registry import XENLEVEL, Pool
-from relays import PeerNetwork
 
 HOSTS = [f"h{i:02}" for i in range(50)]
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    peers = PeerNetwork()
-    c = Cluster(tmp_path / "etcd", peers=peers)
-    yield c
-    c.stop()
-    peers.loop.close()
 
 
 class PatientPool(Pool):
@@ -28,7 +18,7 @@ class PatientPool(Pool):
     def __init__(self, where, conf):
         super().__init__(where)
         self.conf = conf
-        self.environment = configuration(conf, timeout=300)
+        self.environment = configuration(conf, timeout=1200)
 
     def __call__(self, command, *args, **more):
         return super().__call__(command, *args, **{"XENLEVEL_POOL_CONF": self.conf, **more})
@@ -41,8 +31,8 @@ class PatientPool(Pool):
 
 
 @pytest.fixture
-def pool(cluster, tmp_path):
-    p = PatientPool(cluster.where("web"), tmp_path / "pool.conf")
+def pool(parted_cluster, tmp_path):
+    p = PatientPool(parted_cluster.where("web"), tmp_path / "pool.conf")
     p("init", "--name", "web")
     return p
 
@@ -53,8 +43,10 @@ def end(processes):
         assert p.returncode == 0, said
 
 
-def test_fifty_commands_while_members_fail(cluster, pool, hosts, captures):
-    a, b, c = cluster.members
+@pytest.mark.slow       # not part of `make check-quick`
+@pytest.mark.timeout(1800)
+def test_fifty_commands_while_members_fail(parted_cluster, pool, hosts, captures):
+    a, b, c = parted_cluster.members
     machines = [captures(m) for m in ("intel-haswell-ep", "intel-sandybridge-ep")]
     joining = pool.at_once([("join", "--host", machines[i % 2], "--name", name) for i, name in enumerate(HOSTS)])
     a.kill()
@@ -62,9 +54,9 @@ def test_fifty_commands_while_members_fail(cluster, pool, hosts, captures):
     a.start()
     assert a.wait()
     leaving = pool.at_once([("leave", name) for name in HOSTS[::2]])
-    cluster.peers.part(b)
+    parted_cluster.peers.part(b)
     end(leaving)
-    cluster.peers.join(b)
+    parted_cluster.peers.join(b)
     host, = hosts("intel-haswell-ep")
     c.pause()
     pool("join", "--name", "real", host=host)
@@ -74,21 +66,21 @@ def test_fifty_commands_while_members_fail(cluster, pool, hosts, captures):
     whats = collections.Counter((e["what"], e["subject"]) for e in pool.json("history"))
     assert whats == {**{("join", name): 1 for name in [*HOSTS, "real"]},
                      **{("leave", name): 1 for name in HOSTS[::2]}, ("init", "web"): 1}
-    kinds = collections.Counter(key.split("/")[2] for key in cluster.keys("/web/"))
+    kinds = collections.Counter(key.split("/")[2] for key in parted_cluster.keys("/web/"))
     assert kinds["host"] == 26 and kinds["capture"] == 2, kinds  # equal captures are kept once
 
 
-def test_rubbish_in_the_store(cluster, pool, captures):
+def test_rubbish_in_the_store(parted_cluster, pool, captures):
     pool("join", "--host", captures("intel-haswell-ep"), "--name", "alpha")
-    cluster.put("/web/host/beta", b"\xff\xff\x1b[31m")
+    parted_cluster.put("/web/host/beta", b"\xff\xff\x1b[31m")
     said = pool("status", status=2)
     assert said.stderr.count("\n") == 1 and "beta" in said.stderr and "\x1b" not in said.stderr, said
-    cluster.delete("/web/host/beta")
+    parted_cluster.delete("/web/host/beta")
     assert pool("status", status=1).stderr == ""  # 1: it was not seen yet
-    cluster.put("/web/pool", b"\x08\x63")  # of schema 99
+    parted_cluster.put("/web/pool", b"\x08\x63")  # of schema 99
     said = pool("status", status=2)
     assert said.stderr.count("\n") == 1 and "99" in said.stderr, said
-    cluster.put("/web/pool", b"")
+    parted_cluster.put("/web/pool", b"")
     assert pool("status", status=2).stderr.count("\n") == 1
-    cluster.delete("/web/pool")
+    parted_cluster.delete("/web/pool")
     assert pool("status", status=2).stderr.count("\n") == 1

@@ -10,19 +10,9 @@ import threading
 import pytest
 
 from etcd import CLIENT, Cluster, configuration, run_client
-from relays import PeerNetwork
 
 HOSTS, ROUNDS = 50, 1
-PATIENT_S = 300  # a client gives up so late that a slow machine does not make it give up
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    peers = PeerNetwork()
-    c = Cluster(tmp_path / "etcd", peers=peers)
-    yield c
-    c.stop()
-    peers.loop.close()
+PATIENT_S = 1200  # a client gives up so late that a slow machine does not make it give up
 
 
 class Crowd:
@@ -112,11 +102,13 @@ def disturb(cluster, crowd):
         mend()
 
 
-def test_fifty_clients_while_members_fail(cluster, tmp_path):
+@pytest.mark.slow       # not part of `make check-quick`
+@pytest.mark.timeout(1800)
+def test_fifty_clients_while_members_fail(parted_cluster, tmp_path):
     env = configuration(tmp_path / "pool.conf", timeout=PATIENT_S)
-    where = cluster.where("pool")
+    where = parted_cluster.where("pool")
     crowd = Crowd(where, env)
-    disturb(cluster, crowd)
+    disturb(parted_cluster, crowd)
     lines = crowd.end()
     values = read(where, env)
     there = check_history(values, lines)
@@ -128,10 +120,12 @@ def test_fifty_clients_while_members_fail(cluster, tmp_path):
     assert not [line for line in lines if line["outcome"] in ("open", "error")]
 
 
-def test_clients_that_are_killed(cluster, tmp_path):
+@pytest.mark.slow       # not part of `make check-quick`
+@pytest.mark.timeout(1800)
+def test_clients_that_are_killed(parted_cluster, tmp_path):
     """SIGKILL in the middle: what each had begun is there whole or not at all."""
     env = configuration(tmp_path / "pool.conf", timeout=PATIENT_S)
-    where = cluster.where("pool")
+    where = parted_cluster.where("pool")
     crowd = Crowd(where, env)
     crowd.wait_for(60)
     for p in crowd.processes:
@@ -152,18 +146,20 @@ def test_clients_that_are_killed(cluster, tmp_path):
             assert f"host/{host}" in values
 
 
-def test_a_lost_quorum(cluster, tmp_path):
+@pytest.mark.slow       # not part of `make check-quick`
+@pytest.mark.timeout(1800)
+def test_a_lost_quorum(parted_cluster, tmp_path):
     """Two of three are gone: nothing is read or changed, and it is said what is missing."""
     env = configuration(tmp_path / "pool.conf", timeout=10)
-    where = cluster.where("pool")
+    where = parted_cluster.where("pool")
     run_client(where, "txn", "create:history/0:00", "put:pool:00")
-    a, b, c = cluster.members
+    a, b, c = parted_cluster.members
     b.kill()
     c.kill()
     answer = run_client(where, "list", env=env)
     assert answer["error"].startswith(f"etcd does not answer: {a.url}: "), answer
     assert f"; {b.url}: Failed to connect to 127.0.0.1 port {b.client_port}" in answer["error"]
-    answer = run_client(cluster.where("pool", a), "txn", "create:history/1:01", "put:pool:01", env=env)
+    answer = run_client(parted_cluster.where("pool", a), "txn", "create:history/1:01", "put:pool:01", env=env)
     assert answer["errno"] == "EINPROGRESS", answer  # it may take it up when the others are back
     assert "'xenlevel pool history' shows history/1 if it was" in answer["error"]
     b.start()

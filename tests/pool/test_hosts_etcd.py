@@ -5,20 +5,7 @@ import subprocess
 
 import pytest
 
-from etcd import Cluster
 from registry import XENLEVEL, Pool, environment
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    c = Cluster(tmp_path_factory.mktemp("etcd"))
-    yield c
-    c.stop()
-
-
-@pytest.fixture
-def prefix(request):
-    return "".join(c if c.isalnum() else "-" for c in request.node.name)
 
 
 @pytest.fixture

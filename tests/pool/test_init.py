@@ -76,11 +76,11 @@ def test_a_configuration_that_is_named_must_be_there(pool, tmp_path):
 def test_the_folder_is_fit_for_git(pool):
     pool("init")
     git = ["git", "-C", str(pool.where), "-c", "user.name=a", "-c", "user.email=a@b"]
-    subprocess.run([*git, "init", "-q"], check=True, timeout=60)
-    subprocess.run([*git, "add", "-A"], check=True, timeout=60)
-    listed = subprocess.run([*git, "ls-files"], check=True, capture_output=True, text=True, timeout=60).stdout.split()
+    subprocess.run([*git, "init", "-q"], check=True, timeout=600)
+    subprocess.run([*git, "add", "-A"], check=True, timeout=600)
+    listed = subprocess.run([*git, "ls-files"], check=True, capture_output=True, text=True, timeout=600).stdout.split()
     assert sorted(listed) == sorted(pool.files())
-    subprocess.run([*git, "commit", "-qm", "x"], check=True, timeout=60)
+    subprocess.run([*git, "commit", "-qm", "x"], check=True, timeout=600)
     clone = pool.where.with_name("clone")
-    subprocess.run(["git", "clone", "-q", pool.where, clone], check=True, timeout=60)
+    subprocess.run(["git", "clone", "-q", pool.where, clone], check=True, timeout=600)
     assert json.loads(run(XENLEVEL, "pool", "history", "-p", clone, "--json").stdout) == pool.json("history")

@@ -26,7 +26,7 @@ static enum verdict ask_one(const struct pool *p, size_t domain, size_t host)
     if (p->domains[domain].policy == POOL_NONE)
         return VERDICT_UNKNOWN;
     pool_answer_guest(p, p->domains[domain].policy, pool_domain_xen(p, domain), &guest);
-    pool_answer_host(p, p->hosts[host].capture, pool_host_xen(p, host), &there);
+    pool_answer_host(&p->captures[p->hosts[host].capture], pool_host_xen(p, host), &there);
     answer_init(&a);
     answer_ask(&guest, &there, &a);
     v = answer_verdict(&a);

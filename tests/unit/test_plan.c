@@ -419,6 +419,40 @@ static void test_unknown_is_not_yes(void **state)
     free_two(&t);
 }
 
+/* A registry can say any number: what is too much for a sum is no small guest, and nothing that
+ * fits nowhere fits on a host that says so. */
+static void test_memory_at_its_limit(void **state)
+{
+    static const uint64_t sizes[] = {UINT64_MAX, UINT64_MAX - (1ull << 40), 0xff01ull << 48};
+    const struct plan_options none = {.reserve = 0};
+    struct two t;
+    struct evacuation e;
+    Xenlevel__Domain *d;
+    size_t a, b;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        begin_two(&t);
+        a = pools_host(&t.p, "a", t.captures[0], 64, 60);
+        b = pools_host(&t.p, "b", t.captures[0], 64, 60);
+        d = pools_domain(&t.p, a, "huge", t.poor, 8);
+        d->memory = sizes[i];
+        d->vcpus = UINT32_MAX;
+        pools_domain(&t.p, a, "no-size", t.poor, 0);
+        pools_domain(&t.p, a, "usual", t.poor, 8);
+        t.p.hosts[b].record->memory_free = UINT64_MAX;
+        end_two(&t);
+        assert_int_equal(plan_need(&t.p, pool_find_domain(&t.p, "huge", NULL)), PLAN_FITS_NOWHERE);
+        plan_evacuate(&t.m, &none, pools_find(&t.p, "a"), &e);
+        check_moves(&t.m, &none, &e);
+        assert_int_equal(e.n_moves, 1);
+        assert_int_equal(find_stuck(&t.p, &e, "huge")->reason, PLAN_TOO_LARGE);
+        assert_int_equal(find_stuck(&t.p, &e, "no-size")->reason, PLAN_SIZE_UNKNOWN);
+        evacuation_free(&e);
+        free_two(&t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -431,6 +465,7 @@ int main(void)
         cmocka_unit_test(test_rolling_keeps_to_releases),
         cmocka_unit_test(test_rolling_finds_the_order),
         cmocka_unit_test(test_unknown_is_not_yes),
+        cmocka_unit_test(test_memory_at_its_limit),
     };
 
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);

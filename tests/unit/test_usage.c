@@ -281,20 +281,21 @@ static void fill(struct context *c)
     struct hvm_hw_cpu cpu = {.cr4 = OSXSAVE, .msr_efer = 0x501, .msr_tsc_aux = 7};
     uint8_t area[offsetof(struct hvm_hw_cpu_xsave, save_area) + 832] = {0};
     struct hvm_hw_cpu_xsave head = {.xcr0 = 7, .xcr0_accum = 7};
-    struct {
-        struct hvm_msr head;
-        struct hvm_one_msr one;
-    } m = {.head.count = 1, .one = {.index = SPEC_CTRL, .val = 1}};
+    struct hvm_msr msrs = {.count = 1};
+    struct hvm_one_msr msr = {.index = SPEC_CTRL, .val = 1};
+    uint8_t record[offsetof(struct hvm_msr, msr) + sizeof(msr)];
     struct hvm_save_header header = {.magic = HVM_FILE_MAGIC};
 
     memset(c, 0, sizeof(*c));
     memcpy(area, &head, offsetof(struct hvm_hw_cpu_xsave, save_area));
     area[offsetof(struct hvm_hw_cpu_xsave, save_area) + 512] = 4;
+    memcpy(record, &msrs, offsetof(struct hvm_msr, msr));
+    memcpy(record + offsetof(struct hvm_msr, msr), &msr, sizeof(msr));
     put(c, HVM_SAVE_CODE(HEADER), 0, &header, sizeof(header));
     put(c, HVM_SAVE_CODE(CPU), 1, &cpu, sizeof(cpu));
     put(c, HVM_SAVE_CODE(CPU), 0, &cpu, sizeof(cpu));
     put(c, CPU_XSAVE_CODE, 0, area, sizeof(area));
-    put(c, CPU_MSR_CODE, 0, &m, sizeof(m));
+    put(c, CPU_MSR_CODE, 0, record, sizeof(record));
     put(c, HVM_SAVE_CODE(END), 0, NULL, 0);
 }
 

@@ -125,10 +125,7 @@ void out_words(FILE *f, unsigned int indent, unsigned int hanging, const char *t
     (void)fputc('\n', f);
 }
 
-/* The text of a format with its arguments, made safe; to be freed. */
-static char *format_safe(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
-
-static char *format_safe(const char *fmt, va_list ap)
+char *out_vformat(const char *fmt, va_list ap)
 {
     char *text = xc_text_vformat(fmt, ap);
 
@@ -143,7 +140,7 @@ void out_text(FILE *f, unsigned int indent, unsigned int hanging, const char *fm
     char *text;
 
     va_start(ap, fmt);
-    text = format_safe(fmt, ap);
+    text = out_vformat(fmt, ap);
     va_end(ap);
     out_words(f, indent, hanging, text);
     free(text);
@@ -172,7 +169,7 @@ void out_print(FILE *f, const char *fmt, ...)
     char *text;
 
     va_start(ap, fmt);
-    text = format_safe(fmt, ap);
+    text = out_vformat(fmt, ap);
     va_end(ap);
     (void)fputs(text, f);
     free(text);
@@ -189,7 +186,7 @@ void out_line(const char *fmt, ...)
     if (!width)
         return;
     va_start(ap, fmt);
-    text = format_safe(fmt, ap);
+    text = out_vformat(fmt, ap);
     va_end(ap);
     out_print(stderr, ERASE_LINE "%.*s", (int)width - 1, text);
     (void)fflush(stderr); /* it ends no line */
@@ -212,7 +209,7 @@ static void print_message(const char *fmt, va_list ap)
 
     (void)fflush(stdout);
     out_line_end();
-    text = format_safe(fmt, ap);
+    text = out_vformat(fmt, ap);
     line = xasprintf("%s: %s", program_name, text);
     out_words(stderr, 0, 2, line);
     free(line);

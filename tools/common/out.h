@@ -5,6 +5,7 @@
 #ifndef COMMON_OUT_H
 #define COMMON_OUT_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -17,6 +18,9 @@ unsigned int out_width(FILE *f);
  * Every function here that takes a format prints the arguments of %s and %c as xc_text_safe() makes
  * them: names come from files and from xenstore.  '\n' in the format itself ends a line.
  */
+
+/* Return such a text, malloc'ed; without memory it calls out_of_memory(). */
+char *out_vformat(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
 
 /* Print one paragraph, wrapped: the first line begins with `indent` blanks, the others with
  * `hanging`. */

@@ -58,10 +58,8 @@ void text_line(struct text *t, unsigned int hanging, const char *fmt, ...)
     char *line;
 
     va_start(ap, fmt);
-    line = xc_text_vformat(fmt, ap);
+    line = out_vformat(fmt, ap);
     va_end(ap);
-    if (!line)
-        out_of_memory();
     append_text(t, out_wrapped(t->width, 0, hanging, line));
     free(line);
 }

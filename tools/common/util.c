@@ -89,6 +89,17 @@ void date_now(char buf[static 21])
         (void)snprintf(buf, 21, "1970-01-01T00:00:00Z");
 }
 
+bool date_read(const char *text, time_t *t)
+{
+    struct tm tm = {0};
+    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+
+    if (!end || *end)
+        return false;
+    *t = timegm(&tm);
+    return true;
+}
+
 bool ends_with(const char *s, const char *suffix)
 {
     size_t n = strlen(s), m = strlen(suffix);

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 
 /* What messages begin with: "xenlevel".  Set once, by main(), when it is another program. */
 extern const char *program_name;
@@ -30,6 +31,9 @@ char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Write the time as RFC 3339 in UTC, 20 characters and a NUL: SOURCE_DATE_EPOCH, or now. */
 void date_now(char buf[static 21]);
+
+/* Read such a time into *t, seconds since 1970.  False: it is no such text, and *t is not set. */
+bool date_read(const char *text, time_t *t);
 
 /* Return the part of a path behind the last '/', without `suffix`; malloc'ed. */
 char *base_name(const char *path, const char *suffix);

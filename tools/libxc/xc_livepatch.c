@@ -199,7 +199,7 @@ int xc_livepatch_upload(xc_handle *xch, const char *name, const void *image, siz
     return xc_fail(xch, err, "Xen does not take the live patch %s: %s", name, xc_reason(xch, err));
 }
 
-static int start_action(xc_handle *xch, const char *name, uint32_t action)
+static int start_action(xc_handle *xch, const char *name, uint32_t action, uint32_t timeout_ns)
 {
     struct xen_sysctl op = {.u.livepatch.cmd = XEN_SYSCTL_LIVEPATCH_ACTION};
     char *buffer;
@@ -208,6 +208,7 @@ static int start_action(xc_handle *xch, const char *name, uint32_t action)
     if (fill_name(xch, name, &op.u.livepatch.u.action.name, &buffer))
         return -1;
     op.u.livepatch.u.action.cmd = action;
+    op.u.livepatch.u.action.timeout = timeout_ns;
     rc = livepatch_op(xch, &op);
     err = errno;
     xch->ops->release(xch->state, buffer);
@@ -231,18 +232,26 @@ static int wait_action(xc_handle *xch, const char *name, struct xc_livepatch_sta
                    WAIT_MS / 1000);
 }
 
-#define BUSY_TRIES 20
-
 /*
- * One try.  0, with *status when there is any; -1 with errno; -2 when the line is logged already.
- * Xen gathers all its CPUs to
- * change code, and gives up after 30 ms with EBUSY when one of them has other things to do.
+ * Xen gathers all its CPUs to change code, and gives up with EBUSY when one of them does not come
+ * in time: after 30 ms, if it is not told otherwise.  A CPU that was late must have seen that
+ * before the next try begins: one that is still on its way to the last gathering is counted in the
+ * new one, which then has nobody to lead it, and the host stands still (seen on an emulated host
+ * whose CPUs had to wait for the machine; xen/common/livepatch.c, check_for_livepatch_work(), 4.17
+ * to 4.20). So wait longer each time, and between two tries longer than any CPU is away.
+ */
+#define BUSY_TRIES    6
+#define FIRST_TIME_NS 100000000u  /* doubled with each try, */
+#define MOST_TIME_NS  1000000000u /* up to this: guests stand still meanwhile */
+#define BUSY_NAP_S    1
+
+/* One try.  0, with *status when there is any; -1 with errno; -2 when the line is logged already.
  */
 static int try_action(xc_handle *xch, const char *name, uint32_t action, bool waits,
-                      struct xc_livepatch_status *status)
+                      uint32_t timeout_ns, struct xc_livepatch_status *status)
 {
     status->error = 0;
-    if (start_action(xch, name, action))
+    if (start_action(xch, name, action, timeout_ns))
         return -1;
     return waits && wait_action(xch, name, status) ? -2 : 0;
 }
@@ -258,18 +267,20 @@ int xc_livepatch_action(xc_handle *xch, const char *name, enum xc_livepatch_acti
         [XC_LIVEPATCH_REVERT] = {LIVEPATCH_ACTION_REVERT, "revert", XC_LIVEPATCH_CHECKED},
         [XC_LIVEPATCH_UNLOAD] = {LIVEPATCH_ACTION_UNLOAD, "unload", XC_LIVEPATCH_ABSENT},
     };
-    const struct timespec nap = {.tv_nsec = POLL_MS * 1000000L};
+    const struct timespec nap = {.tv_sec = BUSY_NAP_S};
     const bool waits = actions[action].after != XC_LIVEPATCH_ABSENT;
     struct xc_livepatch_status status;
+    uint32_t timeout_ns = FIRST_TIME_NS;
     int rc = 0;
 
     for (int tries = 0; tries < BUSY_TRIES; tries++) {
-        rc = try_action(xch, name, actions[action].number, waits, &status);
+        rc = try_action(xch, name, actions[action].number, waits, timeout_ns, &status);
         if (rc == -2)
             return -1;
         if ((rc ? errno : status.error) != EBUSY)
             break;
         (void)nanosleep(&nap, NULL);
+        timeout_ns = timeout_ns < MOST_TIME_NS / 2 ? 2 * timeout_ns : MOST_TIME_NS;
     }
     if (!rc && !waits)
         return 0; /* unloading is done when the call returns */

@@ -9,6 +9,7 @@
 
 #include "describe.h"
 #include "findings.h"
+#include "matrix.h"
 #include "unknown.h"
 #include "unsure.h"
 #include "util.h"
@@ -24,17 +25,6 @@ static enum guest_type type_of(unsigned int type)
 static const char *name_type(unsigned int type)
 {
     return type == POOL_PV ? "PV" : "HVM and PVH";
-}
-
-static void take_host(const struct pool_capture *c, struct answer_host *h)
-{
-    *h = (struct answer_host){.name = "it"};
-    for (unsigned int i = 0; i < XC_POLICIES; i++) {
-        h->have[i] = c->have[i];
-        h->policy[i] = c->policy[i];
-        h->unknown[i] = c->unknown[i];
-    }
-    h->is_dump = c->file && c->file->host && c->file->host->source == XENLEVEL__SOURCE__SOURCE_DUMP;
 }
 
 /* The first finding that is about no feature, and how many there are. */
@@ -85,7 +75,7 @@ void pool_admit(const struct pool_capture *capture, const struct pool_level *lev
 
     memset(a, 0, sizeof(*a));
     a->verdict = VERDICT_YES;
-    take_host(capture, &host);
+    pool_answer_host(capture, "", &host);
     answer_init(&answer);
     for (unsigned int type = POOL_PV; type < POOL_TYPES; type++) {
         admit_type(&host, level, type, &answer, &a->type[type]);
@@ -166,7 +156,7 @@ static char *type_text(const struct pool_admission_type *t, const struct pool_ca
         return line;
     }
     if (t->verdict == VERDICT_UNKNOWN) {
-        take_host(capture, &host);
+        pool_answer_host(capture, "", &host);
         cause = answer_host_cause(&host, &t->doubtful);
         add_part(&line, xasprintf("nobody can say: %s of it %s not known", cause,
                                   strchr(cause, ',') ? "are" : "is"));
@@ -381,7 +371,7 @@ void pool_too_rich(const struct pool *p, const struct pool_capture *capture, enu
     struct answer_host host;
     struct cpu_answer answer;
 
-    take_host(capture, &host);
+    pool_answer_host(capture, "", &host);
     answer_init(&answer);
     for (size_t i = 0; i < p->n_policies; i++) {
         const struct pool_policy *policy = &p->policies[i];

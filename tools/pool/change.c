@@ -15,7 +15,6 @@
 #include "digest.h"
 #include "out.h"
 #include "util.h"
-#include "xc_text.h"
 #include "xlp.h"
 
 #define TRIES       100u
@@ -258,11 +257,6 @@ void pool_put_level(struct pool_change *c, const char *name, const Xenlevel__Fil
     item->change.bytes = xlp_encode(level, &item->change.len);
 }
 
-void pool_remove_level(struct pool_change *c, const char *name)
-{
-    (void)add_item(c, pool_key("level", name));
-}
-
 /* ---- the event ---- */
 
 static char *who_am_i(void)
@@ -314,10 +308,8 @@ void pool_change_detail(struct pool_change *c, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    text = xc_text_vformat(fmt, ap);
+    text = out_vformat(fmt, ap);
     va_end(ap);
-    if (!text)
-        out_of_memory();
     e->details = xrealloc((void *)e->details, (e->n_details + 1) * sizeof(char *));
     e->details[e->n_details++] = text;
 }

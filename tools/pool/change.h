@@ -64,9 +64,8 @@ void pool_put_capture(struct pool_change *c, const Xenlevel__File *host, char di
  * together; unknown may be NULL: all of it is known. */
 void pool_put_policy(struct pool_change *c, enum guest_type type, const struct cpu_policy *policy,
                      const struct cpu_policy *unknown, char digest[static 65]);
-/* Put a level under a name that has none yet, "web.v4"; remove one. */
+/* Put a level under a name that has none yet, "web.v4". */
 void pool_put_level(struct pool_change *c, const char *name, const Xenlevel__File *level);
-void pool_remove_level(struct pool_change *c, const char *name);
 
 /* Make it a condition that a host's record and domains, or those of all hosts, and which hosts
  * there are, are what was loaded. */

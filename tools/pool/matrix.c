@@ -35,11 +35,8 @@ const char *pool_domain_xen(const struct pool *p, size_t domain)
     return pool_host_xen(p, d->host);
 }
 
-void pool_answer_host(const struct pool *p, size_t capture, const char *xen,
-                      struct answer_host *host)
+void pool_answer_host(const struct pool_capture *c, const char *xen, struct answer_host *host)
 {
-    const struct pool_capture *c = &p->captures[capture];
-
     *host = (struct answer_host){
         .name = "",
         .xen = xen,
@@ -247,7 +244,7 @@ static enum verdict ask_slowly(struct asking *a, size_t policy, size_t capture)
     struct answer_host host;
 
     pool_answer_guest(a->pool, policy, "", &guest);
-    pool_answer_host(a->pool, capture, "", &host);
+    pool_answer_host(&a->pool->captures[capture], "", &host);
     answer_ask(&guest, &host, &a->answer);
     return answer_verdict(&a->answer);
 }
@@ -391,7 +388,7 @@ bool matrix_ask(const struct pool_matrix *m, size_t row, size_t column, struct c
     if (r->policy == POOL_NONE)
         return false;
     pool_answer_guest(m->pool, r->policy, r->xen, &guest);
-    pool_answer_host(m->pool, c->capture, c->xen, &host);
+    pool_answer_host(&m->pool->captures[c->capture], c->xen, &host);
     answer_ask(&guest, &host, a);
     return true;
 }

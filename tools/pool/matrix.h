@@ -72,8 +72,7 @@ const char *pool_host_xen(const struct pool *p, size_t host);
  * of its host, whose Xen will write its records. */
 const char *pool_domain_xen(const struct pool *p, size_t domain);
 /* Write a capture, and a class of guests, as answer_ask() has them. */
-void pool_answer_host(const struct pool *p, size_t capture, const char *xen,
-                      struct answer_host *host);
+void pool_answer_host(const struct pool_capture *c, const char *xen, struct answer_host *host);
 void pool_answer_guest(const struct pool *p, size_t policy, const char *xen,
                        struct answer_guest *guest);
 

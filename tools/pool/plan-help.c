@@ -133,7 +133,7 @@ static bool can_take_level(const struct search *q, size_t level, size_t column)
     if (!p->levels[level].have[type != GUEST_PV])
         return false;
     guest.policy = &p->levels[level].policy[type != GUEST_PV];
-    pool_answer_host(p, q->w->m->columns[column].capture, "", &host);
+    pool_answer_host(&p->captures[q->w->m->columns[column].capture], "", &host);
     answer_init(&a);
     answer_ask(&guest, &host, &a);
     can = answer_verdict(&a) == VERDICT_YES;

@@ -28,17 +28,20 @@ static bool is_pv(const struct pool_domain *d)
 uint64_t plan_need(const struct pool *p, size_t domain)
 {
     const struct pool_domain *d = &p->domains[domain];
-    uint64_t memory = d->record->memory;
+    uint64_t memory = d->record->memory, tables;
 
     if (!memory || is_pv(d))
         return memory;
-    return memory + d->record->vcpus * MIB + memory / MIB * 4096;
+    tables = d->record->vcpus * MIB + memory / MIB * 4096;
+    return memory > PLAN_FITS_NOWHERE - tables ? PLAN_FITS_NOWHERE : memory + tables;
 }
 
 uint64_t plan_room(const struct pool *p, const struct plan_options *options, size_t host)
 {
     uint64_t left = p->hosts[host].record->memory_free;
 
+    if (left >= PLAN_FITS_NOWHERE)
+        left = PLAN_FITS_NOWHERE - 1; /* the registry can say anything */
     return left > options->reserve ? left - options->reserve : 0;
 }
 
@@ -170,7 +173,7 @@ static void list_items(struct placing *pl, size_t host, struct evacuation *e)
             pl->kind_domain[pl->n_item_kinds++] = i;
         /* What nobody knows the size of fits nowhere. */
         pl->domains[pl->n_items] = i;
-        pl->items[pl->n_items++] = (struct assign_item){need ? need : UINT64_MAX, k};
+        pl->items[pl->n_items++] = (struct assign_item){need ? need : PLAN_FITS_NOWHERE, k};
     }
 }
 

@@ -12,7 +12,8 @@
 #include "matrix.h"
 
 #define PLAN_RESERVE       (512ull << 20)
-#define PLAN_ROLLING_NODES 500u /* for each of perhaps many hosts */
+#define PLAN_ROLLING_NODES 500u       /* for each of perhaps many hosts */
+#define PLAN_FITS_NOWHERE  UINT64_MAX /* more than any room */
 
 struct plan_options {
     uint64_t reserve;   /* bytes that stay free on each target */
@@ -96,9 +97,9 @@ void evacuation_free(struct evacuation *e);
 enum plan_target plan_target(const struct pool *p, size_t host);
 /* Return how many bytes a domain needs on a host: its maximum, and for HVM and PVH guests the pool
  * that libxl makes for their page tables (1 MiB for each vCPU, 4 KiB for each MiB; of
- * hardware-assisted paging).  0: not known. */
+ * hardware-assisted paging).  0: not known; PLAN_FITS_NOWHERE: a sum too large for a number. */
 uint64_t plan_need(const struct pool *p, size_t domain);
-/* Return how many bytes of guests a host can take. */
+/* Return how many bytes of guests a host can take, less than PLAN_FITS_NOWHERE. */
 uint64_t plan_room(const struct pool *p, const struct plan_options *options, size_t host);
 
 /*

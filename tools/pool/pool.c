@@ -39,18 +39,6 @@ static int load_record(struct load *l)
 
 /* ---- hosts ---- */
 
-/* RFC 3339, UTC.  False: it is none. */
-static bool parse_time(const char *text, time_t *t)
-{
-    struct tm tm = {0};
-    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-
-    if (!end || *end)
-        return false;
-    *t = timegm(&tm);
-    return true;
-}
-
 enum { SEEN_AHEAD = 900 }; /* seconds by which clocks may differ, where a host has no lease */
 
 /* When the host was last seen, if its lease has not ended. */
@@ -68,7 +56,7 @@ static int load_seen(struct load *l, struct pool_host *host)
     if (!seen)
         return -1;
     date_now(now_text);
-    if (!parse_time(seen->when, &when) || !parse_time(now_text, &now)) {
+    if (!date_read(seen->when, &when) || !date_read(now_text, &now)) {
         xenlevel__seen__free_unpacked(seen, NULL);
         return pool_load_fail(l, EINVAL, "%s: it says no time", value->key);
     }

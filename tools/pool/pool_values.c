@@ -10,8 +10,8 @@
 
 #include "digest.h"
 #include "pool_load.h"
+#include "out.h"
 #include "util.h"
-#include "xc_text.h"
 #include "xlp.h"
 
 int pool_load_fail(struct load *l, int err, const char *fmt, ...)
@@ -20,10 +20,8 @@ int pool_load_fail(struct load *l, int err, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    text = xc_text_vformat(fmt, ap);
+    text = out_vformat(fmt, ap);
     va_end(ap);
-    if (!text)
-        out_of_memory();
     whole = xasprintf("%s: %s", store_name(l->store), text);
     free(text);
     free(l->p->error);
@@ -88,9 +86,11 @@ void *pool_load_record(struct load *l, const struct store_value *value,
     if (m && texts_fit(m))
         return m;
     if (m)
+        (void)pool_load_fail(l, EINVAL, "%s: a text in it is too long", value->key);
+    else
+        (void)pool_load_fail(l, EINVAL, "%s: this is no %s", value->key, type->short_name);
+    if (m)
         protobuf_c_message_free_unpacked(m, NULL);
-    (void)pool_load_fail(l, EINVAL, m ? "%s: a text in it is too long" : "%s: this is no %s",
-                         value->key, type->short_name);
     return NULL;
 }
 
@@ -157,25 +157,50 @@ void pool_capture_clear(struct pool_capture *c)
     *c = (struct pool_capture){0};
 }
 
-int pool_load_capture(struct load *l, const char *digest, const char *owner, size_t *index)
-{
-    const struct store_value *value = find_content(l, "capture", digest, owner);
-    struct pool *p = l->p;
-    Xenlevel__File *file;
+/* A kind of value that is kept by its digest, and what is in it. */
+struct content {
+    const char *kind;
+    Xenlevel__File__ContentCase is;
+    const char *else_say;
+};
 
+/*
+ * Find the class of a digest: *index where it was loaded before; else it becomes the next one,
+ * which is `next`, and *file is what the caller makes it of.
+ */
+static int find_class(struct load *l, const struct content *c, const char *digest,
+                      const char *owner, size_t next, size_t *index, Xenlevel__File **file)
+{
+    const struct store_value *value = find_content(l, c->kind, digest, owner);
+
+    *file = NULL;
     if (!value)
         return -1;
     *index = l->class_of[value - l->list.values];
     if (*index != POOL_NONE)
         return 0;
-    file = decode_file(l, value);
-    if (!file)
+    *file = decode_file(l, value);
+    if (!*file)
         return -1;
-    if (file->content_case != XENLEVEL__FILE__CONTENT_HOST) {
-        xlp_free(file);
-        return pool_load_fail(l, EINVAL, "%s: this is not what a host can offer", value->key);
+    if ((*file)->content_case != c->is) {
+        xlp_free(*file);
+        return pool_load_fail(l, EINVAL, "%s: %s", value->key, c->else_say);
     }
-    *index = l->class_of[value - l->list.values] = p->n_captures;
+    *index = l->class_of[value - l->list.values] = next;
+    return 0;
+}
+
+int pool_load_capture(struct load *l, const char *digest, const char *owner, size_t *index)
+{
+    static const struct content capture = {"capture", XENLEVEL__FILE__CONTENT_HOST,
+                                           "this is not what a host can offer"};
+    struct pool *p = l->p;
+    Xenlevel__File *file;
+
+    if (find_class(l, &capture, digest, owner, p->n_captures, index, &file))
+        return -1;
+    if (!file)
+        return 0;
     p->captures = xrealloc(p->captures, (p->n_captures + 1) * sizeof(*p->captures));
     pool_capture_take(&p->captures[*index], file);
     memcpy(p->captures[*index].digest, digest, DIGEST_TEXT); /* compared with one above */
@@ -201,22 +226,14 @@ static void add_policy(struct pool *p, const char *digest, const Xenlevel__Guest
 
 int pool_load_policy(struct load *l, const char *digest, const char *owner, size_t *index)
 {
-    const struct store_value *value = find_content(l, "policy", digest, owner);
+    static const struct content policy = {"policy", XENLEVEL__FILE__CONTENT_GUEST,
+                                          "this is no guest's CPU"};
     Xenlevel__File *file;
 
-    if (!value)
+    if (find_class(l, &policy, digest, owner, l->p->n_policies, index, &file))
         return -1;
-    *index = l->class_of[value - l->list.values];
-    if (*index != POOL_NONE)
-        return 0;
-    file = decode_file(l, value);
     if (!file)
-        return -1;
-    if (file->content_case != XENLEVEL__FILE__CONTENT_GUEST) {
-        xlp_free(file);
-        return pool_load_fail(l, EINVAL, "%s: this is no guest's CPU", value->key);
-    }
-    *index = l->class_of[value - l->list.values] = l->p->n_policies;
+        return 0;
     add_policy(l->p, digest, file->guest);
     xlp_free(file);
     return 0;

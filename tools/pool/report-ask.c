@@ -17,7 +17,7 @@ struct answer_host report_answer_host(const struct report *r, size_t kind)
 {
     struct answer_host h;
 
-    pool_answer_host(r->in->pool, r->kinds[kind].capture, r->kinds[kind].xen, &h);
+    pool_answer_host(&r->in->pool->captures[r->kinds[kind].capture], r->kinds[kind].xen, &h);
     return h;
 }
 

@@ -10,11 +10,6 @@
 
 #define HOSTS_MOST 8 /* names in one sentence */
 
-static const char *plural_of(size_t n, const char *one, const char *many)
-{
-    return n == 1 ? one : many;
-}
-
 /* Per cent, cut: 100 means all of them, and 0 none or almost none. */
 static unsigned int percent(size_t part, size_t all)
 {
@@ -70,9 +65,9 @@ void report_head(const struct report *r, FILE *f)
     if (r->in->source)
         html(f, ", in %s", r->in->source);
     html(f, "</p>\n<dl class=\"figures\">");
-    write_number(f, p->n_hosts, plural_of(p->n_hosts, "host", "hosts"));
-    write_number(f, r->n_kinds, plural_of(r->n_kinds, "kind of host", "kinds of host"));
-    write_number(f, p->n_domains, plural_of(p->n_domains, "VM", "VMs"));
+    write_number(f, p->n_hosts, report_noun(p->n_hosts, "host", "hosts"));
+    write_number(f, r->n_kinds, report_noun(r->n_kinds, "kind of host", "kinds of host"));
+    write_number(f, p->n_domains, report_noun(p->n_domains, "VM", "VMs"));
     if (r->pairs) {
         ratio = xasprintf("%u\xe2\x80\x89%%", percent(r->pair[REPORT_YES], r->pairs));
         write_figure(f, ratio, "of all moves work");

@@ -115,10 +115,10 @@ static void write_refreshes(const struct report *r, FILE *f)
                  "When the host last refreshed what the registry says of it.");
     for (size_t h = 0; h < r->in->pool->n_hosts; h++) {
         const char *seen = r->in->pool->hosts[h].seen;
-        struct tm tm = {0};
+        time_t when;
 
-        if (seen && strptime(seen, "%Y-%m-%dT%H:%M:%SZ", &tm))
-            write_of_host(r, f, "host_last_refresh_timestamp_seconds", h, (uint64_t)timegm(&tm));
+        if (seen && date_read(seen, &when) && when >= 0)
+            write_of_host(r, f, "host_last_refresh_timestamp_seconds", h, (uint64_t)when);
     }
 }
 

@@ -18,7 +18,6 @@ static int compare_policies(const struct cpu_policy *a, const struct cpu_policy 
     return a == b ? 0 : !a ? -1 : !b ? 1 : memcmp(a, b, sizeof(*a));
 }
 
-/* The policies that guests meet; raw and host are no matter of theirs. */
 /* One column of the matrix: hosts with equal captures under the same release. */
 struct offer {
     const struct pool *pool;

@@ -24,6 +24,8 @@ const char *report_type_name(enum guest_type type); /* "HVM and PVH", "PV" */
 /* Take from a brand what says nothing: "Intel(R) Xeon(R) Gold 6248 CPU @ 2.50GHz" is "Xeon Gold
  * 6248"; malloc'ed, "" where nothing is left. */
 char *report_short_cpu(const char *brand);
+/* Choose the word behind a number: "host", "hosts". */
+const char *report_noun(size_t n, const char *one, const char *many);
 /* "48,523,684"; malloc'ed. */
 char *report_count(size_t n);
 /* Join the names of features: "avx2, bmi1"; after `most` of them "and 12 more" (0: all);

@@ -15,11 +15,6 @@
 #define FEATURES_MOST 14
 #define ROWS_SHORT    30 /* a longer table has a window of its own */
 
-static const char *plural_of(size_t n, const char *one, const char *many)
-{
-    return n == 1 ? one : many;
-}
-
 /* ---- kinds ---- */
 
 static void write_host_names(const struct report *r, size_t kind, FILE *f)
@@ -28,7 +23,7 @@ static void write_host_names(const struct report *r, size_t kind, FILE *f)
     size_t n = 0, all = r->kinds[kind].n_hosts;
 
     html(f, "<details data-kind=\"%zu\"><summary>%zu %s</summary><ul class=\"names\">", kind, all,
-         plural_of(all, "host", "hosts"));
+         report_noun(all, "host", "hosts"));
     for (size_t h = 0; h < p->n_hosts && n < NAMES_MOST; h++)
         if (r->hosts[h].kind == kind) {
             html(f, "<li>%s</li>", p->hosts[h].record->name);
@@ -107,9 +102,9 @@ void report_kinds_table(const struct report *r, FILE *f)
 /* Seconds since 1970, for the order; 0 where it is not known. */
 static int64_t find_time(const char *when)
 {
-    struct tm tm = {0};
+    time_t t;
 
-    return when && strptime(when, "%Y-%m-%dT%H:%M:%S", &tm) ? (int64_t)timegm(&tm) : 0;
+    return when && date_read(when, &t) ? (int64_t)t : 0;
 }
 
 static void write_memory(const Xenlevel__PoolHost *record, FILE *f)
@@ -249,7 +244,7 @@ void report_level_section(const struct report *r, FILE *f)
         html(f,
              "New VMs are born on it on %zu of %zu %s; elsewhere they get all that their host "
              "gives, unless their configuration says otherwise.</p>\n",
-             born, p->n_hosts, plural_of(p->n_hosts, "host", "hosts"));
+             born, p->n_hosts, report_noun(p->n_hosts, "host", "hosts"));
     write_level_of(r, GUEST_HVM_HAP, f);
     write_level_of(r, GUEST_PV, f);
 }

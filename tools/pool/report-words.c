@@ -95,15 +95,20 @@ char *report_feature_list(const struct featureset *fs, size_t most)
     return text;
 }
 
+const char *report_noun(size_t n, const char *one, const char *many)
+{
+    return n == 1 ? one : many;
+}
+
 char *report_date(const char *when)
 {
     static const char *const months[] = {"January",   "February", "March",    "April",
                                          "May",       "June",     "July",     "August",
                                          "September", "October",  "November", "December"};
-    struct tm tm = {0};
-    const char *end = when ? strptime(when, "%Y-%m-%dT%H:%M", &tm) : NULL;
+    struct tm tm;
+    time_t t;
 
-    if (!end || tm.tm_mon < 0 || tm.tm_mon > 11 || !ends_with(when, "Z"))
+    if (!when || !date_read(when, &t) || !gmtime_r(&t, &tm))
         return xstrdup(when ? when : "");
     return xasprintf("%d %s %d, %02d:%02d UTC", tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900,
                      tm.tm_hour, tm.tm_min);

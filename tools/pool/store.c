@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "store_private.h"
+#include "out.h"
 #include "util.h"
-#include "xc_text.h"
 
 #define ETCD_PREFIX "etcd:"
 
@@ -21,10 +21,8 @@ int store_fail(struct store *store, int err, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    text = xc_text_vformat(fmt, ap);
+    text = out_vformat(fmt, ap);
     va_end(ap);
-    if (!text)
-        out_of_memory();
     free(store->error);
     store->error = text;
     errno = err;

@@ -89,7 +89,7 @@ static void print_loss(const struct pool_matrix *m, const struct plan_stuck *s, 
 static void print_help(const struct pool_matrix *m, const struct plan_stuck *s, size_t n,
                        const struct plan_help *help, unsigned int indent)
 {
-    const char * or = help == s->helps ? "" : "or ";
+    const char *begin = help == s->helps ? "" : "or ";
     const char *host = host_name(m, help->host);
     char size[32], *list;
 
@@ -97,11 +97,11 @@ static void print_help(const struct pool_matrix *m, const struct plan_stuck *s, 
     case HELP_RESTART:
         if (help->level != POOL_NONE)
             out_text(stdout, indent, indent + 2,
-                     "%sa power cycle: started anew on level %s it can run on %s", or,
+                     "%sa power cycle: started anew on level %s it can run on %s", begin,
                      m->pool->levels[help->level].name, host);
         else
             out_text(stdout, indent, indent + 2,
-                     "%sa power cycle: started anew on %s it has that host's CPU", or, host);
+                     "%sa power cycle: started anew on %s it has that host's CPU", begin, host);
         break;
     case HELP_GIVE_UP:
         print_loss(m, s, n, help, indent);
@@ -110,7 +110,7 @@ static void print_help(const struct pool_matrix *m, const struct plan_stuck *s, 
         out_text(stdout, indent, indent + 2,
                  "%s%s is updated first: only its Xen is older, which does not take the state of a "
                  "newer one",
-                 or, host);
+                 begin, host);
         break;
     case HELP_FIND_OUT:
         list = answer_feature_list(&help->features, LIST_MOST);

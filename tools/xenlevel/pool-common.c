@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "change.h"
 #include "out.h"
@@ -64,24 +63,15 @@ const char *pool_size_text(uint64_t bytes, char buf[static 32])
     return buf;
 }
 
-/* Seconds since 1970 of "2026-11-29T17:40:00Z"; -1 when it is no such text. */
-static time_t parse_time(const char *text)
-{
-    struct tm tm;
-    const char *end;
-
-    memset(&tm, 0, sizeof(tm));
-    end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-    return end && (*end == 'Z' || *end == '.') ? timegm(&tm) : -1;
-}
-
 long pool_age_seconds(const char *when)
 {
-    char now[21];
-    time_t then = parse_time(when);
+    char now_text[21];
+    time_t then, now;
 
-    date_now(now);
-    return then < 0 || parse_time(now) < then ? -1 : (long)(parse_time(now) - then);
+    date_now(now_text);
+    if (!date_read(when, &then) || !date_read(now_text, &now) || now < then)
+        return -1;
+    return (long)(now - then);
 }
 
 char *pool_age_text(const char *when)
@@ -91,8 +81,9 @@ char *pool_age_text(const char *when)
         const char *unit;
     } units[] = {{86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}};
     long age = pool_age_seconds(when);
+    time_t then;
 
-    if (parse_time(when) < 0)
+    if (!date_read(when, &then))
         return xstrdup(when);
     for (size_t i = 0; age > 0 && i < sizeof(units) / sizeof(units[0]); i++) {
         long n = age / units[i].seconds;

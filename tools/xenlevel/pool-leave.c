@@ -10,11 +10,41 @@
 #include "pool-commands.h"
 #include "util.h"
 
+/* What the command line of both says. */
+struct said {
+    const char *where, *why;
+    bool force, json;
+};
+
+/* 0; -1 after a message */
+static int read_options(const struct command *cmd, int argc, char **argv, struct said *s,
+                        int *first)
+{
+    const char *value;
+    int letter;
+
+    *s = (struct said){.where = NULL};
+    while ((letter = cmd_option(cmd, argc, argv, &value, first)) != -1) {
+        if (letter == 'p')
+            s->where = value;
+        else if (letter == 'f')
+            s->force = true;
+        else if (letter == 'w')
+            s->why = value;
+        else if (letter == 'j')
+            s->json = true;
+        else
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- leaving ---- */
+
 struct leave {
     const char *host, *why;
     bool force, member;
     size_t domains, images;
-    char *store;
 };
 
 static size_t count_images(const struct pool *p, const struct pool_host *h)
@@ -90,30 +120,21 @@ static int leave_pool(struct leave *l, struct store *store, bool json)
 static int run_leave(const struct command *cmd, int argc, char **argv)
 {
     struct leave l = {.why = NULL};
-    const char *where = NULL, *value;
+    struct said said;
     struct store *store;
-    int letter, first, status;
-    bool json = false;
+    int first, status;
 
-    while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1) {
-        if (letter == 'p')
-            where = value;
-        else if (letter == 'f')
-            l.force = true;
-        else if (letter == 'w')
-            l.why = value;
-        else if (letter == 'j')
-            json = true;
-        else
-            return STATUS_TROUBLE;
-    }
+    if (read_options(cmd, argc, argv, &said, &first))
+        return STATUS_TROUBLE;
     if (argc - first != 1)
         return cmd_usage(cmd, "takes one host");
     l.host = argv[first];
-    store = pool_open(where, false);
+    l.why = said.why;
+    l.force = said.force;
+    store = pool_open(said.where, false);
     if (!store)
         return STATUS_TROUBLE;
-    status = leave_pool(&l, store, json);
+    status = leave_pool(&l, store, said.json);
     store_close(store);
     return status;
 }
@@ -174,30 +195,22 @@ static int set_maintenance(struct maintenance *m, struct store *store, bool json
 static int run_maintenance(const struct command *cmd, int argc, char **argv)
 {
     struct maintenance m = {.why = NULL};
-    const char *where = NULL, *value;
+    struct said said;
     struct store *store;
-    int letter, first, status;
-    bool json = false;
+    int first, status;
 
-    while ((letter = cmd_option(cmd, argc, argv, &value, &first)) != -1) {
-        if (letter == 'p')
-            where = value;
-        else if (letter == 'w')
-            m.why = value;
-        else if (letter == 'j')
-            json = true;
-        else
-            return STATUS_TROUBLE;
-    }
+    if (read_options(cmd, argc, argv, &said, &first))
+        return STATUS_TROUBLE;
     if (argc - first != 2 ||
         (strcmp(argv[first + 1], "on") != 0 && strcmp(argv[first + 1], "off") != 0))
         return cmd_usage(cmd, "takes a host, and on or off");
     m.host = argv[first];
     m.on = !strcmp(argv[first + 1], "on");
-    store = pool_open(where, false);
+    m.why = said.why;
+    store = pool_open(said.where, false);
     if (!store)
         return STATUS_TROUBLE;
-    status = set_maintenance(&m, store, json);
+    status = set_maintenance(&m, store, said.json);
     store_close(store);
     return status;
 }

@@ -41,7 +41,7 @@ def xapi(stream=None, kind=0xF0, before=((0x0F, b"(state)"),), behind=struct.pac
 
 
 def run(*args, status=0):
-    done = subprocess.run(args, capture_output=True, text=True, timeout=120, env={**os.environ, "XENLEVEL_BUILD": str(BUILD)})
+    done = subprocess.run(args, capture_output=True, text=True, timeout=600, env={**os.environ, "XENLEVEL_BUILD": str(BUILD)})
     assert done.returncode == status, (args, done.stdout, done.stderr)
     return " ".join((done.stdout + done.stderr).split())
 

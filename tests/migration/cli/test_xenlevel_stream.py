@@ -29,7 +29,7 @@ GO = b"domain is yours, you are cleared to unpause\0"
 
 def run(*args, status=0, **kw):
     done = subprocess.run([XENLEVEL, "stream", *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, timeout=120, **kw)
+                          stderr=subprocess.PIPE, text=True, timeout=600, **kw)
     assert done.returncode == status, (args, done.returncode, done.stdout, done.stderr)
     assert "runtime error" not in done.stderr and "Sanitizer" not in done.stderr
     return done
@@ -47,7 +47,7 @@ def show(image, *args):
 
 
 def verify(image, status=0):
-    done = subprocess.run(["/usr/bin/python3", VERIFY, "--checksums", "--json", image], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+    done = subprocess.run(["/usr/bin/python3", VERIFY, "--checksums", "--json", image], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=600)
     assert done.returncode == status, (done.stdout, done.stderr)
     return done.stdout.decode()
 
@@ -347,7 +347,7 @@ def test_a_policy_that_is_not_whole(make, guest_file, tmp_path, leaf, words):
     assert says in show(image)["no_policy"]
     assert says in refused("extract-policy", image, "-o", tmp_path / "out.xlp") and not (tmp_path / "out.xlp").exists()
     for verb in (["check", image, guest_file(RICH)], ["verify", image]):
-        done = subprocess.run([XENLEVEL, *verb], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([XENLEVEL, *verb], capture_output=True, text=True, timeout=600)
         assert done.returncode == 2 and says in done.stderr, done
     assert "cannot be known" in refused("set-policy", image, "-p", guest_file(RICH), status=1)
     run("set-policy", image, "-p", guest_file(RICH), "-f", "all")

@@ -335,7 +335,7 @@ def test_a_file_that_may_not_be_so_long(pair, tmp_path):  # noqa: F811
     a.create(type="pvh", guest="steady", memory=96)
     limit = 70 << 20        # the window to the host has 64 MiB
     done = subprocess.run([XL, "-s", str(a.socket), "save", "g", f"{tmp_path}/g.save"],
-                          capture_output=True, text=True, timeout=60,
+                          capture_output=True, text=True, timeout=600,
                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
     assert done.returncode == 2 and "File too large" in done.stderr
     assert not list(tmp_path.iterdir())
