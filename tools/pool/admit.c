@@ -104,7 +104,8 @@ char *pool_name_features(const struct featureset *fs)
         shown++;
     }
     if (shown < count) {
-        char *longer = xasprintf("%s and %u others", text, count - shown);
+        char *longer =
+            xasprintf("%s and %u %s", text, count - shown, count - shown == 1 ? "other" : "others");
 
         free(text);
         text = longer;

@@ -116,12 +116,26 @@ void pool_put_host(struct pool_change *c, const Xenlevel__PoolHost *record)
                 &record->base);
 }
 
+/* The revision of a host's domains, which may be there without the host; 0: they are not. */
+static uint64_t find_domains_revision(const struct pool_change *c, const char *name)
+{
+    const struct pool_host *host = find_host(c, name);
+    uint64_t revision = host ? host->domains_revision : 0;
+    char *key = host ? NULL : pool_key("domains", name);
+
+    for (size_t i = 0; key && i < c->pool->n_strays; i++)
+        if (!strcmp(c->pool->strays[i].key, key))
+            revision = c->pool->strays[i].revision;
+    free(key);
+    return revision;
+}
+
 void pool_remove_host(struct pool_change *c, const char *name)
 {
     const struct pool_host *host = find_host(c, name);
 
     (void)add_checked(c, pool_key("host", name), host ? host->revision : 0);
-    (void)add_checked(c, pool_key("domains", name), host ? host->domains_revision : 0);
+    (void)add_checked(c, pool_key("domains", name), find_domains_revision(c, name));
     (void)add_item(c, pool_key("seen", name));
 }
 
@@ -136,7 +150,6 @@ static int compare_domains(const void *a, const void *b)
 
 void pool_put_domains(struct pool_change *c, const char *host, const Xenlevel__Domains *domains)
 {
-    const struct pool_host *there = find_host(c, host);
     Xenlevel__Domains sorted = *domains;
 
     sorted.domains = xcalloc(domains->n_domains, sizeof(Xenlevel__Domain *));
@@ -146,7 +159,7 @@ void pool_put_domains(struct pool_change *c, const char *host, const Xenlevel__D
         qsort((void *)sorted.domains, sorted.n_domains, sizeof(Xenlevel__Domain *),
               compare_domains);
     }
-    set_message(add_checked(c, pool_key("domains", host), there ? there->domains_revision : 0),
+    set_message(add_checked(c, pool_key("domains", host), find_domains_revision(c, host)),
                 &sorted.base);
     free((void *)sorted.domains);
 }
@@ -174,9 +187,7 @@ void pool_require_host(struct pool_change *c, const char *name)
 
 void pool_require_domains(struct pool_change *c, const char *host)
 {
-    const struct pool_host *there = find_host(c, host);
-
-    require(c, pool_key("domains", host), there ? there->domains_revision : 0);
+    require(c, pool_key("domains", host), find_domains_revision(c, host));
 }
 
 /* ---- captures, policies, levels ---- */

@@ -39,6 +39,8 @@ static int load_record(struct load *l)
 
 /* ---- hosts ---- */
 
+enum { SEEN_AHEAD = 900 }; /* seconds by which clocks may differ, where a host has no lease */
+
 /* When the host was last seen, if its lease has not ended. */
 static int load_seen(struct load *l, struct pool_host *host)
 {
@@ -58,7 +60,9 @@ static int load_seen(struct load *l, struct pool_host *host)
         xenlevel__seen__free_unpacked(seen, NULL);
         return pool_load_fail(l, EINVAL, "%s: it says no time", value->key);
     }
-    if (!seen->lease || now - when <= (time_t)seen->lease)
+    /* By a clock that is wrong nobody knows when that was: it could have ended hours ago. */
+    host->ahead = when - now > (time_t)(seen->lease ? seen->lease : SEEN_AHEAD);
+    if (!host->ahead && (!seen->lease || now - when <= (time_t)seen->lease))
         host->seen = xstrdup(seen->when);
     xenlevel__seen__free_unpacked(seen, NULL);
     return 0;
@@ -162,8 +166,28 @@ static int load_domains_of(struct load *l, size_t index)
     return rc;
 }
 
+/* Find domains of which the host has no record: none of them is in any answer. */
+static void load_strays(struct load *l)
+{
+    for (size_t i = 0; i < l->list.n; i++) {
+        const struct store_value *value = &l->list.values[i];
+        char *host;
+
+        if (strncmp(value->key, "domains/", 8) != 0)
+            continue;
+        host = xasprintf("host/%s", value->key + 8);
+        if (!pool_load_find(l, host)) {
+            l->p->strays = xrealloc(l->p->strays, (l->p->n_strays + 1) * sizeof(*l->p->strays));
+            l->p->strays[l->p->n_strays++] =
+                (struct pool_stray){xstrdup(value->key), value->revision};
+        }
+        free(host);
+    }
+}
+
 static int load_domains(struct load *l)
 {
+    load_strays(l);
     for (size_t i = 0; i < l->p->n_hosts; i++)
         if (load_domains_of(l, i))
             return -1;
@@ -359,6 +383,9 @@ void pool_free(struct pool *p)
         free(p->hosts[i].seen);
     }
     free(p->hosts);
+    for (size_t i = 0; i < p->n_strays; i++)
+        free(p->strays[i].key);
+    free(p->strays);
     for (size_t i = 0; i < p->n_domains; i++)
         xenlevel__domain__free_unpacked(p->domains[i].record, NULL);
     free(p->domains);

@@ -47,6 +47,7 @@ struct pool_host {
     uint64_t revision;          /* of host/NAME */
     size_t capture;             /* index */
     char *seen;                 /* when it last refreshed; NULL: its lease has ended, or never */
+    bool ahead; /* its last refresh is in the future: its clock is wrong, or this one; no `seen` */
     size_t first_domain, n_domains; /* in domains[] */
     uint64_t domains_revision;
 };
@@ -54,6 +55,12 @@ struct pool_host {
 struct pool_domain {
     Xenlevel__Domain *record; /* ->name */
     size_t host, policy;      /* indices; policy POOL_NONE: its CPU is not known */
+};
+
+/* Domains of a host that has no record: it was lost, or they are another pool's. */
+struct pool_stray {
+    char *key; /* "domains/HOST" */
+    uint64_t revision;
 };
 
 struct pool {
@@ -65,6 +72,8 @@ struct pool {
     struct pool_level *levels;   /* by name and version */
     struct pool_host *hosts;     /* by name */
     struct pool_domain *domains; /* by host, then as in its record */
+    struct pool_stray *strays;
+    size_t n_strays;
     size_t n_captures, n_policies, n_levels, n_hosts, n_domains;
     size_t level; /* the pool's, index; POOL_NONE */
     char *error;  /* one line, safe to print */

@@ -62,8 +62,17 @@ bool store_key_is_valid(const char *key)
 
 static int check_key(struct store *store, const char *key)
 {
+    const char *part = strchr(key, '/');
+
     if (store_key_is_valid(key))
         return 0;
+    part = part ? part + 1 : key;
+    if (strlen(part) > STORE_PART_MAX)
+        return store_fail(
+            store, EINVAL,
+            "'%.24s...' is too long a name: at most %u bytes, of which each that is no "
+            "letter, digit or one of ._- counts three times",
+            part, STORE_PART_MAX);
     return store_fail(store, EINVAL, "'%s' is no key of a registry", key);
 }
 

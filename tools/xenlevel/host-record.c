@@ -345,7 +345,8 @@ static void name_stranded(const struct pool *p, const struct pool_drift *d, stru
                    *one->image ? "be restored" : "start as it was");
     }
     if (d->n_stranded > NAMED_GUESTS)
-        add_detail(r, "nor can %zu others", d->n_stranded - NAMED_GUESTS);
+        add_detail(r, "nor can %zu %s", d->n_stranded - NAMED_GUESTS,
+                   d->n_stranded - NAMED_GUESTS == 1 ? "other" : "others");
 }
 
 /* In order again, or still not: drift stays until all is back, or an admin accepts it. */

@@ -17,7 +17,12 @@ int pool_session_open(struct pool_session *s, const char *where)
     s->store = pool_open(where, false);
     if (!s->store)
         return STATUS_TROUBLE;
-    return pool_load(s->store, &s->pool) ? complain("%s", s->pool.error) : STATUS_YES;
+    if (pool_load(s->store, &s->pool))
+        return complain("%s", s->pool.error);
+    for (size_t i = 0; i < s->pool.n_strays; i++)
+        warn("%s: %s is of no member, and left out: the record of its host is not there",
+             store_name(s->store), s->pool.strays[i].key);
+    return STATUS_YES;
 }
 
 void pool_session_close(struct pool_session *s)

@@ -48,7 +48,8 @@ void vm_list_print(const struct vm_list *l, const char *one, const char *many)
         list = longer;
     }
     if (l->n > SHOWN)
-        out_text(stdout, 2, 4, "%zu %s: %s and %zu others", l->n, many, list, l->n - SHOWN);
+        out_text(stdout, 2, 4, "%zu %s: %s and %zu %s", l->n, many, list, l->n - SHOWN,
+                 l->n - SHOWN == 1 ? "other" : "others");
     else if (l->n)
         out_text(stdout, 2, 4, "%zu %s: %s", l->n, l->n == 1 ? one : many, list);
     free(list);

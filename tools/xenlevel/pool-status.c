@@ -95,6 +95,7 @@ static char *describe_state(const struct member *m)
         {!*r->drift && m->honours != VERDICT_YES, "", m->level_text},
         {m->unknown, "a policy is not known", ""},
         {!strcmp(r->gate, "no"), "its gate is off", ""},
+        {m->host->ahead, "its last refresh is in the future: a clock is wrong", ""},
     };
 
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
