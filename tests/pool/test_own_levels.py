@@ -49,7 +49,9 @@ def test_a_level_is_made_shown_and_never_changed(two):
     assert (event["what"], event["subject"]) == ("level", "db.v2")
     assert event["details"][0] == "db.v2 takes the place of db.v1" and "HVM and PVH guests lose fma, bmi1 and bmi2" in event["details"]
     assert two.json("history")[-2]["why"] == "at last"
-    # Another name begins at 1; an older one is taken again.
+    # Another name begins at 1, also of the same CPU; an older one is taken again.
+    assert two("level", "test", "--compute", "--without", "fma,bmi*").stdout.startswith("test.v1 is the pool's level now")
+    assert two("level", "db.v2", "--use").stdout.startswith("db.v2 is the pool's level now")
     assert two("level", "web", "--compute").stdout.startswith("web.v1 is the pool's level now, in the place of db.v2\n")
     assert two("level", "db.v2", "--use").stdout.startswith("db.v2 is the pool's level now, in the place of web.v1\n")
     assert "db.v1, of " in two("level").stdout and "web.v1, of " in two("level").stdout
@@ -89,6 +91,7 @@ def test_a_level_is_written_for_the_other_commands(two, captures, tmp_path):
     (("--use",), "--use goes with a NAME.vN alone"),
     (("x", "--suggest"), "--suggest goes with --json alone"),
     (("a", "b"), "one name at most"),
+    (("web.v1", "--compute"), "the registry numbers the versions: NAME without .vN"),
     (("web.v9",), "the pool has no level web.v9: --from or --compute makes one"),
     (("web.v9", "--use"), "the pool has no level web.v9: `xenlevel pool level` names them"),
     (("--from", "amd-milano"), "there is no level amd-milano: perhaps amd-milan.v1;"),
@@ -116,6 +119,8 @@ def test_hosts_of_two_vendors_share_no_level(pool, captures):
     pool("join", "--host", captures("amd-bergamo"), "--name", "b")
     assert "differ in vendor" in pool("level", "--compute", status=1).stderr
     assert "share no level" in pool("level", "--suggest", status=1).stderr
+    said = pool.json("level", "--suggest", status=1)
+    assert said["share_no_level"] == ["a", "b"] and "differ in vendor" in said["why"] and said["level"] is None
 
 
 def test_domains_below_and_above_are_named(pool, hosts, tmp_path):

@@ -379,6 +379,32 @@ static int print_suggestion(const struct pool *p, const struct suggest_class *cl
     return STATUS_YES;
 }
 
+/* Call it with the errno of suggest_level(). */
+static int say_no_level(const struct pool *p, const struct suggest_class *a,
+                        const struct suggest_class *b, bool json)
+{
+    const char *why = errno == EXDEV
+                          ? "their CPUs differ in vendor or in the size of a CLFLUSH line"
+                          : strerror(errno);
+    struct json *j;
+
+    if (!json) {
+        warn("%s and %s share no level: %s", a->name, b->name, why);
+        return STATUS_NO;
+    }
+    j = json_begin();
+    json_object(j, NULL);
+    json_string(j, "level", p->level == POOL_NONE ? NULL : p->levels[p->level].name);
+    json_number(j, "hosts", p->n_hosts);
+    json_array(j, "share_no_level");
+    json_string(j, NULL, a->name);
+    json_string(j, NULL, b->name);
+    json_close_array(j);
+    json_string(j, "why", why);
+    json_close_object(j);
+    return json_end(j) ? STATUS_TROUBLE : STATUS_NO;
+}
+
 int pool_level_suggest(const struct pool *p, bool json)
 {
     size_t n, culprit = 0;
@@ -393,10 +419,7 @@ int pool_level_suggest(const struct pool *p, bool json)
     } else if (named_list(&list, &why)) {
         status = complain("%s", why);
     } else if (suggest_level(classes, n, &list, &s, &culprit)) {
-        warn("%s and %s share no level: %s", classes[0].name, classes[culprit].name,
-             errno == EXDEV ? "their CPUs differ in vendor or in the size of a CLFLUSH line"
-                            : strerror(errno));
-        status = STATUS_NO;
+        status = say_no_level(p, &classes[0], &classes[culprit], json);
     } else {
         status = print_suggestion(p, classes, n, &s, json);
     }

@@ -144,6 +144,16 @@ static const char *choose_name(const struct setting *s, const struct pool *p)
     return p->level == POOL_NONE ? p->record->name : p->levels[p->level].name;
 }
 
+/* Is the level that would be made another version of the one that the pool has? */
+static bool keeps_name(const struct setting *s, const struct pool *p)
+{
+    char *next = level_next_name(p, p->levels[p->level].name);
+    bool same = !strcmp(next, s->level);
+
+    free(next);
+    return same;
+}
+
 static enum pool_decision put_made(struct setting *s, struct pool_change *c, const struct pool *p,
                                    struct level_made *made)
 {
@@ -156,7 +166,7 @@ static enum pool_decision put_made(struct setting *s, struct pool_change *c, con
     made->file->level->name = xstrdup(s->level);
     level_view(view, s->level, made->file);
     s->fallen = made->fallen;
-    if (p->level != POOL_NONE && level_is_same(view, &p->levels[p->level])) {
+    if (p->level != POOL_NONE && keeps_name(s, p) && level_is_same(view, &p->levels[p->level])) {
         free(s->level);
         s->level = xstrdup(p->levels[p->level].name);
         s->outcome = SAME;
@@ -407,6 +417,14 @@ static int run_show(const struct request *r, const char *where)
     return status;
 }
 
+/* Does the name end in ".vN"? */
+static bool has_version(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+
+    return dot && dot[1] == 'v' && dot[2] && strspn(dot + 2, "0123456789") == strlen(dot + 2);
+}
+
 /* What does not go together; NULL where all does. */
 static const char *find_misuse(const struct request *r)
 {
@@ -416,6 +434,8 @@ static const char *find_misuse(const struct request *r)
         return "--without goes with --from or --compute";
     if (r->use && (!r->name || r->from || r->compute))
         return "--use goes with a NAME.vN alone";
+    if ((r->from || r->compute) && r->name && has_version(r->name))
+        return "the registry numbers the versions: NAME without .vN";
     if (r->output && (r->use || r->from || r->compute || r->suggest))
         return "--output goes with a NAME.vN and --json alone";
     if (r->suggest && (r->name || r->use || r->from || r->compute))
