@@ -310,3 +310,15 @@ def test_a_host_says_whether_its_gate_is_on(pool, alpha, tmp_path):
     shutil.copy(BUILD / "tests/migration/gate/engine-under-test", helper)
     assert gate() == "yes" and "its gate is off" not in pool("status").stdout
     assert "its gate is on: yes" in pool.json("history")[-1]["details"]
+
+
+def test_a_machine_under_two_names_is_noticed(pool, hosts):
+    host, = hosts("intel-haswell-ep")
+    create(host, "web1")
+    pool("init")
+    pool("join", "--name", "a", host=host)
+    assert pool.json("status")["listed_twice"] == [] and "two hosts" not in pool("status").stdout
+    pool("join", "--name", "b", host=host)
+    twin, = pool.json("status")["listed_twice"]
+    assert (twin["name"], twin["hosts"]) == ("web1", ["a", "b"])
+    assert "1 domain is listed by two hosts" in pool("status").stdout and "web1 by a and b" in pool("status").stdout

@@ -9,6 +9,7 @@
 #include "json.h"
 #include "out.h"
 #include "pool-commands.h"
+#include "twins.h"
 #include "util.h"
 
 static const struct cmd_option options[] = {POOL_WHERE, CMD_JSON, CMD_END};
@@ -172,6 +173,52 @@ static bool print_members(const struct pool *p)
     return in_order;
 }
 
+/* So many are named. */
+#define MAX_TWINS 5
+
+static void print_twins(const struct pool *p)
+{
+    struct pool_twin *twins;
+    size_t n = pool_find_twins(p, &twins);
+    char count[32];
+
+    if (n)
+        out_text(stdout, 0, 2,
+                 "%s by two hosts; it has moved since the first of them refreshed, or one machine "
+                 "has joined under two names:",
+                 plural(count, sizeof(count), n, "domain is listed", "domains are listed"));
+    for (size_t i = 0; i < n && i < MAX_TWINS; i++)
+        out_text(stdout, 2, 4, "%s by %s and %s", p->domains[twins[i].domain].record->name,
+                 p->hosts[p->domains[twins[i].domain].host].record->name,
+                 p->hosts[p->domains[twins[i].other].host].record->name);
+    if (n > MAX_TWINS)
+        out_text(stdout, 2, 4, "... %s",
+                 plural(count, sizeof(count), n - MAX_TWINS, "other", "others"));
+    free(twins);
+}
+
+static void json_twins(struct json *j, const struct pool *p)
+{
+    struct pool_twin *twins;
+    size_t n = pool_find_twins(p, &twins);
+
+    json_array(j, "listed_twice");
+    for (size_t i = 0; i < n; i++) {
+        const struct pool_domain *a = &p->domains[twins[i].domain];
+
+        json_object(j, NULL);
+        json_string(j, "name", a->record->name);
+        json_string(j, "uuid", a->record->uuid);
+        json_array(j, "hosts");
+        json_string(j, NULL, p->hosts[a->host].record->name);
+        json_string(j, NULL, p->hosts[p->domains[twins[i].other].host].record->name);
+        json_close_array(j);
+        json_close_object(j);
+    }
+    json_close_array(j);
+    free(twins);
+}
+
 static void json_member(struct json *j, const char *key, const struct pool *p, size_t index,
                         bool *in_order)
 {
@@ -235,6 +282,7 @@ static int print_pool_json(const struct pool_session *s, bool *in_order)
         json_flush(j);
     }
     json_close_array(j);
+    json_twins(j, p);
     json_close_object(j);
     return json_end(j);
 }
@@ -325,6 +373,7 @@ static int print_status(const struct pool_session *s, const char *name, bool jso
     } else if (!json) {
         print_head(s);
         in_order = print_members(&s->pool);
+        print_twins(&s->pool);
     } else if (name) {
         struct json *j = json_begin();
 
