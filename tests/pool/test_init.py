@@ -58,6 +58,8 @@ def test_which_registry(pool, tmp_path):
     ("[etcd]\n\ncacrt = x\n", "3: there is no setting 'cacrt' in [etcd]"),
     ("[folder]\nwait = 0\n", "2: wait: seconds from 1 to 3600 are needed"),
     ("[folder]\nwait = 5s\n", "2: wait: seconds from 1 to 3600 are needed"),
+    ("store = /a\n\nstore = /b\n", "3: store is said twice"),
+    ("store = srv/pool\n", "1: store: a folder's path from / on, or etcd:..., is needed"),
     ("store\n", "1: neither [SECTION] nor NAME = VALUE"),
     ("a\x1b[0m = 1\n", "1: there is no setting 'a\\x1b[0m' in front of the sections"),
 ])
@@ -71,6 +73,7 @@ def test_a_configuration_that_is_wrong(pool, tmp_path, text, said):
 def test_a_configuration_that_is_named_must_be_there(pool, tmp_path):
     said = pool("init", status=2, XENLEVEL_POOL_CONF=tmp_path / "none").stderr
     assert said == f"xenlevel: {tmp_path}/none: No such file or directory\n"
+    assert pool("init", status=2, XENLEVEL_POOL_CONF=tmp_path).stderr == f"xenlevel: {tmp_path}: it cannot be read\n"
 
 
 def test_the_folder_is_fit_for_git(pool):

@@ -3,6 +3,7 @@
  * The configuration of registries, by inih.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +22,24 @@ struct reader {
     char *why; /* "no setting 'x' is known", malloc'ed; NULL: all is well */
 };
 
-static int set_text(char **where, const char *value)
+static int set_text(struct reader *r, char **where, const char *name, const char *value)
 {
-    free(*where);
+    if (*where) {
+        r->why = xasprintf("%s is said twice", name);
+        return 0;
+    }
     *where = value[0] ? xstrdup(value) : NULL;
     return 1;
+}
+
+/* Whoever reads the file may be in any folder. */
+static int set_store(struct reader *r, char **where, const char *name, const char *value)
+{
+    if (value[0] && value[0] != '/' && strncmp(value, "etcd:", 5) != 0) {
+        r->why = xasprintf("%s: a folder's path from / on, or etcd:..., is needed", name);
+        return 0;
+    }
+    return set_text(r, where, name, value);
 }
 
 static int set_seconds(struct reader *r, unsigned int *where, const char *name, const char *value)
@@ -71,7 +85,9 @@ static int take_setting(void *arg, const char *section, const char *name, const 
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
         if (strcmp(settings[i].section, section) != 0 || strcmp(settings[i].name, name) != 0)
             continue;
-        return settings[i].text ? set_text(settings[i].text, value)
+        if (settings[i].text == &c->store)
+            return set_store(r, settings[i].text, name, value);
+        return settings[i].text ? set_text(r, settings[i].text, name, value)
                                 : set_seconds(r, settings[i].seconds, name, value);
     }
     r->why = section[0] ? xasprintf("there is no setting '%s' in [%s]", name, section)
@@ -84,6 +100,7 @@ int store_config_read(struct store_config *config, char *why, size_t size)
     const char *named = getenv("XENLEVEL_POOL_CONF");
     struct reader r = {.config = config};
     FILE *f;
+    bool failed;
     int line;
 
     *config = (struct store_config){.path = xstrdup(named && named[0] ? named : DEFAULT_PATH)};
@@ -98,14 +115,15 @@ int store_config_read(struct store_config *config, char *why, size_t size)
         return -1;
     }
     line = ini_parse_file(f, take_setting, &r);
+    failed = line < 0 || ferror(f); /* a folder can be opened, too */
     if (line > 0)
         (void)xc_text_print(why, size, "%s:%d: %s", config->path, line,
                             r.why ? r.why : "neither [SECTION] nor NAME = VALUE");
-    else if (line < 0 || ferror(f))
+    else if (failed)
         (void)xc_text_print(why, size, "%s: it cannot be read", config->path);
     (void)fclose(f);
     free(r.why);
-    if (!line)
+    if (!line && !failed)
         return 0;
     errno = EINVAL;
     return -1;
