@@ -100,14 +100,23 @@ static bool look_at(struct worker *k, const char *key, uint64_t *revision, uint6
     return true;
 }
 
+/* What stands there could not be read, and that was the end of it. */
+static void give_up(struct worker *k, struct work *w)
+{
+    print_work(k, w, "error", errno);
+    free(w->history);
+}
+
 static void join_or_refresh(struct worker *k, const char *what)
 {
     uint64_t host, domains;
     struct work w;
 
-    if (!look_at(k, k->host, &host, NULL) || !look_at(k, k->domains, &domains, NULL))
-        return;
     begin_work(&w, what);
+    if (!look_at(k, k->host, &host, NULL) || !look_at(k, k->domains, &domains, NULL)) {
+        give_up(k, &w);
+        return;
+    }
     (void)put(&w, k->host, host);
     (void)put(&w, k->domains, domains);
     w.changes[w.n++] =
@@ -141,9 +150,15 @@ static void leave(struct worker *k)
     uint64_t host, domains;
     struct work w;
 
-    if (!look_at(k, k->host, &host, NULL) || !look_at(k, k->domains, &domains, NULL) || !host)
-        return;
     begin_work(&w, "leave");
+    if (!look_at(k, k->host, &host, NULL) || !look_at(k, k->domains, &domains, NULL)) {
+        give_up(k, &w);
+        return;
+    }
+    if (!host) {
+        free(w.history);
+        return;
+    }
     put(&w, k->host, host)->bytes = NULL;
     put(&w, k->domains, domains)->bytes = NULL;
     w.changes[w.n++] = (struct store_change){.key = k->seen};

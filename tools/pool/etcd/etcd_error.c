@@ -164,7 +164,8 @@ void etcd_judge(struct etcd *e, const char *endpoint, struct etcd_reply *reply, 
         return;
     }
     if (reply->got != ETCD_GOT_REPLY) {
-        *t = (struct etcd_try){.verdict = reply->lasting ? ETCD_LASTING : ETCD_AGAIN,
+        /* Where etcd has answered before, its members are only away. */
+        *t = (struct etcd_try){.verdict = reply->lasting && !e->cluster ? ETCD_LASTING : ETCD_AGAIN,
                                .maybe = reply->got == ETCD_NO_REPLY,
                                .err = reply->err};
         (void)xc_text_print(t->why, sizeof(t->why), "%s", reply->why);
