@@ -183,6 +183,8 @@ class Machine:
             SOURCES.format(mirror=MIRROR, security=SECURITY, release=release))
         (folder / "etc/apt/apt.conf.d/90retries").write_text('Acquire::Retries "5";\n')
         shutil.copy("/etc/resolv.conf", folder / "etc/resolv.conf")
+        # Debian's installer writes it and debootstrap does not; what drives the tests' browser asks for "localhost".
+        (folder / "etc/hosts").write_text("127.0.0.1\tlocalhost\n::1\tlocalhost\n")
         self.mounts = may_mount(folder)
         if not self.mounts:
             say("   nothing can be mounted here: the steps run in a bare chroot, without /proc and terminals")
