@@ -191,3 +191,19 @@ void outfile_close(struct outfile *o)
     *o = (struct outfile){.fd = -1, .folder = -1};
     errno = err;
 }
+
+int outfile_save(const char *path, const void *bytes, size_t len)
+{
+    mode_t mask = umask(0);
+    struct outfile out;
+    int rc;
+
+    (void)umask(mask);
+    rc = outfile_open(&out, path, 0666 & ~mask);
+    if (!rc)
+        rc = outfile_write(&out, bytes, len);
+    if (!rc)
+        rc = outfile_commit(&out);
+    outfile_close(&out); /* errno stays */
+    return rc;
+}

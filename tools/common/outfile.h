@@ -41,4 +41,8 @@ int outfile_write(struct outfile *o, const void *bytes, size_t len);
 int outfile_commit(struct outfile *o);
 void outfile_close(struct outfile *o);
 
+/* Write bytes[len] to a file, all of the above at once, with the mode that the umask leaves of
+ * 0666. */
+int outfile_save(const char *path, const void *bytes, size_t len);
+
 #endif /* COMMON_OUTFILE_H */

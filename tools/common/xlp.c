@@ -561,18 +561,8 @@ int xlp_save(const char *path, const Xenlevel__File *file, struct xlp_error *err
 {
     size_t len;
     unsigned char *bytes = xlp_encode(file, &len);
-    mode_t mask = umask(0);
-    struct outfile out;
-    int rc, err;
+    int rc = outfile_save(path, bytes, len), err = errno;
 
-    (void)umask(mask);
-    rc = outfile_open(&out, path, 0666 & ~mask);
-    if (!rc)
-        rc = outfile_write(&out, bytes, len);
-    if (!rc)
-        rc = outfile_commit(&out);
-    err = errno;
-    outfile_close(&out);
     free(bytes);
     if (rc)
         return set_error(error, err, NO_OFFSET, "%s: cannot be written: %s", path, strerror(err));

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "describe.h"
+#include "event.h"
 #include "report-private.h"
 #include "util.h"
 
@@ -242,21 +243,8 @@ static void write_history(const struct report *r, struct json *j)
 {
     json_number(j, "events", r->in->all_events);
     json_array(j, "history");
-    for (size_t i = 0; i < r->in->n_events; i++) {
-        const Xenlevel__Event *e = r->in->events[i];
-
-        json_object(j, NULL);
-        json_string(j, "when", e->when);
-        json_string(j, "who", e->who);
-        json_string(j, "what", e->what);
-        json_string(j, "subject", e->subject);
-        json_array(j, "details");
-        for (size_t d = 0; d < e->n_details; d++)
-            json_string(j, NULL, e->details[d]);
-        json_close_array(j);
-        text(j, "why", e->why);
-        json_close_object(j);
-    }
+    for (size_t i = 0; i < r->in->n_events; i++)
+        json_event(j, r->in->events[i]);
     json_close_array(j);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "event.h"
 #include "json.h"
 #include "out.h"
 #include "pool-commands.h"
@@ -27,21 +28,6 @@ static void print_event(const Xenlevel__Event *e)
         out_text(stdout, 4, 6, "%s", e->details[i]);
     if (e->why[0])
         out_text(stdout, 4, 6, "why: %s", e->why);
-}
-
-static void json_event(struct json *j, const Xenlevel__Event *e)
-{
-    json_object(j, NULL);
-    json_string(j, "when", e->when);
-    json_string(j, "who", e->who);
-    json_string(j, "what", e->what);
-    json_string(j, "subject", e->subject);
-    json_array(j, "details");
-    for (size_t i = 0; i < e->n_details; i++)
-        json_string(j, NULL, e->details[i]);
-    json_close_array(j);
-    json_string(j, "why", e->why[0] ? e->why : NULL);
-    json_close_object(j);
 }
 
 /* One that is rubbish is named, and the others are told all the same.  Returns the status. */

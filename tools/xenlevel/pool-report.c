@@ -72,19 +72,9 @@ static int load_events(struct store *store, struct events *e)
 /* Put a text into a file, whole or not at all.  Returns 0; or 2 after a message. */
 static int save_text(const char *path, const char *text, size_t len)
 {
-    mode_t mask = umask(0);
-    struct outfile out;
-    int rc, err;
-
-    (void)umask(mask);
-    rc = outfile_open(&out, path, 0666 & ~mask);
-    if (!rc)
-        rc = outfile_write(&out, text, len);
-    if (!rc)
-        rc = outfile_commit(&out);
-    err = errno;
-    outfile_close(&out);
-    return rc ? complain("%s: cannot be written: %s", path, strerror(err)) : 0;
+    return outfile_save(path, text, len)
+               ? complain("%s: cannot be written: %s", path, strerror(errno))
+               : 0;
 }
 
 static int write_file(const struct report *r, const char *path,
